@@ -1,0 +1,28 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from .method import Loss, LossInputs, Method, method
+from .terms import label_loss
+
+
+class BaselineLoss(Loss):
+    """Cross-entropy of the only exit: `CE(z, y)`."""
+
+    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Returns the term `label`."""
+        return {"label": label_loss(inputs.logits, inputs.labels)}
+
+
+@method("baseline")
+@dataclass(frozen=True, kw_only=True)
+class Baseline(Method):
+    """The network alone, trained on the labels."""
+
+    paper: ClassVar[str] = "none: ordinary supervised training"
+
+    def build(self, exits: int) -> BaselineLoss:
+        """The loss for a network without exits besides its own classifier."""
+        assert exits == 1
+        return BaselineLoss()

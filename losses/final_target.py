@@ -1,0 +1,29 @@
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .exit_distillation import ExitDistillation, ExitDistillationLoss
+from .method import method
+
+
+class FinalTargetLoss(ExitDistillationLoss):
+    """The final exit is the target, `t = z_E` (and `f_E`), and teaches the E - 1 others."""
+
+    def target(self, outputs: tuple[Tensor, ...]) -> Tensor:
+        """What the final exit says."""
+        return outputs[-1]
+
+    def taught(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """All exits but the final one: a teacher has nothing to learn from itself."""
+        return outputs[:-1]
+
+
+@method("final_target")
+@dataclass(frozen=True, kw_only=True)
+class FinalTarget(ExitDistillation):
+    """EED's own ablation ("EED off"): the final exit teaches the others, as in earlier self-distillation."""
+
+    def build(self, exits: int) -> FinalTargetLoss:
+        """The loss for a network with at least one exit besides its final one."""
+        assert exits > 1
+        return FinalTargetLoss(self)

@@ -1,0 +1,37 @@
+"""Layers that trunks and heads are made of."""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def conv_bn(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Sequential:
+    """A convolution that keeps height and width (divided by the stride), without bias, and its normalisation."""
+    convolution = nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels))
+
+
+class Pool(nn.Module):
+    """Global average pooling: (N, W, H, W') to (N, W), for a map of any size."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The mean over height and width."""
+        return hidden.mean(dim=(2, 3))
+
+
+@torch.no_grad()
+def initialise(module: Module) -> Module:
+    """He-normal (fan-out) convolutions and unit normalisation, as ResNet's authors and EED's have them.
+
+    Linear layers keep PyTorch's default.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(part, nn.BatchNorm2d):
+            nn.init.ones_(part.weight)
+            nn.init.zeros_(part.bias)
+    return module

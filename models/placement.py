@@ -1,0 +1,106 @@
+"""Where exits sit: from what a sweep file says to the numbers of the blocks that they follow."""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..specs import SpecError, nearest
+from .cost import multiply_adds_after_blocks
+from .trunk import Trunk, architectures
+
+
+class Layout:
+    """What a placement needs to know of a trunk."""
+
+    def __init__(self, trunk: Trunk, image_shape: tuple[int, int, int]) -> None:
+        """Of a trunk with or without weights, for images of a shape (channels, height, width)."""
+        self._trunk = trunk
+        self._image_shape = image_shape
+        self.stages = trunk.stages
+        """The numbers of the blocks of each stage."""
+        self.stage_ends = tuple(stage[-1] for stage in self.stages[:-1])
+        """The blocks that `all` means: the last of each stage but the final one."""
+
+    @functools.cached_property
+    def shares(self) -> tuple[float, ...]:
+        """The share of the trunk's multiply-adds that is done after block 1, 2, ..."""
+        counted = multiply_adds_after_blocks(self._trunk, self._image_shape)
+        return tuple(count / counted[-1] for count in counted[:-1])
+
+
+@functools.cache
+def architecture_layout(architecture: str, image_shape: tuple[int, int, int], classes: int) -> Layout:
+    """The layout of a registered architecture, found without allocating its weights."""
+    with torch.device("meta"), _Unfilled():
+        return Layout(architectures[architecture](channels=image_shape[0], classes=classes), image_shape)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves weights without values: on the meta device drawing them has no use, and takes PyTorch a second."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0] if function in (Tensor.uniform_, Tensor.normal_) else function(*args, **(kwargs or {}))
+
+
+def resolve(placement: str, layout: Layout) -> tuple[int, ...]:
+    """The numbers of the blocks after which a placement puts exits, in order.
+
+    A placement is `none`, `all` (after every stage but the last), or a list with commas of stages (`1`), blocks
+    (`block4`) and percentages of the trunk's multiply-adds (`25%`: the block whose end is nearest to it).
+
+    Raises:
+        SpecError: for what is none of these, is not there, is where the network ends, or is named twice.
+    """
+    if placement in ("none", "all"):
+        return layout.stage_ends if placement == "all" else ()
+    parts = [part.strip() for part in placement.split(",")]
+    blocks = [_block(part, placement, layout) for part in parts]
+    for number, block in enumerate(blocks):
+        if block in blocks[:number]:
+            message = f"{parts[number]!r} and {parts[blocks.index(block)]!r} are both after block{block}"
+            raise SpecError(f"placement {placement!r}: {message}.", field="placement")
+    return tuple(sorted(blocks))
+
+
+def canonical(placement: str, layout: Layout) -> str:
+    """One way of writing each placement: `none`, `all`, stages if it is made of such, else blocks."""
+    blocks = resolve(placement, layout)
+    if not blocks:
+        return "none"
+    if blocks == layout.stage_ends:
+        return "all"
+    if set(blocks) <= set(layout.stage_ends):
+        return ",".join(str(layout.stage_ends.index(block) + 1) for block in blocks)
+    return ",".join(f"block{block}" for block in blocks)
+
+
+def _block(part: str, placement: str, layout: Layout) -> int:
+    last = layout.stages[-1][-1]
+    if match := re.fullmatch(r"(\d+)", part):
+        if 1 <= int(match[1]) < len(layout.stages):
+            return layout.stage_ends[int(match[1]) - 1]
+        raise _refused(part, placement, f"exits follow stage 1 to {len(layout.stages) - 1} of this network")
+    if match := re.fullmatch(r"block(\d+)", part):
+        if 1 <= int(match[1]) < last:
+            return int(match[1])
+        raise _refused(part, placement, f"exits follow block1 to block{last - 1} of this network")
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?)%", part):
+        share = float(match[1]) / 100
+        if 0 < share < 1:
+            before_last = range(1, last)
+            return min(before_last, key=lambda block: abs(layout.shares[block - 1] - share))
+        raise _refused(part, placement, "a percentage lies between 0% and 100%, both excluded")
+    hint = nearest(part, ["all", "none", "1", "block1", "50%"])
+    raise _refused(part, placement, f"{hint}; write all, none, stages (1,3), blocks (block4) or percentages (50%)")
+
+
+def _refused(part: str, placement: str, rule: str) -> SpecError:
+    where = "" if part == placement else f" in {placement!r}"
+    return SpecError(f"there is no placement {part!r}{where}; {rule}.", field="placement")

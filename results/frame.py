@@ -1,0 +1,120 @@
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from ..specs import SpecError, unknown
+
+TYPES = {
+    "sweep": "str",
+    "key": "str",
+    "role": "str",
+    "state": "str",
+    "error": "str",
+    "dataset": "str",
+    "architecture": "str",
+    "method": "str",
+    "seed": "int64",
+    "seeds": "int64",
+    "order": "int64",
+    "protocol": "str",
+    "run_id": "str",
+}
+PARAMETER_PREFIX = "param."
+_TAG_PREFIX = "exeunt."
+_TAGS = ("key", "role", "state", "error", "seeds", "order", "protocol")
+_OPTIONAL = ("error",)
+_PARAMETERS = {
+    "dataset.name": "dataset",
+    "architecture.name": "architecture",
+    "method.name": "method",
+    "seed": "seed",
+}
+_RUNS_PER_PAGE = 1000
+
+
+def load(tracking_uri: str, sweep: str) -> pd.DataFrame:
+    """Read every recorded trial of a sweep from MLflow: a row per trial, in the order of the plan.
+
+    Columns, always present:
+
+    - `sweep`, `key` (16 hex digits), `run_id` (MLflow's);
+    - `role`: `result` (asked for), `teacher` (trained for a student only), `unplanned` (no longer asked for);
+    - `state`: `running`, `done`, `diverged` or `failed`; `error`: why, missing unless diverged or failed;
+    - `dataset`, `architecture`, `method`: names; `seed`: this trial's; `seeds`: how many the sweep plans for
+      this configuration; `order`: the trial's position in the plan; `protocol`.
+
+    Then, sorted by name, a text column `param.NAME` for each further parameter, missing where it does not
+    matter for the trial, and a float column for each metric under its own name, such as `test/final/top1`
+    (accuracies in percent), holding the value of the last epoch.
+
+    Raises `SpecError` (a `ValueError`) if there is no such sweep, if a run in it was not written by Exeunt,
+    or if two runs are of one trial.
+    """
+    client = _connect(tracking_uri)
+    experiment = client.get_experiment_by_name(sweep)
+    if experiment is None or experiment.lifecycle_stage != "active":
+        names = [known.name for known in client.search_experiments() if known.name != "Default"]
+        raise unknown("sweep", sweep, names)
+
+    records = [_record(run, sweep) for run in _runs(client, experiment.experiment_id)]
+    names = {name for record in records for name in record} - TYPES.keys()
+    parameters = sorted(name for name in names if name.startswith(PARAMETER_PREFIX))
+    metrics = sorted(names.difference(parameters))
+    types = TYPES | dict.fromkeys(parameters, "str") | dict.fromkeys(metrics, "float64")
+    frame = pd.DataFrame.from_records(records, columns=list(types)).astype(types)
+    # MLflow's databases hold an infinity as the largest number that there is.
+    frame[metrics] = frame[metrics].replace({sys.float_info.max: math.inf, -sys.float_info.max: -math.inf})
+
+    repeated = frame.loc[frame["key"].duplicated(keep=False)]
+    if not repeated.empty:
+        key = min(repeated["key"])
+        runs = ", ".join(sorted(repeated.loc[repeated["key"] == key, "run_id"]))
+        raise SpecError(f"sweep {sweep!r}: trial {key} must have one MLflow run, but has {runs}.")
+    return frame.sort_values(["order", "key"], ignore_index=True)
+
+
+def metric_names(frame: pd.DataFrame) -> list[str]:
+    """List the metrics that a loaded frame holds."""
+    return [name for name in frame.columns if name not in TYPES and not name.startswith(PARAMETER_PREFIX)]
+
+
+def _connect(tracking_uri: str) -> MlflowClient:
+    # MLflow would create a missing database, and reading must not write.
+    if tracking_uri.startswith("sqlite:///") and not Path(tracking_uri.removeprefix("sqlite:///")).exists():
+        raise SpecError(f"tracking URI {tracking_uri!r}: there is no such database, no sweep has run there.")
+    return MlflowClient(tracking_uri)
+
+
+def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    token = None
+    while True:
+        # Oldest first: a run that starts while we read lands on the last page and shifts no other.
+        page = client.search_runs(
+            [experiment_id],
+            max_results=_RUNS_PER_PAGE,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _record(run: Run, sweep: str) -> dict[str, str | float | None]:
+    record = {"sweep": sweep, "run_id": run.info.run_id}
+    record |= {name: run.data.tags.get(f"{_TAG_PREFIX}{name}") for name in _TAGS}
+    record |= {column: run.data.params.get(name) for name, column in _PARAMETERS.items()}
+    lacking = [name for name, value in record.items() if value is None and name not in _OPTIONAL]
+    if lacking:
+        raise SpecError(
+            f"sweep {sweep!r}: MLflow run {run.info.run_id} was not written by Exeunt, "
+            f"it records no {', '.join(lacking)}."
+        )
+    others = {f"{PARAMETER_PREFIX}{name}": value for name, value in run.data.params.items() if name not in _PARAMETERS}
+    return record | others | run.data.metrics

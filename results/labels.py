@@ -1,0 +1,89 @@
+from dataclasses import dataclass
+
+import pandas as pd
+
+from .frame import PARAMETER_PREFIX
+
+_ROW_COMPONENTS = ("dataset.", "architecture.", "recipe.")
+_NAMES_IN_THE_SWEEP_FILE = {
+    "exits.placement": "exits",
+    "recipe.name": "recipe",
+    "teacher.architecture": "teacher",
+    "teacher.seed": "teacher_seed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What the trials of one row share."""
+
+    dataset: str
+    architecture: str
+    settings: tuple[str, ...] = ()
+    """Such as `epochs=60`: what else varies within the sweep in data set, architecture and recipe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """What the trials of one column share."""
+
+    method: str
+    settings: tuple[str, ...] = ()
+    """Such as `temperature=3`: what varies among the trials of this method in method, exits and teacher."""
+
+    @property
+    def label(self) -> str:
+        """The method and its settings on one line."""
+        return f"{self.method} {', '.join(self.settings)}".strip()
+
+
+def rows(runs: pd.DataFrame) -> list[Row]:
+    """Say for each run which row it belongs to."""
+    settings = _settings(_parameters(runs, of_rows=True))
+    return [
+        Row(dataset=dataset, architecture=architecture, settings=texts)
+        for dataset, architecture, texts in zip(runs["dataset"], runs["architecture"], settings, strict=True)
+    ]
+
+
+def columns(runs: pd.DataFrame) -> list[Column]:
+    """Say for each run which column it belongs to; a teacher of the student's own architecture is `self`."""
+    parameters = _parameters(runs, of_rows=False)
+    if "teacher.architecture" in parameters:
+        teacher = parameters["teacher.architecture"]
+        parameters["teacher.architecture"] = teacher.mask(teacher == runs["architecture"], "self")
+    methods = parameters.groupby(runs["method"])
+    settings = pd.concat([_settings(same_method) for _, same_method in methods]).loc[runs.index]
+    return [Column(method=method, settings=texts) for method, texts in zip(runs["method"], settings, strict=True)]
+
+
+def _parameters(runs: pd.DataFrame, *, of_rows: bool) -> pd.DataFrame:
+    parameters = runs.filter(regex=f"^{PARAMETER_PREFIX}")
+    parameters.columns = parameters.columns.str.removeprefix(PARAMETER_PREFIX)
+    return parameters.loc[:, [name.startswith(_ROW_COMPONENTS) == of_rows for name in parameters]]
+
+
+def _settings(parameters: pd.DataFrame) -> pd.Series:
+    """Write for each run, as a tuple of texts, the fewest parameters that tell the configurations apart.
+
+    A parameter that follows from those before it, such as a default that depends on the loss, is left out.
+    """
+    different = len(parameters.drop_duplicates())
+    names = [name for name in parameters if parameters[name].nunique() > 1]
+    if len(parameters[names].drop_duplicates()) < different:
+        # Some configurations differ only in that a parameter is absent: then its absence counts as a value.
+        names = [name for name in parameters if parameters[name].nunique(dropna=False) > 1]
+    for name in reversed(names):
+        others = [other for other in names if other != name]
+        if len(parameters[others].drop_duplicates()) == different:
+            names = others
+    return _texts(parameters[names])
+
+
+def _texts(parameters: pd.DataFrame) -> pd.Series:
+    names = [_NAMES_IN_THE_SWEEP_FILE.get(name, name.split(".", 1)[-1]) for name in parameters]
+    texts = [
+        tuple(f"{name}={value}" for name, value in zip(names, values, strict=True) if pd.notna(value))
+        for values in parameters.to_numpy(dtype="object")
+    ]
+    return pd.Series(texts, index=parameters.index, dtype="object")

@@ -1,0 +1,150 @@
+import statistics
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ..specs import SpecError, unknown
+from .frame import metric_names
+from .labels import Column, Row, columns, rows
+from .metrics import Metric, describe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One configuration, summed up over its seeds."""
+
+    mean: float | None = None
+    """In the metric's unit, over the seeds that are done; None if none is."""
+    std: float | None = None
+    """Sample standard deviation (ddof=1) over the same seeds; None below two."""
+    n: int = 0
+    """How many seeds are done."""
+    planned: int | None = None
+    """How many seeds the sweep plans; None where no trial of this cell is recorded."""
+    difference: float | None = None
+    """Mean minus the baseline's mean on the same row; None without both, and for the baseline itself."""
+    best: bool = False
+    """Whether no other mean of the row is better; equal ones are all best."""
+    outcome: str = ""
+    """What became of the seeds that are not in the mean, e.g. `1 diverged, 1 not run`."""
+    note: str = ""
+    """The same in full: which seeds, and why."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the mean is over every planned seed."""
+        return self.planned is not None and self.n >= self.planned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A comparison of methods, in numbers: rows are architectures, columns methods."""
+
+    sweep: str
+    metric: Metric
+    protocol: str
+    baseline: Column | None
+    """The column that differences refer to; None if the sweep has none."""
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    """A tuple for each row, with a cell for each column."""
+
+    @property
+    def seeds(self) -> int | None:
+        """How many seeds each cell has; None if they differ or if some cell lacks planned ones."""
+        cells = [cell for row in self.cells for cell in row]
+        counts = {cell.n for cell in cells}
+        return counts.pop() if len(counts) == 1 and all(cell.complete for cell in cells) else None
+
+
+_NOT_RUN = Cell(outcome="not run", note="not run")
+
+
+def comparison(frame: pd.DataFrame, metric: str = "test/final/top1", baseline: str = "baseline") -> Table:
+    """Compare the methods of one loaded sweep by a metric.
+
+    Only trials that the sweep file asks for count (role `result`). Rows and columns come in the order of the
+    plan, whatever the order of the frame. `baseline` is the label of the column that differences refer to.
+
+    Raises `SpecError` (a `ValueError`) if there is nothing to compare yet, if trials are done and none has the
+    metric, or if two trials have the same parameters and seed.
+    """
+    runs = frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True)
+    if runs.empty:
+        raise SpecError("there is nothing to compare: no trial that the sweep file asks for is recorded yet.")
+    done = runs["state"] == "done"
+    known = metric_names(runs)
+    if metric not in known and done.any():
+        raise unknown("metric", metric, known)
+
+    recorded = runs[metric] if metric in known else pd.Series(np.nan, index=runs.index)
+    runs["value"] = recorded.where(done & np.isfinite(recorded))
+    runs = runs.assign(row=rows(runs), column=columns(runs))
+    cells = {place: _cell(trials) for place, trials in runs.groupby(["row", "column"], sort=False)}
+    row_order = tuple(dict.fromkeys(runs["row"]))
+    column_order = tuple(dict.fromkeys(runs["column"]))
+    reference = next((column for column in column_order if column.label == baseline), None)
+    by_row = [{column: cells.get((row, column), _NOT_RUN) for column in column_order} for row in row_order]
+    return Table(
+        sweep=runs["sweep"].iloc[0],
+        metric=describe(metric),
+        protocol=" and ".join(runs["protocol"].unique()),
+        baseline=reference,
+        rows=row_order,
+        columns=column_order,
+        cells=tuple(_compared(of_row, reference, describe(metric)) for of_row in by_row),
+    )
+
+
+def _cell(trials: pd.DataFrame) -> Cell:
+    """Sum up the trials of one configuration, in the order of the plan."""
+    if trials["seed"].duplicated().any():
+        keys = ", ".join(trials["key"])
+        raise SpecError(f"trials of one cell must differ in their seed, but {keys} record the same parameters.")
+    values = trials["value"].dropna()
+    absent = trials.drop(values.index)
+    states = absent["state"].replace("done", "not measured")
+    notes = [
+        f"seed {seed} {state}" + (f" ({error})" if pd.notna(error) else "")
+        for seed, state, error in zip(absent["seed"], states, absent["error"], strict=True)
+    ]
+    planned = max(trials["seeds"])
+    unrecorded = planned - len(trials)
+    if unrecorded > 0:
+        notes.append(f"{unrecorded} not run")
+    return Cell(
+        mean=statistics.fmean(values) if len(values) else None,
+        std=statistics.stdev(values) if len(values) > 1 else None,
+        n=len(values),
+        planned=planned,
+        outcome=_counted([*states, *["not run"] * unrecorded]),
+        note=", ".join(notes),
+    )
+
+
+def _counted(outcomes: list[str]) -> str:
+    """Write `diverged` where all are, else `2 diverged, 1 failed`."""
+    counts = Counter(outcomes)
+    if len(counts) == 1:
+        return outcomes[0]
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+def _compared(cells: dict[Column, Cell], baseline: Column | None, metric: Metric) -> tuple[Cell, ...]:
+    """Complete the cells of one row with what depends on the row: differences and the best mean."""
+    means = {column: cell.mean for column, cell in cells.items() if cell.mean is not None}
+    best = metric.best_of([round(mean, metric.digits) for mean in means.values()])
+    differences = {
+        column: mean - means[baseline] for column, mean in means.items() if baseline in means and column != baseline
+    }
+    return tuple(
+        replace(
+            cell,
+            difference=differences.get(column),
+            best=column in means and round(means[column], metric.digits) == best,
+        )
+        for column, cell in cells.items()
+    )

@@ -1,0 +1,23 @@
+"""What every component's spec is written in: checked fields, names with nearest matches, canonical form, key.
+
+Standard library only, so that losses, models and training stay free of everything else.
+"""
+
+from .errors import SpecError, nearest, require, unknown
+from .registry import Registry
+from .spec import Count, Fraction, NonNegative, Positive, Range, Spec, content_key
+
+__all__ = [
+    "Count",
+    "Fraction",
+    "NonNegative",
+    "Positive",
+    "Range",
+    "Registry",
+    "Spec",
+    "SpecError",
+    "content_key",
+    "nearest",
+    "require",
+    "unknown",
+]

@@ -1,0 +1,127 @@
+"""The command line. Heavy imports happen inside the commands, so that `--help` answers at once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .plan import Plan, PlannedTrial
+    from .store import Store
+
+app = typer.Typer(
+    name="exeunt",
+    help="Benchmark sweeps for exit-ensemble distillation and the methods it is compared with.",
+    epilog="Start with: exeunt sweep configs/quickstart.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file, in YAML.", show_default=False)]
+SweepName = Annotated[str, typer.Argument(metavar="NAME", help="The `name` in the sweep file.", show_default=False)]
+Storage = Annotated[Path, typer.Option(metavar="DIR", help="Where trials, tables and the MLflow database are kept.")]
+Format = Literal["text", "csv", "latex", "markdown"]
+Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
+
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended."""
+
+
+def _planned(file: Path, storage: Path) -> "tuple[Plan, Store]":
+    from .file import read_sweep
+    from .plan import make_plan
+    from .store import Store
+
+    return make_plan(read_sweep(file)), Store(storage)
+
+
+@app.command()
+def sweep(file: SweepFile, storage: Storage = Path("runs")) -> None:
+    """Train what the sweep file asks for and is not there yet; then print the comparison table.
+
+    Run it again after any interruption: it goes on where it was, and trains nothing twice. Add a value to an axis
+    and only what is new is trained.
+    """
+    from rich.console import Console
+
+    plan, store = _planned(file, storage)
+    console = Console()
+    todo = store.missing(plan)
+    store.remember(plan)
+    console.print(f"{plan.sweep.name}: {len(plan.trials)} trials, {len(todo)} to train", highlight=False)
+    if todo:
+        try:
+            _train(plan, store, todo, console)
+        except KeyboardInterrupt:
+            console.print(f"interrupted; go on with: exeunt sweep {file} --storage {storage}", highlight=False)
+            raise typer.Exit(INTERRUPTED) from None
+    from .tables import publish
+
+    publish(plan, store, console)
+    if any(store.progress(trial.key).state == "failed" for trial in todo):
+        raise typer.Exit(1)
+
+
+def _train(plan: "Plan", store: "Store", todo: "list[PlannedTrial]", console: "Console") -> None:
+    from .board import duration, make_board
+    from .cluster import embedded_ray
+
+    board = make_board(todo, len(plan.trials) - len(todo), console)
+    try:
+        with embedded_ray() as ray_ready:
+            from .launch import launch  # while Ray starts
+
+            launch(plan, store, board, ray_ready)
+    finally:
+        board.close()
+    console.print(f"{board.counts} after {duration(board.elapsed)}", highlight=False)
+
+
+@app.command()
+def plan(file: SweepFile, storage: Storage = Path("runs")) -> None:
+    """Say what a sweep file would train and what of it is done already. Trains nothing."""
+    from rich.console import Console
+
+    from .overview import overview
+
+    Console().print(overview(*_planned(file, storage)))
+
+
+@app.command()
+def status(name: SweepName, storage: Storage = Path("runs")) -> None:
+    """Say how far a launched sweep is, and what failed in it."""
+    from rich.console import Console
+
+    from .overview import overview
+    from .store import Store
+
+    Console().print(overview(*_planned(Store(storage).remembered(name), storage)))
+
+
+@app.command()
+def table(
+    name: SweepName,
+    storage: Storage = Path("runs"),
+    format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
+) -> None:
+    """Print the comparison table of a sweep, from what MLflow recorded."""
+    from ..results import comparison, load, render
+    from .store import Store
+
+    store = Store(storage)
+    store.remembered(name)
+    typer.echo(render(comparison(load(store.tracking_uri, name)), format), nl=False)
+
+
+@app.command(name="list")
+def list_(kind: Annotated[Kind, typer.Argument(help="What to list.", show_default=False)]) -> None:
+    """List the names that a sweep file can use."""
+    from rich.console import Console
+
+    from .listing import listing
+
+    Console().print(listing(kind))

@@ -1,0 +1,197 @@
+"""The sweep file: what a researcher writes, checked whole before anything runs."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+
+from ..losses import Baseline, Method, methods
+from ..models import ArchitectureSpec, ExitSpec, architectures, heads
+from ..specs import Count, NonNegative, Range, Spec, SpecError, unknown
+from ..training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
+from .document import Document, Place
+from .validation import Choice, axis, choices, field_names, names, refuse_unknown_keys, validated
+
+SELF = "self"
+"""As a teacher: the student's own architecture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources(Spec):
+    """What one trial occupies while it trains."""
+
+    cpu: Count = 1
+    """Processor cores, and threads that PyTorch uses."""
+    gpu: NonNegative = 0.0
+    """Accelerators; a fraction lets several trials share one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What a sweep file asks for."""
+
+    name: str
+    trials: tuple[TrialSpec, ...]
+    """In the file's order; one experiment may be asked for in several ways."""
+    seeds: int
+    """How many seeds each configuration is trained with."""
+    resources: Resources
+    text: str
+    """The file as it was written."""
+
+
+def _file_name(name: str) -> str:
+    """A sweep's name is a folder's too, and cannot lead out of the storage."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        rule = "a name begins with a letter or digit and goes on with up to 99 of these, '.', '_' and '-'"
+        raise SpecError(f"{rule}, but got {name!r}.")
+    return name
+
+
+class _Written(pydantic.BaseModel):
+    """The keys of a sweep file. A list where one value is expected is an axis."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, pydantic.AfterValidator(_file_name)]
+    dataset: Any
+    architectures: Any
+    seeds: list[Annotated[int, pydantic.Field(ge=0, lt=2**32)]]
+    methods: dict[str, dict[str, Any] | None]
+    recipe: Any = "paper"
+    resources: Any = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Exits(Spec):
+    """The keys of a method that trains exits."""
+
+    exits: str
+    head: str = "conv"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        heads[self.head]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Teacher(Spec):
+    """The keys of a method that has a teacher."""
+
+    teacher: str
+    teacher_seed: Annotated[int, Range(minimum=0, maximum=2**32 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.teacher != SELF and self.teacher not in architectures:
+            raise unknown("teacher", self.teacher, (SELF, *architectures), field="teacher")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """One way of training a network, before it meets an architecture and a seed."""
+
+    method: Method
+    exits: ExitSpec
+    teacher: _Teacher | None
+    place: Place
+    choice: Choice
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Reads and checks a sweep file.
+
+    Raises:
+        DocumentError: for the first mistake, with its place in the file and what could stand there instead.
+    """
+    document = Document(path)
+    written = validated(_Written, document.content, document)
+    seeds = axis(written.seeds, document, ("seeds",))
+    combinations = itertools.product(
+        [DatasetSpec(name=name) for name in names(datasets, written.dataset, document, ("dataset",))],
+        list(_recipes(written.recipe, document)),
+        [
+            ArchitectureSpec(name=name)
+            for name in names(architectures, written.architectures, document, ("architectures",))
+        ],
+        [way for name in axis(list(written.methods), document, ("methods",)) for way in _ways(name, written, document)],
+    )
+    trials = (trial for combination in combinations for trial in _trials(*combination, seeds, document))
+    return Sweep(
+        name=written.name,
+        trials=tuple(trials),
+        seeds=len(set(seeds)),
+        resources=validated(Resources, written.resources, document, ("resources",)),
+        text=document.text,
+    )
+
+
+def _recipes(written: object, document: Document) -> Iterator[Recipe]:
+    """The recipes named or described; each is resolved to all of its fields."""
+    for position, item in enumerate(axis(written, document, ("recipe",))):
+        place = ("recipe", position) if isinstance(written, list) else ("recipe",)
+        section = item if isinstance(item, dict) else {"base": item}
+        base = section.get("base", "paper")
+        if base not in recipes:
+            at = (*place, "base") if "base" in section and isinstance(written, dict) else place
+            raise document.error(at, str(unknown("recipe", base, recipes)))
+        settings = {name: value for name, value in section.items() if name != "base"}
+        refuse_unknown_keys(settings, ["base", *field_names(Recipe)], document, place)
+        for choice in choices(settings, Recipe, document, place):
+            complete = {**recipes[base].to_dict(), **choice.values}
+            yield validated(Recipe, complete, document, place, choice)
+
+
+def _ways(name: str, written: _Written, document: Document) -> Iterator[_Way]:
+    """Every combination of the values in a method's section."""
+    place: Place = ("methods", name)
+    if name not in methods:
+        raise document.error(place, str(unknown("method", name, methods)))
+    kind, section = methods[name], written.methods[name] or {}
+    exit_keys = [] if kind.exits == "ignored" else field_names(_Exits)
+    teacher_keys = [] if kind.teacher == "ignored" else field_names(_Teacher)
+    refuse_unknown_keys(section, [*field_names(kind), *exit_keys, *teacher_keys], document, place)
+    for choice in choices(section, kind, document, place):
+        values = {"exits": "all" if kind.exits == "required" else "none", **choice.values}
+        if isinstance(values["exits"], int):  # a stage's number written without quotes
+            values["exits"] = str(values["exits"])
+
+        def part(spec: type[Any], values: dict[str, Any] = values, choice: Choice = choice) -> Any:
+            own = {key: value for key, value in values.items() if key in field_names(spec)}
+            return validated(spec, own, document, place, choice)
+
+        exits = part(_Exits)
+        yield _Way(
+            method=part(kind),
+            exits=ExitSpec(placement=exits.exits, head=exits.head),
+            teacher=part(_Teacher) if teacher_keys else None,
+            place=place,
+            choice=choice,
+        )
+
+
+def _trials(
+    dataset: DatasetSpec,
+    recipe: Recipe,
+    architecture: ArchitectureSpec,
+    way: _Way,
+    seeds: list[int],
+    document: Document,
+) -> list[TrialSpec]:
+    """One trial per seed."""
+    plain = TrialSpec(dataset=dataset, architecture=architecture, method=Baseline(), recipe=recipe, seed=seeds[0])
+    teacher = None
+    if way.teacher is not None:
+        trunk = architecture if way.teacher.teacher == SELF else ArchitectureSpec(name=way.teacher.teacher)
+        teacher = replace(plain, architecture=trunk, seed=way.teacher.teacher_seed)
+    try:
+        first = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
+    except SpecError as error:
+        key = "exits" if error.field == "placement" else error.field
+        place = (*way.place, *way.choice.place(key or ""))
+        raise document.error(place, f"for {architecture.name}, {error}") from error
+    return [replace(first, seed=seed) for seed in seeds]

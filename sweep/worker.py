@@ -1,0 +1,32 @@
+"""What runs in a Ray worker: one trial after another, none of which sees anything of the one before."""
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from ..training import Record, TrialSpec, train
+from .store import Store
+
+
+def run_trial(config: dict[str, Any], *, storage: Path, threads: int) -> None:
+    """Trains the trial that the searcher suggested, and reports each epoch and how it ended.
+
+    An exception is written to the trial's folder before it ends the attempt.
+    """
+    store = Store(storage)
+    trial = TrialSpec.from_dict(config["spec"])
+    directory = store.trial(config["key"])
+
+    def report(record: Record) -> None:
+        tune.report({"state": "running", "epoch": record["epoch"], "epochs": trial.recipe.epochs})
+
+    try:
+        teacher = store.trial(trial.teacher.key).weights if trial.teacher else None
+        result = train(trial, directory, teacher=teacher, threads=threads, on_epoch=report)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        directory.write_failure({"reason": reason, "traceback": traceback.format_exc()})
+        raise
+    tune.report({"state": result["state"], "seconds": result["seconds"]})

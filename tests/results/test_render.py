@@ -1,0 +1,223 @@
+import csv
+import io
+import shutil
+import subprocess
+
+import pytest
+from exeunt.results import FORMATS, Table, comparison, load, render, to_rich
+from exeunt.specs import SpecError
+from rich.console import Console
+
+SPECIAL = r"_ % & # ~ ^ \ $ { }"
+
+
+def compared(sweep) -> Table:
+    return comparison(load(sweep.tracking_uri, sweep.sweep))
+
+
+@pytest.fixture
+def quickstart(record) -> Table:
+    sweep = record()
+    sweep.trials("baseline", 94.0, 95.0, 96.0)
+    sweep.trials("eed", 96.0, 97.0, 98.0, method__output_loss="mse")
+    sweep.trials("eed", 94.5, 94.0, 95.0, method__output_loss="kl")
+    return compared(sweep)
+
+
+@pytest.fixture
+def partial(record) -> Table:
+    sweep = record()
+    sweep.trials("baseline", 94.0, 96.0)
+    sweep.trial("baseline", seed=2, state="failed", error="\x1b[31mout of\nmemory")
+    for seed in range(3):
+        sweep.trial("eed", seed=seed, state="diverged", error="loss is nan")
+    return compared(sweep)
+
+
+def test_text(quickstart):
+    assert (
+        render(quickstart)
+        == """\
+test_text on digits: test top-1 accuracy of the final exit in %. Protocol: last epoch on test.
+Cells: mean ± sample standard deviation over n = 3 seeds. Signed numbers: difference to baseline in
+percentage points. Best mean of each row marked *.
+
+  architecture       baseline               eed              eed
+                                output_loss=mse   output_loss=kl
+ ────────────────────────────────────────────────────────────────
+  resnet8        95.00 ± 1.00    * 97.00 ± 1.00     94.50 ± 0.50
+                          n=3        +2.00, n=3       -0.50, n=3
+
+"""
+    )
+
+
+def test_text_says_what_is_missing(partial):
+    printed = render(partial)
+    assert "95.00 ± 1.41" in printed
+    assert "2 of 3" in printed
+    assert "0 of 3" in printed
+    assert "resnet8, baseline: seed 2 failed ( [31mout of memory).\n" in printed
+    assert "resnet8, eed: seed 0 diverged (loss is nan), seed 1 diverged" in printed
+    assert "over the n seeds that are done" in printed
+    assert "\x1b" not in printed
+    assert "0.00" not in printed
+
+
+def test_one_seed_shows_no_deviation(record):
+    sweep = record()
+    sweep.trial("baseline", 94.0, seeds=1)
+    printed = render(compared(sweep))
+    assert "n = 1 seed" in printed
+    assert "±" not in printed
+
+
+def test_without_a_baseline_the_caption_explains_no_sign(record):
+    sweep = record()
+    sweep.trials("eed", 94.0, 95.0, 96.0)
+    assert "Signed" not in render(compared(sweep))
+
+
+def test_a_tiny_loss_of_accuracy_is_not_minus_zero(record):
+    sweep = record()
+    sweep.trial("baseline", 94.001)
+    sweep.trial("eed", 94.0)
+    assert "+0.00" in render(compared(sweep))
+
+
+def test_csv_is_a_line_per_cell_in_full_precision(quickstart):
+    lines = list(csv.DictReader(io.StringIO(render(quickstart, "csv"))))
+    assert [line["method"] for line in lines] == ["baseline", "eed output_loss=mse", "eed output_loss=kl"]
+    assert lines[1] == {
+        "dataset": "digits",
+        "architecture": "resnet8",
+        "settings": "",
+        "method": "eed output_loss=mse",
+        "metric": "test/final/top1",
+        "protocol": "last epoch on test",
+        "mean": "97.0",
+        "std": "1.0",
+        "n": "3",
+        "planned": "3",
+        "difference": "2.0",
+        "note": "",
+    }
+    assert float(lines[2]["difference"]) == -0.5
+
+
+def test_csv_leaves_what_is_missing_empty(partial):
+    lines = list(csv.DictReader(io.StringIO(render(partial, "csv"))))
+    assert (lines[1]["mean"], lines[1]["std"], lines[1]["difference"], lines[1]["n"]) == ("", "", "", "0")
+    assert lines[1]["note"].startswith("seed 0 diverged (loss is nan)")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " \n-"])
+def test_csv_text_that_a_spreadsheet_would_run_is_neutralised(record, start):
+    sweep = record()
+    sweep.trial("eed", 94.0, architecture=f"{start}cmd|' /C calc'!A0")
+    (line,) = csv.DictReader(io.StringIO(render(compared(sweep), "csv"), newline=""))
+    assert line["architecture"] == f"'{start.strip()}cmd|' /C calc'!A0"
+
+
+def test_latex(quickstart):
+    before, label, after = render(quickstart, "latex").partition(r"\label{tab:test-latex:test-final-top1}")
+    assert label
+    assert before.startswith("\\begin{table}\n\\centering\n\\caption{test\\_latex on digits: test top-1 accuracy")
+    assert r"mean $\pm$ sample standard deviation over n = 3 seeds" in before
+    assert (
+        after
+        == r"""
+\begin{tabular}{lrrr}
+\toprule
+architecture & baseline & eed & eed \\
+ &  & output\_loss=mse & output\_loss=kl \\
+\midrule
+resnet8 & 95.00 $\pm$ 1.00 & \textbf{97.00 $\pm$ 1.00} & 94.50 $\pm$ 0.50 \\
+ & $n=3$ & $+2.00$, $n=3$ & $-0.50$, $n=3$ \\
+\bottomrule
+\end{tabular}
+\end{table}
+"""
+    )
+
+
+@pytest.fixture
+def awkward(record, request) -> Table:
+    """Names with every character that a format gives a meaning to."""
+    sweep = record(f"{SPECIAL} {request.node.name}")
+    for architecture in (f"net {SPECIAL}", "[bold]net[/bold]", "*net|<b>`"):
+        sweep.trial("baseline", 94.0, seeds=1, architecture=architecture)
+        sweep.trial("eed", 95.0, seeds=1, architecture=architecture, method__odd=SPECIAL)
+        sweep.trial("eed", seeds=1, architecture=architecture, state="failed", error=SPECIAL, method__odd="-")
+    return compared(sweep)
+
+
+def test_latex_escapes_every_special_character(awkward):
+    escaped = r"\_ \% \& \# \textasciitilde{} \textasciicircum{} \textbackslash{} \$ \{ \}"
+    written = render(awkward, "latex")
+    assert rf"\caption{{{escaped} test\_latex\_escapes" in written
+    assert f"\nnet {escaped} & " in written
+    assert f" & odd={escaped} & " in written
+    assert f"failed ({escaped})" in written
+    assert "\n{[}bold]net{[}/bold] & " in written
+    assert "\n{*}net\\textbar{}\\textless{}b\\textgreater{}` & " in written
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
+def test_latex_compiles_with_booktabs_alone(awkward, partial, tmp_path):
+    tables = render(awkward, "latex") + render(partial, "latex")
+    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{tables}\end{{document}}"
+    (tmp_path / "tables.tex").write_text(document, encoding="utf-8")
+    subprocess.run(["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "tables.tex"], cwd=tmp_path, check=True)
+
+
+def test_markdown(partial):
+    assert render(partial, "markdown").splitlines()[2:] == [
+        "| architecture | baseline | eed |",
+        "| --- | ---: | ---: |",
+        "| resnet8 | **95.00 ± 1.41** (2 of 3) | diverged (0 of 3) |",
+        "",
+        r"resnet8, baseline: seed 2 failed ( \[31mout of memory).",
+        "",
+        "resnet8, eed: seed 0 diverged (loss is nan), seed 1 diverged (loss is nan), seed 2 diverged (loss is nan).",
+    ]
+
+
+def test_markdown_names_break_no_cell(awkward):
+    *_, row = (line for line in render(awkward, "markdown").splitlines() if line.startswith("| \\*net"))
+    assert row.startswith(r"| \*net\|\<b\>\` | ")
+
+
+def test_names_are_no_markup_in_text(awkward):
+    assert "[bold]net[/bold]" in render(awkward)
+    assert rf"odd={SPECIAL}" in render(awkward)
+
+
+def test_a_terminal_shows_the_best_in_bold(quickstart):
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=120)
+    console.print(to_rich(quickstart))
+    printed = console.file.getvalue()
+    assert "\x1b[1m97.00 ± 1.00\x1b[0m" in printed
+    assert "\x1b[1m95.00" not in printed
+    assert "*" not in printed
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_order_of_the_frame_changes_no_byte(record, format):
+    sweep = record()
+    for architecture in ("resnet8", "resnet14"):
+        sweep.trials("baseline", 94.1, 95.2, 96.3, architecture=architecture)
+        sweep.trials("eed", 96.1, 97.2, architecture=architecture, method__output_loss="mse")
+        sweep.trials("eed", 0.1, 0.2, 0.3, architecture=architecture, method__output_loss="kl")
+        sweep.trial("kd", seed=1, state="failed", error="late", architecture=architecture)
+        sweep.trial("kd", seed=0, state="diverged", error="loss is nan", architecture=architecture)
+    frame = load(sweep.tracking_uri, sweep.sweep)
+    written = render(comparison(frame), format)
+    for attempt in range(5):
+        shuffled = frame.sample(frac=1, random_state=attempt)
+        assert render(comparison(shuffled), format) == written
+
+
+def test_an_unknown_format_names_the_nearest(quickstart):
+    with pytest.raises(SpecError, match=r"'markdwn'.*'markdown'"):
+        render(quickstart, "markdwn")

@@ -1,0 +1,222 @@
+"""One trial from its spec to its result."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..losses import LossInputs
+from ..models import MultiExitNetwork, build_network
+from ..specs import SpecError
+from .augmentation import crop_flip, normalise
+from .data import Images
+from .directory import Record, TrialDirectory
+from .environment import choose_device, choose_precision, describe_environment
+from .evaluation import Accuracies
+from .trial import TrialSpec
+
+EVALUATION_BATCH = 512
+
+
+class Diverged(Exception):  # noqa: N818 (an outcome of training, not an error of the program)
+    """A loss term is no longer finite."""
+
+
+def train(
+    trial: TrialSpec,
+    directory: TrialDirectory,
+    *,
+    teacher: Path | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    on_epoch: Callable[[Record], None] | None = None,
+) -> Record:
+    """Trains a network, from the directory's last checkpoint on if there is one, and writes the result there.
+
+    Args:
+        trial: what to train.
+        directory: where checkpoint, history, weights and result are written.
+        teacher: the trained weights of the trial's teacher, if it has one.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`; `auto` is the accelerator if there is one.
+        threads: of the processor; part of what makes two runs equal bit for bit.
+        on_epoch: told each epoch's record as soon as it is kept.
+
+    Returns:
+        The content of `result.json`: the state `done`, or `diverged` with the reason, and the last metrics.
+    """
+    trial = trial.canonical()
+    directory.write_spec(trial.to_dict())
+    with _isolated(trial.seed, threads):
+        run = _Run(trial, choose_device(device), teacher)
+        if (state := directory.checkpoint(run.device)) is not None:
+            run.restore(state)
+        outcome: Record = {"state": "done"}
+        try:
+            while run.epoch < trial.recipe.epochs:
+                run.train_epoch()
+                directory.write_checkpoint(run.state(), run.history)
+                if on_epoch is not None:
+                    on_epoch(run.history[-1])
+        except Diverged as divergence:
+            outcome = {"state": "diverged", "reason": str(divergence)}
+    directory.write_weights(run.network.state_dict())
+    result = outcome | {
+        "key": trial.key,
+        "protocol": trial.protocol,
+        "seconds": sum(record["seconds"] for record in run.history),
+        "metrics": {name: v for name, v in (run.history or [{}])[-1].items() if "/" in name},
+        "environment": describe_environment(run.device, run.precision, threads),
+    }
+    directory.write_result(result)
+    return result
+
+
+class _Run:
+    """The moving parts of a training: everything here is either built from the spec or in the checkpoint."""
+
+    def __init__(self, trial: TrialSpec, device: torch.device, teacher: Path | None) -> None:
+        facts = trial.dataset_facts
+        train_images, test_images = facts.load()
+        self.trial = trial
+        self.device = device
+        self.precision = choose_precision(trial.recipe.precision, device)
+        self.images = train_images.to(device)
+        self.test_images = test_images.to(device)
+        self.mean = torch.tensor(facts.mean, device=device)
+        self.std = torch.tensor(facts.std, device=device)
+        self.network = _network(trial, device)
+        self.teacher = _trained_teacher(trial, teacher, device)
+        self.exits = len(self.network.exits) + 1
+        self.loss = trial.method.build(self.exits).to(device)
+        recipe = trial.recipe
+        self.optimizer = torch.optim.SGD(
+            [*self.network.parameters(), *self.loss.parameters()],
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+        )
+        self.generator = torch.Generator().manual_seed(trial.seed)  # order and augmentation of the images
+        self.history: list[Record] = []
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+    def train_epoch(self) -> None:
+        """One pass over the training images; after the last one, the only look at the test images."""
+        started = time.perf_counter()
+        self.network.train()
+        accuracies = Accuracies(self.exits, self.device)
+        term_sums: dict[str, Tensor] = {}
+        batches = torch.randperm(len(self.images.labels), generator=self.generator).split(self.trial.recipe.batch_size)
+        for number, indices in enumerate(batches):
+            self._set_learning_rate(self.epoch * len(batches) + number, len(batches))
+            inputs, labels = self._training_batch(indices)
+            outputs, terms = self._step(inputs, labels)
+            accuracies.add(outputs, labels)
+            for name, term in terms.items():
+                term_sums[name] = term_sums.get(name, 0) + term * len(labels)
+        terms = {f"train/loss/{name}": float(total) / len(self.images.labels) for name, total in term_sums.items()}
+        record = {"epoch": self.epoch + 1, **terms, **accuracies.summary("train")}
+        record["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        record["seconds"] = time.perf_counter() - started
+        record["time"] = time.time()
+        if self.epoch + 1 == self.trial.recipe.epochs:
+            record |= self._evaluate(self.test_images).summary("test")
+        self.history.append(record)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next epoch depends on, besides the spec."""
+        return {
+            "network": self.network.state_dict(),
+            "loss": self.loss.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "global_generator": torch.get_rng_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on where a checkpoint was written."""
+        self.network.load_state_dict(state["network"])
+        self.loss.load_state_dict(state["loss"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["global_generator"].cpu())
+        self.history = state["history"]
+
+    def _step(self, inputs: Tensor, labels: Tensor) -> tuple[Any, dict[str, Tensor]]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            outputs = self.network(inputs)
+            teacher_logits = None
+            if self.teacher is not None:
+                with torch.no_grad():
+                    teacher_logits = self.teacher(inputs).logits[-1]
+        terms = self.loss(
+            LossInputs(logits=outputs.logits, features=outputs.features, labels=labels, teacher_logits=teacher_logits)
+        )
+        total = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(total):
+            named = ", ".join(f"{name} {float(term):g}" for name, term in terms.items())
+            raise Diverged(f"the loss is not finite in epoch {self.epoch + 1} ({named})")
+        self.optimizer.zero_grad()
+        total.backward()
+        self.optimizer.step()
+        return outputs, {name: term.detach() for name, term in terms.items()}
+
+    def _training_batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        indices = indices.to(self.device)
+        pixels = self.images.pixels[indices]
+        if self.trial.recipe.augmentation == "crop_flip":
+            pixels = crop_flip(pixels, self.generator)
+        return normalise(pixels, self.mean, self.std), self.images.labels[indices]
+
+    def _set_learning_rate(self, step: int, steps_per_epoch: int) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.trial.recipe.learning_rate_at(step, steps_per_epoch)
+
+    @torch.no_grad()
+    def _evaluate(self, images: Images) -> Accuracies:
+        self.network.eval()
+        accuracies = Accuracies(self.exits, self.device)
+        for pixels, labels in zip(
+            images.pixels.split(EVALUATION_BATCH), images.labels.split(EVALUATION_BATCH), strict=True
+        ):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                accuracies.add(self.network(normalise(pixels, self.mean, self.std)), labels)
+        return accuracies
+
+
+def _network(trial: TrialSpec, device: torch.device) -> MultiExitNetwork:
+    facts = trial.dataset_facts
+    network = build_network(
+        trial.architecture, trial.exits, image_shape=facts.image_shape, classes=facts.classes, seed=trial.seed
+    )
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.device) -> nn.Module | None:
+    if trial.teacher is None:
+        return None
+    if weights is None or not weights.exists():
+        raise SpecError(f"the teacher's weights are not there: {weights}.", field="teacher")
+    network = _network(trial.teacher, device)
+    network.load_state_dict(torch.load(weights, map_location=device, weights_only=True))
+    return network.eval().requires_grad_(False)
+
+
+@contextmanager
+def _isolated(seed: int, threads: int) -> Iterator[None]:
+    """What a trial draws from PyTorch's global generators depends on its seed and on no trial before it."""
+    threads_before = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads_before)

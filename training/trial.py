@@ -1,0 +1,98 @@
+"""The whole of what one training run is: the spec that is stored, hashed and handed to a worker."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Self
+
+from ..losses import Method, methods
+from ..models import ArchitectureSpec, ExitSpec, architecture_layout, canonical, resolve
+from ..specs import Range, Spec, SpecError, content_key
+from .data import Dataset, DatasetSpec, datasets
+from .recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec(Spec):
+    """One network trained once."""
+
+    dataset: DatasetSpec
+    architecture: ArchitectureSpec
+    method: Method
+    exits: ExitSpec = field(default_factory=ExitSpec)
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: Annotated[int, Range(minimum=0, maximum=2**32 - 1)] = 0
+    """Of the weights, the order of the images and their augmentation."""
+    teacher: "TrialSpec | None" = None
+    """The trial whose network teaches, if the method has a teacher."""
+
+    def __post_init__(self) -> None:
+        """Checks that the parts fit each other."""
+        super().__post_init__()
+        exits = resolve(self.exits.placement, self._layout)
+        method = self.method
+        if method.exits == "required" and not exits:
+            raise SpecError(f"{method.name} trains exits, but the placement is 'none'.", field="exits")
+        if method.teacher == "required" and self.teacher is None:
+            raise SpecError(f"{method.name} needs a teacher.", field="teacher")
+        if self.teacher is not None and self.teacher.dataset != self.dataset:
+            raise SpecError("a teacher is trained on its student's data set.", field="teacher")
+
+    def irrelevant_fields(self) -> frozenset[str]:
+        """Exits and teacher, where the method has no use for them."""
+        ignored = {"exits": self.method.exits == "ignored", "teacher": self.method.teacher == "ignored"}
+        return frozenset(name for name, is_ignored in ignored.items() if is_ignored)
+
+    def canonical(self) -> Self:
+        """The same experiment, however it was written: equal experiments have equal canonical forms and keys."""
+        return replace(
+            self,
+            method=self.method.canonical(),
+            exits=self._canonical_exits(),
+            recipe=self.recipe.canonical(),
+            teacher=None if "teacher" in self.irrelevant_fields() or not self.teacher else self.teacher.canonical(),
+        )
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The trial's content hash, the same for every way of writing the same experiment."""
+        return content_key(self.canonical().to_dict())
+
+    @property
+    def protocol(self) -> str:
+        """What is reported: which epoch, and on which images."""
+        return "last epoch on test"
+
+    @property
+    def dataset_facts(self) -> Dataset:
+        """What is known of the data set."""
+        return datasets[self.dataset.name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as plain JSON values, the method's name among its settings."""
+        return super().to_dict() | {"method": {"name": self.method.name, **self.method.to_dict()}}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "TrialSpec":
+        """The spec that `to_dict` described."""
+        method = dict(content["method"])
+        recipe = content["recipe"]
+        return cls(
+            dataset=DatasetSpec(**content["dataset"]),
+            architecture=ArchitectureSpec(**content["architecture"]),
+            method=methods[method.pop("name")](**method),
+            exits=ExitSpec(**content.get("exits", {})),
+            recipe=Recipe(**{name: tuple(v) if isinstance(v, list) else v for name, v in recipe.items()}),
+            seed=content["seed"],
+            teacher=cls.from_dict(content["teacher"]) if content.get("teacher") else None,
+        )
+
+    @property
+    def _layout(self) -> Any:
+        facts = self.dataset_facts
+        return architecture_layout(self.architecture.name, facts.image_shape, facts.classes)
+
+    def _canonical_exits(self) -> ExitSpec:
+        if "exits" in self.irrelevant_fields():
+            return ExitSpec()
+        return replace(self.exits, placement=canonical(self.exits.placement, self._layout)).canonical()
