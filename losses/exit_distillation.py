@@ -86,5 +86,7 @@ class ExitDistillation(Method):
             object.__setattr__(self, "output_weight", 1.0 if self.output_loss == "mse" else 0.1)
 
     def irrelevant_fields(self) -> frozenset[str]:
-        """The temperature, where no softmax is taken."""
+        """The temperature, where no softmax is taken; of a term without weight, all that shapes it."""
+        if self.output_weight == 0:
+            return frozenset({"output_loss", "temperature"})
         return frozenset({"temperature"} if self.output_loss == "mse" else ())

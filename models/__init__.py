@@ -9,7 +9,7 @@ from . import resnet as resnet  # registers its architectures
 from .cost import multiply_adds, parameters
 from .heads import heads
 from .network import ArchitectureSpec, ExitOutputs, ExitSpec, MultiExitNetwork, build_network
-from .placement import architecture_layout, canonical, resolve
+from .placement import Layout, architecture_layout, canonical, resolve
 from .trunk import Block, Trunk, architectures
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Block",
     "ExitOutputs",
     "ExitSpec",
+    "Layout",
     "MultiExitNetwork",
     "Trunk",
     "architecture_layout",

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from .layers import Module
 from .trunk import Trunk
 
 
@@ -35,7 +36,7 @@ def multiply_adds_after_blocks(trunk: Trunk, image_shape: tuple[int, int, int]) 
     return tuple(accumulate(counts))[1:]
 
 
-def _on_meta(module: nn.Module) -> nn.Module:
+def _on_meta(module: Module) -> Module:
     """A copy without weights, which computes shapes alone."""
     return copy.deepcopy(module).to("meta").eval()
 

@@ -98,7 +98,7 @@ def build_network(
     """
     exits = exits or ExitSpec()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach accelerators too
         trunk = architectures[architecture.name](channels=image_shape[0], classes=classes)
         built = {}
         for block in resolve(exits.placement, Layout(trunk, image_shape)):

@@ -58,9 +58,9 @@ def resolve(placement: str, layout: Layout) -> tuple[int, ...]:
     Raises:
         SpecError: for what is none of these, is not there, is where the network ends, or is named twice.
     """
-    if placement in ("none", "all"):
-        return layout.stage_ends if placement == "all" else ()
     parts = [part.strip() for part in placement.split(",")]
+    if parts in (["none"], ["all"]):
+        return layout.stage_ends if parts == ["all"] else ()
     blocks = [_block(part, placement, layout) for part in parts]
     for number, block in enumerate(blocks):
         if block in blocks[:number]:
@@ -97,6 +97,8 @@ def _block(part: str, placement: str, layout: Layout) -> int:
             before_last = range(1, last)
             return min(before_last, key=lambda block: abs(layout.shares[block - 1] - share))
         raise _refused(part, placement, "a percentage lies between 0% and 100%, both excluded")
+    if part in ("all", "none"):
+        raise _refused(part, placement, f"{part!r} stands alone")
     hint = nearest(part, ["all", "none", "1", "block1", "50%"])
     raise _refused(part, placement, f"{hint}; write all, none, stages (1,3), blocks (block4) or percentages (50%)")
 

@@ -64,20 +64,27 @@ def _parameters(runs: pd.DataFrame, *, of_rows: bool) -> pd.DataFrame:
 
 
 def _settings(parameters: pd.DataFrame) -> pd.Series:
-    """Write for each run, as a tuple of texts, the fewest parameters that tell the configurations apart.
+    """Write for each run, as a tuple of texts, the parameters that tell the configurations apart.
 
     A parameter that follows from those before it, such as a default that depends on the loss, is left out.
     """
-    different = len(parameters.drop_duplicates())
-    names = [name for name in parameters if parameters[name].nunique() > 1]
-    if len(parameters[names].drop_duplicates()) < different:
+    varying = _telling(parameters, list(parameters.columns[parameters.nunique() > 1]))
+    if _distinct(parameters, varying) < _distinct(parameters, list(parameters)):
         # Some configurations differ only in that a parameter is absent: then its absence counts as a value.
-        names = [name for name in parameters if parameters[name].nunique(dropna=False) > 1]
-    for name in reversed(names):
-        others = [other for other in names if other != name]
-        if len(parameters[others].drop_duplicates()) == different:
-            names = others
-    return _texts(parameters[names])
+        varying = _telling(parameters, list(parameters))
+    return _texts(parameters.loc[:, varying])
+
+
+def _telling(parameters: pd.DataFrame, names: list[str]) -> list[str]:
+    telling: list[str] = []
+    for name in names:
+        if _distinct(parameters, [*telling, name]) > _distinct(parameters, telling):
+            telling.append(name)
+    return telling
+
+
+def _distinct(parameters: pd.DataFrame, names: list[str]) -> int:
+    return len(parameters.loc[:, names].drop_duplicates()) if names else 1
 
 
 def _texts(parameters: pd.DataFrame) -> pd.Series:

@@ -1,5 +1,6 @@
 """Names for things that a sweep file can ask for."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -36,4 +37,7 @@ class Registry(Generic[Entry]):
         return isinstance(name, str) and name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._entries))
+        """The names, with numbers in them in the order of the numbers."""
+        return iter(
+            sorted(self._entries, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])
+        )

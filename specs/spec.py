@@ -53,15 +53,15 @@ class Spec:
 
     def __post_init__(self) -> None:
         """Checks each field; an integer where a real number is meant becomes one, so that 3 and 3.0 are the same."""
-        for name, (kind, limits, choices) in _fields(type(self)).items():
+        for name, (kind, optional, limits, choices) in _fields(type(self)).items():
             value = getattr(self, name)
-            if value is None:
+            if value is None and optional:
                 continue
             if kind is float and isinstance(value, int) and not isinstance(value, bool):
                 object.__setattr__(self, name, float(value))
             if limits is not None:
-                number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-                if not (number and limits.contains(value)):
+                number = int if kind is int else (int, float)
+                if not (isinstance(value, number) and not isinstance(value, bool) and limits.contains(value)):
                     require(False, limits.rule(name), **{name: value})
             if choices and value not in choices:
                 raise unknown(name, value, map(str, choices), field=name)
@@ -75,6 +75,11 @@ class Spec:
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         return dataclasses.replace(self, **{name: defaults[name] for name in self.irrelevant_fields()})
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The spec that `to_dict` described."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+
     def to_dict(self) -> dict[str, Any]:
         """The fields that matter, as plain JSON values."""
         skipped = self.irrelevant_fields()
@@ -83,16 +88,17 @@ class Spec:
 
 
 @functools.cache
-def _fields(spec: type[Spec]) -> dict[str, tuple[Any, Range | None, tuple[Any, ...]]]:
-    """Of each field: its type (without `| None`), its range if it has one, its choices if it is a `Literal`."""
+def _fields(spec: type[Spec]) -> dict[str, tuple[Any, bool, Range | None, tuple[Any, ...]]]:
+    """Of each field: its type without `| None`, whether it had that, its range if any, its choices if a `Literal`."""
     hints = get_type_hints(spec, include_extras=True)
     described = {}
     for name in (field.name for field in dataclasses.fields(spec)):
         kind, *notes = get_args(hints[name]) if get_origin(hints[name]) is Annotated else (hints[name],)
-        if isinstance(kind, UnionType):
+        optional = isinstance(kind, UnionType)
+        if optional:
             kind = next(part for part in get_args(kind) if part is not NoneType)
         limits = next((note for note in notes if isinstance(note, Range)), None)
-        described[name] = (kind, limits, get_args(kind) if get_origin(kind) is Literal else ())
+        described[name] = (kind, optional, limits, get_args(kind) if get_origin(kind) is Literal else ())
     return described
 
 

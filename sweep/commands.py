@@ -1,5 +1,6 @@
 """The command line. Heavy imports happen inside the commands, so that `--help` answers at once."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,7 +24,9 @@ app = typer.Typer(
 
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file, in YAML.", show_default=False)]
 SweepName = Annotated[str, typer.Argument(metavar="NAME", help="The `name` in the sweep file.", show_default=False)]
-Storage = Annotated[Path, typer.Option(metavar="DIR", help="Where trials, tables and the MLflow database are kept.")]
+Storage = Annotated[
+    Path, typer.Option(metavar="DIR", file_okay=False, help="Where trials, tables and the MLflow database are kept.")
+]
 Format = Literal["text", "csv", "latex", "markdown"]
 Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
@@ -57,7 +60,8 @@ def sweep(file: SweepFile, storage: Storage = Path("runs")) -> None:
         try:
             _train(plan, store, todo, console)
         except KeyboardInterrupt:
-            console.print(f"interrupted; go on with: exeunt sweep {file} --storage {storage}", highlight=False)
+            again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage)])
+            console.print(f"interrupted; go on with: {again}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from None
     from .tables import publish
 

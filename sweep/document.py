@@ -1,5 +1,6 @@
 """YAML read strictly: no key twice, numbers as people write them, and the line of every value kept for messages."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,23 @@ class DocumentError(SpecError):
 class _Loader(yaml.SafeLoader):
     """YAML's safe types; `5e-4` is a number, as in YAML 1.2 and everywhere else."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:  # PyYAML's own, without a place
+            problem = f"{node.value!r:.60} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
+            if not isinstance(key, str | int | float | None):
+                problem = f"the key {key!r:.60} is not text; write it in quotes"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
             if key in seen:
                 problem = f"the key {key!r} stands twice, in line {seen[key]} and in line {line}"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
@@ -43,17 +56,17 @@ class Document:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise DocumentError(f"{path}: cannot be read: {reason}.") from error
         self.text = text
-        loader = _Loader(text)
         try:
+            loader = _Loader(text)
             self._root = loader.get_single_node()
             self.content: Any = loader.construct_document(self._root) if self._root else None
-        except (yaml.YAMLError, TypeError, ValueError) as error:
+            # Validation reads JSON, which has no list within itself and no half characters.
+            json.dumps(self.content, default=str, ensure_ascii=False).encode()
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
-            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+            problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
             raise DocumentError(f"{path}{line}: is not valid YAML: {problem}.") from error
-        finally:
-            loader.dispose()
         if not isinstance(self.content, dict):
             raise self.error((), f"a sweep file is a mapping of keys to values, but this is {self.content!r:.60}.")
 

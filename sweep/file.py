@@ -11,7 +11,7 @@ import pydantic
 
 from ..losses import Baseline, Method, methods
 from ..models import ArchitectureSpec, ExitSpec, architectures, heads
-from ..specs import Count, NonNegative, Range, Spec, SpecError, unknown
+from ..specs import Count, NonNegative, Range, Spec, SpecError, require, unknown
 from ..training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from .document import Document, Place
 from .validation import Choice, axis, choices, field_names, names, refuse_unknown_keys, validated
@@ -28,6 +28,10 @@ class Resources(Spec):
     """Processor cores, and threads that PyTorch uses."""
     gpu: NonNegative = 0.0
     """Accelerators; a fraction lets several trials share one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.gpu <= 1 or self.gpu.is_integer(), "gpu <= 1 or gpu is a whole number", gpu=self.gpu)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +141,7 @@ def _recipes(written: object, document: Document) -> Iterator[Recipe]:
         section = item if isinstance(item, dict) else {"base": item}
         base = section.get("base", "paper")
         if base not in recipes:
-            at = (*place, "base") if "base" in section and isinstance(written, dict) else place
+            at = (*place, "base") if isinstance(item, dict) and "base" in item else place
             raise document.error(at, str(unknown("recipe", base, recipes)))
         settings = {name: value for name, value in section.items() if name != "base"}
         refuse_unknown_keys(settings, ["base", *field_names(Recipe)], document, place)

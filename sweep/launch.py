@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
+from ..specs import SpecError
 from .board import Board
+from .file import Resources
 from .plan import Plan
 from .schedule import PlanSearcher
 from .store import Store
@@ -27,11 +30,13 @@ def launch(plan: Plan, store: Store, board: Board, ray_ready: Callable[[], None]
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, when the running trials have been stopped.
+        SpecError: for resources that there are not, for which Ray would wait for ever.
     """
     resources = plan.sweep.resources
     done = [trial.key for trial in plan.trials if store.progress(trial.key).state == "done"]
     searcher = PlanSearcher(board.trials.values(), done)
     ray_ready()
+    _check_resources(resources)
     with _mirrored(plan, store) as changed, tempfile.TemporaryDirectory() as scratch:
         trainable = functools.partial(run_trial, storage=store.root, threads=resources.cpu)
         tuner = tune.Tuner(
@@ -51,6 +56,13 @@ def launch(plan: Plan, store: Store, board: Board, ray_ready: Callable[[], None]
         raise KeyboardInterrupt
 
 
+def _check_resources(wanted: Resources) -> None:
+    there = ray.cluster_resources()
+    for name in ("cpu", "gpu"):
+        if (number := getattr(wanted, name)) > (most := there.get(name.upper(), 0)):
+            raise SpecError(f"resources.{name}: a trial cannot have {number:g}, there are only {most:g}.", field=name)
+
+
 class _Watch(tune.Callback):
     """Passes on what happens to trials."""
 
@@ -64,6 +76,7 @@ class _Watch(tune.Callback):
         return tune.Callback, ()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._store.forget_failure(trial.config["key"])
         self._board.start(trial.config["key"])
 
     def on_trial_result(
@@ -84,6 +97,8 @@ class _Watch(tune.Callback):
         if progress.state == "done" and progress.result is not None:
             self._board.end(key, seconds=progress.result["seconds"])
         else:
+            if not progress.reason:
+                self._store.trial(key).write_failure({"reason": "its worker died"})
             self._board.end(key, problem=progress.reason or "its worker died")
         self._changed.add(key)
 

@@ -27,7 +27,9 @@ def overview(plan: Plan, store: Store) -> Group:
     table = Table(title=f"{plan.sweep.name}: {len(plan.trials)} trials in {store.root}", title_justify="left")
     for heading in ("architecture", "method"):
         table.add_column(heading)
-    shown = [state for state in STATES if state == "done" or any(count[state] for count in counts.values())]
+    shown: list[State] = [
+        state for state in STATES if state == "done" or any(count[state] for count in counts.values())
+    ]
     for state in ("trials", *shown):
         table.add_column(NAMES.get(state, state), justify="right")
     for (architecture, method), count in counts.items():

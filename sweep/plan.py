@@ -27,9 +27,13 @@ class PlannedTrial:
 
     def __str__(self) -> str:
         spec = self.spec
-        settings = ", ".join(f"{name}={value}" for name, value in spec.method.to_dict().items())
-        exits = f", exits={spec.exits.placement}" if spec.exits.placement != "none" else ""
-        return f"{spec.method.name}({settings}{exits}) {spec.architecture.name} {spec.dataset.name} seed {spec.seed}"
+        usual = type(spec.method)().to_dict()
+        unusual = {name: value for name, value in spec.method.to_dict().items() if usual.get(name) != value}
+        if spec.exits.placement != "none":
+            unusual["exits"] = spec.exits.placement
+        settings = ", ".join(f"{name}={value}" for name, value in unusual.items())
+        method = f"{spec.method.name} ({settings})" if settings else spec.method.name
+        return f"{method}, {spec.architecture.name}, {spec.dataset.name}, seed {spec.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ class PlanSearcher(Searcher):
         self.given_up: dict[str, str] = {}
         """By key, why a trial cannot run."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The next trial's key and spec, None while all that is left waits for a teacher, or `FINISHED`."""
         for key, trial in self._waiting.items():
             if trial.needs is None or trial.needs in self._done:

@@ -33,9 +33,14 @@ class Store:
         self.root = root.absolute()
 
     @property
+    def database(self) -> Path:
+        """MLflow's, beside the trials."""
+        return self.root / "mlflow.db"
+
+    @property
     def tracking_uri(self) -> str:
-        """Of the MLflow database beside the trials."""
-        return f"sqlite:///{self.root / 'mlflow.db'}"
+        """Where MLflow finds it."""
+        return f"sqlite:///{self.database}"
 
     def trial(self, key: str) -> TrialDirectory:
         """The files of the trial with this key."""
@@ -53,6 +58,10 @@ class Store:
         if (failure := directory.failure()) is not None:
             return Progress(state="failed", reason=failure["reason"])
         return Progress(state="running" if directory.history() else "waiting")
+
+    def forget_failure(self, key: str) -> None:
+        """Of an attempt before the one that starts now."""
+        (self.trial(key).path / "failure.json").unlink(missing_ok=True)
 
     def missing(self, plan: "Plan") -> "list[PlannedTrial]":
         """The trials of a plan that have no result yet."""

@@ -22,5 +22,5 @@ def publish(plan: Plan, store: Store, console: Console) -> None:
     for form, name in FILES.items():
         path = store.sweep_folder(plan.sweep.name) / name
         path.write_text(render(table, form), encoding="utf-8")
-        console.print(f"{form + ':':7}{path}", highlight=False, soft_wrap=True)
-    console.print(f"MLflow: {store.tracking_uri}", highlight=False, soft_wrap=True)
+        console.print(f"{form + ':':7}{path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"MLflow: {store.tracking_uri}", markup=False, highlight=False, soft_wrap=True)

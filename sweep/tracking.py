@@ -1,8 +1,10 @@
 """MLflow mirrors the trial store: one experiment per sweep, one flat run per trial, written by the driver alone."""
 
 import logging
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
@@ -35,6 +37,8 @@ class Mirror:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         """Opens the sweep's experiment, and creates the database if there is none."""
+        if not store.database.exists():
+            _create_database(store.database)
         self._client = MlflowClient(store.tracking_uri)
         self._store = store
         self._plan = plan
@@ -50,9 +54,9 @@ class Mirror:
             if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
                 continue
             run = run or self._create(trial, tags)
-            self._write(run, self._store.trial(trial.key).history(), tags)
             if progress.state in RUN_STATUS:
                 self._client.set_terminated(run.id, RUN_STATUS[progress.state])
+            self._write(run, self._store.trial(trial.key).history(), tags, _params(trial))
 
     def update_all(self) -> None:
         """Writes what is new of the whole plan, and marks the runs of trials that it does not hold any more."""
@@ -60,7 +64,7 @@ class Mirror:
         planned = {trial.key for trial in self._plan.trials}
         for key, run in self._runs.items():
             if key not in planned and run.tags["exeunt.role"] != "unplanned":
-                self._write(run, [], run.tags | {"exeunt.role": "unplanned"})
+                self._write(run, [], run.tags | {"exeunt.role": "unplanned"}, [])
 
     def _open_experiment(self, name: str) -> str:
         experiment = self._client.get_experiment_by_name(name)
@@ -78,20 +82,35 @@ class Mirror:
     def _create(self, trial: PlannedTrial, tags: dict[str, str]) -> _Run:
         spec = trial.spec
         name = f"{spec.method.name} {spec.architecture.name} seed {spec.seed}"
+        tags = tags | {"exeunt.state": "running"}  # until all the rest is written
         created = self._client.create_run(self._experiment, tags=tags | {"mlflow.runName": name})
         run = self._runs[trial.key] = _Run(id=created.info.run_id, tags=tags)
-        params = [Param(name, str(value)) for name, value in _flat(_described(trial))]
-        self._client.log_batch(run.id, params=params)
         return run
 
-    def _write(self, run: _Run, history: list[Record], tags: dict[str, str]) -> None:
-        # A metric written twice with the same time and step is one metric, so a restart may write them all again.
+    def _write(self, run: _Run, history: list[Record], tags: dict[str, str], params: list[Param]) -> None:
+        # What is written twice stands there once, so a restart may write it all again. The tags come last, so that
+        # a run whose writing was cut off does not look complete.
         metrics = [metric for record in history[run.epochs :] for metric in _metrics(record)]
         changed = [RunTag(name, value) for name, value in tags.items() if run.tags.get(name) != value]
-        for start in range(0, max(len(metrics), 1), BATCH):
-            self._client.log_batch(run.id, metrics=metrics[start : start + BATCH], tags=changed if start == 0 else [])
+        params = [] if run.epochs else params
+        while len(metrics) > BATCH:
+            self._client.log_batch(run.id, metrics=metrics[:BATCH], params=params)
+            metrics, params = metrics[BATCH:], []
+        self._client.log_batch(run.id, metrics=metrics, params=params, tags=changed)
+        for name in run.tags.keys() - tags.keys():
+            self._client.delete_tag(run.id, name)
         run.tags = tags
         run.epochs = len(history)
+
+
+def _create_database(path: Path) -> None:
+    """Makes the database elsewhere and puts it in its place whole: MLflow cannot open one that was left half made."""
+    workshop = path.parent / ".mlflow"
+    shutil.rmtree(workshop, ignore_errors=True)
+    workshop.mkdir(parents=True)
+    MlflowClient(f"sqlite:///{workshop / path.name}").search_experiments(max_results=1)
+    (workshop / path.name).replace(path)
+    shutil.rmtree(workshop)
 
 
 def _tags(trial: PlannedTrial, progress: Progress, seeds: int) -> dict[str, str]:
@@ -121,6 +140,10 @@ def _described(trial: PlannedTrial) -> dict[str, Any]:
         teacher = trial.spec.teacher
         described["teacher"] = {"architecture": teacher.architecture.name, "seed": teacher.seed, "key": teacher.key}
     return described
+
+
+def _params(trial: PlannedTrial) -> list[Param]:
+    return [Param(name, str(value)) for name, value in _flat(_described(trial))]
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

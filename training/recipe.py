@@ -17,7 +17,7 @@ class Recipe(Spec):
     epochs: Count = 200
     """Passes over the training set."""
     batch_size: Annotated[int, Range(minimum=2)] = 128
-    """Images per step; the last batch of an epoch may be smaller."""
+    """Images per step; the last batch of an epoch may be smaller, and one image left over joins the batch before."""
     learning_rate: Positive = 0.1
     """Of the first step, and under `one_cycle` the highest."""
     momentum: Fraction = 0.9

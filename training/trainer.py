@@ -1,5 +1,6 @@
 """One trial from its spec to its result."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from ..specs import SpecError
 from .augmentation import crop_flip, normalise
 from .data import Images
 from .directory import Record, TrialDirectory
-from .environment import choose_device, choose_precision, describe_environment
+from .environment import Precision, choose_device, choose_precision, describe_environment
 from .evaluation import Accuracies
 from .trial import TrialSpec
 
@@ -83,7 +84,7 @@ class _Run:
         train_images, test_images = facts.load()
         self.trial = trial
         self.device = device
-        self.precision = choose_precision(trial.recipe.precision, device)
+        self.precision: Precision = choose_precision(trial.recipe.precision, device)
         self.images = train_images.to(device)
         self.test_images = test_images.to(device)
         self.mean = torch.tensor(facts.mean, device=device)
@@ -113,7 +114,8 @@ class _Run:
         self.network.train()
         accuracies = Accuracies(self.exits, self.device)
         term_sums: dict[str, Tensor] = {}
-        batches = torch.randperm(len(self.images.labels), generator=self.generator).split(self.trial.recipe.batch_size)
+        order = torch.randperm(len(self.images.labels), generator=self.generator)
+        batches = _batches(order, self.trial.recipe.batch_size)
         for number, indices in enumerate(batches):
             self._set_learning_rate(self.epoch * len(batches) + number, len(batches))
             inputs, labels = self._training_batch(indices)
@@ -128,6 +130,8 @@ class _Run:
         record["time"] = time.time()
         if self.epoch + 1 == self.trial.recipe.epochs:
             record |= self._evaluate(self.test_images).summary("test")
+            if unusable := [name for name, value in record.items() if not math.isfinite(value)]:
+                raise Diverged(f"after the last epoch these are not finite: {', '.join(unusable)}")
         self.history.append(record)
 
     def state(self) -> dict[str, Any]:
@@ -161,7 +165,7 @@ class _Run:
         )
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
-            named = ", ".join(f"{name} {float(term):g}" for name, term in terms.items())
+            named = ", ".join(f"{name} {float(term.detach()):g}" for name, term in terms.items())
             raise Diverged(f"the loss is not finite in epoch {self.epoch + 1} ({named})")
         self.optimizer.zero_grad()
         total.backward()
@@ -189,6 +193,13 @@ class _Run:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 accuracies.add(self.network(normalise(pixels, self.mean, self.std)), labels)
         return accuracies
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    batches = list(order.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:  # batch normalisation cannot train on a lone image
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def _network(trial: TrialSpec, device: torch.device) -> MultiExitNetwork:

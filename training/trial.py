@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Self
 
 from ..losses import Method, methods
-from ..models import ArchitectureSpec, ExitSpec, architecture_layout, canonical, resolve
+from ..models import ArchitectureSpec, ExitSpec, Layout, architecture_layout, canonical, resolve
 from ..specs import Range, Spec, SpecError, content_key
 from .data import Dataset, DatasetSpec, datasets
 from .recipe import Recipe
@@ -73,22 +73,21 @@ class TrialSpec(Spec):
         return super().to_dict() | {"method": {"name": self.method.name, **self.method.to_dict()}}
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "TrialSpec":
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """The spec that `to_dict` described."""
-        method = dict(content["method"])
-        recipe = content["recipe"]
+        method = {name: value for name, value in content["method"].items() if name != "name"}
         return cls(
-            dataset=DatasetSpec(**content["dataset"]),
-            architecture=ArchitectureSpec(**content["architecture"]),
-            method=methods[method.pop("name")](**method),
-            exits=ExitSpec(**content.get("exits", {})),
-            recipe=Recipe(**{name: tuple(v) if isinstance(v, list) else v for name, v in recipe.items()}),
+            dataset=DatasetSpec.from_dict(content["dataset"]),
+            architecture=ArchitectureSpec.from_dict(content["architecture"]),
+            method=methods[content["method"]["name"]].from_dict(method),
+            exits=ExitSpec.from_dict(content.get("exits", {})),
+            recipe=Recipe.from_dict(content["recipe"]),
             seed=content["seed"],
             teacher=cls.from_dict(content["teacher"]) if content.get("teacher") else None,
         )
 
     @property
-    def _layout(self) -> Any:
+    def _layout(self) -> Layout:
         facts = self.dataset_facts
         return architecture_layout(self.architecture.name, facts.image_shape, facts.classes)
 

@@ -1,0 +1,37 @@
+# Two commands are enough on a fresh clone: `make demo` and `make test`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench
+
+help:  ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
+
+setup: $(INSTALLED)  ## Install Exeunt and what it needs into .venv
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Exeunt needs Python 3.11 or newer; choose it with: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "Installing, which takes a few minutes and about 6 GB ..."
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## Run the quickstart sweep and show its table
+	$(BIN)/exeunt sweep configs/quickstart.yaml $(ARGS)
+
+test: setup  ## Run all tests; the fast ones alone with ARGS='-m "not slow"'
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## Check style, formatting, types and the import contract
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-logo
+
+bench: setup  ## Measure, and add the rows to benchmarks/results.csv
+	$(BIN)/python benchmarks/quickstart.py $(ARGS)

@@ -1,0 +1,51 @@
+"""How long the quickstart takes, from a person's point of view, each command in a process of its own."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rows import report
+
+SWEEP_FILE = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
+
+
+def exeunt(*arguments: str) -> subprocess.Popen[bytes]:
+    """Starts the command line."""
+    command = [sys.executable, "-m", "exeunt.sweep", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def seconds_of(process: subprocess.Popen[bytes], started: float) -> float:
+    """Waits for the end; raises if it went wrong."""
+    if process.wait() != 0:
+        raise RuntimeError(f"{process.args} ended with {process.returncode}")
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measures and reports."""
+    helps = []
+    for _ in range(5):
+        started = time.perf_counter()
+        helps.append(seconds_of(exeunt("--help"), started))
+    report("quickstart: exeunt --help, median of 5", statistics.median(helps), "s")
+    with tempfile.TemporaryDirectory() as storage:
+        started = time.perf_counter()
+        process = exeunt("sweep", str(SWEEP_FILE), "--storage", storage)
+        while not list(Path(storage).glob("trials/*/history.jsonl")):
+            time.sleep(0.02)
+        report("quickstart: first epoch trained after", time.perf_counter() - started, "s")
+        report("quickstart: sweep of 16 trials", seconds_of(process, started), "s")
+        started = time.perf_counter()
+        report(
+            "quickstart: same sweep again",
+            seconds_of(exeunt("sweep", str(SWEEP_FILE), "--storage", storage), started),
+            "s",
+        )
+
+
+if __name__ == "__main__":
+    main()

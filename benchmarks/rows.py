@@ -1,0 +1,54 @@
+"""How a benchmark reports: a row in results.csv with all that one needs to judge the value, and a line on screen."""
+
+import csv
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results.csv"
+
+
+def report(benchmark: str, value: float, unit: str, *, ratio: float | None = None) -> None:
+    """Adds a row.
+
+    Args:
+        benchmark: what was measured.
+        value: the measurement.
+        unit: of the value.
+        ratio: to what it was compared with, if anything.
+    """
+    row = {
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "benchmark": benchmark,
+        "value": f"{value:.4g}",
+        "unit": unit,
+        "ratio": "" if ratio is None else f"{ratio:.3g}",
+        "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
+        "versions": " ".join(
+            f"{name} {importlib.metadata.version(name)}" for name in ("exeunt", "torch", "ray", "mlflow")
+        ),
+        "python": platform.python_version(),
+        "commit": _commit(),
+    }
+    new = not RESULTS.exists()
+    with RESULTS.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    print(f"{benchmark}: {row['value']} {unit}" + (f" (ratio {row['ratio']})" if row["ratio"] else ""))
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _commit() -> str:
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude", "*"], capture_output=True, text=True, check=False
+    )
+    return described.stdout.strip() or "unknown"
