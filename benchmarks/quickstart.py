@@ -35,9 +35,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as storage:
         started = time.perf_counter()
         process = exeunt("sweep", str(SWEEP_FILE), "--storage", storage)
-        while not list(Path(storage).glob("trials/*/history.jsonl")):
-            time.sleep(0.02)
-        report("quickstart: first epoch trained after", time.perf_counter() - started, "s")
+        for file, moment in (
+            ("spec.json", "first training begins after"),
+            ("history.jsonl", "first epoch is kept after"),
+        ):
+            while not list(Path(storage).glob(f"trials/*/{file}")):
+                time.sleep(0.02)
+            report(f"quickstart: {moment}", time.perf_counter() - started, "s")
         report("quickstart: sweep of 16 trials", seconds_of(process, started), "s")
         started = time.perf_counter()
         report(

@@ -1,0 +1,211 @@
+"""Sweep files good and bad, and the real `exeunt` in a process of its own."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from exeunt.sweep.file import Sweep, read_sweep
+
+GOOD = """\
+name: tiny
+dataset: digits
+architectures: [resnet8, resnet14]
+seeds: [0, 1]
+recipe: {base: fast, epochs: 2}
+resources: {cpu: 1}
+methods:
+  baseline: {}
+  kd: {teacher: [self, resnet20], temperature: 4}
+  eed: {exits: [all, "1"], output_loss: [mse, kl], temperature: [1, 3]}
+"""
+
+NOT_A_NAME = "a name begins with a letter or digit"
+EMPTY = "at least one value must be"
+BAD_LINES: list[tuple[str, str, str]] = [
+    # a line instead of the one with the same key, or at the end; the place of the mistake; a part of the message
+    ("name: 5", "name", "must be text, but got 5"),
+    ("name: null", "name", "must be text, but got None"),
+    ("name: true", "name", "must be text, but got True"),
+    ("name: {a: 1}", "name", "must be text, but got {'a': 1}"),
+    ("name: ../x", "name", f"{NOT_A_NAME} and goes on with up to 99 of these, '.', '_' and '-', but got '../x'"),
+    ("name: /etc", "name", NOT_A_NAME),
+    ("name: .hidden", "name", NOT_A_NAME),
+    ("name: ''", "name", NOT_A_NAME),
+    ("name: " + "x" * 101, "name", NOT_A_NAME),
+    ("dataset: digit", "dataset", "unknown dataset 'digit'; the nearest is 'digits'"),
+    ("dataset: [digits, digit]", "dataset[1]", "unknown dataset 'digit'; the nearest is 'digits'"),
+    ("dataset: [[digits]]", "dataset[0]", "unknown dataset ['digits']"),
+    ("dataset: []", "dataset", EMPTY),
+    ("dataset: null", "dataset", "unknown dataset None; choose from"),
+    ("dataset: {digits: 1}", "dataset", "unknown dataset {'digits': 1}"),
+    ("architectures: [resnet8, resnet9]", "architectures[1]", "unknown architecture 'resnet9'; the nearest is"),
+    ("architectures: []", "architectures", EMPTY),
+    ("architectures: null", "architectures", "unknown architecture None"),
+    ("architectures: [1]", "architectures[0]", "unknown architecture 1;"),
+    ("architectures: [[resnet8]]", "architectures[0]", "unknown architecture ['resnet8']"),
+    ("seeds: 3", "seeds", "must be a list, but got 3"),
+    ("seeds: null", "seeds", "must be a list, but got None"),
+    ("seeds: []", "seeds", EMPTY),
+    ("seeds: [0, a]", "seeds[1]", "must be an integer, but got 'a'"),
+    ("seeds: ['0']", "seeds[0]", "must be an integer, but got '0'"),
+    ("seeds: [0, true]", "seeds[1]", "must be an integer, but got True"),
+    ("seeds: [0, 1.5]", "seeds[1]", "must be an integer, but got 1.5"),
+    ("seeds: [null]", "seeds[0]", "must be an integer, but got None"),
+    ("seeds: [[0]]", "seeds[0]", "must be an integer, but got [0]"),
+    ("seeds: [0, -1]", "seeds[1]", "greater than or equal to 0, but got -1"),
+    ("seeds: [4294967296]", "seeds[0]", "less than 4294967296, but got 4294967296"),
+    ("recipe: fst", "recipe", "unknown recipe 'fst'; the nearest is 'fast'"),
+    ("recipe: null", "recipe", "unknown recipe None; choose from"),
+    ("recipe: []", "recipe", EMPTY),
+    ("recipe: [fast, fst]", "recipe[1]", "unknown recipe 'fst'; the nearest is 'fast'"),
+    ("recipe: [[fast]]", "recipe[0]", "unknown recipe ['fast']"),
+    ("recipe: {base: fst}", "recipe.base", "unknown recipe 'fst'; the nearest is 'fast'"),
+    ("recipe: [fast, {base: fst}]", "recipe[1].base", "unknown recipe 'fst'; the nearest is 'fast'"),
+    ("recipe: {epoch: 1}", "recipe.epoch", "unknown key 'epoch'; the nearest is 'epochs'"),
+    ("recipe: {epochs: 0}", "recipe.epochs", "`1 <= epochs` must hold, but got epochs=0"),
+    ("recipe: {epochs: 1.5}", "recipe.epochs", "must be an integer, but got 1.5"),
+    ("recipe: {epochs: '5'}", "recipe.epochs", "must be an integer, but got '5'"),
+    ("recipe: {epochs: true}", "recipe.epochs", "must be an integer, but got True"),
+    ("recipe: {epochs: null}", "recipe.epochs", "must be an integer, but got None"),
+    ("recipe: {epochs: []}", "recipe.epochs", EMPTY),
+    ("recipe: {epochs: [1, 0]}", "recipe.epochs[1]", "but got epochs=0"),
+    ("recipe: {epochs: [[1]]}", "recipe.epochs[0]", "must be an integer, but got [1]"),
+    ("recipe: [fast, {epochs: [1, 0]}]", "recipe[1].epochs[1]", "but got epochs=0"),
+    ("recipe: {learning_rate: '5'}", "recipe.learning_rate", "must be a number, but got '5'"),
+    ("recipe: {learning_rate: true}", "recipe.learning_rate", "must be a number, but got True"),
+    ("recipe: {learning_rate: .nan}", "recipe.learning_rate", "learning_rate=nan"),
+    ("recipe: {weight_decay: [5e-4, -1e-4]}", "recipe.weight_decay[1]", "but got weight_decay=-0.0001"),
+    ("recipe: {nesterov: 1}", "recipe.nesterov", "must be true or false, but got 1"),
+    ("recipe: {schedule: step}", "recipe.schedule", "unknown value 'step'; the nearest is 'multistep'"),
+    ("recipe: {milestones: 5}", "recipe.milestones", "must be a list, but got 5"),
+    ("recipe: {milestones: [1, a]}", "recipe.milestones[1]", "must be an integer, but got 'a'"),
+    ("recipe: {milestones: [2, 1]}", "recipe.milestones", "milestones=(2, 1)"),
+    ("recipe: {milestones: [[1, 2], [2, 1]]}", "recipe.milestones[1]", "milestones=(2, 1)"),
+    ("recipe: {milestones: [[1], [2, a]]}", "recipe.milestones[1][1]", "must be an integer, but got 'a'"),
+    ("resources: null", "resources", "must be a mapping of keys to values, but got None"),
+    ("resources: [{cpu: 1}]", "resources", "must be a mapping of keys to values, but got [{'cpu': 1}]"),
+    ("resources: {cpus: 1}", "resources.cpus", "unknown key 'cpus'; the nearest is 'cpu'"),
+    ("resources: {cpu: 0}", "resources.cpu", "`1 <= cpu` must hold, but got cpu=0"),
+    ("resources: {cpu: 1.5}", "resources.cpu", "must be an integer, but got 1.5"),
+    ("resources: {gpu: '1'}", "resources.gpu", "must be a number, but got '1'"),
+    ("resources: {gpu: -1}", "resources.gpu", "`0 <= gpu` must hold"),
+    ("resources: {gpu: 1.5}", "resources.gpu", "gpu is a whole number"),
+    ("resources: {gpu: [0.5]}", "resources.gpu", "must be a number, but got [0.5]"),
+    ("methods: null", "methods", "must be a mapping of keys to values, but got None"),
+    ("methods: [eed]", "methods", "must be a mapping of keys to values, but got ['eed']"),
+    ("methods: {}", "methods", EMPTY),
+    ("methods: {1: {}}", "methods.1", "unknown method '1'; choose from"),
+    ("baseline: []", "methods.baseline", "must be a mapping of keys to values, but got []"),
+    ("baseline: {exits: all}", "methods.baseline.exits", "unknown key 'exits'; baseline has no settings"),
+    ("kd: {}", "methods.kd", "the key 'teacher' is missing"),
+    ("kd: {teacher: null}", "methods.kd.teacher", "must be text, but got None"),
+    ("kd: {teacher: [self, resnet21]}", "methods.kd.teacher[1]", "unknown teacher 'resnet21'; the nearest is"),
+    ("kd: {teacher: [self, 5]}", "methods.kd.teacher[1]", "must be text, but got 5"),
+    ("kd: {teacher: self, teacher_seed: -1}", "methods.kd.teacher_seed", "teacher_seed=-1"),
+    ("kd: {teacher: self, temperature: hot}", "methods.kd.temperature", "must be a number, but got 'hot'"),
+    ("eed: {outputloss: kl}", "methods.eed.outputloss", "unknown key 'outputloss'; the nearest is 'output_loss'"),
+    ("eed: {output_loss: [mse, kk]}", "methods.eed.output_loss[1]", "unknown value 'kk'; the nearest is 'kl'"),
+    ("eed: {output_loss: kl, temperature: [1, 0]}", "methods.eed.temperature[1]", "but got temperature=0.0"),
+    ("eed: {temperature: [[1, 3]]}", "methods.eed.temperature[0]", "must be a number, but got [1, 3]"),
+    ("eed: {exits: [all, '7']}", "methods.eed.exits[1]", "there is no placement '7'"),
+    ("eed: {exits: [[all]]}", "methods.eed.exits[0]", "must be text, but got ['all']"),
+    ("eed: {exits: {a: 1}}", "methods.eed.exits", "must be text, but got {'a': 1}"),
+    ("eed: {exits: []}", "methods.eed.exits", EMPTY),
+    ("eed: {exits: none}", "methods.eed.exits", "eed trains exits, but the placement is 'none'"),
+    ("eed: {exits: 1.5}", "methods.eed.exits", "must be text, but got 1.5"),
+    ("eed: {head: [conv, cov]}", "methods.eed.head[1]", "unknown head 'cov'; the nearest is 'conv'"),
+    ("eed: !!python/object:os.system 1", "", "python/object:os.system"),
+    ("eed: !!python/object/apply:os.system ['touch /tmp/owned']", "", "python/object/apply:os.system"),
+    ("eed: !!bool perhaps", "", "'perhaps' is no bool"),
+    ("eed: !!timestamp now", "", "'now' is no timestamp"),
+    ("eed: !!int ''", "", "'' is no int"),
+    ("eed: {2024-01-01: 1}", "", "is not text; write it in quotes"),
+    ("eed: {? [a] : 1}", "", "the key ['a'] is not text"),
+    ("eed: {exits: all, exits: all}", "", "the key 'exits' stands twice, in line 10 and in line 10"),
+    ("frobnicate: 1", "frobnicate", "unknown key 'frobnicate'; choose from 'architectures', 'dataset'"),
+    ("  ed: {exits: all}", "methods.ed", "unknown method 'ed'; the nearest is 'eed'"),
+]
+WHOLE: dict[str, tuple[bytes, str, str]] = {
+    # what the file holds, what the message says between the path and the reason, a part of the reason
+    "empty": (b"", ": ", "a sweep file is a mapping of keys to values, but this is None"),
+    "only a comment": (b"# nothing\n", ": ", "a sweep file is a mapping of keys to values, but this is None"),
+    "a list": (b"- a\n- b\n", ": ", "a sweep file is a mapping of keys to values, but this is ['a', 'b']"),
+    "a word": (b"sweep", ": ", "a sweep file is a mapping of keys to values, but this is 'sweep'"),
+    "a missing key": (GOOD.replace("dataset: digits\n", "").encode(), ": dataset: ", "the key 'dataset' is missing"),
+    "a misspelt key": (GOOD.replace("dataset", "datset").encode(), ":2: datset: ", "the nearest is 'dataset'"),
+    "a key twice": (b"name: a\nseeds: [0]\nname: b", ":3: ", "the key 'name' stands twice, in line 1 and in line 3"),
+    "a colon too many": (b"name: a\ndataset: digits: b", ":2: ", "mapping values are not allowed here"),
+    "not UTF-8": (b"name: \xff\xfe", ": ", "cannot be read: it is not UTF-8 text"),
+    "a zero byte": (b"name: \x00", ": ", "is not valid YAML"),
+    "cut off": (b"name: [a,\n", ":2: ", "is not valid YAML: expected the node content"),
+    "a tab": (b"name: a\n\tdataset: b", ":2: ", "is not valid YAML"),
+    "two documents": (b"name: a\n---\nname: b", ":2: ", "another document"),
+    "an alias of nothing": (b"name: *a", ":1: ", "undefined alias 'a'"),
+    "a list within itself": (b"name: &a [*a]", ": ", "is not valid YAML"),
+    "too deep": (b"name: " + b"[" * 5000, ": ", "is not valid YAML"),
+    "half a character": (rb'name: "\ud800"', ": ", "is not valid YAML"),
+    "a huge number": (b"seeds: [0x" + b"f" * 5000 + b"]", ": ", "is not valid YAML"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadFile:
+    """A file that must be refused, what the message says between its path and the reason, and a part of the reason."""
+
+    path: Path
+    where: str
+    part: str
+
+
+def bad_lines() -> Iterator[tuple[str, tuple[bytes, str, str]]]:
+    for new, place, part in BAD_LINES:
+        lines = GOOD.splitlines()
+        key = new.partition(":")[0] + ":"
+        found = next((number for number, line in enumerate(lines) if line.strip().startswith(key)), len(lines))
+        indent = "" if found == len(lines) else lines[found].removesuffix(lines[found].lstrip())
+        lines[found:] = [indent + new, *([] if key == "methods:" else lines[found + 1 :])]
+        yield new[:60], ("\n".join(lines).encode(), f":{found + 1}: {place}{place and ': '}", part)
+
+
+BAD_FILES = WHOLE | dict(bad_lines())
+UNREADABLE = {"missing": "No such file", "a directory": "Is a directory", "forbidden": "Permission denied"}
+
+
+@pytest.fixture(params=[*BAD_FILES, *UNREADABLE])
+def bad_file(request: pytest.FixtureRequest, tmp_path: Path) -> BadFile:
+    """Each of the files that must be refused, in turn."""
+    path = tmp_path / "bad.yaml"
+    match request.param:
+        case "missing":
+            pass
+        case "a directory":
+            path.mkdir()
+        case "forbidden":
+            if os.geteuid() == 0:
+                pytest.skip("root may read everything")
+            path.touch(mode=0)
+        case name:
+            content, where, part = BAD_FILES[name]
+            path.write_bytes(content)
+            return BadFile(path=path, where=where, part=part)
+    return BadFile(path=path, where=": cannot be read: ", part=UNREADABLE[request.param])
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str], Sweep]:
+    """Reads a sweep from text."""
+
+    def read_text(text: str) -> Sweep:
+        path = tmp_path / "sweep.yaml"
+        path.write_text(text, encoding="utf-8")
+        return read_sweep(path)
+
+    return read_text
+
+
+@pytest.fixture
+def good() -> str:
+    """A sweep file with nothing wrong in it."""
+    return GOOD

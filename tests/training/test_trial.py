@@ -1,0 +1,135 @@
+import json
+from dataclasses import replace
+
+import pytest
+from exeunt.losses import EED, KD, Baseline, FinalTarget
+from exeunt.models import ArchitectureSpec, ExitSpec
+from exeunt.specs import SpecError
+from exeunt.training import Recipe, TrialSpec
+
+
+def with_recipe(trial, **fields):
+    return replace(trial, recipe=replace(trial.recipe, **fields))
+
+
+@pytest.fixture
+def eed(make_trial):
+    return make_trial(EED(), exits="all")
+
+
+@pytest.fixture
+def kd(make_trial):
+    return make_trial(KD(), teacher=make_trial(architecture="resnet14"))
+
+
+def test_two_ways_of_writing_one_experiment_are_one_trial(make_trial, eed, kd):
+    softened = EED(output_loss="kl", temperature=2, output_weight=0.1)
+    same = {
+        "stages and all": (make_trial(EED(), exits="1,2"), eed),
+        "stages in another order": (make_trial(EED(), exits=" 2,1 "), eed),
+        "blocks and stages": (make_trial(EED(), exits="block2", architecture="resnet14"),)
+        + (make_trial(EED(), exits="1", architecture="resnet14"),),
+        "a temperature under mse": (make_trial(EED(temperature=7), exits="all"), eed),
+        "an integer for a real number": (make_trial(EED(feature_weight=1), exits="all"), eed),
+        "the authors' weight": (
+            make_trial(EED(output_loss="kl", temperature=2.0), exits="all"),
+            make_trial(softened, exits="all"),
+        ),
+        "exits of a baseline": (make_trial(exits="all"), make_trial()),
+        "a teacher of a baseline": (make_trial(teacher=make_trial(architecture="resnet14")), make_trial()),
+        "exits of a baseline teacher": (replace(kd, teacher=replace(kd.teacher, exits=ExitSpec(placement="1"))), kd),
+        "head without exits": (replace(kd, exits=ExitSpec(placement="none", head="conv")), kd),
+        "milestones without multistep": (
+            make_trial(schedule="cosine", milestones=(1,)),
+            make_trial(schedule="cosine", decay=0.5),
+        ),
+    }
+    different_keys = [name for name, (typed, meant) in same.items() if typed.key != meant.key]
+    different_forms = [name for name, (typed, meant) in same.items() if typed.canonical() != meant.canonical()]
+    assert (different_keys, different_forms) == ([], [])
+
+
+def test_every_field_that_matters_is_in_the_key(make_trial, eed, kd):
+    trials = [
+        make_trial(),
+        make_trial(seed=1),
+        make_trial(architecture="resnet14"),
+        eed,
+        replace(eed, exits=ExitSpec(placement="1")),
+        replace(eed, exits=ExitSpec(placement="block1")),
+        make_trial(FinalTarget(), exits="all"),
+        make_trial(EED(output_loss="kl"), exits="all"),
+        make_trial(EED(output_loss="kl", temperature=5), exits="all"),
+        make_trial(EED(feature_weight=0), exits="all"),
+        make_trial(EED(output_weight=0.5), exits="all"),
+        kd,
+        replace(kd, exits=ExitSpec(placement="1")),
+        replace(kd, teacher=replace(kd.teacher, seed=1)),
+        replace(kd, teacher=make_trial()),
+        replace(kd, method=KD(weight=0.5)),
+        *(
+            with_recipe(make_trial(), **fields)
+            for fields in (
+                {"epochs": 3},
+                {"batch_size": 128},
+                {"learning_rate": 0.2},
+                {"momentum": 0.8},
+                {"nesterov": True},
+                {"weight_decay": 0.0},
+                {"schedule": "cosine"},
+                {"schedule": "one_cycle"},
+                {"milestones": (1,)},
+                {"decay": 0.5},
+                {"augmentation": "none"},
+                {"precision": "bf16"},
+            )
+        ),
+    ]
+    assert len({trial.key for trial in trials}) == len(trials)
+
+
+def test_a_trial_survives_being_written_as_json_and_read_again(make_trial, eed, kd):
+    trials = [
+        make_trial(schedule="one_cycle", nesterov=True),
+        eed,
+        make_trial(FinalTarget(output_loss="kl", temperature=2), exits="block1", seed=2**32 - 1),
+        kd,
+        make_trial(KD(), exits="1", teacher=kd),
+        make_trial(EED(output_weight=0, output_loss="kl"), exits="all"),
+    ]
+    for trial in trials:
+        read = TrialSpec.from_dict(json.loads(json.dumps(trial.canonical().to_dict())))
+        assert read == trial.canonical()
+        assert read.key == trial.key
+
+
+def test_the_dictionary_names_everything_that_matters_and_nothing_else(make_trial):
+    written = make_trial(EED(feature_weight=0), exits="1,2", seed=3, milestones=(4,)).canonical().to_dict()
+    assert written == {
+        "dataset": {"name": "digits"},
+        "architecture": {"name": "resnet8"},
+        "method": {"name": "eed", "output_loss": "mse", "output_weight": 1.0, "feature_weight": 0.0},
+        "exits": {"placement": "all", "head": "conv"},
+        "recipe": Recipe(epochs=2, batch_size=256, milestones=(4,), precision="fp32").to_dict(),
+        "seed": 3,
+    } | ({"teacher": None} if "teacher" in written else {})
+
+
+def test_a_trial_whose_parts_do_not_fit_is_refused_with_the_field(make_trial, kd):
+    def refused(build):
+        with pytest.raises(SpecError) as refusal:
+            build()
+        return refusal.value.field, str(refusal.value)
+
+    assert refused(lambda: make_trial(EED())) == ("exits", "eed trains exits, but the placement is 'none'.")
+    assert refused(lambda: make_trial(KD())) == ("teacher", "kd needs a teacher.")
+    assert refused(lambda: make_trial(EED(), exits="3"))[0] == "placement"
+    assert refused(lambda: make_trial(Baseline(), exits="3"))[0] == "placement"
+    assert refused(lambda: make_trial(seed=-1))[0] == "seed"
+    assert refused(lambda: make_trial(seed=2**32))[0] == "seed"
+    assert refused(lambda: make_trial(seed=1.5))[0] == "seed"
+    # An architecture may lack what another has.
+    assert refused(lambda: replace(make_trial(EED(), exits="block8", architecture="resnet20"), architecture=RESNET8))
+
+
+RESNET8 = ArchitectureSpec(name="resnet8")
