@@ -3,7 +3,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from .method import Loss, LossInputs, Method, method
+from .method import Loss, LossInputs, Method, NetworkShape, method
 from .terms import label_loss
 
 
@@ -22,7 +22,7 @@ class Baseline(Method):
 
     paper: ClassVar[str] = "none: ordinary supervised training"
 
-    def build(self, exits: int) -> BaselineLoss:
+    def build(self, shape: NetworkShape) -> BaselineLoss:
         """The loss for a network without exits besides its own classifier."""
-        assert exits == 1
+        assert shape.exits == 1
         return BaselineLoss()

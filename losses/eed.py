@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .exit_distillation import ExitDistillation, ExitDistillationLoss
-from .method import method
+from .method import NetworkShape, method
 
 
 class EEDLoss(ExitDistillationLoss):
@@ -24,7 +24,7 @@ class EEDLoss(ExitDistillationLoss):
 class EED(ExitDistillation):
     """Exit-ensemble distillation: all exits learn from the labels and from the ensemble of the exits."""
 
-    def build(self, exits: int) -> EEDLoss:
+    def build(self, shape: NetworkShape) -> EEDLoss:
         """The loss for a network with at least one exit besides its final one."""
-        assert exits > 1
+        assert shape.exits > 1
         return EEDLoss(self)

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .exit_distillation import ExitDistillation, ExitDistillationLoss
-from .method import method
+from .method import NetworkShape, method
 
 
 class FinalTargetLoss(ExitDistillationLoss):
@@ -23,7 +23,7 @@ class FinalTargetLoss(ExitDistillationLoss):
 class FinalTarget(ExitDistillation):
     """EED's own ablation ("EED off"): the final exit teaches the others, as in earlier self-distillation."""
 
-    def build(self, exits: int) -> FinalTargetLoss:
+    def build(self, shape: NetworkShape) -> FinalTargetLoss:
         """The loss for a network with at least one exit besides its final one."""
-        assert exits > 1
+        assert shape.exits > 1
         return FinalTargetLoss(self)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, Positive
-from .method import Loss, LossInputs, Method, Need, method
+from .method import Loss, LossInputs, Method, Need, NetworkShape, method
 from .terms import label_loss, softened_divergence
 
 
@@ -42,7 +42,7 @@ class KD(Method):
     weight: Fraction = 0.9
     """Of the teacher's term; the labels get the rest."""
 
-    def build(self, exits: int) -> KDLoss:
+    def build(self, shape: NetworkShape) -> KDLoss:
         """The loss, the same at each of the student's exits."""
-        del exits
+        del shape
         return KDLoss(self.temperature, self.weight)

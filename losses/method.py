@@ -21,9 +21,21 @@ class LossInputs:
     features: tuple[Tensor, ...]
     """Of each exit, what its classifier reads: (N, W), after ReLU and pooling, one width W for all exits."""
     labels: Tensor
-    """(N,) class numbers."""
+    """(N,) class numbers, or (N, C) probabilities where images are mixed."""
+    progress: float = 0.0
+    """The share of the training that is done before this step, in [0, 1)."""
+    maps: tuple[Tensor, ...] = ()
+    """Of each exit, what its pooling reads: (N, W, h, w); h and w may differ between exits."""
+    stages: tuple[Tensor, ...] = ()
+    """What each stage of the trunk puts out, from the first to the last: (N, channels, h, w)."""
     teacher_logits: Tensor | None = None
-    """(N, C), without gradient; only for methods that need a teacher."""
+    """(N, C), without gradient; only for methods that have a teacher."""
+    teacher_stages: tuple[Tensor, ...] = ()
+    """What each stage of the teacher's trunk puts out, without gradient."""
+    past_logits: Tensor | None = None
+    """(N, C): the final exit's logits for the same images in the epoch before; only for methods that need them."""
+    pair_logits: Tensor | None = None
+    """(N, C): the final exit's logits, without gradient, for other images of the same classes."""
 
 
 class Loss(nn.Module, ABC):
@@ -32,6 +44,20 @@ class Loss(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the named terms, weights included, each a scalar; their sum is what is minimised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkShape:
+    """What a loss with weights of its own needs to know of the networks."""
+
+    exits: int
+    """The final one included; for a cohort, the number of networks."""
+    classes: int
+    width: int
+    """Of the features that classifiers read."""
+    stage_channels: tuple[int, ...] = ()
+    """Of what each stage of the trunk puts out."""
+    teacher_stage_channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +73,14 @@ class Method(Spec, ABC):
     teacher: ClassVar[Need] = "ignored"
     """Whether a trained network's outputs are part of the loss."""
 
+    needs_past: ClassVar[bool] = False
+    """Whether the loss reads what the network said of each image in the epoch before."""
+    needs_pairs: ClassVar[bool] = False
+    """Whether each image comes with another one of its class."""
+
     @abstractmethod
-    def build(self, exits: int) -> Loss:
-        """The loss for a network with this many exits, the final one included."""
+    def build(self, shape: NetworkShape) -> Loss:
+        """The loss for a network of this shape."""
 
 
 methods: Registry[type[Method]] = Registry("method")

@@ -1,13 +1,15 @@
 """What an exit is made of. Every head ends in as many features as the network's own classifier reads."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor, nn
 
 from ..specs import Registry
 from .layers import Pool, conv_bn, initialise
-from .trunk import Block, Trunk
+from .trunk import Trunk
 
 
 class Head(nn.Module):
@@ -25,11 +27,19 @@ class Head(nn.Module):
         return self.classifier(features), features
 
 
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What one remaining stage of the trunk would do to the map that an exit sees."""
+
+    out_channels: int
+    stride: int
+
+
 class HeadBody(Protocol):
     """Builds what a head does before its pooling."""
 
-    def __call__(self, channels: int, steps: Sequence[tuple[int, int]]) -> nn.Module:
-        """From a map of so many channels; a step is the (channels, stride) of each remaining stage."""
+    def __call__(self, channels: int, steps: Sequence[Step]) -> nn.Module:
+        """From a map of so many channels; the last of the steps, one at least, says how wide it ends."""
         ...
 
 
@@ -37,24 +47,53 @@ heads: Registry[HeadBody] = Registry("head")
 
 
 @heads.register("conv")
-def conv(channels: int, steps: Sequence[tuple[int, int]]) -> nn.Module:
-    """One 3x3 convolution per remaining stage (Lee, Lee 2021, arXiv 2104.00299; the authors' program, 146c9cf)."""
+def conv(channels: int, steps: Sequence[Step]) -> nn.Module:
+    """A 3x3 convolution per remaining stage (Lee, Lee 2021, arXiv 2104.00299; the authors' program, 146c9cf)."""
     body = nn.Sequential()
-    for out_channels, stride in steps:
-        body.extend([conv_bn(channels, out_channels, 3, stride), nn.ReLU(inplace=True)])
-        channels = out_channels
+    for step in steps:
+        body.extend([conv_bn(channels, step.out_channels, 3, step.stride), nn.ReLU(inplace=True)])
+        channels = step.out_channels
     return body
 
 
-def build_head(name: str, trunk: Trunk, block: int, classes: int) -> Head:
+@heads.register("bottleneck")
+def bottleneck(channels: int, steps: Sequence[Step]) -> nn.Module:
+    """1x1, 3x3 and 1x1 convolutions per remaining stage (Lee, Lee, ACCV 2022; the authors' program, d6af149).
+
+    All three have the stage's width, so it narrows nothing; the name is the authors'.
+    """
+    body = nn.Sequential()
+    for step in steps:
+        for size, stride in ((1, 1), (3, step.stride), (1, 1)):
+            body.extend([conv_bn(channels, step.out_channels, size, stride), nn.ReLU(inplace=True)])
+            channels = step.out_channels
+    return body
+
+
+@heads.register("linear")
+def linear(channels: int, steps: Sequence[Step]) -> nn.Module:
+    """Pooling and a linear map to the final width, nothing that bends."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, steps[-1].out_channels, 1))
+
+
+@heads.register("mlp")
+def mlp(channels: int, steps: Sequence[Step]) -> nn.Module:
+    """Pooling and one hidden layer as wide as the final features."""
+    return nn.Sequential(linear(channels, steps), nn.ReLU(inplace=True))
+
+
+def build_head(name: str, trunk: Trunk, number: int, classes: int) -> Head:
     """The head called `name` for an exit after the block with this number."""
-    blocks: list[Block] = list(trunk.blocks)  # type: ignore[arg-type]
-    steps = []
-    for stage in trunk.stages:
-        if stage[0] > block:
-            stride = 1
-            for number in stage:
-                stride *= blocks[number - 1].stride
-            steps.append((blocks[stage[-1] - 1].out_channels, stride))
-    body = heads[name](blocks[block - 1].out_channels, steps)
+    block = trunk.block(number)
+    steps = [_step(trunk, stage) for stage in trunk.stages if stage[0] > number]
+    # The last map is as wide as the features of the trunk's own classifier, even if the trunk widens in its neck.
+    steps[-1:] = [Step(out_channels=trunk.width, stride=steps[-1].stride if steps else 1)]
+    body = heads[name](block.out_channels, steps)
+    if not block.activated:
+        body = nn.Sequential(nn.BatchNorm2d(block.out_channels), nn.ReLU(inplace=False), body)
     return initialise(Head(body, trunk.width, classes))
+
+
+def _step(trunk: Trunk, stage: Sequence[int]) -> Step:
+    blocks = [trunk.block(number) for number in stage]
+    return Step(out_channels=blocks[-1].out_channels, stride=math.prod(block.stride for block in blocks))

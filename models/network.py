@@ -1,7 +1,7 @@
 """A trunk with exits, and how to build one from its specs."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,21 +59,38 @@ class MultiExitNetwork(nn.Module):
         super().__init__()
         self.trunk = trunk
         self.exits = nn.ModuleDict({f"block{number}": head for number, head in sorted(exits.items())})
+        self.exit_blocks = (*sorted(exits), len(trunk.blocks))
+        """The number of the block that each exit follows, the final exit included."""
 
     def forward(self, images: Tensor) -> ExitOutputs:
         """The outputs of all exits for images (N, channels, H, W)."""
         logits, features = [], []
-        hidden = self.trunk.stem(images)
-        for number, block in enumerate(self.trunk.blocks, start=1):
-            hidden = block(hidden)
-            if (name := f"block{number}") in self.exits:
-                exit_logits, exit_features = self.exits[name](hidden)
-                logits.append(exit_logits)
-                features.append(exit_features)
-        final_features = self.trunk.neck(hidden)
-        logits.append(self.trunk.classifier(final_features))
-        features.append(final_features)
+        hidden = images
+        for number in range(1, len(self.exit_blocks) + 1):
+            hidden, exit_logits, exit_features = self.advance(hidden, number)
+            logits.append(exit_logits)
+            features.append(exit_features)
         return ExitOutputs(tuple(logits), tuple(features))
+
+    def advance(self, hidden: Any, number: int) -> tuple[Any, Tensor, Tensor]:
+        """Runs the part of the network that ends with one exit.
+
+        Args:
+            hidden: the images (N, channels, H, W) for exit 1, for another what came out of the part before.
+            number: of the exit, from 1 to the final one's.
+
+        Returns:
+            What the next part continues from, and the exit's logits (N, C) and features (N, W).
+        """
+        start, end = (0, *self.exit_blocks)[number - 1 : number + 1]
+        if number == 1:
+            hidden = self.trunk.stem(hidden)
+        for block in range(start + 1, end + 1):
+            hidden = self.trunk.block(block)(hidden)
+        if end < len(self.trunk.blocks):
+            return hidden, *self.exits[f"block{end}"](self.trunk.block(end).tap(hidden))
+        features = self.trunk.neck(hidden)
+        return hidden, self.trunk.classifier(features), features
 
 
 def build_network(

@@ -18,9 +18,20 @@ class Layout:
     """What a placement needs to know of a trunk."""
 
     def __init__(self, trunk: Trunk, image_shape: tuple[int, int, int]) -> None:
-        """Of a trunk with or without weights, for images of a shape (channels, height, width)."""
+        """Of a trunk with or without weights, for images of a shape (channels, height, width).
+
+        Raises:
+            SpecError: for images that the trunk's strides leave nothing of.
+        """
+        if min(image_shape[1:]) < (least := trunk.smallest_image):
+            got = f"{image_shape[1]}x{image_shape[2]}"
+            raise SpecError(
+                f"images of {got} pixels are too small for it; {least}x{least} is the smallest.", field="architecture"
+            )
         self._trunk = trunk
         self._image_shape = image_shape
+        self.smallest_image = least
+        """The least height and width, in pixels, that the trunk works on."""
         self.stages = trunk.stages
         """The numbers of the blocks of each stage."""
         self.stage_ends = tuple(stage[-1] for stage in self.stages[:-1])

@@ -1,8 +1,9 @@
 """The common shape of all architectures: a stem, named blocks in stages, and a classifier."""
 
 import itertools
+import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -10,16 +11,25 @@ from ..specs import Registry
 
 
 class Block(nn.Module):
-    """A step of the trunk after which an exit can be attached. Subclasses call this constructor.
+    """A step of the trunk after which an exit can be attached."""
 
-    out_channels: of the block's output.
-    stride: by which it divides height and width.
-    """
+    def __init__(self, *, out_channels: int, stride: int, activated: bool = True) -> None:
+        """Called by subclasses.
 
-    def __init__(self, *, out_channels: int, stride: int) -> None:
+        Args:
+            out_channels: of what an exit after this block sees.
+            stride: by which the block divides height and width.
+            activated: whether the output has passed a normalisation and an activation. In pre-activation networks
+                it has not, and an exit begins with both.
+        """
         super().__init__()
         self.out_channels = out_channels
         self.stride = stride
+        self.activated = activated
+
+    def tap(self, hidden: Any) -> Tensor:
+        """What an exit after this block sees of its output: (N, out_channels, H, W)."""
+        return hidden
 
 
 class Trunk(nn.Module):
@@ -30,7 +40,14 @@ class Trunk(nn.Module):
     """
 
     def __init__(
-        self, *, stem: nn.Module, stages: Sequence[Sequence[Block]], neck: nn.Module, width: int, classes: int
+        self,
+        *,
+        stem: nn.Module,
+        stages: Sequence[Sequence[Block]],
+        neck: nn.Module,
+        width: int,
+        classes: int,
+        stem_stride: int = 1,
     ) -> None:
         """Puts the parts together.
 
@@ -40,6 +57,7 @@ class Trunk(nn.Module):
             neck: from the last block's output to the features (N, width) that the classifier reads.
             width: number of features.
             classes: number of classes.
+            stem_stride: by which the stem divides height and width.
         """
         super().__init__()
         self.stem = stem
@@ -49,6 +67,14 @@ class Trunk(nn.Module):
         self.width = width
         self.stages = tuple(_numbers(stages))
         """The numbers of the blocks of each stage."""
+        self.smallest_image = stem_stride * math.prod(block.stride for stage in stages for block in stage)
+        """The least height and width, in pixels, that leave something for the last block."""
+
+    def block(self, number: int) -> Block:
+        """The block with this number."""
+        block = self.blocks[number - 1]
+        assert isinstance(block, Block)
+        return block
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) of images (N, channels, H, W)."""

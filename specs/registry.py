@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from .errors import unknown
+from .errors import SpecError, unknown
 
 Entry = TypeVar("Entry")
 
@@ -15,6 +15,7 @@ class Registry(Generic[Entry]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, Entry] = {}
+        self._resolvers: dict[str, Callable[[str], Entry]] = {}
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
         """Decorator that enters what it decorates under `name`. Raises `ValueError` for a name that is taken."""
@@ -27,17 +28,34 @@ class Registry(Generic[Entry]):
 
         return enter
 
+    def register_prefix(self, prefix: str, resolver: Callable[[str], Entry]) -> None:
+        """Leaves the names that begin with `prefix` to a resolver, which is called when one is asked for.
+
+        The resolver gets the whole name and gives its entry, or raises `SpecError`. Raises `ValueError` for a prefix
+        that is taken.
+        """
+        if prefix in self._resolvers:
+            raise ValueError(f"the {self.kind} prefix {prefix!r} is registered twice")
+        self._resolvers[prefix] = resolver
+
     def __getitem__(self, name: str) -> Entry:
         """The entry called `name`. Raises `SpecError` with the nearest names for an unknown one."""
-        if name not in self:
-            raise unknown(self.kind, name, self._entries, field=self.kind)
-        return self._entries[name]
+        if isinstance(name, str):
+            if name in self._entries:
+                return self._entries[name]
+            for prefix, resolver in self._resolvers.items():
+                if name.startswith(prefix):
+                    return resolver(name)
+        raise unknown(self.kind, name, (*self._entries, *self._resolvers), field=self.kind)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name in self._entries
+        try:
+            return isinstance(name, str) and self[name] is not None
+        except SpecError:
+            return False
 
     def __iter__(self) -> Iterator[str]:
-        """The names, with numbers in them in the order of the numbers."""
+        """The names, with numbers in them in the order of the numbers; those that a prefix covers are left out."""
         return iter(
             sorted(self._entries, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])
         )

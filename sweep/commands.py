@@ -28,6 +28,7 @@ Storage = Annotated[
     Path, typer.Option(metavar="DIR", file_okay=False, help="Where trials, tables and the MLflow database are kept.")
 ]
 Format = Literal["text", "csv", "latex", "markdown"]
+ExportFormat = Literal["safetensors", "torch", "onnx"]
 Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
 INTERRUPTED = 130
@@ -119,6 +120,47 @@ def table(
     store = Store(storage)
     store.remembered(name)
     typer.echo(render(comparison(load(store.tracking_uri, name)), format), nl=False)
+
+
+@app.command()
+def describe(
+    architecture: Annotated[str, typer.Argument(metavar="ARCH", help="The architecture's name.", show_default=False)],
+    exits: Annotated[str, typer.Option(help="Where the exits sit, as in a sweep file.")] = "all",
+    head: Annotated[str, typer.Option(help="What each exit is made of.")] = "conv",
+    size: Annotated[int, typer.Option(help="Height and width of the images, in pixels.")] = 32,
+    channels: Annotated[int, typer.Option(help="Of the images.")] = 3,
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 100,
+    latency: Annotated[bool, typer.Option("--latency", help="Measure the time of each exit too.")] = False,
+    device: Annotated[str, typer.Option(help="Where to measure: cpu or cuda.")] = "cpu",
+    batch: Annotated[int, typer.Option(help="Images at once where the time is measured.")] = 1,
+) -> None:
+    """Say what each exit of a network costs: parameters, multiply-adds, memory, time."""
+    from rich.console import Console
+
+    from ..models import ArchitectureSpec, ExitSpec, build_network
+    from .description import description
+
+    spec, placed = ArchitectureSpec(name=architecture), ExitSpec(placement=exits, head=head)
+    shape = (channels, size, size)
+    network = build_network(spec, placed, image_shape=shape, classes=classes, seed=0)
+    Console().print(description(architecture, network, shape, batch_size=batch, device=device if latency else None))
+
+
+@app.command()
+def export(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The trial's key: 16 digits.", show_default=False)],
+    format: Annotated[ExportFormat, typer.Option(help="safetensors: the weights; torch: a .pt2 program.")] = "torch",
+    exit: Annotated[
+        int | None, typer.Option(help="Leave out all behind this exit, from 1.", show_default=False)
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="The file.", show_default=False)] = None,
+    storage: Storage = Path("runs"),
+) -> None:
+    """Write a trained network to a file, and check that the file gives the same outputs."""
+    from .exporting import export_trial
+    from .store import Store
+
+    typer.echo(export_trial(Store(storage), key, format, exit, output))
 
 
 @app.command(name="list")

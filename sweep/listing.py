@@ -30,7 +30,10 @@ def listing(kind: Kind) -> Table:
         "recipes": _recipes,
         "heads": _heads,
     }
-    table = Table(*HEADINGS[kind], show_lines=kind in ("methods", "recipes"))
+    table = Table(show_lines=kind in ("methods", "recipes"))
+    for number, heading in enumerate(HEADINGS[kind]):
+        whole = number == 0 or heading.startswith("settings and")  # names, to be copied
+        table.add_column(heading, no_wrap=whole, overflow="fold")
     for row in rows[kind]():
         table.add_row(*row)
     return table

@@ -38,7 +38,7 @@ class Mirror:
     def __init__(self, plan: Plan, store: Store) -> None:
         """Opens the sweep's experiment, and creates the database if there is none."""
         if not store.database.exists():
-            _create_database(store.database)
+            create_database(store.database)
         self._client = MlflowClient(store.tracking_uri)
         self._store = store
         self._plan = plan
@@ -103,7 +103,7 @@ class Mirror:
         run.epochs = len(history)
 
 
-def _create_database(path: Path) -> None:
+def create_database(path: Path) -> None:
     """Makes the database elsewhere and puts it in its place whole: MLflow cannot open one that was left half made."""
     workshop = path.parent / ".mlflow"
     shutil.rmtree(workshop, ignore_errors=True)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..losses import LossInputs
+from ..losses import LossInputs, NetworkShape
 from ..models import MultiExitNetwork, build_network
 from ..specs import SpecError
 from .augmentation import crop_flip, normalise
@@ -92,7 +92,7 @@ class _Run:
         self.network = _network(trial, device)
         self.teacher = _trained_teacher(trial, teacher, device)
         self.exits = len(self.network.exits) + 1
-        self.loss = trial.method.build(self.exits).to(device)
+        self.loss = trial.method.build(self._shape()).to(device)
         recipe = trial.recipe
         self.optimizer = torch.optim.SGD(
             [*self.network.parameters(), *self.loss.parameters()],
@@ -103,6 +103,10 @@ class _Run:
         )
         self.generator = torch.Generator().manual_seed(trial.seed)  # order and augmentation of the images
         self.history: list[Record] = []
+
+    def _shape(self) -> NetworkShape:
+        trunk = self.network.trunk
+        return NetworkShape(exits=self.exits, classes=self.trial.dataset_facts.classes, width=trunk.width)
 
     @property
     def epoch(self) -> int:
@@ -161,7 +165,13 @@ class _Run:
                 with torch.no_grad():
                     teacher_logits = self.teacher(inputs).logits[-1]
         terms = self.loss(
-            LossInputs(logits=outputs.logits, features=outputs.features, labels=labels, teacher_logits=teacher_logits)
+            LossInputs(
+                logits=outputs.logits,
+                features=outputs.features,
+                labels=labels,
+                progress=self.epoch / self.trial.recipe.epochs,
+                teacher_logits=teacher_logits,
+            )
         )
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from exeunt.losses import EED, KD, Baseline, FinalTarget, LossInputs
+from exeunt.losses import EED, KD, Baseline, FinalTarget, LossInputs, NetworkShape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +86,7 @@ each_method = pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_the_terms_are_those_of_the_equations(draw, method):
     inputs = draw(exits=exits_of(method))
     z, f, labels, teacher = arrays(inputs)
-    terms = method.build(len(z))(inputs)
+    terms = method.build(NetworkShape(exits=len(z), classes=z[0].shape[1], width=1))(inputs)
     named = expected(method, z, f, labels, targets_of(method, z, f, teacher))
     assert {name: float(term.detach()) for name, term in terms.items()} == pytest.approx(named, rel=1e-12)
 
@@ -96,7 +96,9 @@ def test_the_gradient_is_that_of_the_equations_with_constant_targets(draw, metho
     inputs = draw(exits=exits_of(method), images=2, classes=3, width=4)
     z, f, labels, teacher = arrays(inputs)
     targets = targets_of(method, z, f, teacher)
-    torch.stack(list(method.build(len(z))(inputs).values())).sum().backward()
+    torch.stack(
+        list(method.build(NetworkShape(exits=len(z), classes=z[0].shape[1], width=1))(inputs).values())
+    ).sum().backward()
     for tensor, array in zip(inputs.logits + inputs.features, z + f, strict=True):
         numeric = np.zeros_like(array)
         for place in np.ndindex(array.shape):
@@ -122,7 +124,7 @@ def test_a_divergence_is_the_cross_entropy_less_the_targets_entropy(method, logi
     z = [torch.tensor([row], dtype=torch.float64, requires_grad=True) for row in logits]
     features = tuple(torch.zeros(1, 2, dtype=torch.float64) for _ in z)
     inputs = LossInputs(logits=tuple(z), features=features, labels=torch.tensor([0]))
-    term = method.build(len(z))(inputs)["output"]
+    term = method.build(NetworkShape(exits=len(z), classes=z[0].shape[1], width=1))(inputs)["output"]
     target = torch.stack(z).detach().mean(0).div(method.temperature).softmax(1)
     scale = method.temperature**2 * method.output_weight
     crossed = [-(target * (zi / method.temperature).log_softmax(1)).sum() for zi in z]

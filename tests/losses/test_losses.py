@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from exeunt.losses import EED, KD, Baseline, FinalTarget, LossInputs, methods
+from exeunt.losses import EED, KD, Baseline, FinalTarget, LossInputs, NetworkShape, methods
 from exeunt.specs import SpecError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +17,9 @@ def terms_of(method, inputs):
     exits = 1 if isinstance(method, Baseline) else len(inputs.logits)
     if exits == 1:
         inputs = replace(inputs, logits=inputs.logits[-1:], features=inputs.features[-1:])
-    return method.build(exits)(inputs)
+    return method.build(
+        NetworkShape(exits=exits, classes=inputs.logits[0].shape[1], width=inputs.features[0].shape[1])
+    )(inputs)
 
 
 def total(terms):

@@ -25,38 +25,26 @@ def test_every_exit_gives_logits_and_features_of_the_trunks_width(build, archite
 
 
 @pytest.mark.parametrize("head", sorted(heads))
-@pytest.mark.parametrize(
-    ("architecture", "placement"),
-    [
-        ("resnet14", "block1,block2,block3,block4,block5"),
-        ("resnet18", "block1,block2,block3,block4,block5,block6,block7"),
-        ("resnet50", "all"),
-    ],
-)
-def test_every_head_ends_in_the_trunks_map_whatever_block_it_follows(build, head, architecture, placement):
-    network = build(architecture, placement, head=head, size=16).eval()
-    shapes = {}
+@pytest.mark.parametrize("architecture", ["resnet14", "resnet18"])
+def test_every_head_ends_in_the_trunks_width_whatever_block_it_follows(build, head, architecture):
+    last = len(build(architecture).trunk.blocks)
+    placement = ",".join(f"block{number}" for number in range(1, last))
+    network = build(architecture, placement, head=head, size=8).eval()
+    with torch.no_grad():
+        outputs = network(torch.randn(2, 3, 8, 8))
+    assert [tuple(f.shape) for f in outputs.features] == [(2, network.trunk.width)] * last
 
-    def remember(name):
-        return lambda _layer, inputs, _output: shapes.update({name: tuple(inputs[0].shape)})
 
-    network.trunk.neck.register_forward_hook(remember("final"))
-    for name, exit_head in network.exits.items():
-        exit_head.pool.register_forward_hook(remember(name))
+@pytest.mark.parametrize(("architecture", "placement"), [("resnet18", "1,block3,3"), ("resnet50", "1,2")])
+def test_conv_heads_shrink_the_map_as_the_stages_left_out_would(build, architecture, placement):
+    network = build(architecture, placement, size=16).eval()
+    shapes = []
+    for pool in (network.trunk.neck, *(head.pool for head in network.exits.values())):
+        pool.register_forward_hook(lambda _pool, inputs, _output: shapes.append(tuple(inputs[0].shape)))
     with torch.no_grad():
         network(torch.randn(1, 3, 16, 16))
+    assert shapes == [(1, network.trunk.width, 2, 2)] * len(shapes)
     assert len(shapes) == len(network.exits) + 1
-    assert set(shapes.values()) == {shapes["final"]}
-
-
-def test_a_head_after_the_last_stages_first_block_is_pooled_and_classified_as_it_is(build):
-    network = build("resnet18", "block7").eval()
-    images = torch.randn(2, 3, 32, 32)
-    with torch.no_grad():
-        hidden = network.trunk.stem(images)
-        for block in network.trunk.blocks[:7]:
-            hidden = block(hidden)
-        torch.testing.assert_close(network(images).features[0], hidden.mean((2, 3)))
 
 
 def test_exits_answer_from_the_shallowest_to_the_final_one(build):

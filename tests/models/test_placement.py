@@ -3,7 +3,6 @@ from exeunt.models import (
     ArchitectureSpec,
     ExitSpec,
     architecture_layout,
-    architectures,
     build_network,
     canonical,
     resolve,
@@ -112,7 +111,7 @@ def test_equal_blocks_are_written_equally_and_mean_themselves(placement):
     assert canonical(",".join(f"block{block}" for block in reversed(blocks)) or "none", RESNET18) == written
 
 
-@pytest.mark.parametrize("architecture", sorted(architectures))
+@pytest.mark.parametrize("architecture", ["resnet8", "resnet56", "resnet18", "resnet50"])
 def test_all_exits_follow_every_stage_but_the_last_on_each_architecture(architecture):
     layout = architecture_layout(architecture, (3, 32, 32), 10)
     assert resolve("all", layout) == tuple(stage[-1] for stage in layout.stages)[:-1]
@@ -127,7 +126,7 @@ def test_a_network_refuses_a_placement_that_its_architecture_lacks():
 
 
 def test_specs_refuse_unknown_names_with_the_nearest():
-    with pytest.raises(SpecError, match="unknown architecture 'resnet9'; the nearest is .*'resnet8'"):
+    with pytest.raises(SpecError, match=r"unknown architecture 'resnet9'; the nearest is .*'resnet8'"):
         ArchitectureSpec(name="resnet9")
     with pytest.raises(SpecError, match="unknown head 'con'; the nearest is 'conv'"):
         ExitSpec(head="con")

@@ -59,8 +59,17 @@ def test_a_value_out_of_range_is_refused_with_field_rule_and_value(name, value, 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("temperature", 1e-300), ("decay", 0), ("share", 0), ("share", 1), ("epochs", 1), ("seed", 0), ("seed", 7)]
-    + [("offset", None), ("offset", -1e300)],
+    [
+        ("temperature", 1e-300),
+        ("decay", 0),
+        ("share", 0),
+        ("share", 1),
+        ("epochs", 1),
+        ("seed", 0),
+        ("seed", 7),
+        ("offset", None),
+        ("offset", -1e300),
+    ],
 )
 def test_the_ends_of_a_range_are_allowed_where_they_belong_to_it(name, value):
     assert getattr(Outer(**{name: value}), name) == value

@@ -1,12 +1,22 @@
 """Sweep files good and bad, and the real `exeunt` in a process of its own."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from exeunt.sweep.file import Sweep, read_sweep
+from exeunt.sweep.tracking import create_database
+
+PATIENCE = 300
+"""Seconds after which a command hangs."""
 
 GOOD = """\
 name: tiny
@@ -144,7 +154,7 @@ WHOLE: dict[str, tuple[bytes, str, str]] = {
     "two documents": (b"name: a\n---\nname: b", ":2: ", "another document"),
     "an alias of nothing": (b"name: *a", ":1: ", "undefined alias 'a'"),
     "a list within itself": (b"name: &a [*a]", ": ", "is not valid YAML"),
-    "too deep": (b"name: " + b"[" * 5000, ": ", "is not valid YAML"),
+    "too deep": (b"name: " + b"[" * 1200, ": ", "is not valid YAML"),
     "half a character": (rb'name: "\ud800"', ": ", "is not valid YAML"),
     "a huge number": (b"seeds: [0x" + b"f" * 5000 + b"]", ": ", "is not valid YAML"),
 }
@@ -209,3 +219,80 @@ def read(tmp_path: Path) -> Callable[[str], Sweep]:
 def good() -> str:
     """A sweep file with nothing wrong in it."""
     return GOOD
+
+
+@dataclass
+class Command:
+    """The real `exeunt` in a process group of its own, of which nothing outlives the test."""
+
+    process: subprocess.Popen[str]
+
+    def finish(self) -> subprocess.CompletedProcess[str]:
+        """Waits for the end."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return subprocess.CompletedProcess(self.process.args, self.process.returncode, out, err)
+
+    def kill(self) -> None:
+        """Kills the driver alone, as a crash does, and leaves its workers to notice."""
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        """Waits while the command runs for a condition, and returns its value."""
+        patience = time.monotonic() + PATIENCE
+        while not (value := condition()):
+            assert self.process.poll() is None, "it ended too soon"
+            assert time.monotonic() < patience, "it never happened"
+            time.sleep(0.02)
+        return value
+
+    def workers(self) -> list[int]:
+        """The process ids of the Ray workers that hold a trial, in this command's session only."""
+        return [pid for pid, title in _descendants(self.process.pid) if title.startswith("ray::ImplicitFunc")]
+
+
+def _descendants(ancestor: int) -> Iterator[tuple[int, str]]:
+    parents: dict[int, int] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    for pid in parents:
+        above = pid
+        while above in parents and above != ancestor:
+            above = parents[above]
+        if above == ancestor and pid != ancestor:
+            with suppress(OSError):
+                yield pid, Path(f"/proc/{pid}/cmdline").read_text()
+
+
+@pytest.fixture(scope="session")
+def start() -> Iterator[Callable[..., Command]]:
+    """Starts `exeunt` with arguments and does not wait."""
+    started: list[Command] = []
+
+    def start_command(*arguments: object) -> Command:
+        words = [Path(sys.executable).with_name("exeunt"), *map(str, arguments)]
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        started.append(Command(process))
+        return started[-1]
+
+    yield start_command
+    for command in started:
+        with suppress(ProcessLookupError):
+            os.killpg(command.process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def exeunt(start: Callable[..., Command]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `exeunt` with arguments to its end."""
+    return lambda *arguments: start(*arguments).finish()
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow's with nothing in it: making one takes seconds, copying it none."""
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    create_database(path)
+    return path

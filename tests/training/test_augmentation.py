@@ -58,5 +58,5 @@ def test_normalising_is_torchvisions_to_tensor_and_normalize(mean, std):
 def test_the_digits_have_mean_zero_and_deviation_one_once_normalised():
     facts = datasets["digits"]
     images = normalise(facts.load()[0].pixels, torch.tensor(facts.mean), torch.tensor(facts.std))
-    assert float(images.mean()) == pytest.approx(0, abs=5e-4)
-    assert float(images.std()) == pytest.approx(1, abs=5e-4)
+    assert float(images.mean()) == pytest.approx(0, abs=5e-3)
+    assert float(images.std()) == pytest.approx(1, abs=5e-3)

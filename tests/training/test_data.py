@@ -45,7 +45,7 @@ def test_the_split_is_the_same_for_everybody(splits):
         assert torch.equal(first.pixels, second.pixels)
         assert torch.equal(first.labels, second.labels)
     digest = hashlib.sha256(again[1].pixels.numpy().tobytes() + again[1].labels.numpy().tobytes()).hexdigest()
-    assert digest[:16] == "GOLDEN"
+    assert digest[:16] == "36538df8e6fa838c"
 
 
 @given(

@@ -56,7 +56,7 @@ def test_one_cycle_rises_over_three_tenths_of_the_steps_and_falls_to_zero_after_
 
 def test_the_papers_recipe_is_the_authors():
     rates = schedule(recipes["paper"], 1)
-    drops = {75: 0.1, 130: 0.01, 180: 0.001}
+    drops = {75: 0.01, 130: 0.001, 180: 0.0001}
     assert rates[0] == 0.1
     assert {epoch: rates[epoch] for epoch in range(1, 200) if rates[epoch] != rates[epoch - 1]} == pytest.approx(drops)
 

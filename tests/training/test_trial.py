@@ -5,7 +5,7 @@ import pytest
 from exeunt.losses import EED, KD, Baseline, FinalTarget
 from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.specs import SpecError
-from exeunt.training import Recipe, TrialSpec
+from exeunt.training import TrialSpec
 
 
 def with_recipe(trial, **fields):
@@ -24,11 +24,14 @@ def kd(make_trial):
 
 def test_two_ways_of_writing_one_experiment_are_one_trial(make_trial, eed, kd):
     softened = EED(output_loss="kl", temperature=2, output_weight=0.1)
+
+    def in_resnet14(exits):
+        return make_trial(EED(), exits=exits, architecture="resnet14")
+
     same = {
         "stages and all": (make_trial(EED(), exits="1,2"), eed),
         "stages in another order": (make_trial(EED(), exits=" 2,1 "), eed),
-        "blocks and stages": (make_trial(EED(), exits="block2", architecture="resnet14"),)
-        + (make_trial(EED(), exits="1", architecture="resnet14"),),
+        "a block and its stage": (in_resnet14("block2"), in_resnet14("1")),
         "a temperature under mse": (make_trial(EED(temperature=7), exits="all"), eed),
         "an integer for a real number": (make_trial(EED(feature_weight=1), exits="all"), eed),
         "the authors' weight": (
@@ -56,7 +59,7 @@ def test_every_field_that_matters_is_in_the_key(make_trial, eed, kd):
         make_trial(architecture="resnet14"),
         eed,
         replace(eed, exits=ExitSpec(placement="1")),
-        replace(eed, exits=ExitSpec(placement="block1")),
+        replace(eed, exits=ExitSpec(placement="2")),
         make_trial(FinalTarget(), exits="all"),
         make_trial(EED(output_loss="kl"), exits="all"),
         make_trial(EED(output_loss="kl", temperature=5), exits="all"),
@@ -104,32 +107,47 @@ def test_a_trial_survives_being_written_as_json_and_read_again(make_trial, eed, 
 
 
 def test_the_dictionary_names_everything_that_matters_and_nothing_else(make_trial):
-    written = make_trial(EED(feature_weight=0), exits="1,2", seed=3, milestones=(4,)).canonical().to_dict()
-    assert written == {
+    trial = make_trial(EED(feature_weight=0), exits="1,2", seed=3, schedule="cosine")
+    assert trial.canonical().to_dict() == {
         "dataset": {"name": "digits"},
         "architecture": {"name": "resnet8"},
         "method": {"name": "eed", "output_loss": "mse", "output_weight": 1.0, "feature_weight": 0.0},
         "exits": {"placement": "all", "head": "conv"},
-        "recipe": Recipe(epochs=2, batch_size=256, milestones=(4,), precision="fp32").to_dict(),
+        "recipe": {
+            "epochs": 2,
+            "batch_size": 256,
+            "learning_rate": 0.1,
+            "momentum": 0.9,
+            "nesterov": False,
+            "weight_decay": 5e-4,
+            "schedule": "cosine",
+            "augmentation": "crop_flip",
+            "precision": "fp32",
+        },
         "seed": 3,
-    } | ({"teacher": None} if "teacher" in written else {})
+    }
 
 
-def test_a_trial_whose_parts_do_not_fit_is_refused_with_the_field(make_trial, kd):
-    def refused(build):
-        with pytest.raises(SpecError) as refusal:
-            build()
-        return refusal.value.field, str(refusal.value)
+@pytest.mark.parametrize(
+    ("parts", "field", "said"),
+    [
+        ({"method": EED()}, "exits", "eed trains exits, but the placement is 'none'"),
+        ({"method": KD()}, "teacher", "kd needs a teacher"),
+        ({"method": EED(), "exits": "3"}, "placement", "stage 1 to 2"),
+        ({"method": Baseline(), "exits": "3"}, "placement", "stage 1 to 2"),
+        ({"seed": -1}, "seed", "0 <= seed"),
+        ({"seed": 2**32}, "seed", "0 <= seed <= 4.29497e"),
+        ({"seed": 1.5}, "seed", "seed=1.5"),
+    ],
+)
+def test_a_trial_whose_parts_do_not_fit_is_refused_with_the_field(make_trial, parts, field, said):
+    with pytest.raises(SpecError) as refusal:
+        make_trial(**parts)
+    assert refusal.value.field == field
+    assert said in str(refusal.value)
 
-    assert refused(lambda: make_trial(EED())) == ("exits", "eed trains exits, but the placement is 'none'.")
-    assert refused(lambda: make_trial(KD())) == ("teacher", "kd needs a teacher.")
-    assert refused(lambda: make_trial(EED(), exits="3"))[0] == "placement"
-    assert refused(lambda: make_trial(Baseline(), exits="3"))[0] == "placement"
-    assert refused(lambda: make_trial(seed=-1))[0] == "seed"
-    assert refused(lambda: make_trial(seed=2**32))[0] == "seed"
-    assert refused(lambda: make_trial(seed=1.5))[0] == "seed"
-    # An architecture may lack what another has.
-    assert refused(lambda: replace(make_trial(EED(), exits="block8", architecture="resnet20"), architecture=RESNET8))
 
-
-RESNET8 = ArchitectureSpec(name="resnet8")
+def test_a_placement_is_checked_against_the_architecture_at_hand(make_trial):
+    deep = make_trial(EED(), exits="block8", architecture="resnet20")
+    with pytest.raises(SpecError, match="block1 to block2"):
+        replace(deep, architecture=ArchitectureSpec(name="resnet8"))

@@ -1,0 +1,55 @@
+"""MobileNetV2 for small images, with a stem and a first down-sampling stage that keep height and width.
+
+Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018
+(arXiv 1801.04381), table 2. Of its strides, the stem's and that of the 24 channels wide blocks are 1, as in
+kuangliu/pytorch-cifar, so that 32x32 images end in a map of 4x4. The paper gives no initialisation; torchvision's:
+He-normal (fan-out) convolutions and a classifier drawn with a deviation of 0.01. Dropout is left out.
+"""
+
+from torch import Tensor, nn
+
+from .layers import Pool, conv_bn, initialise
+from .trunk import Block, Trunk, architectures
+
+
+class InvertedResidual(Block):
+    """A 1x1 convolution that widens, a 3x3 one per channel, a 1x1 one that narrows, and a shortcut where it fits.
+
+    What it gives is normalised and has no activation, which would lose much of so few channels (the paper's section
+    3.2). What reads it begins with a convolution, as exits do too, so that nothing stands between (`activated`).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
+        super().__init__(out_channels=out_channels, stride=stride)
+        width = expansion * in_channels
+        self.residual = nn.Sequential()
+        if expansion > 1:
+            self.residual.extend([conv_bn(in_channels, width, 1), nn.ReLU6(inplace=True)])
+        per_channel = nn.Conv2d(width, width, 3, stride, padding=1, groups=width, bias=False)
+        self.residual.extend([per_channel, nn.BatchNorm2d(width), nn.ReLU6(inplace=True)])
+        self.residual.append(conv_bn(width, out_channels, 1))
+        self.adds = stride == 1 and in_channels == out_channels
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        residual = self.residual(hidden)
+        return hidden + residual if self.adds else residual
+
+
+@architectures.register("mobilenet_v2")
+def mobilenet_v2(*, channels: int, classes: int) -> Trunk:
+    """A stage is what has one resolution: 16 and 24, 32, 64 and 96, 160 and 320 channels."""
+    stem = nn.Sequential(conv_bn(channels, 32, 3), nn.ReLU6(inplace=True))
+    stages: list[list[Block]] = [[InvertedResidual(32, 16, stride=1, expansion=1)]]
+    in_channels = 16
+    for width, length, stride in ((24, 2, 1), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1)):
+        if stride > 1:
+            stages.append([])
+        for position in range(length):
+            stages[-1].append(InvertedResidual(in_channels, width, stride if position == 0 else 1, expansion=6))
+            in_channels = width
+    neck = nn.Sequential(conv_bn(in_channels, 1280, 1), nn.ReLU6(inplace=True), Pool())
+    trunk = initialise(Trunk(stem=stem, stages=stages, neck=neck, width=1280, classes=classes))
+    nn.init.normal_(trunk.classifier.weight, std=0.01)
+    nn.init.zeros_(trunk.classifier.bias)
+    return trunk

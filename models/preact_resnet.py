@@ -1,0 +1,101 @@
+"""Pre-activation residual networks for small images.
+
+He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016 (arXiv 1603.05027): normalisation and
+activation before each convolution and after the last block. As in the authors' code (KaimingHe/resnet-1k-layers,
+resnet-pre-act.lua), the shortcut is a bare 1x1 convolution of what the block's first activation gives where the
+shape changes, and the block's input elsewhere. preact_resnet18 and preact_resnet50 are the four-stage networks that
+the field uses for CIFAR (kuangliu/pytorch-cifar, models/preact_resnet.py), which leaves the last normalisation and
+activation out; like it, bottlenecks have their stride in the 3x3 convolution, the authors' in the first 1x1.
+Weights as the authors' code draws them: He-normal (fan-out) convolutions, no bias in the classifier to begin with.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from .layers import Pool, initialise
+from .resnet import ResidualBlockBuilder, residual_stages
+from .trunk import Block, Trunk, architectures
+
+
+class Convolution(NamedTuple):
+    """One of a block's convolutions."""
+
+    size: int
+    out_channels: int
+    stride: int = 1
+
+
+class PreActivationBlock(Block):
+    """Convolutions, each after a normalisation and an activation, and a shortcut."""
+
+    def __init__(self, in_channels: int, convolutions: Sequence[Convolution]) -> None:
+        stride = math.prod(convolution.stride for convolution in convolutions)
+        super().__init__(out_channels=convolutions[-1].out_channels, stride=stride, activated=False)
+        self.activation = _activation(in_channels)
+        self.shortcut = None
+        if stride != 1 or in_channels != self.out_channels:
+            self.shortcut = nn.Conv2d(in_channels, self.out_channels, 1, stride, bias=False)
+        self.residual = nn.Sequential()
+        for size, out_channels, step in convolutions:
+            if len(self.residual):
+                self.residual.append(_activation(in_channels))
+            self.residual.append(nn.Conv2d(in_channels, out_channels, size, step, padding=size // 2, bias=False))
+            in_channels = out_channels
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        activated = self.activation(hidden)
+        shortcut = hidden if self.shortcut is None else self.shortcut(activated)
+        return self.residual(activated) + shortcut
+
+
+def _activation(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+
+def basic(in_channels: int, channels: int, stride: int, /) -> PreActivationBlock:
+    """A block of two 3x3 convolutions."""
+    return PreActivationBlock(in_channels, (Convolution(3, channels, stride), Convolution(3, channels)))
+
+
+def bottleneck(in_channels: int, channels: int, stride: int, /) -> PreActivationBlock:
+    """A block of 1x1, 3x3 and 1x1 convolutions, the last to four times the channels."""
+    convolutions = (Convolution(1, channels), Convolution(3, channels, stride), Convolution(1, 4 * channels))
+    return PreActivationBlock(in_channels, convolutions)
+
+
+def preact_resnet(
+    block: ResidualBlockBuilder,
+    lengths: Sequence[int],
+    widths: Sequence[int],
+    *,
+    stem_width: int,
+    channels: int,
+    classes: int,
+) -> Trunk:
+    """A pre-activation residual network, wide ones included.
+
+    Args:
+        block: the kind of block.
+        lengths: how many blocks each stage has.
+        widths: the channels of each stage's blocks, before a bottleneck's expansion.
+        stem_width: channels of the stem.
+        channels: of the images.
+        classes: number of classes.
+    """
+    stem = nn.Conv2d(channels, stem_width, 3, padding=1, bias=False)
+    stages = residual_stages(block, lengths, widths, in_channels=stem_width)
+    width = stages[-1][-1].out_channels
+    neck = nn.Sequential(_activation(width), Pool())
+    trunk = initialise(Trunk(stem=stem, stages=stages, neck=neck, width=width, classes=classes))
+    nn.init.zeros_(trunk.classifier.bias)
+    return trunk
+
+
+for depth, block, lengths in ((18, basic, (2, 2, 2, 2)), (50, bottleneck, (3, 4, 6, 3))):
+    builder = partial(preact_resnet, block, lengths, (64, 128, 256, 512), stem_width=64)
+    architectures.register(f"preact_resnet{depth}")(builder)

@@ -1,0 +1,42 @@
+"""Residual networks whose channels are weighed by squeeze-and-excitation, for small images.
+
+Hu, Shen, Albanie, Sun, Wu, "Squeeze-and-Excitation Networks", CVPR 2018 (arXiv 1709.01507): figure 3 for where the
+weights apply (to the residual, before the addition), r = 16. Stem and stages are those of the ResNets here.
+Weights: He-normal (arXiv 1502.01852, as the paper says), biases of the excitation zero as in torchvision's module.
+"""
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from .resnet import BasicBlock, BottleneckBlock, ResidualBlock, resnet
+from .trunk import architectures
+
+
+class SqueezeExcitation(nn.Module):
+    """Weighs each channel by a function of all the channels' means."""
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        squeezed = nn.Conv2d(channels, channels // reduction, 1)
+        excited = nn.Conv2d(channels // reduction, channels, 1)
+        for convolution in (squeezed, excited):
+            assert convolution.bias is not None
+            nn.init.zeros_(convolution.bias)
+        self.weights = nn.Sequential(nn.AdaptiveAvgPool2d(1), squeezed, nn.ReLU(inplace=True), excited, nn.Sigmoid())
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        return hidden * self.weights(hidden)
+
+
+def excited(kind: type[BasicBlock | BottleneckBlock], in_channels: int, channels: int, stride: int, /) -> ResidualBlock:
+    """A block of this kind whose residual ends in squeeze-and-excitation."""
+    block = kind(in_channels, channels, stride)
+    block.residual.append(SqueezeExcitation(block.out_channels))
+    return block
+
+
+for depth, kind, lengths in ((18, BasicBlock, (2, 2, 2, 2)), (50, BottleneckBlock, (3, 4, 6, 3))):
+    builder = partial(resnet, partial(excited, kind), lengths, (64, 128, 256, 512), stem_width=64)
+    architectures.register(f"seresnet{depth}")(builder)

@@ -1,0 +1,127 @@
+"""ShuffleNets for small images, with a 3x3 stem that keeps height and width and no pooling after it.
+
+Zhang, Zhou, Lin, Sun, "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices", CVPR 2018
+(arXiv 1707.01083), table 1 with three groups; Ma, Zhang, Zheng, Sun, "ShuffleNet V2: Practical Guidelines for
+Efficient CNN Architecture Design", ECCV 2018 (arXiv 1807.11164), table 5 at 1x. Behind the stem of
+weiaicunzai/pytorch-cifar100 all three stages down-sample, so that 32x32 images end in a map of 4x4.
+Initialisation: the authors' program, megvii-model/ShuffleNet-Series.
+"""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .layers import Pool, conv_bn
+from .trunk import Block, Trunk, architectures
+
+LENGTHS = (4, 8, 4)
+"""How many blocks each stage has, in both versions."""
+STEM_WIDTH = 24
+
+
+class GroupedBlock(Block):
+    """Version 1's unit: 1x1 convolutions in groups around one per channel, the groups mixed after the first.
+
+    With a stride, what is computed is appended to the pooled input instead of added to the input.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, groups: int, first_groups: int) -> None:
+        super().__init__(out_channels=out_channels, stride=stride)
+        width = out_channels // 4
+        self.residual = nn.Sequential(
+            _grouped(in_channels, width, 1, groups=first_groups),
+            nn.ReLU(inplace=True),
+            Shuffle(groups),
+            _grouped(width, width, 3, stride, groups=width),
+            _grouped(width, out_channels - in_channels if stride > 1 else out_channels, 1, groups=groups),
+        )
+        self.shortcut = nn.AvgPool2d(3, stride, padding=1) if stride > 1 else nn.Identity()
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        residual, shortcut = self.residual(hidden), self.shortcut(hidden)
+        joined = torch.cat([shortcut, residual], dim=1) if self.stride > 1 else shortcut + residual
+        return F.relu(joined, inplace=True)
+
+
+class SplitBlock(Block):
+    """Version 2's unit: half of the channels pass unchanged, or with a stride both halves are computed; then mixed."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__(out_channels=out_channels, stride=stride)
+        half = out_channels // 2
+        read = in_channels if stride > 1 else half
+        self.computed = nn.Sequential(
+            conv_bn(read, half, 1),
+            nn.ReLU(inplace=True),
+            _grouped(half, half, 3, stride, groups=half),
+            conv_bn(half, half, 1),
+            nn.ReLU(inplace=True),
+        )
+        self.passed = nn.Identity()
+        if stride > 1:
+            per_channel = _grouped(in_channels, in_channels, 3, stride, groups=in_channels)
+            self.passed = nn.Sequential(per_channel, conv_bn(in_channels, half, 1), nn.ReLU(inplace=True))
+        self.mix = Shuffle(2)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        passed, computed = (hidden, hidden) if self.stride > 1 else hidden.chunk(2, dim=1)
+        return self.mix(torch.cat([self.passed(passed), self.computed(computed)], dim=1))
+
+
+class Shuffle(nn.Module):
+    """Deals the channels of each group out to all groups: the paper's channel shuffle."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The channels of (N, channels, H, W) in another order."""
+        return hidden.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def _grouped(in_channels: int, out_channels: int, size: int, stride: int = 1, *, groups: int) -> nn.Sequential:
+    convolution = nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, groups=groups, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels))
+
+
+@architectures.register("shufflenet_v1")
+def shufflenet_v1(*, channels: int, classes: int) -> Trunk:
+    """ShuffleNet 1x with three groups; the very first 1x1 convolution, which reads few channels, has but one."""
+    stages: list[list[Block]] = []
+    for length, (before, width) in zip(LENGTHS, pairwise((STEM_WIDTH, 240, 480, 960)), strict=True):
+        first = GroupedBlock(before, width, stride=2, groups=3, first_groups=3 if stages else 1)
+        rest = [GroupedBlock(width, width, stride=1, groups=3, first_groups=3) for _ in range(length - 1)]
+        stages.append([first, *rest])
+    return _trunk(stages, Pool(), width=960, channels=channels, classes=classes)
+
+
+@architectures.register("shufflenet_v2")
+def shufflenet_v2(*, channels: int, classes: int) -> Trunk:
+    """ShuffleNet V2 1x."""
+    stages: list[list[Block]] = []
+    for length, (before, width) in zip(LENGTHS, pairwise((STEM_WIDTH, 116, 232, 464)), strict=True):
+        first = SplitBlock(before, width, stride=2)
+        stages.append([first, *(SplitBlock(width, width, stride=1) for _ in range(length - 1))])
+    neck = nn.Sequential(conv_bn(464, 1024, 1), nn.ReLU(inplace=True), Pool())
+    return _trunk(stages, neck, width=1024, channels=channels, classes=classes)
+
+
+@torch.no_grad()
+def _trunk(stages: list[list[Block]], neck: nn.Module, *, width: int, channels: int, classes: int) -> Trunk:
+    stem = nn.Sequential(conv_bn(channels, STEM_WIDTH, 3), nn.ReLU(inplace=True))
+    trunk = Trunk(stem=stem, stages=stages, neck=neck, width=width, classes=classes)
+    for part in trunk.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.normal_(part.weight, std=1 / part.weight.shape[1])
+        elif isinstance(part, nn.BatchNorm2d):
+            nn.init.constant_(part.bias, 0.0001)
+    for convolution in (part for part in stem.modules() if isinstance(part, nn.Conv2d)):
+        nn.init.normal_(convolution.weight, std=0.01)
+    nn.init.normal_(trunk.classifier.weight, std=0.01)
+    nn.init.zeros_(trunk.classifier.bias)
+    return trunk

@@ -1,0 +1,218 @@
+"""torchvision's classifiers as trunks: `torchvision/resnet50`, and `torchvision/resnet50:pretrained`.
+
+A trunk holds torchvision's own modules, initialised by torchvision, and gives the same logits. Blocks are those of
+torchvision; where a network has layers between its stages (pooling, DenseNet's transitions, ConvNeXt's
+down-sampling), they are part of the next stage's first block. Hidden layers and dropout before the last linear layer
+belong to the neck. Features are what that layer reads, so they are negative in places where a network ends in SiLU,
+Hardswish (EfficientNet, MobileNetV3) or in a normalisation (ConvNeXt).
+
+Pretrained weights are torchvision's `DEFAULT` ones, which torchvision downloads to `torch.hub.get_dir()` when a
+network with them is first built; planning needs none.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..specs import SpecError
+from ..specs.errors import unknown
+from .adopted import PRETRAINED, Parts, adopt
+from .layers import Pool
+from .trunk import Trunk, TrunkBuilder, architectures
+
+PREFIX = "torchvision/"
+
+
+class _DenseLayer(nn.Module):
+    """A layer of DenseNet that hands on what it read besides what it made of it."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C + growth, H, W)."""
+        return torch.cat([hidden, self.layer(hidden)], dim=1)
+
+
+def _resnet(network: Any) -> Parts:
+    return Parts(
+        stem=[network.conv1, network.bn1, network.relu, network.maxpool],
+        blocks=[*network.layer1, *network.layer2, *network.layer3, *network.layer4],
+        neck=[Pool()],
+        classifier=network.fc,
+    )
+
+
+def _regnet(network: Any) -> Parts:
+    blocks = [block for stage in network.trunk_output for block in stage]
+    return Parts(stem=[network.stem], blocks=blocks, neck=[Pool()], classifier=network.fc)
+
+
+def _shufflenet(network: Any) -> Parts:
+    return Parts(
+        stem=[network.conv1, network.maxpool],
+        blocks=[*network.stage2, *network.stage3, *network.stage4],
+        neck=[network.conv5, Pool()],
+        classifier=network.fc,
+    )
+
+
+def _mobilenet(network: Any) -> Parts:
+    stem, *blocks, last = network.features
+    *hidden, classifier = network.classifier
+    return Parts(stem=[stem], blocks=blocks, neck=[last, Pool(), *hidden], classifier=classifier)
+
+
+def _efficientnet(network: Any) -> Parts:
+    stem, *stages, last = network.features
+    *hidden, classifier = network.classifier
+    blocks = [block for stage in stages for block in stage]
+    return Parts(stem=[stem], blocks=blocks, neck=[last, Pool(), *hidden], classifier=classifier)
+
+
+def _mnasnet(network: Any) -> Parts:
+    blocks = [block for stage in network.layers[8:14] for block in stage]
+    *hidden, classifier = network.classifier
+    return Parts(
+        stem=network.layers[:8], blocks=blocks, neck=[*network.layers[14:], Pool(), *hidden], classifier=classifier
+    )
+
+
+def _vgg(network: Any) -> Parts:
+    blocks: list[nn.Module] = []
+    pending: list[nn.Module] = []
+    for layer in network.features:
+        pending.append(layer)
+        if isinstance(layer, nn.ReLU):
+            blocks.append(nn.Sequential(*pending))
+            pending = []
+    *hidden, classifier = network.classifier
+    return Parts(
+        stem=[],
+        blocks=blocks,
+        neck=[*pending, network.avgpool, nn.Flatten(), *hidden],
+        classifier=classifier,
+        neck_stride=2,
+    )
+
+
+def _densenet(network: Any) -> Parts:
+    """Blocks are dense layers. What they concatenate is normalised by whoever reads it, so exits do that too."""
+    blocks: list[nn.Module] = []
+    pending: list[nn.Module] = []
+    for part in network.features[4:]:
+        if isinstance(part, nn.ModuleDict):
+            first, *others = map(_DenseLayer, part.values())
+            blocks += [nn.Sequential(*pending, first), *others]
+            pending = []
+        else:
+            pending.append(part)
+    return Parts(
+        stem=network.features[:4],
+        blocks=blocks,
+        neck=[*pending, nn.ReLU(inplace=True), Pool()],
+        classifier=network.classifier,
+        activated=False,
+    )
+
+
+def _convnext(network: Any) -> Parts:
+    """Blocks add to a sum that every reader normalises first, as in pre-activation networks, so exits do that too.
+
+    They do it by batch normalisation, as everywhere in Exeunt, not by ConvNeXt's LayerNorm.
+    """
+    stem, *parts = network.features
+    *before_classifier, classifier = network.classifier
+    blocks: list[nn.Module] = []
+    for down_sampling, stage in zip([None, *parts[1::2]], parts[::2], strict=True):
+        first, *others = stage
+        blocks += [first if down_sampling is None else nn.Sequential(down_sampling, first), *others]
+    return Parts(
+        stem=[stem],
+        blocks=blocks,
+        neck=[network.avgpool, *before_classifier],
+        classifier=classifier,
+        activated=False,
+    )
+
+
+_FAMILIES: dict[str, Callable[[Any], Parts]] = {
+    "convnext": _convnext,
+    "densenet": _densenet,
+    "efficientnet": _efficientnet,
+    "mnasnet": _mnasnet,
+    "mobilenetv2": _mobilenet,
+    "mobilenetv3": _mobilenet,
+    "regnet": _regnet,
+    "resnet": _resnet,
+    "shufflenetv2": _shufflenet,
+    "vgg": _vgg,
+}
+"""How to take the networks of each of torchvision's modules apart."""
+
+_REFUSED = {
+    "alexnet": "its stem and pooling do not divide height and width by whole numbers",
+    "googlenet": "it has auxiliary classifiers of its own",
+    "inception": "it has auxiliary classifiers of its own, and convolutions that cut the borders off",
+    "maxvit": "its attention works on images of one size alone",
+    "squeezenet": "it has no linear classifier: its last convolution gives the logits",
+    "swin_transformer": "its blocks hand on channels-last tokens, no maps that a convolutional exit could read",
+    "vision_transformer": "its blocks hand on tokens, no maps that a convolutional exit could read",
+}
+
+
+def torchvision_builder(name: str) -> TrunkBuilder:
+    """The builder of `torchvision/NAME` or `torchvision/NAME:pretrained`.
+
+    Raises:
+        SpecError: for a name that torchvision has no classifier of, and for a network that is not a row of blocks.
+    """
+    families = _families()
+    model = name.removeprefix(PREFIX).removesuffix(PRETRAINED)
+    if model not in families:
+        suffix = PRETRAINED if ":" in name else ""
+        supported = [f"{PREFIX}{model}{suffix}" for model, family in families.items() if family in _FAMILIES]
+        raise unknown("architecture", name, supported, field="architecture")
+    if families[model] not in _FAMILIES:
+        reason = _REFUSED.get(families[model], "Exeunt does not know what its blocks are")
+        raise SpecError(f"{PREFIX}{model} cannot have exits: {reason}.", field="architecture")
+    return functools.partial(_build, name, model, _FAMILIES[families[model]], pretrained=name.endswith(PRETRAINED))
+
+
+@functools.cache
+def _families() -> dict[str, str]:
+    """The module of torchvision that each of its classifiers is in."""
+    from torchvision import models  # noqa: PLC0415 - takes two seconds, which only those who ask for it wait
+
+    names = models.list_models(module=models)
+    return {name: models.get_model_builder(name).__module__.rpartition(".")[2] for name in names}
+
+
+class _RangesOnCpu(TorchFunctionMode):
+    """Keeps the values of `torch.arange` on the meta device, as RegNet computes its widths from them."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        settings = kwargs or {}
+        return function(*args, **settings, device="cpu") if function is torch.arange else function(*args, **settings)
+
+
+def _build(
+    name: str, model: str, parts: Callable[[Any], Parts], *, pretrained: bool, channels: int, classes: int
+) -> Trunk:
+    from torchvision import models  # noqa: PLC0415 - see above
+
+    load = pretrained and torch.get_default_device().type != "meta"
+    settings: dict[str, Any] = {"weights": "DEFAULT"} if load else {"num_classes": classes}
+    with _RangesOnCpu():
+        network = models.get_model(model, **settings)
+    return adopt(name, parts(network), channels=channels, classes=classes)
+
+
+architectures.register_prefix(PREFIX, torchvision_builder)

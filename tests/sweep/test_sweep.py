@@ -1,0 +1,240 @@
+"""Whole sweeps through the real command line."""
+
+import json
+import os
+import shutil
+import signal
+import statistics
+from collections import Counter
+
+import pytest
+import torch
+from exeunt.sweep.commands import app
+from mlflow import MlflowClient
+from typer.testing import CliRunner
+
+pytestmark = pytest.mark.slow
+
+FILE = """\
+name: tiny
+dataset: digits
+architectures: [resnet8]
+seeds: [0, 1]
+recipe: {base: fast, epochs: 2, batch_size: 512}
+methods:
+  baseline: {}
+  kd: {teacher: resnet14}
+  eed: {output_loss: [mse, kl]}
+"""
+TRIALS = 2 + 1 + 2 + 4
+TABLES = ("table.csv", "table.tex")
+
+
+class Bench:
+    """A sweep file and a storage, and what the sweeps in it left there."""
+
+    def __init__(self, path, start):
+        self.file = path / "sweep.yaml"
+        self.storage = path / "storage"
+        self.start = lambda: start("sweep", self.file, "--storage", self.storage)
+        self.file.write_text(FILE)
+
+    def sweep(self, text=FILE):
+        self.file.write_text(text)
+        return self.start().finish()
+
+    def files(self, name):
+        return {path.parent.name: path for path in self.storage.glob(f"trials/*/{name}")}
+
+    def results(self):
+        return {key: json.loads(path.read_text()) for key, path in self.files("result.json").items()}
+
+    def times(self):
+        return {key: path.stat().st_mtime_ns for key, path in self.files("result.json").items()}
+
+    def runs(self):
+        client = MlflowClient(f"sqlite:///{self.storage / 'mlflow.db'}")
+        experiment = client.get_experiment_by_name("tiny")
+        return client.search_runs([experiment.experiment_id])
+
+    def tables(self):
+        return [(self.storage / "sweeps" / "tiny" / name).read_bytes() for name in TABLES]
+
+
+def table_of(answer):
+    """What a sweep printed between its trials and the paths of its tables."""
+    return answer.stdout.partition("\n\n")[2].partition("\ncsv:")[0]
+
+
+def check_same_trials(bench, other):
+    ours, theirs = bench.results(), other.results()
+    assert {key: result["metrics"] for key, result in ours.items()} == {k: r["metrics"] for k, r in theirs.items()}
+    assert {result["state"] for result in ours.values()} == {"done"}
+    for key, path in bench.files("weights.pt").items():
+        weights, expected = torch.load(path), torch.load(other.files("weights.pt")[key])
+        assert weights.keys() == expected.keys()
+        assert all(torch.equal(weights[name], expected[name]) for name in weights), key
+
+
+def check_mirrored(bench):
+    results, runs = bench.results(), {run.data.tags["exeunt.key"]: run for run in bench.runs()}
+    assert len(bench.runs()) == len(runs)
+    assert runs.keys() == results.keys()
+    for key, run in runs.items():
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["exeunt.state"] == "done"
+        assert "exeunt.error" not in run.data.tags
+        assert {name: run.data.metrics[name] for name in results[key]["metrics"]} == results[key]["metrics"]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, start):
+    """A sweep that ran to its end at once. Not to be changed."""
+    bench = Bench(tmp_path_factory.mktemp("undisturbed"), start)
+    bench.answer = bench.sweep()
+    assert bench.answer.returncode == 0, bench.answer.stderr
+    return bench
+
+
+@pytest.fixture
+def bench(tmp_path, start):
+    return Bench(tmp_path, start)
+
+
+@pytest.fixture
+def finished(bench, undisturbed):
+    """A copy of the undisturbed sweep."""
+    shutil.copytree(undisturbed.storage, bench.storage)
+    return bench
+
+
+def test_a_sweep_trains_records_and_compares_every_trial(undisturbed):
+    results = undisturbed.results()
+    assert len(results) == TRIALS
+    assert all("test/final/top1" in result["metrics"] for result in results.values())
+    assert undisturbed.answer.stderr == ""
+    check_mirrored(undisturbed)
+    assert Counter(run.data.tags["exeunt.role"] for run in undisturbed.runs()) == {"result": TRIALS - 1, "teacher": 1}
+
+
+def test_the_table_is_the_same_on_the_screen_in_its_files_and_by_name(undisturbed, exeunt):
+    def printed(form):
+        return (
+            CliRunner().invoke(app, ["table", "tiny", "--storage", str(undisturbed.storage), "--format", form]).stdout
+        )
+
+    assert undisturbed.tables() == [printed("csv").encode(), printed("latex").encode()]
+    assert table_of(undisturbed.answer).strip() == printed("text").strip()
+    assert exeunt("table", "tiny", "--storage", undisturbed.storage).stdout == printed("text")
+    for name in TABLES:
+        assert str(undisturbed.storage / "sweeps" / "tiny" / name) in undisturbed.answer.stdout
+
+
+def test_a_cell_of_the_table_is_the_mean_of_its_trials(undisturbed):
+    results = undisturbed.results()
+    asked = [run.data for run in undisturbed.runs() if run.data.tags["exeunt.role"] == "result"]
+    for method in ("baseline", "kd"):
+        keys = [run.tags["exeunt.key"] for run in asked if run.params["method.name"] == method]
+        mean = statistics.fmean(results[key]["metrics"]["test/final/top1"] for key in keys)
+        assert f"{mean:.2f} ±" in table_of(undisturbed.answer)
+
+
+def test_the_same_again_trains_nothing_and_prints_the_same_table(finished, undisturbed):
+    before = finished.times()
+    answer = finished.sweep()
+    assert answer.returncode == 0
+    assert "0 to train" in answer.stdout
+    assert finished.times() == before
+    assert table_of(answer) == table_of(undisturbed.answer)
+    assert finished.tables() == undisturbed.tables()
+
+
+def test_a_new_seed_trains_what_is_new_and_a_removed_method_leaves_the_table(finished):
+    before = finished.times()
+    answer = finished.sweep(FILE.replace("[0, 1]", "[0, 1, 2]").replace("  kd: {teacher: resnet14}\n", ""))
+    assert "9 trials, 3 to train" in answer.stdout
+    after = finished.times()
+    assert after.keys() > before.keys()
+    assert len(after) == TRIALS + 3
+    assert {key: after[key] for key in before} == before
+    unplanned = [run for run in finished.runs() if run.data.tags["exeunt.role"] == "unplanned"]
+    assert Counter(run.data.params["method.name"] for run in unplanned) == {"kd": 2, "baseline": 1}
+    table = table_of(answer)
+    assert "kd" not in table
+    assert "eed" in table
+    assert b"kd" not in finished.tables()[0]
+
+
+def test_a_lost_database_is_written_again_from_the_store(finished, undisturbed):
+    (finished.storage / "mlflow.db").unlink()
+    answer = finished.sweep()
+    assert "0 to train" in answer.stdout
+    assert table_of(answer) == table_of(undisturbed.answer)
+    assert finished.tables() == undisturbed.tables()
+    check_mirrored(finished)
+
+
+def begun(bench):
+    """Trials that have a checkpoint and no result yet."""
+    return bench.files("checkpoint.pt").keys() - bench.files("result.json").keys()
+
+
+@pytest.mark.parametrize("moment", ["first trial", "middle", "last trial"])
+def test_after_a_kill_the_same_command_finishes_what_is_missing(moment, bench, undisturbed):
+    reached = {
+        "first trial": lambda: bench.files("spec.json"),
+        "middle": lambda: len(bench.times()) >= TRIALS // 2 and begun(bench),
+        "last trial": lambda: len(bench.times()) == TRIALS - 1,
+    }
+    command = bench.start()
+    command.until(reached[moment])
+    command.kill()
+    before = bench.times()
+    assert len(before) < TRIALS
+    answer = bench.start().finish()
+    assert answer.returncode == 0, answer.stderr
+    after = bench.times()
+    assert {key: after[key] for key in before} == before
+    check_same_trials(bench, undisturbed)
+    check_mirrored(bench)
+    assert bench.tables() == undisturbed.tables()
+
+
+def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, undisturbed):
+    command = bench.start()
+    command.until(lambda: bench.times() and begun(bench))
+    os.killpg(command.process.pid, signal.SIGINT)  # the terminal sends it to the whole group
+    answer = command.finish()
+    assert answer.returncode == 130
+    assert f"interrupted; go on with: exeunt sweep {bench.file} --storage {bench.storage}\n" in answer.stdout
+    assert "Traceback" not in answer.stdout + answer.stderr
+    assert not bench.files("failure.json")
+    before = bench.times()
+    answer = bench.start().finish()
+    assert answer.returncode == 0
+    assert f"{TRIALS} trials, {TRIALS - len(before)} to train" in answer.stdout
+    assert before.items() <= bench.times().items()
+    check_same_trials(bench, undisturbed)
+
+
+def test_a_killed_worker_is_shown_and_the_next_run_repairs_its_trial(bench):
+    only = FILE.partition("  kd:")[0].replace("epochs: 2", "epochs: 10").replace("[0, 1]", "[0, 1, 2]")
+    bench.file.write_text(only)
+    command = bench.start()
+    command.until(lambda: len(begun(bench)) == 2)
+    os.kill(command.workers()[0], signal.SIGKILL)
+    answer = command.finish()
+    assert answer.returncode == 1
+    failures = [line for line in answer.stdout.splitlines() if line.startswith("FAILED")]
+    assert len(failures) == 1
+    assert "its worker died" in failures[0]
+    assert len(before := bench.times()) == 2
+    (key,) = bench.files("failure.json")
+    failed = next(run for run in bench.runs() if run.data.tags["exeunt.key"] == key)
+    assert (failed.data.tags["exeunt.state"], failed.data.tags["exeunt.error"]) == ("failed", "its worker died")
+    answer = bench.start().finish()
+    assert answer.returncode == 0
+    assert "3 trials, 1 to train" in answer.stdout
+    assert before.items() <= bench.times().items()
+    assert not bench.files("failure.json")
+    check_mirrored(bench)

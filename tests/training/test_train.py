@@ -1,0 +1,283 @@
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from exeunt.losses import EED, KD, FinalTarget
+from exeunt.models import ExitSpec
+from exeunt.specs import SpecError
+from exeunt.training import TrialDirectory, TrialSpec, datasets, train
+from torch.testing import assert_close
+
+CLOCK = {"seconds", "time"}
+FRESH_PROCESS = """
+import json, sys
+from pathlib import Path
+from exeunt.training import TrialDirectory, TrialSpec, train
+train(TrialSpec.from_dict(json.loads(sys.argv[1])), TrialDirectory(Path(sys.argv[2])), device="cpu")
+"""
+
+
+def killed_after(epoch):
+    def on_epoch(record):
+        if record["epoch"] == epoch:
+            raise InterruptedError
+
+    return on_epoch
+
+
+def without_clock(history):
+    return [{name: value for name, value in record.items() if name not in CLOCK} for record in history]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Trains a trial in a new folder and gives the folder."""
+
+    def trained(trial: TrialSpec, **options):
+        directory = TrialDirectory(tmp_path_factory.mktemp("trial") / "trial")
+        train(trial, directory, device="cpu", **options)
+        return directory
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def eed(make_trial):
+    return make_trial(EED(), exits="all", seed=7, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def trained_eed(run, eed):
+    return run(eed)
+
+
+@pytest.fixture(scope="module")
+def teacher(run, make_trial):
+    trial = make_trial(seed=1, epochs=1)
+    return trial, run(trial).weights
+
+
+@pytest.fixture(scope="module")
+def kd(make_trial, teacher):
+    return make_trial(KD(), architecture="resnet14", exits="1", seed=3, epochs=1, teacher=teacher[0])
+
+
+def assert_same_weights(weights_of, first, second):
+    assert_close(weights_of(first.path), weights_of(second.path), rtol=0, atol=0)
+
+
+def test_a_trial_gives_the_same_weights_after_a_different_one_in_the_same_process(
+    run, weights_of, eed, kd, teacher, trained_eed
+):
+    run(replace(kd, seed=11), teacher=teacher[1])
+    torch.manual_seed(12345)
+    again = run(eed)
+    assert_same_weights(weights_of, again, trained_eed)
+    assert without_clock(again.history()) == without_clock(trained_eed.history())
+
+
+def test_a_trial_gives_the_same_weights_in_a_fresh_process(weights_of, eed, trained_eed, tmp_path):
+    spec = json.dumps(eed.to_dict())
+    subprocess.run([sys.executable, "-c", FRESH_PROCESS, spec, str(tmp_path)], check=True)
+    fresh = TrialDirectory(tmp_path)
+    assert_same_weights(weights_of, fresh, trained_eed)
+    assert without_clock(fresh.history()) == without_clock(trained_eed.history())
+
+
+def test_another_seed_gives_other_weights(run, weights_of, eed, trained_eed):
+    other = weights_of(run(replace(eed, seed=8)).path)
+    first = weights_of(trained_eed.path)
+    assert [name for name in first if "weight" in name and torch.equal(first[name], other[name])] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "recipe"),
+    [
+        (EED(output_loss="kl"), {"schedule": "one_cycle", "nesterov": True}),
+        (FinalTarget(), {"schedule": "cosine"}),
+        (KD(), {"milestones": (1,)}),
+        (None, {"augmentation": "none"}),
+    ],
+    ids=["eed", "final_target", "kd", "baseline"],
+)
+def test_a_trial_interrupted_after_an_epoch_ends_as_if_it_had_not_been(
+    run, make_trial, weights_of, teacher, tmp_path, method, recipe
+):
+    trial = make_trial(method, exits="all", epochs=2, teacher=teacher[0], **recipe)
+    options = {"teacher": teacher[1] if isinstance(method, KD) else None}
+    whole = run(trial, **options)
+    for epoch in (1, 2):
+        directory = TrialDirectory(tmp_path / str(epoch))
+        with pytest.raises(InterruptedError):
+            train(trial, directory, device="cpu", on_epoch=killed_after(epoch), **options)
+        assert directory.result() is None
+        assert not directory.weights.exists()
+        assert len(directory.history()) == epoch
+        torch.rand(7)
+        train(trial, directory, device="cpu", **options)
+        assert_same_weights(weights_of, directory, whole)
+        assert without_clock(directory.history()) == without_clock(whole.history())
+        assert directory.result()["metrics"] == whole.result()["metrics"]
+
+
+def test_a_continued_trial_tells_only_of_the_epochs_it_trained(make_trial, tmp_path):
+    trial, told = make_trial(epochs=3), []
+    with pytest.raises(InterruptedError):
+        train(trial, TrialDirectory(tmp_path), device="cpu", on_epoch=killed_after(2))
+    train(trial, TrialDirectory(tmp_path), device="cpu", on_epoch=told.append)
+    assert [record["epoch"] for record in told] == [3]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_callers_random_state_and_threads_are_unchanged(make_trial, tmp_path, interrupted):
+    torch.manual_seed(42)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    seen = []
+
+    def on_epoch(_record):
+        seen.append(torch.get_num_threads())
+        if interrupted:
+            raise InterruptedError
+
+    try:
+        train(make_trial(epochs=1), TrialDirectory(tmp_path), device="cpu", threads=threads + 1, on_epoch=on_epoch)
+    except InterruptedError:
+        assert interrupted
+    assert seen == [threads + 1]
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_result_is_absent_until_the_end_and_the_test_images_are_seen_once(make_trial, tmp_path):
+    directory, seen = TrialDirectory(tmp_path), []
+
+    def on_epoch(record):
+        names = {path.name for path in tmp_path.iterdir()}
+        seen.append((directory.result(), names, any(name.startswith("test/") for name in record)))
+
+    result = train(make_trial(epochs=2), directory, device="cpu", on_epoch=on_epoch)
+    running = {"spec.json", "checkpoint.pt", "history.jsonl"}
+    assert seen == [(None, running, False), (None, running, True)]
+    assert directory.result() == result
+    assert {path.name for path in tmp_path.iterdir()} == {"spec.json", "history.jsonl", "weights.pt", "result.json"}
+
+
+def test_a_result_tells_what_was_run_and_how_it_ended(eed, trained_eed):
+    result, history = trained_eed.result(), trained_eed.history()
+    assert result["state"] == "done"
+    assert result["key"] == eed.key
+    assert result["protocol"] == "last epoch on test"
+    assert result["seconds"] == sum(record["seconds"] for record in history)
+    assert result["environment"]["precision"] == "fp32"
+    assert result["environment"]["threads"] == 1
+    assert result["metrics"].items() <= history[-1].items()
+    exits = ["exit1", "exit2", "final", "ensemble"]
+    measured = {f"{split}/{name}/{what}" for split in ("train", "test") for name in exits for what in ("top1", "nll")}
+    terms = {f"train/loss/{term}" for term in ("label", "output", "feature")}
+    assert set(result["metrics"]) == measured | terms | {"train/learning_rate"}
+    assert TrialSpec.from_dict(json.loads((trained_eed.path / "spec.json").read_text())) == eed.canonical()
+
+
+def test_what_is_recorded_of_the_test_images_is_what_the_kept_weights_say(eed, trained_eed, weights_of):
+    from exeunt.models import build_network
+    from sklearn.metrics import accuracy_score
+
+    facts = datasets["digits"]
+    network = build_network(eed.architecture, eed.exits, image_shape=facts.image_shape, classes=10, seed=0)
+    network.load_state_dict(weights_of(trained_eed.path))
+    test = facts.load()[1]
+    with torch.no_grad():
+        logits = network.eval()((test.pixels / 255 - facts.mean[0]) / facts.std[0]).logits
+    answers = dict(zip(["exit1", "exit2", "final", "ensemble"], [*logits, sum(logits) / 3], strict=True))
+    expected = {name: 100 * accuracy_score(test.labels, z.argmax(1)) for name, z in answers.items()}
+    recorded = {name: trained_eed.result()["metrics"][f"test/{name}/top1"] for name in answers}
+    assert recorded == pytest.approx(expected, abs=100 / len(test.labels))
+
+
+def test_a_network_learns_the_digits(run, make_trial):
+    trial = make_trial(EED(), exits="all", epochs=5, batch_size=64, augmentation="none", schedule="one_cycle")
+    metrics = run(trial).result()["metrics"]
+    assert min(metrics[f"test/{name}/top1"] for name in ("exit1", "exit2", "final", "ensemble")) > 85
+
+
+def test_a_trial_without_the_weights_of_its_teacher_is_refused(kd, tmp_path):
+    for missing in (None, tmp_path / "nowhere" / "weights.pt"):
+        directory = TrialDirectory(tmp_path / "student")
+        with pytest.raises(SpecError, match=f"the teacher's weights are not there: {missing}") as refusal:
+            train(kd, directory, teacher=missing, device="cpu")
+        assert refusal.value.field == "teacher"
+        assert directory.result() is None
+
+
+def test_a_teacher_is_listened_to_and_left_as_it_was(run, kd, teacher, weights_of):
+    trial, weights = teacher
+    before = weights.read_bytes()
+    taught = run(kd, teacher=weights)
+    other_teacher = run(replace(trial, seed=2)).weights
+    taught_otherwise = run(kd, teacher=other_teacher)
+    assert weights.read_bytes() == before
+    assert not torch.equal(
+        weights_of(taught.path)["trunk.classifier.weight"], weights_of(taught_otherwise.path)["trunk.classifier.weight"]
+    )
+
+
+def test_a_diverged_trial_ends_with_its_reason_and_the_weights_before_the_loss_broke(run, make_trial, weights_of):
+    diverged = run(make_trial(EED(), exits="all", epochs=2, learning_rate=1e30))
+    result = diverged.result()
+    assert result["state"] == "diverged"
+    assert result["reason"].startswith("the loss is not finite in epoch 1 (label ")
+    assert "output" in result["reason"]
+    assert result["metrics"] == {}
+    assert diverged.history() == []
+    assert torch.isfinite(weights_of(diverged.path)["trunk.classifier.weight"]).all()
+
+
+def test_a_trial_that_diverges_later_keeps_the_epochs_before(run, make_trial):
+    trial = make_trial(epochs=3, milestones=(1,), decay=1e30)
+    diverged = run(trial)
+    assert diverged.result()["state"] == "diverged"
+    assert "epoch 2" in diverged.result()["reason"]
+    assert [record["epoch"] for record in diverged.history()] == [1]
+    assert diverged.result()["metrics"]["train/final/top1"] == diverged.history()[0]["train/final/top1"]
+
+
+def test_a_network_broken_by_the_very_last_step_has_diverged(run, make_trial):
+    diverged = run(make_trial(epochs=1, batch_size=2000, learning_rate=1e30)).result()
+    assert (diverged["state"], diverged["metrics"]) == ("diverged", {})
+    assert "test/final/nll" in diverged["reason"]
+
+
+def test_one_image_left_over_joins_the_batch_before(run, make_trial):
+    """Batch normalisation over a map of 1x1 cannot train on a lone image. Here 1438 = 3 x 479 + 1: three steps."""
+    assert len(datasets["digits"].load()[0].labels) == 3 * 479 + 1
+    record = run(make_trial(epochs=1, batch_size=479, schedule="cosine")).history()[0]
+    assert record["train/learning_rate"] == pytest.approx(0.1 * (1 + math.cos(2 / 3 * math.pi)) / 2)
+
+
+def test_irrelevant_settings_do_not_change_the_weights(run, eed, trained_eed, weights_of):
+    written_otherwise = replace(eed, exits=ExitSpec(placement="2,1"), method=EED(temperature=9))
+    assert_same_weights(weights_of, run(written_otherwise), trained_eed)
+
+
+def test_an_accelerator_that_is_not_there_is_refused(make_trial, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SpecError, match="device 'cuda' is not there"):
+        train(make_trial(), TrialDirectory(tmp_path), device="cuda")
+
+
+def test_a_damaged_result_is_an_error_that_names_the_file(tmp_path):
+    (tmp_path / "result.json").write_text('{"state": "do')
+    with pytest.raises(ValueError, match=r"result\.json is damaged"):
+        TrialDirectory(tmp_path).result()
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_one_before(tmp_path):
+    directory = TrialDirectory(tmp_path)
+    directory.write_checkpoint({"epoch": 1}, [])
+    with pytest.raises(Exception, match="pickle"):
+        directory.write_checkpoint({"epoch": lambda: None}, [])
+    assert directory.checkpoint(torch.device("cpu"))["epoch"] == 1
