@@ -4,10 +4,53 @@
 >>> loss = methods["eed"](output_loss="kl").build(NetworkShape(exits=4, classes=100, width=512))
 """
 
+from .at import AT
 from .baseline import Baseline
+from .beed import BEED
+from .byot import BYOT
+from .cs_kd import CSKD
+from .deep_supervision import DeepSupervision
+from .dkd import DKD
+from .dks import DKS
+from .dml import DML
 from .eed import EED
 from .final_target import FinalTarget
+from .fitnet import FitNet
 from .kd import KD
+from .kdcl import KDCL
+from .label_smoothing import LabelSmoothing
 from .method import Loss, LossInputs, Method, Need, NetworkShape, methods
+from .one import ONE
+from .phuong import Phuong
+from .ps_kd import PSKD
+from .tf_kd_reg import TfKDReg
+from .tf_kd_self import TfKDSelf
 
-__all__ = ["EED", "KD", "Baseline", "FinalTarget", "Loss", "LossInputs", "Method", "Need", "NetworkShape", "methods"]
+__all__ = [
+    "AT",
+    "BEED",
+    "BYOT",
+    "CSKD",
+    "DKD",
+    "DKS",
+    "DML",
+    "EED",
+    "KD",
+    "KDCL",
+    "ONE",
+    "PSKD",
+    "Baseline",
+    "DeepSupervision",
+    "FinalTarget",
+    "FitNet",
+    "LabelSmoothing",
+    "Loss",
+    "LossInputs",
+    "Method",
+    "Need",
+    "NetworkShape",
+    "Phuong",
+    "TfKDReg",
+    "TfKDSelf",
+    "methods",
+]

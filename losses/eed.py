@@ -1,30 +1,121 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from ..specs import Positive, SpecError
 from .exit_distillation import ExitDistillation, ExitDistillationLoss
-from .method import NetworkShape, method
+from .exit_names import ALL, canonical_exits, exit_positions
+from .method import LossInputs, NetworkShape, method
+from .terms import Weight, growing_weights, in_full, weighted_sum
 
 
 class EEDLoss(ExitDistillationLoss):
-    """The target is the ensemble of all exits, `t = mean_i z_i` (and `mean_i f_i`), and teaches all of them."""
+    """The target is an ensemble of exits, `t_z = sum_k v_k z_k` and `t_f = sum_k v_k f_k`, with `sum_k v_k = 1`.
 
-    def target(self, outputs: tuple[Tensor, ...]) -> Tensor:
-        """The mean over the exits."""
-        return torch.stack(outputs).mean(dim=0)
+    In the paper, the ensemble is all exits, `v_k = 1/E`, and teaches all of them. Otherwise:
 
-    def taught(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """All exits, the final one included."""
-        return outputs
+        ensemble "probabilities"     t_p = sum_k v_k softmax(z_k / T) takes the place of softmax(t_z / T) under "kl";
+                                     under "mse", L_O = sum_i mean((softmax(z_i) - t_p)^2) with T = 1
+        ensemble weights "beed"      v_k proportional to B^k, k = 0 at the shallowest exit of the ensemble
+                         "learned"   v = softmax(a), with a free number a_k for each exit of the ensemble, 0 at first
+
+    Learned weights get no gradient through a target, so they have a term of their own, `CE(sum_k v_k z_k, y)`,
+    whose gradient reaches nothing but a: it looks for the ensemble that is right most often.
+    """
+
+    def __init__(self, settings: "EED", exits: int) -> None:
+        taught = exit_positions(settings.taught_exits, exits, field="taught_exits")
+        super().__init__(settings, taught=taught, probabilities=settings.ensemble == "probabilities")
+        self.ensemble = exit_positions(settings.ensemble_exits, exits, field="ensemble_exits")
+        self.leave_one_out = settings.leave_one_out
+        base = settings.ensemble_base if settings.ensemble_weights == "beed" else 1.0
+        self.fixed_weights = growing_weights(base, len(self.ensemble))
+        learned = settings.ensemble_weights == "learned"
+        self.scores = nn.Parameter(torch.zeros(len(self.ensemble))) if learned else None
+
+    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Returns the terms `label`, `output` and `feature` if they have a weight, `ensemble` if its weights learn."""
+        terms = super().forward(inputs)
+        if self.scores is not None:
+            logits = [in_full(inputs.logits[position]).detach() for position in self.ensemble]
+            terms["ensemble"] = F.cross_entropy(weighted_sum(self.weights(), logits), inputs.labels)
+        return terms
+
+    def weights(self) -> Sequence[Weight]:
+        """Of the exits of the ensemble; they sum to 1."""
+        return self.fixed_weights if self.scores is None else self.scores.softmax(dim=0).unbind()
+
+    def target(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The ensemble, or, for each taught exit, the ensemble without it."""
+        voters = list(zip(self.ensemble, self.weights(), strict=True))
+        if not self.leave_one_out:
+            return _ensemble(voters, outputs).unsqueeze(0)
+        return torch.stack([_ensemble([v for v in voters if v[0] != taught], outputs) for taught in self.taught])
+
+
+def _ensemble(voters: Sequence[tuple[int, Weight]], outputs: Sequence[Tensor]) -> Tensor:
+    """The mean of the outputs at some positions, weighted in proportion."""
+    total = sum(weight for _, weight in voters)
+    return weighted_sum([weight / total for _, weight in voters], [outputs[position] for position, _ in voters])
 
 
 @method("eed")
 @dataclass(frozen=True, kw_only=True)
 class EED(ExitDistillation):
-    """Exit-ensemble distillation: all exits learn from the labels and from the ensemble of the exits."""
+    """Exit-ensemble distillation: all exits learn from the labels and from the ensemble of the exits.
+
+    The defaults are the paper's setting.
+    """
+
+    ensemble: Literal["logits", "probabilities"] = "logits"
+    """What of the exits' outputs is averaged, and, under `output_loss: mse`, compared."""
+    ensemble_weights: Literal["uniform", "beed", "learned"] = "uniform"
+    """Of the exits in the ensemble: equal, growing with depth as in BEED, or trained with the network."""
+    ensemble_base: Positive = 1.6
+    """How many times the weight of the exit before it an exit has; only under `ensemble_weights: beed`."""
+    ensemble_exits: str = ALL
+    """Which exits form the ensemble: `all`, or numbers and `final`, such as `1,3,final`."""
+    taught_exits: str = ALL
+    """Which exits the ensemble teaches, written alike; all exits learn from the labels."""
+    leave_one_out: bool = False
+    """Whether each exit learns from the ensemble of the others."""
+
+    def __post_init__(self) -> None:
+        """Checks the names of exits and puts them in order."""
+        super().__post_init__()
+        for field in ("ensemble_exits", "taught_exits"):
+            object.__setattr__(self, field, canonical_exits(getattr(self, field), field=field))
+
+    def check(self, exits: int) -> None:
+        """Refuses exits that the network does not have, and an exit that would be left without a target."""
+        ensemble = exit_positions(self.ensemble_exits, exits, field="ensemble_exits")
+        taught = exit_positions(self.taught_exits, exits, field="taught_exits")
+        if self.leave_one_out and len(ensemble) == 1 and ensemble[0] in taught:
+            rule = f"exit {self.ensemble_exits!r} alone is the ensemble and is taught: without it nothing is left"
+            raise SpecError(f"{rule}.", field="leave_one_out")
+
+    def irrelevant_fields(self) -> frozenset[str]:
+        """What the ensemble is, where it teaches nothing; its weights, where it is one exit; what leaves no one out."""
+        fields = {*super().irrelevant_fields()}
+        ensemble, taught = (set(names.split(",")) for names in (self.ensemble_exits, self.taught_exits))
+        if self.output_weight == 0:
+            fields |= {"ensemble"}
+        if self.output_weight == self.feature_weight == 0:
+            fields |= {"ensemble_weights", "ensemble_exits", "taught_exits", "leave_one_out"}
+        if self.ensemble_weights != "beed" or "ensemble_weights" in fields:
+            fields |= {"ensemble_base"}
+        if ALL not in ensemble and len(ensemble) == 1:
+            fields |= {"ensemble_weights", "ensemble_base", *(("ensemble",) if self.output_loss == "kl" else ())}
+        if ALL not in ensemble | taught and not ensemble & taught:
+            fields |= {"leave_one_out"}
+        return frozenset(fields)
 
     def build(self, shape: NetworkShape) -> EEDLoss:
         """The loss for a network with at least one exit besides its final one."""
         assert shape.exits > 1
-        return EEDLoss(self)
+        self.check(shape.exits)
+        return EEDLoss(self, shape.exits)

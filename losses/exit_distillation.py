@@ -1,7 +1,7 @@
 """What `eed` and its ablation `final_target` have in common: the exits learn from a target they make themselves."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -9,63 +9,73 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..specs import NonNegative, Positive, Range
+from ..specs import Fraction, NonNegative, Positive, Range
 from .method import Loss, LossInputs, Method, Need
-from .terms import in_full, label_loss, masked_feature_distance, softened_divergence
-
-Distance = Callable[[Tensor, Tensor], Tensor]
+from .terms import in_full, label_loss, masked_feature_distance, ramp
 
 
 class ExitDistillationLoss(Loss):
-    """`L = L_C + w_O L_O + w_F L_F`, with z_i the logits (N, C) and f_i the features (N, W) of exit i = 1..E.
+    """`L = w_C L_C + r (w_O L_O + w_F L_F)`, with z_i the logits (N, C) and f_i the features (N, W) of exit i = 1..E.
 
         L_C = sum_i CE(z_i, y)                                          over all exits
         L_O = sum_i mean((z_i - t_z)^2)                                 output loss "mse"
             = sum_i T^2 KL(softmax(t_z / T) || softmax(z_i / T))        output loss "kl"
         L_F = sum_i mean((f_i - t_f)^2 [f_i > 0 or t_f > 0])
+        r   = min(1, progress / ramp_up), or 1 without a ramp-up
 
     No gradient flows into the targets t_z and t_f. What they are, and which exits the sums over L_O and L_F
-    run, a subclass says (arXiv 2104.00299, section 3; reductions as in the authors' program at 146c9cf).
+    run, a subclass says (arXiv 2104.00299, section 3; reductions as in the authors' program at 146c9cf, but that
+    it takes the cross-entropy to the softened target for "kl": another value, the same gradient).
     """
 
-    def __init__(self, settings: "ExitDistillation") -> None:
+    def __init__(self, settings: "ExitDistillation", *, taught: Sequence[int], probabilities: bool = False) -> None:
+        """Takes the positions of the taught exits, and whether targets are made of probabilities, not of logits."""
         super().__init__()
         self.settings = settings
+        self.taught = taught
+        self.probabilities = probabilities
 
     @abstractmethod
-    def target(self, outputs: tuple[Tensor, ...]) -> Tensor:
-        """The target that the exits' logits or features make, of the shape of one of them."""
-
-    @abstractmethod
-    def taught(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The logits or features of those exits that learn from the target."""
+    def target(self, outputs: Sequence[Tensor]) -> Tensor:
+        """What the exits' outputs (N, ...) teach: (K, N, ...) for K taught exits, (1, N, ...) if one for all."""
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
+        """Returns the terms `label` and, where they have a weight, `output` and `feature`."""
         settings = self.settings
-        assert settings.output_weight is not None
-        terms = {
-            "label": label_loss(inputs.logits, inputs.labels),
-            "output": settings.output_weight * self._distances(self._output_distance, inputs.logits),
-        }
+        share = ramp(inputs.progress, settings.ramp_up)
+        terms = {"label": settings.label_weight * label_loss(inputs.logits, inputs.labels)}
+        if settings.output_weight:
+            terms["output"] = share * settings.output_weight * self._output_distance(inputs.logits)
         if settings.feature_weight:
-            terms["feature"] = settings.feature_weight * self._distances(masked_feature_distance, inputs.features)
+            terms["feature"] = share * settings.feature_weight * self._feature_distance(inputs.features)
         return terms
 
-    def _distances(self, distance: Distance, outputs: tuple[Tensor, ...]) -> Tensor:
-        outputs = tuple(in_full(output) for output in outputs)
-        target = self.target(outputs).detach()
-        return torch.stack([distance(output, target) for output in self.taught(outputs)]).sum()
-
-    def _output_distance(self, logits: Tensor, target: Tensor) -> Tensor:
+    def _output_distance(self, exit_logits: Sequence[Tensor]) -> Tensor:
+        logits = [in_full(z) for z in exit_logits]
+        temperature = self.settings.temperature if self.settings.output_loss == "kl" else 1.0
+        outputs = [(z / temperature).softmax(dim=1) for z in logits] if self.probabilities else logits
+        target = self._target(outputs)
         if self.settings.output_loss == "mse":
-            return F.mse_loss(logits, target)
-        return softened_divergence(logits, target, self.settings.temperature)
+            return len(self.taught) * (self._students(outputs) - target).square().mean()
+        shares = target if self.probabilities else (target / temperature).softmax(dim=-1)
+        log_students = (self._students(logits) / temperature).log_softmax(dim=-1)
+        return temperature**2 / target.shape[1] * F.kl_div(log_students, shares, reduction="sum")
+
+    def _feature_distance(self, exit_features: Sequence[Tensor]) -> Tensor:
+        features = [in_full(f) for f in exit_features]
+        return len(self.taught) * masked_feature_distance(self._students(features), self._target(features))
+
+    def _students(self, outputs: Sequence[Tensor]) -> Tensor:
+        return torch.stack([outputs[position] for position in self.taught])
+
+    @torch.no_grad()
+    def _target(self, outputs: Sequence[Tensor]) -> Tensor:
+        return self.target(outputs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExitDistillation(Method):
-    """Settings of the exits' own distillation; the defaults are the authors'."""
+    """Settings of the exits' own distillation; the defaults are the paper's setting."""
 
     paper: ClassVar[str] = "Lee, Lee 2021, arXiv 2104.00299"
     exits: ClassVar[Need] = "required"
@@ -74,10 +84,13 @@ class ExitDistillation(Method):
     """How far an exit's logits are from the target's."""
     temperature: Positive = 3.0
     """Softens both distributions; only under `output_loss: kl`."""
+    label_weight: Positive = 1.0
     output_weight: Annotated[float | None, Range(minimum=0)] = None
     """Left out, it is the authors': 1 for mse, 0.1 for kl."""
     feature_weight: NonNegative = 1.0
     """0 turns the feature loss off."""
+    ramp_up: Fraction = 0.0
+    """The share of the training over which output and feature weight rise linearly from 0; 0 keeps them constant."""
 
     def __post_init__(self) -> None:
         """Settles the output weight, which depends on the output loss."""
@@ -88,5 +101,6 @@ class ExitDistillation(Method):
     def irrelevant_fields(self) -> frozenset[str]:
         """The temperature, where no softmax is taken; of a term without weight, all that shapes it."""
         if self.output_weight == 0:
-            return frozenset({"output_loss", "temperature"})
+            without_target = {"ramp_up"} if self.feature_weight == 0 else set()
+            return frozenset({"output_loss", "temperature"} | without_target)
         return frozenset({"temperature"} if self.output_loss == "mse" else ())

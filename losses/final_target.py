@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -7,15 +8,11 @@ from .method import NetworkShape, method
 
 
 class FinalTargetLoss(ExitDistillationLoss):
-    """The final exit is the target, `t = z_E` (and `f_E`), and teaches the E - 1 others."""
+    """The final exit is the target, `t = z_E` (and `f_E`), and teaches the E - 1 others; it has nothing to learn."""
 
-    def target(self, outputs: tuple[Tensor, ...]) -> Tensor:
+    def target(self, outputs: Sequence[Tensor]) -> Tensor:
         """What the final exit says."""
-        return outputs[-1]
-
-    def taught(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """All exits but the final one: a teacher has nothing to learn from itself."""
-        return outputs[:-1]
+        return outputs[-1].unsqueeze(0)
 
 
 @method("final_target")
@@ -26,4 +23,4 @@ class FinalTarget(ExitDistillation):
     def build(self, shape: NetworkShape) -> FinalTargetLoss:
         """The loss for a network with at least one exit besides its final one."""
         assert shape.exits > 1
-        return FinalTargetLoss(self)
+        return FinalTargetLoss(self, taught=range(shape.exits - 1))

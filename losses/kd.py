@@ -1,31 +1,44 @@
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
-from ..specs import Fraction, Positive
+from ..specs import Fraction, Range
 from .method import Loss, LossInputs, Method, Need, NetworkShape, method
-from .terms import label_loss, softened_divergence
+from .terms import in_full, label_loss, softened_divergence
 
 
 class KDLoss(Loss):
-    """`sum_i (1 - w) CE(z_i, y) + w T^2 KL(softmax(z_t / T) || softmax(z_i / T))` over the student's exits."""
+    """`sum_i (1 - w) CE(z_i, y) + w f T^2 KL(softmax(z_t / T) || softmax(z_i / T))` over the student's exits.
 
-    def __init__(self, temperature: float, weight: float) -> None:
+    z_i and z_t are the logits (N, C) of exit i and of the teacher. Standardised, each image's logits in the
+    divergence are first `(z - mean(z)) / (std(z) + 1e-7)` over its classes, with the C - 1 form of std that the
+    authors' program has.
+    """
+
+    def __init__(self, temperature: float, weight: float, factor: float = 1.0, *, standardise: bool = False) -> None:
         super().__init__()
         self.temperature = temperature
         self.weight = weight
+        self.factor = factor
+        self.standardise = standardise
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `teacher`."""
         assert inputs.teacher_logits is not None
-        target = inputs.teacher_logits.detach()
-        divergences = [softened_divergence(logits, target, self.temperature) for logits in inputs.logits]
+        prepared = _standardised if self.standardise else in_full
+        target = prepared(inputs.teacher_logits.detach())
+        divergences = [softened_divergence(prepared(z), target, self.temperature) for z in inputs.logits]
         return {
             "label": (1 - self.weight) * label_loss(inputs.logits, inputs.labels),
-            "teacher": self.weight * torch.stack(divergences).sum(),
+            "teacher": self.weight * self.factor * torch.stack(divergences).sum(),
         }
+
+
+def _standardised(logits: Tensor) -> Tensor:
+    logits = in_full(logits)
+    return (logits - logits.mean(dim=1, keepdim=True)) / (logits.std(dim=1, keepdim=True) + 1e-7)
 
 
 @method("kd")
@@ -33,16 +46,38 @@ class KDLoss(Loss):
 class KD(Method):
     """Standard knowledge distillation: a trained teacher's softened outputs are a second target."""
 
-    paper: ClassVar[str] = "Hinton, Vinyals, Dean 2015, arXiv 1503.02531"
+    paper: ClassVar[str] = (
+        "Hinton, Vinyals, Dean 2015, arXiv 1503.02531; standardise: Sun et al. 2024, arXiv 2403.01427"
+    )
     exits: ClassVar[Need] = "optional"
     teacher: ClassVar[Need] = "required"
 
-    temperature: Positive = 4.0
-    """Softens both distributions."""
+    temperature: Annotated[float | None, Range(above=0)] = None
+    """Softens both distributions. Left out, it is 4, or 2 for standardised logits."""
     weight: Fraction = 0.9
     """Of the teacher's term; the labels get the rest."""
+    standardise: bool = False
+    """Whether student and teacher logits are brought to mean 0 and deviation 1 before they are softened."""
+    factor: Annotated[float | None, Range(minimum=0)] = None
+    """Of the divergence. Left out, it is 1, or 10 for standardised logits, whose authors weight the terms 0.1 : 9."""
+
+    def __post_init__(self) -> None:
+        """Settles what depends on whether logits are standardised."""
+        super().__post_init__()
+        if self.temperature is None:
+            object.__setattr__(self, "temperature", 2.0 if self.standardise else 4.0)
+        if self.factor is None:
+            object.__setattr__(self, "factor", 10.0 if self.standardise else 1.0)
+
+    def irrelevant_fields(self) -> frozenset[str]:
+        """All that shapes the teacher's term, where it has no weight."""
+        if self.weight == 0:
+            return frozenset({"temperature", "standardise", "factor"})
+        return frozenset({"temperature", "standardise"} if self.factor == 0 else ())
 
     def build(self, shape: NetworkShape) -> KDLoss:
         """The loss, the same at each of the student's exits."""
         del shape
-        return KDLoss(self.temperature, self.weight)
+        assert self.temperature is not None
+        assert self.factor is not None
+        return KDLoss(self.temperature, self.weight, self.factor, standardise=self.standardise)

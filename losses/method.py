@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from torch import Tensor, nn
 
@@ -23,7 +23,7 @@ class LossInputs:
     labels: Tensor
     """(N,) class numbers, or (N, C) probabilities where images are mixed."""
     progress: float = 0.0
-    """The share of the training that is done before this step, in [0, 1)."""
+    """The number of this epoch, counted from 1, divided by the number of all: in (0, 1]."""
     maps: tuple[Tensor, ...] = ()
     """Of each exit, what its pooling reads: (N, W, h, w); h and w may differ between exits."""
     stages: tuple[Tensor, ...] = ()
@@ -77,6 +77,12 @@ class Method(Spec, ABC):
     """Whether the loss reads what the network said of each image in the epoch before."""
     needs_pairs: ClassVar[bool] = False
     """Whether each image comes with another one of its class."""
+    cohort: ClassVar[bool] = False
+    """Whether several networks are trained at once; a loss input then has one entry for each network."""
+
+    def check(self, exits: int) -> None:
+        """Raises a `SpecError` for settings that do not fit a network with this many exits, the final one included."""
+        del exits
 
     @abstractmethod
     def build(self, shape: NetworkShape) -> Loss:
@@ -85,12 +91,15 @@ class Method(Spec, ABC):
 
 methods: Registry[type[Method]] = Registry("method")
 
+AnyMethod = TypeVar("AnyMethod", bound=Method)
 
-def method(name: str) -> Callable[[type[Method]], type[Method]]:
+
+def method(name: str) -> Callable[[type[AnyMethod]], type[AnyMethod]]:
     """Decorator that registers a method's spec under a name. Raises `ValueError` for a name that is taken."""
 
-    def enter(spec: type[Method]) -> type[Method]:
+    def enter(spec: type[AnyMethod]) -> type[AnyMethod]:
         spec.name = name
-        return methods.register(name)(spec)
+        methods.register(name)(spec)
+        return spec
 
     return enter

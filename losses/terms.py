@@ -1,8 +1,14 @@
 """Terms that several methods share. Half-precision inputs are reduced in float32."""
 
+import itertools
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Weight = float | Tensor
+"""A number, or a scalar tensor where weights are learned."""
 
 
 def in_full(tensor: Tensor) -> Tensor:
@@ -15,7 +21,7 @@ def label_loss(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
     return torch.stack([F.cross_entropy(in_full(exit_logits), labels) for exit_logits in logits]).sum()
 
 
-def softened_divergence(logits: Tensor, target: Tensor, temperature: float) -> Tensor:
+def softened_divergence(logits: Tensor, target: Tensor, temperature: Weight) -> Tensor:
     """`T^2 KL(softmax(target / T) || softmax(logits / T))`, summed over classes, mean over the batch.
 
     Both are (N, C) logits. The factor T^2 keeps the gradient's size independent of the temperature
@@ -30,3 +36,34 @@ def masked_feature_distance(feature: Tensor, target: Tensor) -> Tensor:
     """`mean((f - t)^2 [f > 0 or t > 0])` over all N x W elements: where both are inactive nothing is asked."""
     feature, target = in_full(feature), in_full(target)
     return ((feature - target).square() * ((feature > 0) | (target > 0))).mean()
+
+
+def to_smaller_size(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Two maps (N, channels, h, w), average-pooled to the smaller of their heights and of their widths."""
+    height, width = (min(sizes) for sizes in zip(first.shape[2:], second.shape[2:], strict=True))
+    return F.adaptive_avg_pool2d(first, (height, width)), F.adaptive_avg_pool2d(second, (height, width))
+
+
+def mutual_divergence(logits: Sequence[Tensor]) -> Tensor:
+    """`sum_i sum_{j != i} KL(softmax(z_j) || softmax(z_i))`, each a mean over the batch, z_j without gradient."""
+    log_shares = [F.log_softmax(in_full(exit_logits), dim=1) for exit_logits in logits]
+    pairs = itertools.permutations(log_shares, 2)
+    return torch.stack(
+        [F.kl_div(student, other.detach(), log_target=True, reduction="batchmean") for student, other in pairs]
+    ).sum()
+
+
+def weighted_sum(weights: Sequence[Weight], outputs: Sequence[Tensor]) -> Tensor:
+    """`sum_k w_k o_k` of outputs of one shape."""
+    return torch.stack([weight * output for weight, output in zip(weights, outputs, strict=True)]).sum(dim=0)
+
+
+def growing_weights(base: float, count: int) -> list[float]:
+    """Weights proportional to `base^k`, k = 0..count-1, which sum to 1: the deeper the exit, the larger if base > 1."""
+    powers = [base**k for k in range(count)]
+    return [power / sum(powers) for power in powers]
+
+
+def ramp(progress: float, share: float) -> float:
+    """Rises linearly from 0 at the start to 1 when this share of the training is done; 1 throughout if it is 0."""
+    return min(1.0, progress / share) if share else 1.0

@@ -5,27 +5,26 @@
 >>> network = build_network(resnet18, exits, image_shape=(3, 32, 32), classes=100, seed=0)
 """
 
-from . import (  # noqa: F401 (each registers its architectures)
-    densenet,
-    mobilenet,
-    msdnet,
-    preact_resnet,
-    resnet,
-    resnext,
-    seresnet,
-    shufflenet,
-    timm_models,
-    torchvision_models,
-    vgg,
-    wide_resnet,
-)
+# Each of these modules registers its architectures.
+from . import densenet as densenet
+from . import mobilenet as mobilenet
+from . import msdnet as msdnet
+from . import preact_resnet as preact_resnet
+from . import resnet as resnet
+from . import resnext as resnext
+from . import seresnet as seresnet
+from . import shufflenet as shufflenet
+from . import timm_models as timm_models
+from . import torchvision_models as torchvision_models
+from . import vgg as vgg
+from . import wide_resnet as wide_resnet
 from .calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
 from .cost import multiply_adds, parameters, peak_activation_bytes
 from .early_exit import EarlyExit, criteria
 from .exit_cost import ExitCost, exit_costs, exit_latencies
 from .export import SUFFIXES, Format, export_network
 from .heads import heads
-from .network import ArchitectureSpec, ExitOutputs, ExitSpec, MultiExitNetwork, build_network
+from .network import ArchitectureSpec, Cohort, ExitOutputs, ExitSpec, MultiExitNetwork, build_network
 from .placement import Layout, architecture_layout, canonical, resolve
 from .truncated import TruncatedNetwork
 from .trunk import Block, Trunk, architectures
@@ -34,6 +33,7 @@ __all__ = [
     "SUFFIXES",
     "ArchitectureSpec",
     "Block",
+    "Cohort",
     "EarlyExit",
     "ExitCost",
     "ExitOutputs",

@@ -121,7 +121,7 @@ class EarlyExit(nn.Module):
         top_classes = positions.new_empty((len(images), 0))
         left: list[tuple[Tensor, Tensor, int]] = []
         for number, threshold in enumerate(self.thresholds, start=1):
-            hidden, logits, _ = self.network.advance(hidden, number)
+            hidden, (logits, *_) = self.network.advance(hidden, number)
             top_classes = torch.cat([top_classes, logits.argmax(1, keepdim=True)], dim=1)
             leaves = self.criterion.reached(self.criterion.score(logits.float(), top_classes), threshold)
             leaving = int(leaves.sum())
@@ -134,7 +134,7 @@ class EarlyExit(nn.Module):
                 hidden, positions, top_classes = _select((hidden, positions, top_classes), stays)
         else:
             number = len(self.thresholds) + 1
-            _, logits, _ = self.network.advance(hidden, number)
+            _, (logits, *_) = self.network.advance(hidden, number)
             left.append((positions, logits, number))
         return _in_order(left)
 

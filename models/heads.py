@@ -3,13 +3,24 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from ..specs import Registry
 from .layers import Pool, conv_bn, initialise
 from .trunk import Trunk
+
+
+class ExitOutput(NamedTuple):
+    """What one exit says of N images."""
+
+    logits: Tensor
+    """(N, classes)."""
+    features: Tensor
+    """(N, width): what its classifier reads."""
+    map: Tensor
+    """(N, width, h, w): what its pooling reads; (N, width, 1, 1) where nothing is pooled last."""
 
 
 class Head(nn.Module):
@@ -21,10 +32,11 @@ class Head(nn.Module):
         self.pool = Pool()
         self.classifier = nn.Linear(width, classes)
 
-    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, classes) and features (N, width) of a block's output (N, channels, H, W)."""
-        features = self.pool(self.body(hidden))
-        return self.classifier(features), features
+    def forward(self, hidden: Tensor) -> ExitOutput:
+        """What the exit says, from a block's output (N, channels, H, W)."""
+        last_map = self.body(hidden)
+        features = self.pool(last_map)
+        return ExitOutput(self.classifier(features), features, last_map)
 
 
 @dataclass(frozen=True, kw_only=True)

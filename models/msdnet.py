@@ -6,8 +6,8 @@ over three scales, with the reduction of section 4, and what the authors' progra
 kalviny/MSDNet-PyTorch): how wide bottlenecks are and that 16 channels come out of the stem.
 He-normal (fan-out) convolutions and a classifier without initial bias: the same programs.
 
-A scale is a map of features; the next coarser one has half its height and width. A list of widths below goes, as
-the tuples of maps do, from the finest scale to the coarsest, which alone is read by classifiers.
+A scale is a map of features; the next coarser one has half its height and width. Every sequence here goes from the
+finest scale to the coarsest, which alone is read by classifiers.
 """
 
 from collections.abc import Sequence

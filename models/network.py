@@ -1,5 +1,6 @@
 """A trunk with exits, and how to build one from its specs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..specs import Spec
-from .heads import build_head, heads
+from .heads import ExitOutput, build_head, heads
+from .layers import Pool
 from .placement import Layout, resolve
 from .trunk import Trunk, architectures
 
@@ -45,10 +47,16 @@ class ExitSpec(Spec):
 
 
 class ExitOutputs(NamedTuple):
-    """Of E exits, from the shallowest to the final one: E logits (N, C) and E features (N, W)."""
+    """What E exits say of N images, from the shallowest to the final one."""
 
     logits: tuple[Tensor, ...]
+    """(N, classes) each."""
     features: tuple[Tensor, ...]
+    """(N, width) each: what the classifiers read."""
+    maps: tuple[Tensor, ...]
+    """(N, width, h, w) each: what the pooling reads; (N, width, 1, 1) where nothing is pooled last."""
+    stages: tuple[Tensor, ...]
+    """(N, channels, h, w) each: what the stages of the trunk put out, from the first to the last."""
 
 
 class MultiExitNetwork(nn.Module):
@@ -64,33 +72,58 @@ class MultiExitNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> ExitOutputs:
         """The outputs of all exits for images (N, channels, H, W)."""
-        logits, features = [], []
+        outputs = []
+        stages: list[Tensor] = []
         hidden = images
         for number in range(1, len(self.exit_blocks) + 1):
-            hidden, exit_logits, exit_features = self.advance(hidden, number)
-            logits.append(exit_logits)
-            features.append(exit_features)
-        return ExitOutputs(tuple(logits), tuple(features))
+            hidden, output = self.advance(hidden, number, stages)
+            outputs.append(output)
+        logits, features, maps = zip(*outputs, strict=True)
+        return ExitOutputs(logits, features, maps, tuple(stages))
 
-    def advance(self, hidden: Any, number: int) -> tuple[Any, Tensor, Tensor]:
+    def advance(self, hidden: Any, number: int, stages: list[Tensor] | None = None) -> tuple[Any, ExitOutput]:
         """Runs the part of the network that ends with one exit.
 
         Args:
             hidden: the images (N, channels, H, W) for exit 1, for another what came out of the part before.
             number: of the exit, from 1 to the final one's.
+            stages: to be extended by what those stages put out that end in this part.
 
         Returns:
-            What the next part continues from, and the exit's logits (N, C) and features (N, W).
+            What the next part continues from, and what the exit says.
         """
         start, end = (0, *self.exit_blocks)[number - 1 : number + 1]
         if number == 1:
             hidden = self.trunk.stem(hidden)
-        for block in range(start + 1, end + 1):
-            hidden = self.trunk.block(block)(hidden)
+        for index in range(start + 1, end + 1):
+            block = self.trunk.block(index)
+            hidden = block(hidden)
+            if stages is not None and index in self.trunk.stage_ends:
+                stages.append(block.tap(hidden))
         if end < len(self.trunk.blocks):
-            return hidden, *self.exits[f"block{end}"](self.trunk.block(end).tap(hidden))
+            return hidden, self.exits[f"block{end}"](self.trunk.block(end).tap(hidden))
         features = self.trunk.neck(hidden)
-        return hidden, self.trunk.classifier(features), features
+        last_map = hidden if isinstance(self.trunk.neck, Pool) else features[:, :, None, None]
+        return hidden, ExitOutput(self.trunk.classifier(features), features, last_map)
+
+
+class Cohort(nn.Module):
+    """Several networks of one architecture, trained at once; each counts as an exit, the last one as the final exit."""
+
+    def __init__(self, networks: Sequence[MultiExitNetwork]) -> None:
+        """Of networks without exits."""
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, images: Tensor) -> ExitOutputs:
+        """What each network says of images (N, channels, H, W); stages are the last network's."""
+        outputs: list[ExitOutputs] = [network(images) for network in self.networks]
+        return ExitOutputs(
+            logits=tuple(output.logits[-1] for output in outputs),
+            features=tuple(output.features[-1] for output in outputs),
+            maps=tuple(output.maps[-1] for output in outputs),
+            stages=outputs[-1].stages,
+        )
 
 
 def build_network(

@@ -30,11 +30,15 @@ class Layout:
             )
         self._trunk = trunk
         self._image_shape = image_shape
+        self.width = trunk.width
+        """Of the features that classifiers read."""
+        self.stage_channels = tuple(trunk.block(number).out_channels for number in trunk.stage_ends)
+        """Of what each stage puts out."""
         self.smallest_image = least
         """The least height and width, in pixels, that the trunk works on."""
         self.stages = trunk.stages
         """The numbers of the blocks of each stage."""
-        self.stage_ends = tuple(stage[-1] for stage in self.stages[:-1])
+        self.stage_ends = trunk.stage_ends[:-1]
         """The blocks that `all` means: the last of each stage but the final one."""
 
     @functools.cached_property

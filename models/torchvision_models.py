@@ -193,14 +193,14 @@ def _families() -> dict[str, str]:
     return {name: models.get_model_builder(name).__module__.rpartition(".")[2] for name in names}
 
 
-class _RangesOnCpu(TorchFunctionMode):
-    """Keeps the values of `torch.arange` on the meta device, as RegNet computes its widths from them."""
+class _KeptValues(TorchFunctionMode):
+    """Makes tensors of given values on the CPU: RegNet computes its widths with some, and the meta device has none."""
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        settings = kwargs or {}
-        return function(*args, **settings, device="cpu") if function is torch.arange else function(*args, **settings)
+        place = {"device": "cpu"} if function in (torch.arange, torch.tensor) else {}
+        return function(*args, **(kwargs or {}) | place)
 
 
 def _build(
@@ -208,11 +208,12 @@ def _build(
 ) -> Trunk:
     from torchvision import models  # noqa: PLC0415 - see above
 
-    load = pretrained and torch.get_default_device().type != "meta"
+    device = torch.get_default_device()
+    load = pretrained and device.type != "meta"
     settings: dict[str, Any] = {"weights": "DEFAULT"} if load else {"num_classes": classes}
-    with _RangesOnCpu():
+    with _KeptValues():
         network = models.get_model(model, **settings)
-    return adopt(name, parts(network), channels=channels, classes=classes)
+    return adopt(name, parts(network.to(device)), channels=channels, classes=classes)
 
 
 architectures.register_prefix(PREFIX, torchvision_builder)

@@ -40,4 +40,4 @@ class TruncatedNetwork(nn.Module):
             return self.classifier(self.neck(hidden))
         last = self.blocks[-1]
         assert isinstance(last, Block)
-        return self.head(last.tap(hidden))[0]
+        return self.head(last.tap(hidden)).logits

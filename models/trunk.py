@@ -67,6 +67,8 @@ class Trunk(nn.Module):
         self.width = width
         self.stages = tuple(_numbers(stages))
         """The numbers of the blocks of each stage."""
+        self.stage_ends = tuple(stage[-1] for stage in self.stages)
+        """The number of the last block of each stage."""
         self.smallest_image = stem_stride * math.prod(block.stride for stage in stages for block in stage)
         """The least height and width, in pixels, that leave something for the last block."""
 

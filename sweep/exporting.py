@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from ..models import SUFFIXES, Format, TruncatedNetwork, build_network, export_network
+from ..models import SUFFIXES, Cohort, Format, MultiExitNetwork, TruncatedNetwork, export_network
 from ..specs import SpecError, nearest
-from ..training import TrialSpec
+from ..training import TrialSpec, build_student
 from .store import Store
 
 
@@ -25,10 +25,12 @@ def export_trial(store: Store, key: str, format: Format, exit: int | None, outpu
         )
     trial = TrialSpec.from_dict(json.loads((directory.path / "spec.json").read_text()))
     facts = trial.dataset_facts
-    network = build_network(
-        trial.architecture, trial.exits, image_shape=facts.image_shape, classes=facts.classes, seed=trial.seed
-    )
+    network = build_student(trial)
     network.load_state_dict(torch.load(directory.weights, map_location="cpu", weights_only=True))
+    if isinstance(network, Cohort):
+        last = network.networks[-1]
+        assert isinstance(last, MultiExitNetwork)
+        network = last
     part = network if exit is None else TruncatedNetwork(network, exit)
     default = f"{key}{'' if exit is None else f'-exit{exit}'}{SUFFIXES[format]}"
     path = output or Path(default)

@@ -3,6 +3,7 @@
 from .data import Dataset, DatasetSpec, Images, datasets
 from .directory import Record, TrialDirectory
 from .recipe import Recipe, recipes
+from .student import build_student
 from .trainer import train
 from .trial import TrialSpec
 
@@ -14,6 +15,7 @@ __all__ = [
     "Record",
     "TrialDirectory",
     "TrialSpec",
+    "build_student",
     "datasets",
     "recipes",
     "train",

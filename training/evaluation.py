@@ -4,8 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models import ExitOutputs
-
 
 def exit_names(exits: int) -> list[str]:
     """What the exits are called in every record, from the shallowest on: exit1, exit2, ..., final."""
@@ -28,9 +26,9 @@ class Accuracies:
         self._images = 0
 
     @torch.no_grad()
-    def add(self, outputs: ExitOutputs, labels: Tensor) -> None:
-        """Adds a batch with labels (N,)."""
-        logits = [exit_logits.float() for exit_logits in outputs.logits]
+    def add(self, exit_logits: tuple[Tensor, ...], labels: Tensor) -> None:
+        """Adds a batch: the logits (N, C) of each exit and the labels (N,)."""
+        logits = [logits.float() for logits in exit_logits]
         if len(logits) > 1:
             logits.append(ensemble(tuple(logits)))
         stacked = torch.stack(logits)

@@ -10,17 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..losses import LossInputs, NetworkShape
-from ..models import MultiExitNetwork, build_network
+from ..losses import LossInputs
+from ..models import ExitOutputs
 from ..specs import SpecError
-from .augmentation import crop_flip, normalise
+from .batches import TrainingBatches, evaluation_batches
 from .data import Images
 from .directory import Record, TrialDirectory
 from .environment import Precision, choose_device, choose_precision, describe_environment
 from .evaluation import Accuracies
+from .student import build_student, network_shape
 from .trial import TrialSpec
-
-EVALUATION_BATCH = 512
 
 
 class Diverged(Exception):  # noqa: N818 (an outcome of training, not an error of the program)
@@ -80,19 +79,17 @@ class _Run:
     """The moving parts of a training: everything here is either built from the spec or in the checkpoint."""
 
     def __init__(self, trial: TrialSpec, device: torch.device, teacher: Path | None) -> None:
-        facts = trial.dataset_facts
-        train_images, test_images = facts.load()
         self.trial = trial
         self.device = device
+        self.facts = trial.dataset_facts
         self.precision: Precision = choose_precision(trial.recipe.precision, device)
-        self.images = train_images.to(device)
-        self.test_images = test_images.to(device)
-        self.mean = torch.tensor(facts.mean, device=device)
-        self.std = torch.tensor(facts.std, device=device)
-        self.network = _network(trial, device)
+        self.generator = torch.Generator().manual_seed(trial.seed)  # order and augmentation of the images
+        train_images, self.test_images = self.facts.load()
+        self.batches = TrainingBatches(train_images, self.facts, trial.recipe, device, self.generator)
+        self.network = build_student(trial).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.teacher = _trained_teacher(trial, teacher, device)
-        self.exits = len(self.network.exits) + 1
-        self.loss = trial.method.build(self._shape()).to(device)
+        self.shape = network_shape(trial)
+        self.loss = trial.method.build(self.shape).to(device)
         recipe = trial.recipe
         self.optimizer = torch.optim.SGD(
             [*self.network.parameters(), *self.loss.parameters()],
@@ -101,12 +98,8 @@ class _Run:
             nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay,
         )
-        self.generator = torch.Generator().manual_seed(trial.seed)  # order and augmentation of the images
+        self.past_logits: Tensor | None = None  # of all training images in the epoch before
         self.history: list[Record] = []
-
-    def _shape(self) -> NetworkShape:
-        trunk = self.network.trunk
-        return NetworkShape(exits=self.exits, classes=self.trial.dataset_facts.classes, width=trunk.width)
 
     @property
     def epoch(self) -> int:
@@ -116,18 +109,24 @@ class _Run:
         """One pass over the training images; after the last one, the only look at the test images."""
         started = time.perf_counter()
         self.network.train()
-        accuracies = Accuracies(self.exits, self.device)
+        self.loss.train()
+        accuracies = Accuracies(self.shape.exits, self.device)
         term_sums: dict[str, Tensor] = {}
-        order = torch.randperm(len(self.images.labels), generator=self.generator)
-        batches = _batches(order, self.trial.recipe.batch_size)
-        for number, indices in enumerate(batches):
-            self._set_learning_rate(self.epoch * len(batches) + number, len(batches))
-            inputs, labels = self._training_batch(indices)
-            outputs, terms = self._step(inputs, labels)
-            accuracies.add(outputs, labels)
+        logits_of_this_epoch = None
+        if self.trial.method.needs_past:
+            logits_of_this_epoch = torch.empty(len(self.batches), self.shape.classes, device=self.device)
+        batches = self.batches.epoch()
+        for step, numbers in enumerate(batches):
+            self._set_learning_rate(self.epoch * len(batches) + step, len(batches))
+            inputs = self._loss_inputs(numbers)
+            terms = self._step(inputs)
+            accuracies.add(inputs.logits, inputs.labels)
+            if logits_of_this_epoch is not None:
+                logits_of_this_epoch[numbers.to(self.device)] = inputs.logits[-1].detach().float()
             for name, term in terms.items():
-                term_sums[name] = term_sums.get(name, 0) + term * len(labels)
-        terms = {f"train/loss/{name}": float(total) / len(self.images.labels) for name, total in term_sums.items()}
+                term_sums[name] = term_sums.get(name, 0) + term * len(numbers)
+        self.past_logits = logits_of_this_epoch
+        terms = {f"train/loss/{name}": float(total) / len(self.batches) for name, total in term_sums.items()}
         record = {"epoch": self.epoch + 1, **terms, **accuracies.summary("train")}
         record["train/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         record["seconds"] = time.perf_counter() - started
@@ -146,6 +145,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "global_generator": torch.get_rng_state(),
+            "past_logits": self.past_logits,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -155,24 +155,39 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["global_generator"].cpu())
+        self.past_logits = state["past_logits"]
         self.history = state["history"]
 
-    def _step(self, inputs: Tensor, labels: Tensor) -> tuple[Any, dict[str, Tensor]]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            outputs = self.network(inputs)
-            teacher_logits = None
+    def _loss_inputs(self, numbers: Tensor) -> LossInputs:
+        """What the networks say of the training images with these numbers."""
+        inputs, labels = self.batches.batch(numbers)
+        outputs = self._forward(self.network, inputs)
+        teacher, pair_logits = None, None
+        with torch.no_grad():
             if self.teacher is not None:
-                with torch.no_grad():
-                    teacher_logits = self.teacher(inputs).logits[-1]
-        terms = self.loss(
-            LossInputs(
-                logits=outputs.logits,
-                features=outputs.features,
-                labels=labels,
-                progress=self.epoch / self.trial.recipe.epochs,
-                teacher_logits=teacher_logits,
-            )
+                teacher = self._forward(self.teacher, inputs)
+            if self.trial.method.needs_pairs:
+                others, _ = self.batches.batch(self.batches.of_the_same_classes(numbers))
+                pair_logits = self._forward(self.network, others).logits[-1]
+        return LossInputs(
+            logits=outputs.logits,
+            features=outputs.features,
+            labels=labels,
+            progress=(self.epoch + 1) / self.trial.recipe.epochs,
+            maps=outputs.maps,
+            stages=outputs.stages,
+            teacher_logits=teacher.logits[-1] if teacher else None,
+            teacher_stages=teacher.stages if teacher else (),
+            past_logits=None if self.past_logits is None else self.past_logits[numbers.to(self.device)],
+            pair_logits=pair_logits,
         )
+
+    def _forward(self, network: nn.Module, inputs: Tensor) -> ExitOutputs:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return network(inputs)
+
+    def _step(self, inputs: LossInputs) -> dict[str, Tensor]:
+        terms = self.loss(inputs)
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             named = ", ".join(f"{name} {float(term.detach()):g}" for name, term in terms.items())
@@ -180,14 +195,7 @@ class _Run:
         self.optimizer.zero_grad()
         total.backward()
         self.optimizer.step()
-        return outputs, {name: term.detach() for name, term in terms.items()}
-
-    def _training_batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        indices = indices.to(self.device)
-        pixels = self.images.pixels[indices]
-        if self.trial.recipe.augmentation == "crop_flip":
-            pixels = crop_flip(pixels, self.generator)
-        return normalise(pixels, self.mean, self.std), self.images.labels[indices]
+        return {name: term.detach() for name, term in terms.items()}
 
     def _set_learning_rate(self, step: int, steps_per_epoch: int) -> None:
         for group in self.optimizer.param_groups:
@@ -196,28 +204,10 @@ class _Run:
     @torch.no_grad()
     def _evaluate(self, images: Images) -> Accuracies:
         self.network.eval()
-        accuracies = Accuracies(self.exits, self.device)
-        for pixels, labels in zip(
-            images.pixels.split(EVALUATION_BATCH), images.labels.split(EVALUATION_BATCH), strict=True
-        ):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                accuracies.add(self.network(normalise(pixels, self.mean, self.std)), labels)
+        accuracies = Accuracies(self.shape.exits, self.device)
+        for inputs, labels in evaluation_batches(images, self.facts, self.device):
+            accuracies.add(self._forward(self.network, inputs).logits, labels)
         return accuracies
-
-
-def _batches(order: Tensor, size: int) -> list[Tensor]:
-    batches = list(order.split(size))
-    if len(batches) > 1 and len(batches[-1]) == 1:  # batch normalisation cannot train on a lone image
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
-
-
-def _network(trial: TrialSpec, device: torch.device) -> MultiExitNetwork:
-    facts = trial.dataset_facts
-    network = build_network(
-        trial.architecture, trial.exits, image_shape=facts.image_shape, classes=facts.classes, seed=trial.seed
-    )
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.device) -> nn.Module | None:
@@ -225,7 +215,7 @@ def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.devic
         return None
     if weights is None or not weights.exists():
         raise SpecError(f"the teacher's weights are not there: {weights}.", field="teacher")
-    network = _network(trial.teacher, device)
+    network = build_student(trial.teacher).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.load_state_dict(torch.load(weights, map_location=device, weights_only=True))
     return network.eval().requires_grad_(False)
 

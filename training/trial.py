@@ -29,7 +29,7 @@ class TrialSpec(Spec):
     def __post_init__(self) -> None:
         """Checks that the parts fit each other."""
         super().__post_init__()
-        exits = resolve(self.exits.placement, self._layout)
+        exits = resolve(self.exits.placement, self.layout)
         method = self.method
         if method.exits == "required" and not exits:
             raise SpecError(f"{method.name} trains exits, but the placement is 'none'.", field="exits")
@@ -37,6 +37,14 @@ class TrialSpec(Spec):
             raise SpecError(f"{method.name} needs a teacher.", field="teacher")
         if self.teacher is not None and self.teacher.dataset != self.dataset:
             raise SpecError("a teacher is trained on its student's data set.", field="teacher")
+        method.check(self.exit_count)
+
+    @property
+    def exit_count(self) -> int:
+        """How many outputs the method sees: the exits, the final one included, or the networks of a cohort."""
+        if self.method.cohort:
+            return self.method.networks  # type: ignore[attr-defined]
+        return 1 if "exits" in self.irrelevant_fields() else len(resolve(self.exits.placement, self.layout)) + 1
 
     def irrelevant_fields(self) -> frozenset[str]:
         """Exits and teacher, where the method has no use for them."""
@@ -87,11 +95,12 @@ class TrialSpec(Spec):
         )
 
     @property
-    def _layout(self) -> Layout:
+    def layout(self) -> Layout:
+        """Of the architecture, for the data set's images."""
         facts = self.dataset_facts
         return architecture_layout(self.architecture.name, facts.image_shape, facts.classes)
 
     def _canonical_exits(self) -> ExitSpec:
         if "exits" in self.irrelevant_fields():
             return ExitSpec()
-        return replace(self.exits, placement=canonical(self.exits.placement, self._layout)).canonical()
+        return replace(self.exits, placement=canonical(self.exits.placement, self.layout)).canonical()

@@ -6,6 +6,7 @@ import torch
 from exeunt.models import Block, MultiExitNetwork, Trunk
 from exeunt.models.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget, evaluate
 from exeunt.models.early_exit import EarlyExit, criteria
+from exeunt.models.heads import ExitOutput
 from exeunt.specs import SpecError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -106,7 +107,7 @@ class PooledHead(nn.Module):
 
     def forward(self, hidden):
         features = hidden.mean((2, 3))
-        return self.classifier(features), features
+        return ExitOutput(self.classifier(features), features, hidden)
 
 
 def test_a_hidden_state_of_several_maps_is_thinned_out_as_a_whole():
@@ -232,7 +233,7 @@ def brute_force(logits, labels, costs):
     for shares in whole + [[q**k / sum(q**j for j in range(exits)) for k in range(exits)] for q in ratios]:
         here, cost, correct = set(range(images)), 0, 0
         for k in range(exits):
-            ranked = sorted(here, key=lambda image: -confidence[k, image])  # noqa: B023 (used at once)
+            ranked = sorted(here, key=lambda image: -confidence[k, image])
             gone = ranked[: int(images * shares[k])] if k < exits - 1 else ranked
             cost += costs[k] * len(gone)
             correct += sum(bool(right[k, image]) for image in gone)

@@ -1,7 +1,6 @@
 import pytest
 import torch
-from exeunt.models import ArchitectureSpec, ExitSpec, architecture_layout, architectures, build_network
-from exeunt.models import timm_models as _timm_models
+from exeunt.models import ArchitectureSpec, ExitSpec, architecture_layout, architectures, build_network, timm_models
 from exeunt.specs import SpecError
 from torch.nn import functional as F
 

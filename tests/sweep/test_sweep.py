@@ -118,10 +118,8 @@ def test_a_sweep_trains_records_and_compares_every_trial(undisturbed):
 
 
 def test_the_table_is_the_same_on_the_screen_in_its_files_and_by_name(undisturbed, exeunt):
-    def printed(form):
-        return (
-            CliRunner().invoke(app, ["table", "tiny", "--storage", str(undisturbed.storage), "--format", form]).stdout
-        )
+    def printed(form, storage=str(undisturbed.storage)):
+        return CliRunner().invoke(app, ["table", "tiny", "--storage", storage, "--format", form]).stdout
 
     assert undisturbed.tables() == [printed("csv").encode(), printed("latex").encode()]
     assert table_of(undisturbed.answer).strip() == printed("text").strip()

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from exeunt.models import ExitOutputs
 from exeunt.training.evaluation import Accuracies
 from sklearn.metrics import accuracy_score, log_loss
 
@@ -11,7 +10,7 @@ def evaluated(logits, labels, batch):
     accuracies = Accuracies(len(logits), CPU)
     for start in range(0, len(labels), batch):
         part = tuple(z[start : start + batch] for z in logits)
-        accuracies.add(ExitOutputs(part, part), labels[start : start + batch])
+        accuracies.add(part, labels[start : start + batch])
     return accuracies.summary("test")
 
 

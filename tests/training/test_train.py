@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from exeunt.losses import EED, KD, FinalTarget
-from exeunt.models import ExitSpec
+from exeunt.models import ExitSpec, build_network
 from exeunt.specs import SpecError
 from exeunt.training import TrialDirectory, TrialSpec, datasets, train
 from torch.testing import assert_close
@@ -183,7 +183,6 @@ def test_a_result_tells_what_was_run_and_how_it_ended(eed, trained_eed):
 
 
 def test_what_is_recorded_of_the_test_images_is_what_the_kept_weights_say(eed, trained_eed, weights_of):
-    from exeunt.models import build_network
     from sklearn.metrics import accuracy_score
 
     facts = datasets["digits"]
@@ -223,6 +222,22 @@ def test_a_teacher_is_listened_to_and_left_as_it_was(run, kd, teacher, weights_o
     assert not torch.equal(
         weights_of(taught.path)["trunk.classifier.weight"], weights_of(taught_otherwise.path)["trunk.classifier.weight"]
     )
+
+
+def test_a_teacher_answers_as_in_evaluation(run, make_trial, teacher, weights_of):
+    """In a single step over all images the recorded term is the divergence from the trained teacher's answers."""
+    trial = make_trial(KD(), seed=4, epochs=1, batch_size=2000, augmentation="none", teacher=teacher[0])
+    facts = datasets["digits"]
+    student, taught_by = (
+        build_network(trial.architecture, image_shape=facts.image_shape, classes=10, seed=4) for _ in range(2)
+    )
+    taught_by.load_state_dict(weights_of(teacher[1].parent))
+    images = (facts.load()[0].pixels / 255 - facts.mean[0]) / facts.std[0]
+    with torch.no_grad():
+        z, t = student.train()(images).logits[0] / 4, taught_by.eval()(images).logits[0] / 4
+    divergence = (t.softmax(1) * (t.log_softmax(1) - z.log_softmax(1))).sum(1).mean()
+    recorded = run(trial, teacher=teacher[1]).history()[0]["train/loss/teacher"]
+    assert recorded == pytest.approx(0.9 * 4**2 * float(divergence), rel=1e-3)
 
 
 def test_a_diverged_trial_ends_with_its_reason_and_the_weights_before_the_loss_broke(run, make_trial, weights_of):

@@ -1,0 +1,88 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..specs import NonNegative, Positive, SpecError
+from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .terms import growing_weights, in_full, softened_divergence, weighted_sum
+
+
+class BEEDLoss(Loss):
+    """`L = sum_i (2 - a_i) CE(z_i, y) + a_i T^2 KL(softmax(t_z / T) || softmax(z_i / T)) + w_F mean((m_i - t_m)^2)`.
+
+    z_i are the logits (N, C) and m_i the maps (N, W, h, w) that the pooling of exit i = 1..E reads. The targets
+    `t = sum_i v_i z_i` (and `sum_i v_i m_i`) have weights v_i proportional to B^(i-1), which sum to 1, and no
+    gradient; `a_i = A^(E-i)` is 1 at the final exit. Where maps differ in height or width, the features (N, W) after
+    the pooling take their place. KL is summed over classes, mean over the batch (hjdw2/BEED at d6af149).
+    """
+
+    def __init__(self, settings: "BEED", exits: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.ensemble_weights = growing_weights(settings.ensemble_base, exits)
+        self.balance = [settings.balance_base**k for k in reversed(range(exits))]
+
+    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
+        logits = [in_full(z) for z in inputs.logits]
+        label_losses = [F.cross_entropy(z, inputs.labels) for z in logits]
+        target = self._target(logits)
+        divergences = [softened_divergence(z, target, self.settings.temperature) for z in logits]
+        terms = {
+            "label": weighted_sum([2 - weight for weight in self.balance], label_losses),
+            "output": weighted_sum(self.balance, divergences),
+        }
+        if self.settings.feature_weight:
+            terms["feature"] = self.settings.feature_weight * self._feature_distance(inputs)
+        return terms
+
+    def _feature_distance(self, inputs: LossInputs) -> Tensor:
+        assert len(inputs.maps) == len(inputs.features)
+        alike = len({compared.shape for compared in inputs.maps}) == 1
+        outputs = [in_full(compared) for compared in (inputs.maps if alike else inputs.features)]
+        target = self._target(outputs)
+        return torch.stack([F.mse_loss(output, target) for output in outputs]).sum()
+
+    @torch.no_grad()
+    def _target(self, outputs: Sequence[Tensor]) -> Tensor:
+        return weighted_sum(self.ensemble_weights, outputs)
+
+
+@method("beed")
+@dataclass(frozen=True, kw_only=True)
+class BEED(Method):
+    """Balanced exit-ensemble distillation: deeper exits weigh more in the ensemble, shallower ones listen more to it.
+
+    The defaults are the paper's setting.
+    """
+
+    paper: ClassVar[str] = 'Lee, Lee, "Rethinking online knowledge distillation with multi-exits", ACCV 2022'
+    exits: ClassVar[Need] = "required"
+
+    temperature: Positive = 3.0
+    """Softens both distributions."""
+    ensemble_base: Positive = 1.6
+    """B: how many times the weight of the exit before it an exit has in the ensemble."""
+    balance_base: Positive = 1.15
+    """A: an exit's output weight is this many times that of the exit after it, the final exit's is 1."""
+    feature_weight: NonNegative = 0.1
+    """0 turns the feature loss off."""
+
+    def check(self, exits: int) -> None:
+        """Refuses a balance under which an exit would be driven away from the labels."""
+        if self.balance_base ** (exits - 1) > 2:
+            largest = 2 ** (1 / (exits - 1))
+            rule = f"the label weight 2 - balance_base^{exits - 1} of the first of {exits} exits would be negative"
+            raise SpecError(
+                f"{rule}: balance_base is at most {largest:.4g}, but got {self.balance_base:g}.", field="balance_base"
+            )
+
+    def build(self, shape: NetworkShape) -> BEEDLoss:
+        """The loss for a network with at least one exit besides its final one."""
+        assert shape.exits > 1
+        self.check(shape.exits)
+        return BEEDLoss(self, shape.exits)

@@ -1,0 +1,68 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..specs import Fraction, NonNegative, Positive
+from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .terms import in_full, label_loss, softened_divergence
+
+
+class BYOTLoss(Loss):
+    """`L = CE(z_E, y) + sum_{i < E} (1 - a) CE(z_i, y) + a T^2 KL(p_E || p_i) + l / N sum_n ||f_in - f_En||^2`.
+
+    z_i are the logits (N, C), `p_i = softmax(z_i / T)`, and f_i the features (N, W) of exit i = 1..E. No gradient
+    flows into p_E and f_E. As in the paper, a and l are zero for the final exit. The hints are the features that
+    classifiers read, after the pooling, which the exits' heads bring to one width.
+    """
+
+    def __init__(self, settings: "BYOT") -> None:
+        super().__init__()
+        self.settings = settings
+
+    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
+        weight = self.settings.output_weight
+        *students, target = inputs.logits
+        divergences = [softened_divergence(z, target.detach(), self.settings.temperature) for z in students]
+        shallow_labels = label_loss(tuple(students), inputs.labels)
+        terms = {
+            "label": label_loss((target,), inputs.labels) + (1 - weight) * shallow_labels,
+            "output": weight * torch.stack(divergences).sum(),
+        }
+        if self.settings.feature_weight:
+            *hinted, hint = [in_full(f) for f in inputs.features]
+            distances = [(f - hint.detach()).square().sum(dim=1).mean() for f in hinted]
+            terms["feature"] = self.settings.feature_weight * torch.stack(distances).sum()
+        return terms
+
+
+@method("byot")
+@dataclass(frozen=True, kw_only=True)
+class BYOT(Method):
+    """Be your own teacher: the final exit teaches the others its softened outputs and its features.
+
+    The paper names no constants; these are those of a program that has all of its terms (GitHub
+    `luanyunteng/pytorch-be-your-own-teacher`). There the hint loss is a sum over a batch of 128 images with weight
+    1e-6; here it is a mean over the images.
+    """
+
+    paper: ClassVar[str] = "Zhang, Song, Gao, Chen, Bao, Ma 2019, arXiv 1905.08094"
+    exits: ClassVar[Need] = "required"
+
+    temperature: Positive = 3.0
+    """Softens both distributions."""
+    output_weight: Fraction = 0.1
+    """Of what the final exit teaches each other exit, whose labels get the rest."""
+    feature_weight: NonNegative = 1.28e-4
+    """Of the squared distance between features, summed over their width; 0 turns it off."""
+
+    def irrelevant_fields(self) -> frozenset[str]:
+        """The temperature of a term without weight."""
+        return frozenset({"temperature"} if self.output_weight == 0 else ())
+
+    def build(self, shape: NetworkShape) -> BYOTLoss:
+        """The loss for a network with at least one exit besides its final one."""
+        assert shape.exits > 1
+        return BYOTLoss(self)

@@ -1,0 +1,83 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..specs import Fraction, NonNegative, Positive
+from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .terms import in_full, label_loss, ramp, softened_divergence
+
+
+class DKDLoss(Loss):
+    """`sum_i CE(z_i, y) + r T^2 (alpha KL(b_t || b_i) + beta KL(q_t || q_i))` over the student's exits.
+
+    With z_i and z_t the logits (N, C) of exit i and of the teacher, and p = softmax(z / T) of either:
+
+        b = (p_y, 1 - p_y)                       (N, 2)        the label's class against all others
+        q = p_k / (1 - p_y) for all k != y       (N, C - 1)    the other classes among themselves
+        r = min(progress / warm_up, 1)
+
+    A label must name one class: a mixed image has no class of its own to set apart from the others.
+    """
+
+    def __init__(self, temperature: float, alpha: float, beta: float, warm_up: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.alpha = alpha
+        self.beta = beta
+        self.warm_up = warm_up
+
+    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Returns the terms `label`, `target_class` and `other_classes`."""
+        assert inputs.teacher_logits is not None
+        assert inputs.labels.ndim == 1, "dkd needs labels that name one class: no mixed images"
+        target_split, target_others = _decoupled(inputs.teacher_logits.detach(), inputs.labels, self.temperature)
+        split_terms, other_terms = [], []
+        for logits in inputs.logits:
+            split, others = _decoupled(logits, inputs.labels, self.temperature)
+            split_terms.append(softened_divergence(split, target_split, 1.0))
+            other_terms.append(softened_divergence(others, target_others, 1.0))
+        factor = ramp(inputs.progress, self.warm_up) * self.temperature**2
+        return {
+            "label": label_loss(inputs.logits, inputs.labels),
+            "target_class": factor * self.alpha * torch.stack(split_terms).sum(),
+            "other_classes": factor * self.beta * torch.stack(other_terms).sum(),
+        }
+
+
+def _decoupled(logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Logits of the distributions b (N, 2) and q (N, C - 1), without waiting for the device that holds them."""
+    logits = in_full(logits) / temperature
+    label = labels[:, None]
+    others = torch.arange(logits.shape[1] - 1, device=labels.device)
+    others = logits.gather(1, others + (others >= label))
+    return torch.cat([logits.gather(1, label), others.logsumexp(dim=1, keepdim=True)], dim=1), others
+
+
+@method("dkd")
+@dataclass(frozen=True, kw_only=True)
+class DKD(Method):
+    """Decoupled distillation: how sure the teacher is of the label, and what it makes of the other classes, apart."""
+
+    paper: ClassVar[str] = "Zhao, Cui, Song, Qiu, Liang 2022, arXiv 2203.08679"
+    exits: ClassVar[Need] = "optional"
+    teacher: ClassVar[Need] = "required"
+
+    temperature: Positive = 4.0
+    """Softens all distributions."""
+    alpha: NonNegative = 1.0
+    """Weight of the label's class against the others."""
+    beta: NonNegative = 8.0
+    """Weight of the other classes among themselves."""
+    warm_up: Fraction = 20 / 240
+    """The share of the training over which the teacher's terms grow from 0; the authors' 20 of 240 epochs."""
+
+    def irrelevant_fields(self) -> frozenset[str]:
+        """All that shapes the teacher's terms, where they have no weight."""
+        return frozenset({"temperature", "warm_up"} if self.alpha == self.beta == 0 else ())
+
+    def build(self, shape: NetworkShape) -> DKDLoss:
+        """The loss, the same at each of the student's exits; there must be at least two classes."""
+        assert shape.classes > 1
+        return DKDLoss(self.temperature, self.alpha, self.beta, self.warm_up)

@@ -1,0 +1,78 @@
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..specs import NonNegative, Positive, Range
+from .method import Loss, LossInputs, Method, NetworkShape, method
+from .terms import in_full, label_loss, softened_divergence
+
+
+class KDCLLoss(Loss):
+    """`sum_i CE(z_i, y) + w T^2 sum_i KL(softmax(t / T) || softmax(z_i / T))`, z_i (N, C) of network i = 1..K.
+
+    No gradient flows into the target t, (N, C), which is, for each image with the label y,
+
+        "naive"      the logits of the network whose cross-entropy is least
+        "minlogit"   t_c = min_i (z_ic - z_iy): of each class the least logit, counted from the label's
+        "mean"       sum_i z_i / K
+
+    Where labels are probabilities (N, C), z_iy is their mean logit, `sum_c y_c z_ic`.
+    """
+
+    def __init__(self, settings: "KDCL") -> None:
+        super().__init__()
+        self.settings = settings
+
+    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Returns the terms `label` and `output`, summed over the networks."""
+        target = self.target(torch.stack([in_full(z) for z in inputs.logits]), inputs.labels)
+        divergences = [softened_divergence(z, target, self.settings.temperature) for z in inputs.logits]
+        return {
+            "label": label_loss(inputs.logits, inputs.labels),
+            "output": self.settings.output_weight * torch.stack(divergences).sum(),
+        }
+
+    @torch.no_grad()
+    def target(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What logits (K, N, C) of all networks teach, (N, C)."""
+        if self.settings.ensemble == "mean":
+            return logits.mean(dim=0)
+        if self.settings.ensemble == "naive":
+            losses = torch.stack([F.cross_entropy(z, labels, reduction="none") for z in logits])
+            best = losses.argmin(dim=0)
+            return logits.gather(0, best[None, :, None].expand(1, *logits.shape[1:])).squeeze(0)
+        if labels.dim() == 1:
+            of_label = logits.gather(2, labels[None, :, None].expand(len(logits), -1, 1))
+        else:
+            of_label = (labels * logits).sum(dim=2, keepdim=True)
+        return (logits - of_label).amin(dim=0)
+
+
+@method("kdcl")
+@dataclass(frozen=True, kw_only=True)
+class KDCL(Method):
+    """Online distillation by collaborative learning: several networks learn together from one target that they make."""
+
+    paper: ClassVar[str] = 'Guo et al. 2020, CVPR, "Online knowledge distillation via collaborative learning"'
+    cohort: ClassVar[bool] = True
+
+    networks: Annotated[int, Range(minimum=2)] = 2
+    """How many learn together."""
+    ensemble: Literal["naive", "minlogit", "mean"] = "minlogit"
+    """How the networks make the target."""
+    temperature: Positive = 2.0
+    """Softens both distributions."""
+    output_weight: NonNegative = 1.0
+    """Of what the target teaches."""
+
+    def irrelevant_fields(self) -> frozenset[str]:
+        """What shapes a term without weight."""
+        return frozenset({"ensemble", "temperature"} if self.output_weight == 0 else ())
+
+    def build(self, shape: NetworkShape) -> KDCLLoss:
+        """The loss of the whole cohort."""
+        assert shape.exits == self.networks
+        return KDCLLoss(self)

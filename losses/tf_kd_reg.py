@@ -1,0 +1,78 @@
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..specs import Fraction, NonNegative, Positive, Range
+from .method import Loss, LossInputs, Method, NetworkShape, method
+from .terms import in_full, label_loss
+
+
+class TfKDRegLoss(Loss):
+    """`(1 - w) CE(z, y) + w f KL(softmax(u / T) || softmax(z))`, with z the logits (N, C) and u the virtual teacher.
+
+        u = a y + (1 - a) / (C - 1) (1 - y)     (N, C); y the labels as probabilities, a the teacher's accuracy
+
+    So it stands in the authors' program (my_loss_function.py at 880a74e): the probabilities u are softened as if
+    they were logits, the student is not softened (in equation 12 of the paper it is), and there is no factor T^2.
+    Their KL is the mean over classes too, times 100; here it is the sum over classes, times f.
+    """
+
+    def __init__(self, accuracy: float, temperature: float, weight: float, factor: float) -> None:
+        super().__init__()
+        self.accuracy = accuracy
+        self.temperature = temperature
+        self.weight = weight
+        self.factor = factor
+
+    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Returns the terms `label` and `virtual_teacher`."""
+        (logits,) = inputs.logits
+        log_student = F.log_softmax(in_full(logits), dim=1)
+        target = (self._virtual_teacher(inputs.labels, log_student) / self.temperature).softmax(dim=1)
+        divergence = F.kl_div(log_student, target, reduction="batchmean")
+        return {
+            "label": (1 - self.weight) * label_loss(inputs.logits, inputs.labels),
+            "virtual_teacher": self.weight * self.factor * divergence,
+        }
+
+    def _virtual_teacher(self, labels: Tensor, like: Tensor) -> Tensor:
+        classes = like.shape[1]
+        if labels.ndim == 1:
+            labels = labels[:, None] == torch.arange(classes, device=labels.device)
+        labels = labels.to(like.dtype)
+        return self.accuracy * labels + (1 - self.accuracy) / (classes - 1) * (1 - labels)
+
+
+@method("tf_kd_reg")
+@dataclass(frozen=True, kw_only=True)
+class TfKDReg(Method):
+    """Teacher-free distillation: a teacher that is right with one probability whatever the image, and never trained.
+
+    The defaults are the authors' for ResNet-18 on CIFAR-100.
+    """
+
+    paper: ClassVar[str] = "Yuan, Tay, Li, Wang, Feng 2020, arXiv 1909.11723"
+
+    accuracy: Annotated[float, Range(above=0, maximum=1)] = 0.99
+    """The virtual teacher's probability of the right class; the others share the rest evenly."""
+    temperature: Positive = 20.0
+    """Softens the virtual teacher."""
+    weight: Fraction = 0.1
+    """Of the virtual teacher's term; the labels get the rest."""
+    factor: NonNegative = 1.0
+    """Of the divergence: the authors' `multiplier` of 100, which their mean over 100 classes divides by 100."""
+
+    def irrelevant_fields(self) -> frozenset[str]:
+        """All that shapes the virtual teacher's term, where it has no weight."""
+        if self.weight == 0:
+            return frozenset({"accuracy", "temperature", "factor"})
+        return frozenset({"accuracy", "temperature"} if self.factor == 0 else ())
+
+    def build(self, shape: NetworkShape) -> TfKDRegLoss:
+        """The loss for a network without exits besides its own classifier, and at least two classes."""
+        assert shape.exits == 1
+        assert shape.classes > 1
+        return TfKDRegLoss(self.accuracy, self.temperature, self.weight, self.factor)
