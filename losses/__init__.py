@@ -19,7 +19,7 @@ from .fitnet import FitNet
 from .kd import KD
 from .kdcl import KDCL
 from .label_smoothing import LabelSmoothing
-from .method import Loss, LossInputs, Method, Need, NetworkShape, methods
+from .method import Loss, LossInputs, Method, Need, NetworkShape, TeacherNeed, methods
 from .one import ONE
 from .phuong import Phuong
 from .ps_kd import PSKD
@@ -50,6 +50,7 @@ __all__ = [
     "Need",
     "NetworkShape",
     "Phuong",
+    "TeacherNeed",
     "TfKDReg",
     "TfKDSelf",
     "methods",

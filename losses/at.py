@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import NonNegative
-from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .method import Loss, LossInputs, Method, NetworkShape, TeacherNeed, method
 from .terms import in_full, label_loss, to_smaller_size
 
 
@@ -47,7 +47,7 @@ class AT(Method):
     """Attention transfer: the student's stages are to look where the teacher's do."""
 
     paper: ClassVar[str] = "Zagoruyko, Komodakis 2017, arXiv 1612.03928"
-    teacher: ClassVar[Need] = "required"
+    teacher: ClassVar[TeacherNeed] = "required"
 
     weight: NonNegative = 1000.0
     """Of the attention term, beta in the authors' program and RepDistiller; both take the mean over places too."""

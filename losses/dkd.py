@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, NonNegative, Positive
-from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .method import Loss, LossInputs, Method, Need, NetworkShape, TeacherNeed, method
 from .terms import in_full, label_loss, ramp, softened_divergence
 
 
@@ -62,7 +62,7 @@ class DKD(Method):
 
     paper: ClassVar[str] = "Zhao, Cui, Song, Qiu, Liang 2022, arXiv 2203.08679"
     exits: ClassVar[Need] = "optional"
-    teacher: ClassVar[Need] = "required"
+    teacher: ClassVar[TeacherNeed] = "required"
 
     temperature: Positive = 4.0
     """Softens all distributions."""

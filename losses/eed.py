@@ -85,10 +85,12 @@ class EED(ExitDistillation):
     """Whether each exit learns from the ensemble of the others."""
 
     def __post_init__(self) -> None:
-        """Checks the names of exits and puts them in order."""
+        """Checks the names of exits, puts them in order, and refuses an exit as its own only teacher."""
         super().__post_init__()
         for field in ("ensemble_exits", "taught_exits"):
             object.__setattr__(self, field, canonical_exits(getattr(self, field), field=field))
+        if self.ensemble_exits == self.taught_exits and self.taught_exits != ALL and "," not in self.taught_exits:
+            raise SpecError(f"exit {self.taught_exits!r} alone would teach itself: nothing.", field="taught_exits")
 
     def check(self, exits: int) -> None:
         """Refuses exits that the network does not have, and an exit that would be left without a target."""

@@ -8,7 +8,7 @@ from .method import NetworkShape, method
 
 
 class FinalTargetLoss(ExitDistillationLoss):
-    """The final exit is the target, `t = z_E` (and `f_E`), and teaches the E - 1 others; it has nothing to learn."""
+    """The final exit is the target, `t = z_E` (and `f_E`), and teaches the E - 1 others, but not itself."""
 
     def target(self, outputs: Sequence[Tensor]) -> Tensor:
         """What the final exit says."""

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..specs import NonNegative, Range, require
-from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .method import Loss, LossInputs, Method, NetworkShape, TeacherNeed, method
 from .terms import in_full, label_loss, to_smaller_size
 
 
@@ -47,7 +47,7 @@ class FitNet(Method):
     """
 
     paper: ClassVar[str] = "Romero, Ballas, Ebrahimi Kahou, Chassang, Gatta, Bengio 2015, arXiv 1412.6550"
-    teacher: ClassVar[Need] = "required"
+    teacher: ClassVar[TeacherNeed] = "required"
 
     hint_stage: Annotated[int | None, Range(minimum=1)] = None
     """The stage, from 1, of both networks. Left out, it is the middle one of each: 2 of 3 or 4, 4 of 7."""

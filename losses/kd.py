@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, Range
-from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .method import Loss, LossInputs, Method, Need, NetworkShape, TeacherNeed, method
 from .terms import in_full, label_loss, softened_divergence
 
 
@@ -50,7 +50,7 @@ class KD(Method):
         "Hinton, Vinyals, Dean 2015, arXiv 1503.02531; standardise: Sun et al. 2024, arXiv 2403.01427"
     )
     exits: ClassVar[Need] = "optional"
-    teacher: ClassVar[Need] = "required"
+    teacher: ClassVar[TeacherNeed] = "required"
 
     temperature: Annotated[float | None, Range(above=0)] = None
     """Softens both distributions. Left out, it is 4, or 2 for standardised logits."""

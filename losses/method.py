@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..specs import Registry, Spec
 
 Need = Literal["required", "optional", "ignored"]
+TeacherNeed = Literal["required", "self", "ignored"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +71,8 @@ class Method(Spec, ABC):
     """Authors, year and where to find it."""
     exits: ClassVar[Need] = "ignored"
     """Whether the network has exits besides its final one."""
-    teacher: ClassVar[Need] = "ignored"
-    """Whether a trained network's outputs are part of the loss."""
+    teacher: ClassVar[TeacherNeed] = "ignored"
+    """Whether a trained network's outputs are part of the loss; `self`: one of the student's own architecture."""
 
     needs_past: ClassVar[bool] = False
     """Whether the loss reads what the network said of each image in the epoch before."""

@@ -3,7 +3,7 @@ from typing import ClassVar
 
 from ..specs import Fraction, NonNegative, Positive
 from .kd import KDLoss
-from .method import Method, Need, NetworkShape, method
+from .method import Method, Need, NetworkShape, TeacherNeed, method
 
 
 @method("tf_kd_self")
@@ -19,7 +19,7 @@ class TfKDSelf(Method):
 
     paper: ClassVar[str] = "Yuan, Tay, Li, Wang, Feng 2020, arXiv 1909.11723"
     exits: ClassVar[Need] = "optional"
-    teacher: ClassVar[Need] = "required"
+    teacher: ClassVar[TeacherNeed] = "self"
 
     temperature: Positive = 6.0
     """Softens both distributions."""

@@ -5,7 +5,7 @@ Standard library only, so that losses, models and training stay free of everythi
 
 from .errors import SpecError, nearest, require, unknown
 from .registry import Registry
-from .spec import Count, Fraction, NonNegative, Positive, Range, Spec, content_key
+from .spec import Count, Fraction, NonNegative, Positive, Range, Setting, Spec, content_key
 
 __all__ = [
     "Count",
@@ -14,6 +14,7 @@ __all__ = [
     "Positive",
     "Range",
     "Registry",
+    "Setting",
     "Spec",
     "SpecError",
     "content_key",

@@ -28,16 +28,45 @@ class Range:
 
     def rule(self, name: str) -> str:
         """The range as a rule, such as `0 < name <= 1`."""
-        low = f"{self.above:g} < " if math.isfinite(self.above) else ""
-        low = f"{self.minimum:g} <= " if math.isfinite(self.minimum) else low
-        high = f" <= {self.maximum:g}" if math.isfinite(self.maximum) else ""
-        return f"{low}{name}{high}" if low or high else f"{name} is finite"
+        low = f"{_number(self.above)} < " if math.isfinite(self.above) else ""
+        low = f"{_number(self.minimum)} <= " if math.isfinite(self.minimum) else low
+        high = f" <= {_number(self.maximum)}" if math.isfinite(self.maximum) else " < infinity"
+        return f"{low}{name}{high}" if low or math.isfinite(self.maximum) else f"{name} is finite"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 Positive = Annotated[float, Range(above=0)]
 NonNegative = Annotated[float, Range(minimum=0)]
 Fraction = Annotated[float, Range(minimum=0, maximum=1)]
 Count = Annotated[int, Range(minimum=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a field of a spec may hold."""
+
+    name: str
+    default: Any
+    """`dataclasses.MISSING` if there is none."""
+    kind: Any
+    """Its type, without `| None`."""
+    optional: bool
+    """Whether it may be None."""
+    limits: Range | None
+    choices: tuple[Any, ...]
+    """All values that there are, if they are few."""
+
+    @property
+    def rule(self) -> str:
+        """What it may hold, in a few words; empty where its type says all."""
+        if self.choices:
+            return " | ".join(map(str, self.choices))
+        if self.kind is bool:
+            return "true | false"
+        return self.limits.rule(self.name) if self.limits else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +82,27 @@ class Spec:
 
     def __post_init__(self) -> None:
         """Checks each field; an integer where a real number is meant becomes one, so that 3 and 3.0 are the same."""
-        for name, (kind, optional, limits, choices) in _fields(type(self)).items():
+        for name, setting in self.settings().items():
             value = getattr(self, name)
-            if value is None and optional:
+            if value is None and setting.optional:
                 continue
-            if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            if setting.kind is float and isinstance(value, int) and not isinstance(value, bool):
                 object.__setattr__(self, name, float(value))
-            if limits is not None:
-                number = int if kind is int else (int, float)
-                if not (isinstance(value, number) and not isinstance(value, bool) and limits.contains(value)):
-                    require(False, limits.rule(name), **{name: value})
-            if choices and value not in choices:
-                raise unknown(name, value, map(str, choices), field=name)
+            if setting.limits is not None:
+                number = int if setting.kind is int else (int, float)
+                fits = isinstance(value, number) and not isinstance(value, bool) and setting.limits.contains(value)
+                require(fits, setting.limits.rule(name), **{name: value})
+            if setting.kind is bool:
+                require(isinstance(value, bool), f"{name} is true or false", **{name: value})
+            if setting.choices and value not in setting.choices:
+                raise unknown(name, value, map(str, setting.choices), field=name)
+
+    @classmethod
+    @functools.cache
+    def settings(cls) -> "dict[str, Setting]":
+        """What each field may hold, by name."""
+        hints = get_type_hints(cls, include_extras=True)
+        return {field.name: _setting(field, hints[field.name]) for field in dataclasses.fields(cls)}
 
     def irrelevant_fields(self) -> frozenset[str]:
         """Fields that have no effect because of what other fields hold, such as a temperature without softmax."""
@@ -87,19 +125,14 @@ class Spec:
         return {name: _plain(getattr(self, name)) for name in names}
 
 
-@functools.cache
-def _fields(spec: type[Spec]) -> dict[str, tuple[Any, bool, Range | None, tuple[Any, ...]]]:
-    """Of each field: its type without `| None`, whether it had that, its range if any, its choices if a `Literal`."""
-    hints = get_type_hints(spec, include_extras=True)
-    described = {}
-    for name in (field.name for field in dataclasses.fields(spec)):
-        kind, *notes = get_args(hints[name]) if get_origin(hints[name]) is Annotated else (hints[name],)
-        optional = isinstance(kind, UnionType)
-        if optional:
-            kind = next(part for part in get_args(kind) if part is not NoneType)
-        limits = next((note for note in notes if isinstance(note, Range)), None)
-        described[name] = (kind, optional, limits, get_args(kind) if get_origin(kind) is Literal else ())
-    return described
+def _setting(field: "dataclasses.Field[Any]", hint: Any) -> Setting:
+    kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    optional = isinstance(kind, UnionType)
+    if optional:
+        kind = next(part for part in get_args(kind) if part is not NoneType)
+    limits = next((note for note in notes if isinstance(note, Range)), None)
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    return Setting(name=field.name, default=field.default, kind=kind, optional=optional, limits=limits, choices=choices)
 
 
 def _plain(value: object) -> object:

@@ -16,6 +16,7 @@ def embedded_ray() -> Iterator[Callable[[], None]]:
     Yields a function that waits until Ray can be used, and raises what went wrong if it cannot.
     """
     cores = len(os.sched_getaffinity(0))
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are shown by the board, in a line each
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they would write
     # Tune starts one trial at a time unless told how many may be starting at once.

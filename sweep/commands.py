@@ -67,7 +67,7 @@ def sweep(file: SweepFile, storage: Storage = Path("runs")) -> None:
     from .tables import publish
 
     publish(plan, store, console)
-    if any(store.progress(trial.key).state == "failed" for trial in todo):
+    if store.missing(plan):
         raise typer.Exit(1)
 
 

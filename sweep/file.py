@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import pydantic
 
-from ..losses import Baseline, Method, methods
+from ..losses import Baseline, Method, TeacherNeed, methods
 from ..models import ArchitectureSpec, ExitSpec, architectures, heads
 from ..specs import Count, NonNegative, Range, Spec, SpecError, require, unknown
 from ..training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
@@ -18,6 +18,13 @@ from .validation import Choice, axis, choices, field_names, names, refuse_unknow
 
 SELF = "self"
 """As a teacher: the student's own architecture."""
+
+TEACHER_KEYS: dict[TeacherNeed, list[str]] = {
+    "ignored": [],
+    "self": ["teacher_seed"],
+    "required": ["teacher", "teacher_seed"],
+}
+"""What a method's section may say of its teacher."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,10 +164,12 @@ def _ways(name: str, written: _Written, document: Document) -> Iterator[_Way]:
         raise document.error(place, str(unknown("method", name, methods)))
     kind, section = methods[name], written.methods[name] or {}
     exit_keys = [] if kind.exits == "ignored" else field_names(_Exits)
-    teacher_keys = [] if kind.teacher == "ignored" else field_names(_Teacher)
+    teacher_keys = TEACHER_KEYS[kind.teacher]
     refuse_unknown_keys(section, [*field_names(kind), *exit_keys, *teacher_keys], document, place)
     for choice in choices(section, kind, document, place):
         values = {"exits": "all" if kind.exits == "required" else "none", **choice.values}
+        if kind.teacher == "self":
+            values["teacher"] = SELF
         if isinstance(values["exits"], int):  # a stage's number written without quotes
             values["exits"] = str(values["exits"])
 

@@ -5,15 +5,25 @@ from typing import Literal
 
 from rich.table import Table
 
-from ..losses import methods
-from ..models import architecture_layout, architectures, heads
+from ..losses import Method, methods
+from ..models import (
+    ArchitectureSpec,
+    ExitSpec,
+    architecture_layout,
+    architectures,
+    build_network,
+    heads,
+    multiply_adds,
+)
+from ..specs import Setting
 from ..training import datasets, recipes
-from .validation import field_names
 
 Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
+IMAGE = (3, 32, 32)
+
 HEADINGS = {
-    "methods": ("method", "what it is", "exits", "teacher", "settings and defaults", "paper"),
+    "methods": ("method", "what it is", "exits", "teacher", "cost", "settings: default (range)", "paper"),
     "architectures": ("architecture", "stages", "blocks of each stage"),
     "datasets": ("data set", "what it is", "images", "classes"),
     "recipes": ("recipe", "settings"),
@@ -42,18 +52,35 @@ def listing(kind: Kind) -> Table:
 def _methods() -> Iterator[tuple[str, ...]]:
     for name in methods:
         spec = methods[name]
-        defaults = spec().to_dict() if field_names(spec) else {}
-        settings = [f"{field}: {defaults.get(field, _default(spec, field))}" for field in field_names(spec)]
-        yield name, _summary(spec), spec.exits, spec.teacher, "\n".join(settings) or "none", spec.paper
+        settings = "\n".join(_setting(setting) for setting in spec.settings().values())
+        needs = [spec.exits if spec.exits != "ignored" else "no", spec.teacher if spec.teacher != "ignored" else "no"]
+        yield name, _summary(spec), *needs, f"{_relative_cost(spec):.2f}", settings or "none", spec.paper
 
 
-def _default(spec: type, field: str) -> object:
-    return getattr(spec, field)
+def _setting(setting: Setting) -> str:
+    """A setting with its default and what it may hold."""
+    default = "by other settings" if setting.default is None else setting.default
+    return f"{setting.name}: {default}" + (f"  ({setting.rule})" if setting.rule else "")
+
+
+def _relative_cost(spec: type[Method]) -> float:
+    """Multiply-adds of a training step of resnet18 with its defaults at 32x32, relative to the baseline's.
+
+    A backward pass counts as two forward passes; a teacher is of the same architecture.
+    """
+    if spec.cohort:
+        return float(spec.settings()["networks"].default)
+    with_exits = spec.exits == "required"
+    exits = ExitSpec(placement="all" if with_exits else "none")
+    resnet18 = ArchitectureSpec(name="resnet18")
+    network = build_network(resnet18, exits, image_shape=IMAGE, classes=100, seed=0)
+    forward = multiply_adds(network, (1, *IMAGE)) / multiply_adds(network.trunk, (1, *IMAGE))
+    return (3 * forward + (spec.teacher != "ignored") + spec.needs_pairs) / 3
 
 
 def _architectures() -> Iterator[tuple[str, ...]]:
     for name in architectures:
-        stages = architecture_layout(name, (3, 32, 32), 10).stages
+        stages = architecture_layout(name, IMAGE, 10).stages
         yield name, str(len(stages)), " ".join(str(len(stage)) for stage in stages)
 
 

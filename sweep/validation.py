@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 
 import pydantic
 
-from ..specs import Registry, SpecError, nearest, unknown
+from ..specs import Registry, SpecError, nearest
 from .document import Document, Place
 
 Value = TypeVar("Value")
@@ -70,9 +70,11 @@ def names(registry: Registry[Any], written: object, document: Document, place: P
     """The registered names on an axis. Raises `DocumentError` for any other value."""
     values = axis(written, document, place)
     for position, name in enumerate(values):
-        if name not in registry:
+        try:
+            registry[name]
+        except SpecError as error:
             where = (*place, position) if isinstance(written, list) else place
-            raise document.error(where, str(unknown(registry.kind, name, registry)))
+            raise document.error(where, str(error)) from error
     return values
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ..specs import SpecError
+
 Record = dict[str, Any]
 """Plain JSON values by name: of an epoch in `history.jsonl`, of the trial in `result.json`."""
 
@@ -32,7 +34,7 @@ class TrialDirectory:
         self._write("spec.json", _json(content))
 
     def result(self) -> Record | None:
-        """What came out, or None for a trial that has not ended. Raises `ValueError` for a damaged file."""
+        """What came out, or None for a trial that has not ended. Raises `SpecError` for a damaged file."""
         return self._read_json("result.json")
 
     def write_result(self, content: Record) -> None:
@@ -75,7 +77,7 @@ class TrialDirectory:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}); remove it to train this trial again.") from error
+            raise SpecError(f"{path} is damaged ({error}); remove it to train this trial again.") from error
 
     def _write(self, name: str, text: str) -> None:
         self._write_with(name, lambda path: path.write_text(text))

@@ -33,8 +33,10 @@ class TrialSpec(Spec):
         method = self.method
         if method.exits == "required" and not exits:
             raise SpecError(f"{method.name} trains exits, but the placement is 'none'.", field="exits")
-        if method.teacher == "required" and self.teacher is None:
+        if method.teacher != "ignored" and self.teacher is None:
             raise SpecError(f"{method.name} needs a teacher.", field="teacher")
+        if method.teacher == "self" and self.teacher is not None and self.teacher.architecture != self.architecture:
+            raise SpecError(f"the teacher of {method.name} has its student's architecture.", field="teacher")
         if self.teacher is not None and self.teacher.dataset != self.dataset:
             raise SpecError("a teacher is trained on its student's data set.", field="teacher")
         method.check(self.exit_count)

@@ -533,6 +533,7 @@ def test_two_ways_of_writing_a_method_have_one_canonical_form(typed, meant):
         (EED, {"taught_exits": "1,1"}, "named twice"),
         (EED, {"taught_exits": "1,all"}, "no exit 'all'"),
         (EED, {"taught_exits": ""}, "no exit ''"),
+        (EED, {"taught_exits": "2", "ensemble_exits": "2"}, "teach itself"),
         (EED, {"ensemble_weights": "bead"}, "'beed'"),
         (EED, {"label_weight": 0}, "0 < label_weight"),
         (EED, {"ramp_up": 1.5}, "0 <= ramp_up <= 1"),

@@ -140,7 +140,7 @@ def test_a_cell_of_the_table_is_the_mean_of_its_trials(undisturbed):
 def test_the_same_again_trains_nothing_and_prints_the_same_table(finished, undisturbed):
     before = finished.times()
     answer = finished.sweep()
-    assert answer.returncode == 0
+    assert answer.returncode == 0, answer.stderr
     assert "0 to train" in answer.stdout
     assert finished.times() == before
     assert table_of(answer) == table_of(undisturbed.answer)
@@ -209,7 +209,7 @@ def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, undisturbed):
     assert not bench.files("failure.json")
     before = bench.times()
     answer = bench.start().finish()
-    assert answer.returncode == 0
+    assert answer.returncode == 0, answer.stderr
     assert f"{TRIALS} trials, {TRIALS - len(before)} to train" in answer.stdout
     assert before.items() <= bench.times().items()
     check_same_trials(bench, undisturbed)
@@ -222,7 +222,7 @@ def test_a_killed_worker_is_shown_and_the_next_run_repairs_its_trial(bench):
     command.until(lambda: len(begun(bench)) == 2)
     os.kill(command.workers()[0], signal.SIGKILL)
     answer = command.finish()
-    assert answer.returncode == 1
+    assert answer.returncode == 1, answer.stderr
     failures = [line for line in answer.stdout.splitlines() if line.startswith("FAILED")]
     assert len(failures) == 1
     assert "its worker died" in failures[0]
@@ -231,7 +231,7 @@ def test_a_killed_worker_is_shown_and_the_next_run_repairs_its_trial(bench):
     failed = next(run for run in bench.runs() if run.data.tags["exeunt.key"] == key)
     assert (failed.data.tags["exeunt.state"], failed.data.tags["exeunt.error"]) == ("failed", "its worker died")
     answer = bench.start().finish()
-    assert answer.returncode == 0
+    assert answer.returncode == 0, answer.stderr
     assert "3 trials, 1 to train" in answer.stdout
     assert before.items() <= bench.times().items()
     assert not bench.files("failure.json")

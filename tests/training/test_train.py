@@ -286,7 +286,7 @@ def test_an_accelerator_that_is_not_there_is_refused(make_trial, tmp_path, monke
 
 def test_a_damaged_result_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "result.json").write_text('{"state": "do')
-    with pytest.raises(ValueError, match=r"result\.json is damaged"):
+    with pytest.raises(SpecError, match=r"result\.json is damaged"):
         TrialDirectory(tmp_path).result()
 
 

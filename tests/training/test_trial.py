@@ -136,7 +136,7 @@ def test_the_dictionary_names_everything_that_matters_and_nothing_else(make_tria
         ({"method": EED(), "exits": "3"}, "placement", "stage 1 to 2"),
         ({"method": Baseline(), "exits": "3"}, "placement", "stage 1 to 2"),
         ({"seed": -1}, "seed", "0 <= seed"),
-        ({"seed": 2**32}, "seed", "0 <= seed <= 4.29497e"),
+        ({"seed": 2**32}, "seed", "0 <= seed <= 4294967295"),
         ({"seed": 1.5}, "seed", "seed=1.5"),
     ],
 )
