@@ -30,8 +30,8 @@ class Range:
         """The range as a rule, such as `0 < name <= 1`."""
         low = f"{_number(self.above)} < " if math.isfinite(self.above) else ""
         low = f"{_number(self.minimum)} <= " if math.isfinite(self.minimum) else low
-        high = f" <= {_number(self.maximum)}" if math.isfinite(self.maximum) else " < infinity"
-        return f"{low}{name}{high}" if low or math.isfinite(self.maximum) else f"{name} is finite"
+        high = f" <= {_number(self.maximum)}" if math.isfinite(self.maximum) else ""
+        return f"{low}{name}{high}" if low or high else f"{name} is finite"
 
 
 def _number(value: float) -> str:
@@ -91,7 +91,8 @@ class Spec:
             if setting.limits is not None:
                 number = int if setting.kind is int else (int, float)
                 fits = isinstance(value, number) and not isinstance(value, bool) and setting.limits.contains(value)
-                require(fits, setting.limits.rule(name), **{name: value})
+                endless = isinstance(value, float) and not math.isfinite(value)
+                require(fits, f"{name} is finite" if endless else setting.limits.rule(name), **{name: value})
             if setting.kind is bool:
                 require(isinstance(value, bool), f"{name} is true or false", **{name: value})
             if setting.choices and value not in setting.choices:

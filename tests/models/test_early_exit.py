@@ -53,7 +53,7 @@ def between(criterion, logits, generator):
     [
         ("resnet8", "all", "conv"),
         ("resnet14", "block1,block2,block3,block4,block5", "linear"),
-        ("resnet18", "25%,50%", "bottleneck"),
+        pytest.param("resnet18", "25%,50%", "bottleneck", marks=pytest.mark.slow),
         ("resnet8", "none", "conv"),
     ],
 )

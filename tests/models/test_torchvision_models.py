@@ -147,6 +147,7 @@ def test_blocks_have_the_channels_and_strides_that_they_state_down_to_the_smalle
         assert trunk.neck(hidden).shape == (1, trunk.width)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "convnext_tiny"])
 def test_a_grey_image_gives_what_three_equal_colours_give(name):
     images = torch.randn(1, 1, 64, 64)
@@ -155,6 +156,7 @@ def test_a_grey_image_gives_what_three_equal_colours_give(name):
         torch.testing.assert_close(grey(images), coloured(images.expand(1, 3, 64, 64)), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_with_exits_one_step_reaches_every_parameter(name):
     network = build(name, "all").train()

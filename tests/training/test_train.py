@@ -80,6 +80,7 @@ def test_a_trial_gives_the_same_weights_after_a_different_one_in_the_same_proces
     assert without_clock(again.history()) == without_clock(trained_eed.history())
 
 
+@pytest.mark.slow
 def test_a_trial_gives_the_same_weights_in_a_fresh_process(weights_of, eed, trained_eed, tmp_path):
     spec = json.dumps(eed.to_dict())
     subprocess.run([sys.executable, "-c", FRESH_PROCESS, spec, str(tmp_path)], check=True)
