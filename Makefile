@@ -34,4 +34,6 @@ lint: setup  ## Check style, formatting, types and the import contract
 	$(BIN)/lint-imports --no-logo
 
 bench: setup  ## Measure, and add the rows to benchmarks/results.csv
-	$(BIN)/python benchmarks/quickstart.py $(ARGS)
+	$(BIN)/python benchmarks/quickstart.py
+	$(BIN)/python benchmarks/loss_cost.py
+	$(BIN)/python benchmarks/early_exit.py

@@ -48,7 +48,11 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude", "*"], capture_output=True, text=True, check=False
-    )
-    return described.stdout.strip() or "unknown"
+    """The commit that was measured; `-changed` where files besides the results differ from it."""
+    head = _git("rev-parse", "--short", "HEAD")
+    return f"{head}-changed" if _git("status", "--porcelain", "--", ".", f":!benchmarks/{RESULTS.name}") else head
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(RESULTS.parent.parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,5 +1,6 @@
 """What a sweep file can name."""
 
+import functools
 from collections.abc import Iterator
 from typing import Literal
 
@@ -22,17 +23,9 @@ Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
 IMAGE = (3, 32, 32)
 
-HEADINGS = {
-    "methods": ("method", "what it is", "exits", "teacher", "cost", "settings: default (range)", "paper"),
-    "architectures": ("architecture", "stages", "blocks of each stage"),
-    "datasets": ("data set", "what it is", "images", "classes"),
-    "recipes": ("recipe", "settings"),
-    "heads": ("head", "what it is"),
-}
-
 
 def listing(kind: Kind) -> Table:
-    """A table of everything of a kind."""
+    """Everything of a kind, a name to a row with what there is to say of it."""
     rows = {
         "methods": _methods,
         "architectures": _architectures,
@@ -40,27 +33,31 @@ def listing(kind: Kind) -> Table:
         "recipes": _recipes,
         "heads": _heads,
     }
-    table = Table(show_lines=kind in ("methods", "recipes"))
-    for number, heading in enumerate(HEADINGS[kind]):
-        whole = number == 0 or heading.startswith("settings and")  # names, to be copied
-        table.add_column(heading, no_wrap=whole, overflow="fold")
+    table = Table(show_header=False, show_lines=kind in ("methods", "recipes"))
+    table.add_column(no_wrap=True)  # a name, to be copied
+    table.add_column(overflow="fold")
     for row in rows[kind]():
         table.add_row(*row)
     return table
 
 
-def _methods() -> Iterator[tuple[str, ...]]:
+def _methods() -> Iterator[tuple[str, str]]:
     for name in methods:
         spec = methods[name]
-        settings = "\n".join(_setting(setting) for setting in spec.settings().values())
-        needs = [spec.exits if spec.exits != "ignored" else "no", spec.teacher if spec.teacher != "ignored" else "no"]
-        yield name, _summary(spec), *needs, f"{_relative_cost(spec):.2f}", settings or "none", spec.paper
+        cost = f"a step costs {_relative_cost(spec):.2f} times the baseline's (resnet18, 32x32)"
+        needs = f"{EXITS[spec.exits]}; {TEACHER[spec.teacher]}; {cost}"
+        settings = [_setting(setting) for setting in spec.settings().values()]
+        yield name, "\n".join([_summary(spec), spec.paper, needs, *settings])
+
+
+EXITS = {"required": "needs exits", "optional": "exits if you like", "ignored": "no exits"}
+TEACHER = {"required": "needs a teacher", "self": "a teacher of its own architecture", "ignored": "no teacher"}
 
 
 def _setting(setting: Setting) -> str:
     """A setting with its default and what it may hold."""
-    default = "by other settings" if setting.default is None else setting.default
-    return f"{setting.name}: {default}" + (f"  ({setting.rule})" if setting.rule else "")
+    default = "depends on the others" if setting.default is None else setting.default
+    return f"  {setting.name}: {default}" + (f"   ({setting.rule})" if setting.rule else "")
 
 
 def _relative_cost(spec: type[Method]) -> float:
@@ -70,33 +67,38 @@ def _relative_cost(spec: type[Method]) -> float:
     """
     if spec.cohort:
         return float(spec.settings()["networks"].default)
-    with_exits = spec.exits == "required"
-    exits = ExitSpec(placement="all" if with_exits else "none")
-    resnet18 = ArchitectureSpec(name="resnet18")
-    network = build_network(resnet18, exits, image_shape=IMAGE, classes=100, seed=0)
-    forward = multiply_adds(network, (1, *IMAGE)) / multiply_adds(network.trunk, (1, *IMAGE))
+    forward = _forward_with_exits() if spec.exits == "required" else 1.0
     return (3 * forward + (spec.teacher != "ignored") + spec.needs_pairs) / 3
 
 
-def _architectures() -> Iterator[tuple[str, ...]]:
+@functools.cache
+def _forward_with_exits() -> float:
+    resnet18, exits = ArchitectureSpec(name="resnet18"), ExitSpec(placement="all")
+    network = build_network(resnet18, exits, image_shape=IMAGE, classes=100, seed=0)
+    return multiply_adds(network, (1, *IMAGE)) / multiply_adds(network.trunk, (1, *IMAGE))
+
+
+def _architectures() -> Iterator[tuple[str, str]]:
     for name in architectures:
         stages = architecture_layout(name, IMAGE, 10).stages
-        yield name, str(len(stages)), " ".join(str(len(stage)) for stage in stages)
+        yield name, f"{len(stages)} stages of {', '.join(str(len(stage)) for stage in stages)} blocks"
+    for prefix, example in (("torchvision/", "resnet50"), ("timm/", "resnet26")):
+        yield f"{prefix}...", f"any of its networks that is a row of blocks, such as {prefix}{example}"
 
 
-def _datasets() -> Iterator[tuple[str, ...]]:
+def _datasets() -> Iterator[tuple[str, str]]:
     for name in datasets:
         facts = datasets[name]
-        yield name, facts.description, "x".join(map(str, facts.image_shape)), str(facts.classes)
+        shape = "x".join(map(str, facts.image_shape))
+        yield name, f"{facts.description}; {shape} pixels, {facts.classes} classes"
 
 
-def _recipes() -> Iterator[tuple[str, ...]]:
+def _recipes() -> Iterator[tuple[str, str]]:
     for name in recipes:
-        settings = recipes[name].to_dict().items()
-        yield name, ", ".join(f"{field}: {value}" for field, value in settings)
+        yield name, "\n".join(f"{field}: {value}" for field, value in recipes[name].to_dict().items())
 
 
-def _heads() -> Iterator[tuple[str, ...]]:
+def _heads() -> Iterator[tuple[str, str]]:
     for name in heads:
         yield name, _summary(heads[name])
 

@@ -35,7 +35,7 @@ class Dataset:
     """(channels, height, width)."""
     classes: int
     mean: tuple[float, ...]
-    """Of each channel, in units of the brightest pixel value, 255."""
+    """Of each channel of the training images, in units of the brightest pixel value, 255."""
     std: tuple[float, ...]
     load: Callable[[], tuple[Images, Images]]
     """Returns the training and the test images."""
@@ -88,8 +88,8 @@ datasets.register("digits")(
         description="1,797 scans of handwritten digits that ship with scikit-learn; a fifth of each class is for test",
         image_shape=(1, 8, 8),
         classes=10,
-        mean=(0.3053,),
-        std=(0.3760,),
+        mean=(0.3060,),
+        std=(0.3763,),
         load=_digits,
     )
 )

@@ -134,7 +134,18 @@ def test_a_table_of_a_sweep_that_recorded_nothing_is_refused(run, read, good, st
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("methods", ["baseline", "kd", "final_target", "eed", "output_loss: mse", "feature_weight: 1.0"]),
+        (
+            "methods",
+            [
+                "baseline",
+                "kd",
+                "final_target",
+                "eed",
+                "output_loss: mse",
+                "feature_weight: 1.0",
+                "ensemble_weights: uniform   (uniform | beed | learned)",
+            ],
+        ),
         ("architectures", ["resnet8", "resnet18"]),
         ("datasets", ["digits"]),
         ("recipes", ["paper", "fast"]),
