@@ -9,6 +9,10 @@ from contextlib import contextmanager
 import ray
 
 
+LIKE_TUNE = {"PL_DISABLE_FORK": "1"}
+"""What Tune sets for its trials: with the same from the beginning, they get the workers that Ray has started already."""
+
+
 @contextmanager
 def embedded_ray() -> Iterator[Callable[[], None]]:
     """A Ray of our own on this machine, which says nothing itself, started while the caller goes on.
@@ -32,6 +36,7 @@ def embedded_ray() -> Iterator[Callable[[], None]]:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
+                runtime_env={"env_vars": LIKE_TUNE},
             )
         except Exception as error:  # handed to the thread that waits
             problems.append(error)

@@ -13,7 +13,7 @@ from exeunt.sweep.commands import app
 from mlflow import MlflowClient
 from typer.testing import CliRunner
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
 
 FILE = """\
 name: tiny
