@@ -8,9 +8,8 @@ from contextlib import contextmanager
 
 import ray
 
-
 LIKE_TUNE = {"PL_DISABLE_FORK": "1"}
-"""What Tune sets for its trials: with the same from the beginning, they get the workers that Ray has started already."""
+"""What Tune sets for its trials: with the same from the start they get workers that Ray has started already."""
 
 
 @contextmanager
