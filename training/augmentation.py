@@ -1,15 +1,285 @@
-"""Batches of pixels become network inputs, on the device that holds them."""
+"""Batches of pixels become network inputs, on the device that holds them.
 
+Chance and arithmetic are separate: `Augmentation.draw` makes everything random about a batch on the CPU, from one
+generator, and `Augmentation.apply` is a function of pixels and draws, the same on every device.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..specs import NonNegative, Range, Spec
+
 PADDING = 4
+CROP_TRIES = 10
+CROP_AREA = (0.08, 1.0)
+CROP_RATIO = (3 / 4, 4 / 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixing:
+    """How the images of a batch are mixed in pairs."""
+
+    share: float
+    """The part that an image keeps of itself and of its label; the rest comes from its partner. Between 0 and 1."""
+    box: tuple[int, int, int, int] | None
+    """Top, bottom, left and right of the rectangle that CutMix takes from the partner; None: mixup."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Everything random about a batch of N images, on the CPU; None where nothing is drawn."""
+
+    count: int
+    """N."""
+    shifts: Tensor | None = None
+    """(N, 2) int64: first row and first column of each crop of the padded image."""
+    crops: Tensor | None = None
+    """(N, tries, 4) float64 in [0, 1): area, aspect ratio, top and left of each try at a random resized crop."""
+    flips: Tensor | None = None
+    """(N,) bool: which images are mirrored."""
+    centres: Tensor | None = None
+    """(N, 2) int64: row and column of the middle of each square that is cut out."""
+    mixing: Mixing | None = None
+
+    def part(self, start: int, stop: int) -> "Draws":
+        """The draws of images `start` to `stop` of the batch, for one of several processes that share it.
+
+        Raises `ValueError` if images are mixed and the part begins or ends between two that are mixed.
+        """
+        if self.mixing and (start % 2 or (stop % 2 and stop != self.count)):
+            raise ValueError(f"images are mixed in pairs, and {start} to {stop} is not made of whole pairs")
+        drawn = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        tensors = {name: value[start:stop] for name, value in drawn.items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, count=stop - start, **tensors)
+
+    def boxes(self, sizes: Tensor) -> Tensor:
+        """The random resized crops of images with these sizes.
+
+        Inception's crop (arXiv 1409.4842, section 6) in torchvision's form: the first of ten rectangles of 8% to 100%
+        of the area and an aspect ratio between 3/4 and 4/3 that fits, or else the largest in the middle.
+
+        Args:
+            sizes: (N, 2) int64, height and width of each image.
+
+        Returns:
+            (N, 4) int64: top, left, height and width of each crop.
+        """
+        if self.crops is None:
+            raise ValueError("these draws hold no random resized crops")
+        height, width = sizes.double()[:, None, :].unbind(2)
+        area, ratio, top, left = self.crops.unbind(2)
+        area = height * width * (CROP_AREA[0] + area * (CROP_AREA[1] - CROP_AREA[0]))
+        low, high = np.log(CROP_RATIO)
+        ratio = (low + ratio * (high - low)).exp()
+        box_height, box_width = (area / ratio).sqrt().round(), (area * ratio).sqrt().round()
+        top, left = (top * (height - box_height + 1)).floor(), (left * (width - box_width + 1)).floor()
+        fits = (box_height > 0) & (box_height <= height) & (box_width > 0) & (box_width <= width)
+        tries = torch.stack([top, left, box_height, box_width], 2)
+        first = tries[torch.arange(len(tries)), fits.int().argmax(1)]
+
+        widest = torch.minimum(width, (height * CROP_RATIO[1]).round())
+        highest = torch.minimum(height, (width / CROP_RATIO[0]).round())
+        middle = torch.cat([(height - highest) // 2, (width - widest) // 2, highest, widest], 1)
+        return torch.where(fits.any(1, keepdim=True), first, middle).long()
+
+    def without_crop(self) -> "Draws":
+        """What is left to do to images that whoever decoded them has cropped to `boxes` and resized."""
+        return dataclasses.replace(self, crops=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(Spec):
+    """What happens to training images, in this order: crop, flip, cutout, normalisation, mixup or CutMix."""
+
+    crop: Literal["none", "pad", "resized"] = "none"
+    """`pad`: a crop of the image padded by 4 black pixels; `resized`: of 8% to 100% of its area, resized."""
+    flip: bool = False
+    """Each image is mirrored with probability one half."""
+    cutout: Annotated[int, Range(minimum=0)] = 0
+    """Side in pixels of the square that is cut out of each image (arXiv 1708.04552); 0: none.
+
+    Its middle is anywhere in the image, so that it may reach over the border. As in the authors' code
+    (github.com/uoguelph-mlrg/Cutout) it is 0 in the normalised image: the mean colour, not black.
+    """
+    mixup: NonNegative = 0.0
+    """The parameter of the beta distribution that mixup's share is drawn from (arXiv 1710.09412); 0: no mixup."""
+    cutmix: NonNegative = 0.0
+    """The parameter of CutMix's beta distribution (arXiv 1905.04899); 0: no CutMix.
+
+    With mixup as well, each batch takes one of the two with probability one half.
+    """
+
+    def draw(self, count: int, image_shape: tuple[int, int, int], generator: torch.Generator) -> Draws:
+        """Everything random about a batch.
+
+        What is taken from the generator depends on the settings, the count and the shape, never on what was drawn.
+
+        Args:
+            count: N, the images of the whole batch, however many processes share it.
+            image_shape: (channels, height, width) of what the network sees.
+            generator: on the CPU.
+        """
+        _, height, width = image_shape
+        shifts, crops, flips, centres, mixing = None, None, None, None, None
+        if self.crop == "pad":
+            shifts = torch.randint(0, 2 * PADDING + 1, (count, 2), generator=generator)
+        if self.crop == "resized":
+            crops = torch.rand(count, CROP_TRIES, 4, generator=generator, dtype=torch.float64)
+        if self.flip:
+            flips = torch.randint(0, 2, (count,), generator=generator).bool()
+        if self.cutout:
+            anywhere = torch.rand(count, 2, generator=generator, dtype=torch.float64)
+            centres = (anywhere * torch.tensor([height, width])).long()
+        if self.mixup or self.cutmix:
+            mixing = self._draw_mixing(height, width, generator)
+        return Draws(count=count, shifts=shifts, crops=crops, flips=flips, centres=centres, mixing=mixing)
+
+    def _draw_mixing(self, height: int, width: int, generator: torch.Generator) -> Mixing:
+        # A beta variate takes a varying number of random numbers: they come from a generator of their own.
+        chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+        from_cutmix = chance.random() < (0.5 if self.mixup and self.cutmix else float(self.cutmix > 0))
+        alpha = self.cutmix if from_cutmix else self.mixup
+        share = float(chance.beta(alpha, alpha))
+        if not from_cutmix:
+            return Mixing(share=share, box=None)
+        row, column = (int(number) for number in chance.integers([height, width]))
+        half_height, half_width = (int(size * (1 - share) ** 0.5) // 2 for size in (height, width))
+        top, bottom = max(row - half_height, 0), min(row + half_height, height)
+        left, right = max(column - half_width, 0), min(column + half_width, width)
+        share = 1 - (bottom - top) * (right - left) / (height * width)
+        return Mixing(share=share, box=(top, bottom, left, right))
+
+    def apply(
+        self,
+        pixels: Tensor,
+        labels: Tensor,
+        draws: Draws,
+        *,
+        mean: Tensor,
+        std: Tensor,
+        classes: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> tuple[Tensor, Tensor]:
+        """What the network is trained on, where the pixels are and without waiting for an accelerator.
+
+        Images 2k and 2k+1 are mixed with one another, and an odd last one with itself: their order is random already,
+        and a part of a batch holds all its pairs.
+
+        Args:
+            pixels: (N, C, H, W) uint8, H and W those of the draws.
+            labels: (N,) int64 on the same device.
+            draws: for N images, from this augmentation.
+            mean: (C,) on the same device, in units of the brightest pixel value, 255.
+            std: (C,), in the same unit.
+            classes: the number of classes.
+            dtype: of the inputs.
+
+        Returns:
+            Inputs (N, C, H, W), normalised and channels last in memory; labels (N,) as they were or, if images are
+            mixed, probabilities (N, classes) float32.
+        """
+        if draws.crops is not None:
+            pixels = _resized(pixels, draws.boxes(torch.tensor([pixels.shape[2:]]).expand(len(pixels), -1)))
+        if draws.shifts is not None or draws.flips is not None:
+            pixels = _cropped_and_flipped(pixels, draws.shifts, draws.flips)
+        inputs = normalise(pixels, mean, std)
+        if draws.centres is not None:
+            _cut_out(inputs, draws.centres, self.cutout)
+        if draws.mixing:
+            inputs = _mixed(inputs, draws.mixing)
+            labels = _mixed_labels(labels, draws.mixing.share, classes)
+        return inputs.to(dtype), labels
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """(N, C, H, W) uint8 to float32 with each channel's mean 0 and standard deviation 1, channels last in memory."""
-    scaled = (pixels.float() / 255 - mean[:, None, None]) / std[:, None, None]
-    return scaled.contiguous(memory_format=torch.channels_last)
+    scaled = pixels.to(torch.float32, memory_format=torch.channels_last).div_(255)
+    return scaled.sub_(mean[:, None, None]).div_(std[:, None, None])
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copies a CPU tensor to the device that computes, without waiting for it."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def _cropped_and_flipped(pixels: Tensor, shifts: Tensor | None, flips: Tensor | None) -> Tensor:
+    """One gather for the whole batch; channels last in memory."""
+    count, channels, height, width = pixels.shape
+    rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
+    if flips is not None:
+        columns = torch.where(flips[:, None], columns.flip(1), columns)
+    if shifts is not None:
+        rows, columns = rows + shifts[:, :1], columns + shifts[:, 1:]
+        pixels = torch.nn.functional.pad(pixels, (PADDING,) * 4)
+    places = on_device(torch.cat([rows, columns], 1), pixels.device)
+    rows, columns = places[:, :height, None, None], places[:, None, height:, None]
+    numbers = torch.arange(count, device=pixels.device)[:, None, None, None]
+    return pixels[numbers, torch.arange(channels, device=pixels.device), rows, columns].permute(0, 3, 1, 2)
+
+
+def _resized(pixels: Tensor, boxes: Tensor) -> Tensor:
+    """Each image's box (N, 4), stretched to the size of the image.
+
+    Bilinear, in integers, so that every device gives the same. A box is no larger than the image, so nothing shrinks.
+    """
+    _, channels, height, width = pixels.shape
+    top, left, box_height, box_width = boxes.unbind(1)
+    low, high, weight = _neighbours(top, box_height, height, pixels.device)
+    index = [place[:, None, :, None].expand(-1, channels, -1, width) for place in (low, high)]
+    weight = weight[:, None, :, None]
+    tall = pixels.gather(2, index[0]) * (2048 - weight) + pixels.gather(2, index[1]) * weight
+    low, high, weight = _neighbours(left, box_width, width, pixels.device)
+    index = [place[:, None, None, :].expand(-1, channels, height, -1) for place in (low, high)]
+    weight = weight[:, None, None, :]
+    wide = tall.gather(3, index[0]) * (2048 - weight) + tall.gather(3, index[1]) * weight
+    return ((wide + 2**21) >> 22).to(torch.uint8)
+
+
+def _neighbours(start: Tensor, length: Tensor, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """For each of `size` places along a stretched side: the pixels on either side, and 2048 times the second's weight."""
+    scale = length[:, None].double() / size
+    last = length[:, None].double() - 1
+    place = ((torch.arange(size) + 0.5) * scale - 0.5).clamp(min=0).minimum(last)
+    low = place.floor()
+    weight = ((place - low) * 2048).round()
+    all_three = torch.stack([low + start[:, None], (low + 1).minimum(last) + start[:, None], weight])
+    low, high, weight = on_device(all_three.long(), device)
+    return low, high, weight.int()
+
+
+def _cut_out(inputs: Tensor, centres: Tensor, side: int) -> None:
+    """Sets a square of each image to 0."""
+    first = on_device(centres - side // 2, inputs.device)
+    inside = []
+    for size, start in zip(inputs.shape[2:], first.unbind(1), strict=True):
+        offset = torch.arange(size, device=inputs.device) - start[:, None]
+        inside.append((offset >= 0) & (offset < side))
+    inputs.masked_fill_(inside[0][:, None, :, None] & inside[1][:, None, None, :], 0)
+
+
+def _mixed(inputs: Tensor, mixing: Mixing) -> Tensor:
+    partners = _partners(inputs)
+    if mixing.box is None:
+        return torch.lerp(inputs[partners], inputs, mixing.share)
+    top, bottom, left, right = mixing.box
+    box = inputs[:, :, top:bottom, left:right]
+    box.copy_(box[partners])
+    return inputs
+
+
+def _mixed_labels(labels: Tensor, share: float, classes: int) -> Tensor:
+    certain = (labels[:, None] == torch.arange(classes, device=labels.device)).float()
+    return torch.lerp(certain[_partners(labels)], certain, share)
+
+
+def _partners(batch: Tensor) -> Tensor:
+    """The numbers (N,) of the images that those of a batch are mixed with: 1, 0, 3, 2, ..."""
+    return torch.arange(len(batch), device=batch.device).bitwise_xor(1).clamp(max=len(batch) - 1)
 
 
 def crop_flip(pixels: Tensor, generator: torch.Generator) -> Tensor:
@@ -17,13 +287,5 @@ def crop_flip(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
     One gather for the whole batch. pixels: (N, C, H, W) uint8; the generator lives on the CPU.
     """
-    count, channels, height, width = pixels.shape
-    shifts = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=generator)
-    mirrored = torch.randint(0, 2, (count, 1), generator=generator).bool()
-    rows = torch.arange(height) + shifts[0]
-    columns = torch.arange(width) + shifts[1]
-    columns = torch.where(mirrored, columns.flip(1), columns)
-    padded = torch.nn.functional.pad(pixels, (PADDING,) * 4)
-    places = [torch.arange(count)[:, None, None, None], torch.arange(channels)[:, None, None]]
-    places += [rows[:, None, :, None], columns[:, None, None, :]]
-    return padded[tuple(place.to(pixels.device) for place in places)]
+    draws = Augmentation(crop="pad", flip=True).draw(len(pixels), (0, 0, 0), generator)
+    return _cropped_and_flipped(pixels, draws.shifts, draws.flips)
