@@ -1,8 +1,9 @@
 """The sweep file: what a researcher writes, checked whole before anything runs."""
 
+import functools
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,8 @@ from ..losses import Baseline, Method, TeacherNeed, methods
 from ..models import ArchitectureSpec, ExitSpec, architectures, heads
 from ..specs import Count, NonNegative, Range, Spec, SpecError, require, unknown
 from ..training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
+from ..training.teacher import trained_weights
+from ..training.trial import TrainedWeights
 from .document import Document, Place
 from .validation import Choice, axis, choices, field_names, names, refuse_unknown_keys, validated
 
@@ -52,7 +55,7 @@ class Sweep:
     """How many seeds each configuration is trained with."""
     resources: Resources
     text: str
-    """The file as it was written."""
+    """The file as it was written, but that it names files of weights by their absolute paths."""
 
 
 def _file_name(name: str) -> str:
@@ -94,12 +97,24 @@ class _Teacher(Spec):
     """The keys of a method that has a teacher."""
 
     teacher: str
+    """An architecture or `self`, to be trained by the sweep, or with trained weights: `resnet50@weights/r50.pt`."""
     teacher_seed: Annotated[int, Range(minimum=0, maximum=2**32 - 1)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.teacher != SELF and self.teacher not in architectures:
-            raise unknown("teacher", self.teacher, (SELF, *architectures), field="teacher")
+        if self.architecture != SELF and self.architecture not in architectures:
+            raise unknown("teacher", self.architecture, (SELF, *architectures), field="teacher")
+        if self.teacher.endswith("@"):
+            raise SpecError(f"{self.teacher!r} names no file behind the @.", field="teacher")
+
+    @property
+    def architecture(self) -> str:
+        return self.teacher.partition("@")[0]
+
+    @property
+    def file(self) -> str:
+        """With trained weights; empty if there is none."""
+        return self.teacher.partition("@")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +137,9 @@ def read_sweep(path: Path) -> Sweep:
     document = Document(path)
     written = validated(_Written, document.content, document)
     seeds = axis(written.seeds, document, ("seeds",))
+    ways = [
+        way for name in axis(list(written.methods), document, ("methods",)) for way in _ways(name, written, document)
+    ]
     combinations = itertools.product(
         [DatasetSpec(name=name) for name in names(datasets, written.dataset, document, ("dataset",))],
         list(_recipes(written.recipe, document)),
@@ -129,15 +147,16 @@ def read_sweep(path: Path) -> Sweep:
             ArchitectureSpec(name=name)
             for name in names(architectures, written.architectures, document, ("architectures",))
         ],
-        [way for name in axis(list(written.methods), document, ("methods",)) for way in _ways(name, written, document)],
+        ways,
     )
-    trials = (trial for combination in combinations for trial in _trials(*combination, seeds, document))
+    weights = functools.cache(trained_weights)  # a file is read once
+    trials = (trial for combination in combinations for trial in _trials(*combination, seeds, document, weights))
     return Sweep(
         name=written.name,
         trials=tuple(trials),
         seeds=len(set(seeds)),
         resources=validated(Resources, written.resources, document, ("resources",)),
-        text=document.text,
+        text=_with_absolute_paths(ways, document),
     )
 
 
@@ -194,17 +213,36 @@ def _trials(
     way: _Way,
     seeds: list[int],
     document: Document,
+    weights: Callable[[Path, ArchitectureSpec, DatasetSpec], TrainedWeights],
 ) -> list[TrialSpec]:
     """One trial per seed."""
     plain = TrialSpec(dataset=dataset, architecture=architecture, method=Baseline(), recipe=recipe, seed=seeds[0])
     teacher = None
-    if way.teacher is not None:
-        trunk = architecture if way.teacher.teacher == SELF else ArchitectureSpec(name=way.teacher.teacher)
-        teacher = replace(plain, architecture=trunk, seed=way.teacher.teacher_seed)
     try:
+        if way.teacher is not None:
+            trunk = (
+                architecture if way.teacher.architecture == SELF else ArchitectureSpec(name=way.teacher.architecture)
+            )
+            if way.teacher.file:
+                teacher = weights(_weights_path(way.teacher.file, document), trunk, dataset)
+            else:
+                teacher = replace(plain, architecture=trunk, seed=way.teacher.teacher_seed).canonical()
         first = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
     except SpecError as error:
         key = "exits" if error.field == "placement" else error.field
         place = (*way.place, *way.choice.place(key or ""))
         raise document.error(place, f"for {architecture.name}, {error}") from error
-    return [replace(first, seed=seed) for seed in seeds]
+    return [replace(first, seed=seed, teacher=teacher) for seed in seeds]
+
+
+def _weights_path(file: str, document: Document) -> Path:
+    """Of a file that is named as seen from the sweep file."""
+    return document.path.absolute().parent / Path(file).expanduser()
+
+
+def _with_absolute_paths(ways: list[_Way], document: Document) -> str:
+    """The file's text, to be read from anywhere."""
+    text = document.text
+    for file in {way.teacher.file for way in ways if way.teacher and way.teacher.file}:
+        text = text.replace(f"@{file}", f"@{_weights_path(file, document)}")
+    return text

@@ -23,7 +23,7 @@ class PlannedTrial:
     @property
     def needs(self) -> str | None:
         """The key of the trial that must be done first, if there is one."""
-        return self.spec.teacher.key if self.spec.teacher else None
+        return self.spec.teacher.key if isinstance(self.spec.teacher, TrialSpec) else None
 
     def __str__(self) -> str:
         spec = self.spec
@@ -52,7 +52,7 @@ def make_plan(sweep: Sweep) -> Plan:
     def add(spec: TrialSpec) -> None:
         if spec.key in planned:
             return
-        if spec.teacher is not None:
+        if isinstance(spec.teacher, TrialSpec):
             add(spec.teacher)
         role: Role = "result" if spec.key in asked else "teacher"
         planned[spec.key] = PlannedTrial(spec=spec, key=spec.key, role=role, order=len(planned))

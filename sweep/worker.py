@@ -7,6 +7,7 @@ from typing import Any
 from ray import tune
 
 from ..training import Record, TrialSpec, train
+from ..training.trial import TrainedWeights
 from .store import Store
 
 
@@ -23,10 +24,15 @@ def run_trial(config: dict[str, Any], *, storage: Path, threads: int) -> None:
         tune.report({"state": "running", "epoch": record["epoch"], "epochs": trial.recipe.epochs})
 
     try:
-        teacher = store.trial(trial.teacher.key).weights if trial.teacher else None
-        result = train(trial, directory, teacher=teacher, threads=threads, on_epoch=report)
+        result = train(trial, directory, teacher=_teacher_weights(trial, store), threads=threads, on_epoch=report)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         directory.write_failure({"reason": reason, "traceback": traceback.format_exc()})
         raise
     tune.report({"state": result["state"], "seconds": result["seconds"]})
+
+
+def _teacher_weights(trial: TrialSpec, store: Store) -> Path | None:
+    if isinstance(trial.teacher, TrainedWeights):
+        return Path(trial.teacher.path)
+    return store.trial(trial.teacher.key).weights if trial.teacher else None

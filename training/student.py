@@ -21,7 +21,7 @@ def network_shape(trial: TrialSpec) -> NetworkShape:
         classes=trial.dataset_facts.classes,
         width=trial.layout.width,
         stage_channels=trial.layout.stage_channels,
-        teacher_stage_channels=trial.teacher.layout.stage_channels if trial.teacher else (),
+        teacher_stage_channels=trial.teacher_layout.stage_channels if trial.teacher_layout else (),
     )
 
 

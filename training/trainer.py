@@ -19,6 +19,7 @@ from .directory import Record, TrialDirectory
 from .environment import Precision, choose_device, choose_precision, describe_environment
 from .evaluation import Accuracies
 from .student import build_student, network_shape
+from .teacher import build_teacher
 from .trial import TrialSpec
 
 
@@ -40,7 +41,7 @@ def train(
     Args:
         trial: what to train.
         directory: where checkpoint, history, weights and result are written.
-        teacher: the trained weights of the trial's teacher, if it has one.
+        teacher: the file with the trained weights of the trial's teacher, if it has one.
         device: `auto`, `cpu`, `cuda` or `cuda:1`; `auto` is the accelerator if there is one.
         threads: of the processor; part of what makes two runs equal bit for bit.
         on_epoch: told each epoch's record as soon as it is kept.
@@ -215,8 +216,7 @@ def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.devic
         return None
     if weights is None or not weights.exists():
         raise SpecError(f"the teacher's weights are not there: {weights}.", field="teacher")
-    network = build_student(trial.teacher).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.load_state_dict(torch.load(weights, map_location=device, weights_only=True))
+    network = build_teacher(trial, weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)
 
 

@@ -1,15 +1,53 @@
 """The whole of what one training run is: the spec that is stored, hashed and handed to a worker."""
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from ..losses import Method, methods
 from ..models import ArchitectureSpec, ExitSpec, Layout, architecture_layout, canonical, resolve
-from ..specs import Range, Spec, SpecError, content_key
+from ..specs import Range, Spec, SpecError, content_key, require
 from .data import Dataset, DatasetSpec, datasets
 from .recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedWeights(Spec):
+    """A teacher that no trial trains: a file with the weights of a network, known by what it holds."""
+
+    architecture: ArchitectureSpec
+    sha256: str
+    """Of the file's content, as 64 hexadecimal digits."""
+    path: str = field(default="", compare=False)
+    """Where the file is at present: in no canonical form and no key."""
+    seed: ClassVar[None] = None
+    """Of a training that nothing is known of."""
+
+    def __post_init__(self) -> None:
+        """Checks the form of the hash."""
+        super().__post_init__()
+        is_hash = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
+        require(is_hash, "sha256 is 64 hexadecimal digits", sha256=self.sha256)
+
+    def irrelevant_fields(self) -> frozenset[str]:
+        """The path, where none is known."""
+        return frozenset() if self.path else frozenset({"path"})
+
+    def canonical(self) -> Self:
+        """The same weights, wherever they are."""
+        return replace(self, path="")
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The content hash of architecture and file."""
+        return content_key(self.canonical().to_dict())
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The spec that `to_dict` described."""
+        return cls(**{**content, "architecture": ArchitectureSpec.from_dict(content["architecture"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +61,8 @@ class TrialSpec(Spec):
     recipe: Recipe = field(default_factory=Recipe)
     seed: Annotated[int, Range(minimum=0, maximum=2**32 - 1)] = 0
     """Of the weights, the order of the images and their augmentation."""
-    teacher: "TrialSpec | None" = None
-    """The trial whose network teaches, if the method has a teacher."""
+    teacher: "TrialSpec | TrainedWeights | None" = None
+    """The trial or the file whose network teaches, if the method has a teacher."""
 
     def __post_init__(self) -> None:
         """Checks that the parts fit each other."""
@@ -37,7 +75,7 @@ class TrialSpec(Spec):
             raise SpecError(f"{method.name} needs a teacher.", field="teacher")
         if method.teacher == "self" and self.teacher is not None and self.teacher.architecture != self.architecture:
             raise SpecError(f"the teacher of {method.name} has its student's architecture.", field="teacher")
-        if self.teacher is not None and self.teacher.dataset != self.dataset:
+        if isinstance(self.teacher, TrialSpec) and self.teacher.dataset != self.dataset:
             raise SpecError("a teacher is trained on its student's data set.", field="teacher")
         method.check(self.exit_count)
 
@@ -93,14 +131,28 @@ class TrialSpec(Spec):
             exits=ExitSpec.from_dict(content.get("exits", {})),
             recipe=Recipe.from_dict(content["recipe"]),
             seed=content["seed"],
-            teacher=cls.from_dict(content["teacher"]) if content.get("teacher") else None,
+            teacher=cls._teacher_from_dict(content.get("teacher")),
         )
+
+    @classmethod
+    def _teacher_from_dict(cls, content: Mapping[str, Any] | None) -> "TrialSpec | TrainedWeights | None":
+        if content is None:
+            return None
+        return TrainedWeights.from_dict(content) if "sha256" in content else cls.from_dict(content)
 
     @property
     def layout(self) -> Layout:
         """Of the architecture, for the data set's images."""
+        return self._layout(self.architecture)
+
+    @property
+    def teacher_layout(self) -> Layout | None:
+        """Of the teacher's architecture, if there is one."""
+        return self._layout(self.teacher.architecture) if self.teacher else None
+
+    def _layout(self, architecture: ArchitectureSpec) -> Layout:
         facts = self.dataset_facts
-        return architecture_layout(self.architecture.name, facts.image_shape, facts.classes)
+        return architecture_layout(architecture.name, facts.image_shape, facts.classes)
 
     def _canonical_exits(self) -> ExitSpec:
         if "exits" in self.irrelevant_fields():

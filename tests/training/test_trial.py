@@ -2,10 +2,11 @@ import json
 from dataclasses import replace
 
 import pytest
-from exeunt.losses import EED, KD, Baseline, FinalTarget
+from exeunt.losses import EED, KD, Baseline, FinalTarget, TfKDSelf
 from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.specs import SpecError
 from exeunt.training import TrialSpec
+from exeunt.training.trial import TrainedWeights
 
 
 def with_recipe(trial, **fields):
@@ -20,6 +21,10 @@ def eed(make_trial):
 @pytest.fixture
 def kd(make_trial):
     return make_trial(KD(), teacher=make_trial(architecture="resnet14"))
+
+
+def trained(architecture="resnet14", sha256="0" * 64, path=""):
+    return TrainedWeights(architecture=ArchitectureSpec(name=architecture), sha256=sha256, path=path)
 
 
 def test_two_ways_of_writing_one_experiment_are_one_trial(make_trial, eed, kd):
@@ -41,6 +46,10 @@ def test_two_ways_of_writing_one_experiment_are_one_trial(make_trial, eed, kd):
         "exits of a baseline": (make_trial(exits="all"), make_trial()),
         "a teacher of a baseline": (make_trial(teacher=make_trial(architecture="resnet14")), make_trial()),
         "exits of a baseline teacher": (replace(kd, teacher=replace(kd.teacher, exits=ExitSpec(placement="1"))), kd),
+        "a teacher's weights in another place": (
+            replace(kd, teacher=trained(path="/weights.pt")),
+            replace(kd, teacher=trained()),
+        ),
         "head without exits": (replace(kd, exits=ExitSpec(placement="none", head="conv")), kd),
         "milestones without multistep": (
             make_trial(schedule="cosine", milestones=(1,)),
@@ -70,6 +79,9 @@ def test_every_field_that_matters_is_in_the_key(make_trial, eed, kd):
         replace(kd, teacher=replace(kd.teacher, seed=1)),
         replace(kd, teacher=make_trial()),
         replace(kd, method=KD(weight=0.5)),
+        replace(kd, teacher=trained()),
+        replace(kd, teacher=trained("resnet8")),
+        replace(kd, teacher=trained(sha256="1" * 64)),
         *(
             with_recipe(make_trial(), **fields)
             for fields in (
@@ -98,6 +110,7 @@ def test_a_trial_survives_being_written_as_json_and_read_again(make_trial, eed, 
         make_trial(FinalTarget(output_loss="kl", temperature=2), exits="block1", seed=2**32 - 1),
         kd,
         make_trial(KD(), exits="1", teacher=kd),
+        replace(kd, teacher=trained(path="/weights.pt")),
         make_trial(EED(output_weight=0, output_loss="kl"), exits="all"),
     ]
     for trial in trials:
@@ -138,6 +151,7 @@ def test_the_dictionary_names_everything_that_matters_and_nothing_else(make_tria
         ({"method": KD()}, "teacher", "kd needs a teacher"),
         ({"method": EED(), "exits": "3"}, "placement", "stage 1 to 2"),
         ({"method": Baseline(), "exits": "3"}, "placement", "stage 1 to 2"),
+        ({"method": TfKDSelf(), "teacher": trained()}, "teacher", "the teacher of tf_kd_self has its student's"),
         ({"seed": -1}, "seed", "0 <= seed"),
         ({"seed": 2**32}, "seed", "0 <= seed <= 4294967295"),
         ({"seed": 1.5}, "seed", "seed=1.5"),
@@ -154,3 +168,9 @@ def test_a_placement_is_checked_against_the_architecture_at_hand(make_trial):
     deep = make_trial(EED(), exits="block8", architecture="resnet20")
     with pytest.raises(SpecError, match="block1 to block2"):
         replace(deep, architecture=ArchitectureSpec(name="resnet8"))
+
+
+@pytest.mark.parametrize("sha256", ["", "0" * 63, "0" * 65, "A" * 64, "0" * 63 + "\n"])
+def test_the_hash_of_trained_weights_has_one_form(sha256):
+    with pytest.raises(SpecError, match="sha256 is 64 hexadecimal digits"):
+        trained(sha256=sha256)

@@ -1,0 +1,90 @@
+"""The trained network that teaches: another trial's, or one whose weights are in a file."""
+
+import hashlib
+import io
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..models import ArchitectureSpec, build_network
+from ..specs import SpecError
+from .data import DatasetSpec, datasets
+from .student import build_student
+from .trial import TrainedWeights, TrialSpec
+
+
+def build_teacher(trial: TrialSpec, weights: Path) -> nn.Module:
+    """The trained network that teaches, with the weights of its own trial or of a file.
+
+    Raises:
+        SpecError: for a file that is not there, that cannot be read, or that is another one than the trial names.
+    """
+    if isinstance(trial.teacher, TrainedWeights):
+        content = _content(weights)
+        if (found := hashlib.sha256(content).hexdigest()) != trial.teacher.sha256:
+            raise SpecError(
+                f"{weights} has changed: its SHA-256 is {found}, but was {trial.teacher.sha256}.", field="teacher"
+            )
+        return _network_of_file(weights, content, trial.teacher.architecture, trial.dataset)
+    assert trial.teacher is not None
+    network = build_student(trial.teacher)
+    network.load_state_dict(_state(weights, _content(weights)))
+    return network
+
+
+def trained_weights(path: Path, architecture: ArchitectureSpec, dataset: DatasetSpec) -> TrainedWeights:
+    """Describes a file of weights, once they were found to fit.
+
+    The file is one that Exeunt wrote, a trial's `weights.pt` or an export as `.safetensors`, or holds what such a
+    file does: a state_dict of a network of this architecture for this data set. Weights of exits are passed over,
+    since only the final exit teaches.
+
+    Raises:
+        SpecError: for a file that is not there, that cannot be read, or whose weights are another network's.
+    """
+    content = _content(path)
+    _network_of_file(path, content, architecture, dataset)
+    return TrainedWeights(architecture=architecture, sha256=hashlib.sha256(content).hexdigest(), path=str(path))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"the teacher's weights {path} cannot be read: {error.strerror}.", field="teacher") from error
+
+
+def _state(path: Path, content: bytes) -> dict[str, Tensor]:
+    """The tensors in a file's content, by name."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load  # noqa: PLC0415 (an optional package)
+
+            return load(content)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except ImportError as error:
+        install = "pip install 'exeunt[export]'"
+        raise SpecError(f"{path} needs safetensors; install it with: {install}.", field="teacher") from error
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError) as error:
+        reason = "neither a state_dict of tensors alone that torch.save wrote nor a .safetensors file"
+        raise SpecError(f"{path} is {reason}.", field="teacher") from error
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise SpecError(f"{path} holds no state_dict, which is a dictionary of tensors.", field="teacher")
+    return state
+
+
+def _network_of_file(path: Path, content: bytes, architecture: ArchitectureSpec, dataset: DatasetSpec) -> nn.Module:
+    facts = datasets[dataset.name]
+    network = build_network(architecture, image_shape=facts.image_shape, classes=facts.classes, seed=0)
+    state = {name: tensor for name, tensor in _state(path, content).items() if not str(name).startswith("exits.")}
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    for name in wanted | found:
+        if wanted.get(name) != found.get(name):
+            shapes = f"{name!r} is {found.get(name, 'missing')} in it, but {wanted.get(name, 'missing')} in the network"
+            rule = f"these are not the weights of {architecture.name} for {dataset.name}"
+            raise SpecError(f"{rule}: {path}: {shapes}.", field="teacher")
+    network.load_state_dict(state)
+    return network
