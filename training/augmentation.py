@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from ..specs import NonNegative, Range, Spec
+from .operations import on_device, perform
+from .policies import Policy, draw_operations
 
 PADDING = 4
 CROP_TRIES = 10
@@ -42,6 +44,10 @@ class Draws:
     """(N, tries, 4) float64 in [0, 1): area, aspect ratio, top and left of each try at a random resized crop."""
     flips: Tensor | None = None
     """(N,) bool: which images are mirrored."""
+    operations: Tensor | None = None
+    """(N, K) int64: the numbers of the operations of the policy, in order."""
+    magnitudes: Tensor | None = None
+    """(N, K) float32, of these operations."""
     centres: Tensor | None = None
     """(N, 2) int64: row and column of the middle of each square that is cut out."""
     mixing: Mixing | None = None
@@ -94,12 +100,17 @@ class Draws:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation(Spec):
-    """What happens to training images, in this order: crop, flip, cutout, normalisation, mixup or CutMix."""
+    """What happens to training images, in this order: crop, flip, policy, cutout, normalisation, mixup or CutMix."""
 
     crop: Literal["none", "pad", "resized"] = "none"
     """`pad`: a crop of the image padded by 4 black pixels; `resized`: of 8% to 100% of its area, resized."""
     flip: bool = False
     """Each image is mirrored with probability one half."""
+    policy: Policy = "none"
+    """TrivialAugment Wide, or AutoAugment with the policy for CIFAR-10 unless another is named.
+
+    The parts that are moved in from outside are black.
+    """
     cutout: Annotated[int, Range(minimum=0)] = 0
     """Side in pixels of the square that is cut out of each image (arXiv 1708.04552); 0: none.
 
@@ -125,19 +136,30 @@ class Augmentation(Spec):
             generator: on the CPU.
         """
         _, height, width = image_shape
-        shifts, crops, flips, centres, mixing = None, None, None, None, None
+        shifts, crops, flips, operations, magnitudes, centres, mixing = (None,) * 7
         if self.crop == "pad":
             shifts = torch.randint(0, 2 * PADDING + 1, (count, 2), generator=generator)
         if self.crop == "resized":
             crops = torch.rand(count, CROP_TRIES, 4, generator=generator, dtype=torch.float64)
         if self.flip:
             flips = torch.randint(0, 2, (count,), generator=generator).bool()
+        if self.policy != "none":
+            operations, magnitudes = draw_operations(self.policy, count, (height, width), generator)
         if self.cutout:
             anywhere = torch.rand(count, 2, generator=generator, dtype=torch.float64)
             centres = (anywhere * torch.tensor([height, width])).long()
         if self.mixup or self.cutmix:
             mixing = self._draw_mixing(height, width, generator)
-        return Draws(count=count, shifts=shifts, crops=crops, flips=flips, centres=centres, mixing=mixing)
+        return Draws(
+            count=count,
+            shifts=shifts,
+            crops=crops,
+            flips=flips,
+            operations=operations,
+            magnitudes=magnitudes,
+            centres=centres,
+            mixing=mixing,
+        )
 
     def _draw_mixing(self, height: int, width: int, generator: torch.Generator) -> Mixing:
         # A beta variate takes a varying number of random numbers: they come from a generator of their own.
@@ -187,6 +209,9 @@ class Augmentation(Spec):
             pixels = _resized(pixels, draws.boxes(torch.tensor([pixels.shape[2:]]).expand(len(pixels), -1)))
         if draws.shifts is not None or draws.flips is not None:
             pixels = _cropped_and_flipped(pixels, draws.shifts, draws.flips)
+        if draws.operations is not None and draws.magnitudes is not None:
+            for operations, magnitudes in zip(draws.operations.unbind(1), draws.magnitudes.unbind(1), strict=True):
+                pixels = perform(pixels, operations, magnitudes)
         inputs = normalise(pixels, mean, std)
         if draws.centres is not None:
             _cut_out(inputs, draws.centres, self.cutout)
@@ -200,11 +225,6 @@ def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """(N, C, H, W) uint8 to float32 with each channel's mean 0 and standard deviation 1, channels last in memory."""
     scaled = pixels.to(torch.float32, memory_format=torch.channels_last).div_(255)
     return scaled.sub_(mean[:, None, None]).div_(std[:, None, None])
-
-
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copies a CPU tensor to the device that computes, without waiting for it."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _cropped_and_flipped(pixels: Tensor, shifts: Tensor | None, flips: Tensor | None) -> Tensor:
@@ -241,7 +261,7 @@ def _resized(pixels: Tensor, boxes: Tensor) -> Tensor:
 
 
 def _neighbours(start: Tensor, length: Tensor, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each of `size` places along a stretched side: the pixels on either side, and 2048 times the second's weight."""
+    """For each place along a stretched side: the pixels on both sides of it, and 2048 times the second one's weight."""
     scale = length[:, None].double() / size
     last = length[:, None].double() - 1
     place = ((torch.arange(size) + 0.5) * scale - 0.5).clamp(min=0).minimum(last)

@@ -8,10 +8,11 @@ import torchvision.transforms.v2 as transforms
 from exeunt.specs import SpecError
 from exeunt.training import datasets
 from exeunt.training.augmentation import CROP_TRIES, PADDING, Augmentation, Draws, Mixing, normalise
+from exeunt.training.operations import perform
 from scipy import stats
 from torchvision.transforms import RandomResizedCrop, ToTensor
 
-ALL = Augmentation(crop="pad", flip=True, cutout=5, mixup=0.4, cutmix=1.0)
+ALL = Augmentation(crop="pad", flip=True, policy="auto_augment_imagenet", cutout=5, mixup=0.4, cutmix=1.0)
 SHAPES = [(1, 8, 8), (3, 10, 7)]
 
 
@@ -47,6 +48,10 @@ def one_image(pixels, draws, number, cutout=0):
         image = padded[:, down : down + height, right : right + width]
     if draws.flips is not None and draws.flips[number]:
         image = image[:, :, ::-1]
+    if draws.operations is not None:
+        for operation, magnitude in zip(draws.operations[number], draws.magnitudes[number], strict=True):
+            changed = perform(torch.from_numpy(image.copy())[None], operation[None], magnitude[None])
+            image = changed[0].numpy()
     mean, std = (values.numpy()[:, None, None] for values in statistics_of(channels).values())
     result = (image / 255 - mean) / std
     if draws.centres is not None:
@@ -89,12 +94,15 @@ def a_whole_batch(pixels, labels, draws, cutout=0):
         {"flip": True},
         {"crop": "pad"},
         {"crop": "pad", "flip": True},
+        {"policy": "trivial_augment"},
+        {"policy": "auto_augment", "crop": "pad"},
+        {"policy": "auto_augment_svhn", "cutout": 2},
         {"cutout": 4},
         {"cutout": 5, "flip": True},
         {"cutout": 30},
         {"mixup": 0.5},
         {"cutmix": 1.0},
-        {"crop": "pad", "flip": True, "cutout": 5, "mixup": 0.4, "cutmix": 1.0},
+        {"crop": "pad", "flip": True, "policy": "auto_augment", "cutout": 5, "mixup": 0.4, "cutmix": 1.0},
     ],
     ids=lambda settings: "-".join(settings) or "none",
 )
@@ -184,7 +192,7 @@ def test_labels_of_mixed_images_sum_to_one():
 @pytest.mark.parametrize("crop", ["pad", "resized"])
 @pytest.mark.parametrize("mix", [{"mixup": 1.0}, {"cutmix": 1.0}])
 def test_processes_that_share_a_batch_make_of_it_what_one_makes(crop, mix):
-    augmentation = Augmentation(crop=crop, flip=True, cutout=3, **mix)
+    augmentation = Augmentation(crop=crop, flip=True, policy="trivial_augment", cutout=3, **mix)
     pixels, labels, draws, inputs, targets = augmented(augmentation, 11, (3, 10, 7))
     for start, stop in [(0, 4), (4, 6), (6, 11)]:
         part = draws.part(start, stop)
@@ -281,7 +289,7 @@ def test_images_that_were_cropped_when_they_were_decoded_are_not_cropped_again()
 @pytest.mark.parametrize("crop", ["pad", "resized"])
 @pytest.mark.parametrize("mix", [{}, {"mixup": 1.0}, {"cutmix": 1.0}])
 def test_an_accelerator_makes_the_same_without_being_waited_for(crop, mix):
-    augmentation = Augmentation(crop=crop, flip=True, cutout=5, **mix)
+    augmentation = Augmentation(crop=crop, flip=True, policy="auto_augment", cutout=5, **mix)
     pixels, labels, draws, inputs, targets = augmented(augmentation, 31, (3, 32, 32))
     there = [tensor.cuda() for tensor in (pixels, labels, *statistics_of(3).values())]
     torch.cuda.set_sync_debug_mode("error")
@@ -293,7 +301,9 @@ def test_an_accelerator_makes_the_same_without_being_waited_for(crop, mix):
     torch.testing.assert_close(found[1].cpu(), targets, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("setting", [{"cutout": -1}, {"mixup": -0.1}, {"cutmix": float("nan")}, {"crop": "padded"}])
+@pytest.mark.parametrize(
+    "setting", [{"cutout": -1}, {"mixup": -0.1}, {"cutmix": float("nan")}, {"crop": "padded"}, {"policy": "auto"}]
+)
 def test_settings_out_of_range_are_refused_by_name(setting):
     with pytest.raises(SpecError) as refused:
         Augmentation(**setting)
