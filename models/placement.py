@@ -67,21 +67,23 @@ class _Unfilled(TorchFunctionMode):
 def resolve(placement: str, layout: Layout) -> tuple[int, ...]:
     """The numbers of the blocks after which a placement puts exits, in order.
 
-    A placement is `none`, `all` (after every stage but the last), or a list with commas of stages (`1`), blocks
+    A placement is `none`, or a list with commas of `all` (after every stage but the last), stages (`1`), blocks
     (`block4`) and percentages of the trunk's multiply-adds (`25%`: the block whose end is nearest to it).
 
     Raises:
         SpecError: for what is none of these, is not there, is where the network ends, or is named twice.
     """
-    parts = [part.strip() for part in placement.split(",")]
-    if parts in (["none"], ["all"]):
-        return layout.stage_ends if parts == ["all"] else ()
-    blocks = [_block(part, placement, layout) for part in parts]
-    for number, block in enumerate(blocks):
-        if block in blocks[:number]:
-            message = f"{parts[number]!r} and {parts[blocks.index(block)]!r} are both after block{block}"
-            raise SpecError(f"placement {placement!r}: {message}.", field="placement")
-    return tuple(sorted(blocks))
+    if placement.strip() == "none":
+        return ()
+    named: dict[int, str] = {}
+    for part in map(str.strip, placement.split(",")):
+        for block in layout.stage_ends if part == "all" else (_block(part, placement, layout),):
+            if block in named:
+                free = ", ".join(f"block{number}" for number in range(1, layout.stages[-1][-1]) if number not in named)
+                message = f"{part!r} and {named[block]!r} are both after block{block}; not named yet: {free or 'none'}"
+                raise SpecError(f"placement {placement!r}: {message}.", field="placement")
+            named[block] = part
+    return tuple(sorted(named))
 
 
 def canonical(placement: str, layout: Layout) -> str:
@@ -112,8 +114,8 @@ def _block(part: str, placement: str, layout: Layout) -> int:
             before_last = range(1, last)
             return min(before_last, key=lambda block: abs(layout.shares[block - 1] - share))
         raise _refused(part, placement, "a percentage lies between 0% and 100%, both excluded")
-    if part in ("all", "none"):
-        raise _refused(part, placement, f"{part!r} stands alone")
+    if part == "none":
+        raise _refused(part, placement, "'none' stands alone")
     hint = nearest(part, ["all", "none", "1", "block1", "50%"])
     raise _refused(part, placement, f"{hint}; write all, none, stages (1,3), blocks (block4) or percentages (50%)")
 
