@@ -8,9 +8,9 @@ from torch import Tensor, nn
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def conv_bn(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Sequential:
+def conv_bn(in_channels: int, out_channels: int, size: int, stride: int = 1, *, groups: int = 1) -> nn.Sequential:
     """A convolution that keeps height and width (divided by the stride), without bias, and its normalisation."""
-    convolution = nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=False)
+    convolution = nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, groups=groups, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(out_channels))
 
 

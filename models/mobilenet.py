@@ -25,8 +25,7 @@ class InvertedResidual(Block):
         self.residual = nn.Sequential()
         if expansion > 1:
             self.residual.extend([conv_bn(in_channels, width, 1), nn.ReLU6(inplace=True)])
-        per_channel = nn.Conv2d(width, width, 3, stride, padding=1, groups=width, bias=False)
-        self.residual.extend([per_channel, nn.BatchNorm2d(width), nn.ReLU6(inplace=True)])
+        self.residual.extend([conv_bn(width, width, 3, stride, groups=width), nn.ReLU6(inplace=True)])
         self.residual.append(conv_bn(width, out_channels, 1))
         self.adds = stride == 1 and in_channels == out_channels
 

@@ -77,16 +77,7 @@ def preact_resnet(
     channels: int,
     classes: int,
 ) -> Trunk:
-    """A pre-activation residual network, wide ones included.
-
-    Args:
-        block: the kind of block.
-        lengths: how many blocks each stage has.
-        widths: the channels of each stage's blocks, before a bottleneck's expansion.
-        stem_width: channels of the stem.
-        channels: of the images.
-        classes: number of classes.
-    """
+    """A pre-activation residual network, wide ones included; the arguments are those of `resnet`."""
     stem = nn.Conv2d(channels, stem_width, 3, padding=1, bias=False)
     stages = residual_stages(block, lengths, widths, in_channels=stem_width)
     width = stages[-1][-1].out_channels

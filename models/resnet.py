@@ -61,9 +61,7 @@ class BottleneckBlock(ResidualBlock):
         residual = nn.Sequential(
             conv_bn(in_channels, inner, 1),
             nn.ReLU(inplace=True),
-            nn.Sequential(
-                nn.Conv2d(inner, inner, 3, stride, padding=1, groups=groups, bias=False), nn.BatchNorm2d(inner)
-            ),
+            conv_bn(inner, inner, 3, stride, groups=groups),
             nn.ReLU(inplace=True),
             conv_bn(inner, 4 * channels, 1),
         )

@@ -31,11 +31,11 @@ class GroupedBlock(Block):
         super().__init__(out_channels=out_channels, stride=stride)
         width = out_channels // 4
         self.residual = nn.Sequential(
-            _grouped(in_channels, width, 1, groups=first_groups),
+            conv_bn(in_channels, width, 1, groups=first_groups),
             nn.ReLU(inplace=True),
             Shuffle(groups),
-            _grouped(width, width, 3, stride, groups=width),
-            _grouped(width, out_channels - in_channels if stride > 1 else out_channels, 1, groups=groups),
+            conv_bn(width, width, 3, stride, groups=width),
+            conv_bn(width, out_channels - in_channels if stride > 1 else out_channels, 1, groups=groups),
         )
         self.shortcut = nn.AvgPool2d(3, stride, padding=1) if stride > 1 else nn.Identity()
 
@@ -56,13 +56,13 @@ class SplitBlock(Block):
         self.computed = nn.Sequential(
             conv_bn(read, half, 1),
             nn.ReLU(inplace=True),
-            _grouped(half, half, 3, stride, groups=half),
+            conv_bn(half, half, 3, stride, groups=half),
             conv_bn(half, half, 1),
             nn.ReLU(inplace=True),
         )
         self.passed = nn.Identity()
         if stride > 1:
-            per_channel = _grouped(in_channels, in_channels, 3, stride, groups=in_channels)
+            per_channel = conv_bn(in_channels, in_channels, 3, stride, groups=in_channels)
             self.passed = nn.Sequential(per_channel, conv_bn(in_channels, half, 1), nn.ReLU(inplace=True))
         self.mix = Shuffle(2)
 
@@ -82,11 +82,6 @@ class Shuffle(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """The channels of (N, channels, H, W) in another order."""
         return hidden.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
-
-
-def _grouped(in_channels: int, out_channels: int, size: int, stride: int = 1, *, groups: int) -> nn.Sequential:
-    convolution = nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, groups=groups, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels))
 
 
 @architectures.register("shufflenet_v1")
