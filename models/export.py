@@ -52,7 +52,7 @@ def export_network(network: nn.Module, path: Path, format: Format, image_shape: 
     require(path.suffix == suffix, f"the path of a {format} file ends in {suffix}", path=str(path))
     if missing := [name for name in NEEDS[format] if find_spec(name) is None]:
         raise SpecError(f"{format} needs {', '.join(missing)}; install them with: pip install 'exeunt[export]'.")
-    network = network.cpu().eval()
+    network = copy.deepcopy(network).cpu().eval()
     images = torch.randn(3, *image_shape, generator=torch.Generator().manual_seed(0))
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -108,6 +108,7 @@ class _Logits(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.train(network.training)  # the exporter warns of a module in training mode, whatever its parts are in
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         outputs = self.network(images)
@@ -119,6 +120,7 @@ def _tuple(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def _difference(expected: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> float:
-    if len(expected) != len(found):
+    if [output.shape for output in expected] != [output.shape for output in found]:
         return float("inf")
-    return max(float((one - other).abs().max() / one.abs().max()) for one, other in zip(expected, found, strict=True))
+    pairs = zip(expected, found, strict=True)
+    return float(torch.stack([(one - other).abs().max() / one.abs().max() for one, other in pairs]).max())
