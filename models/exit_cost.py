@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..specs import SpecError
+from ..specs import SpecError, require
 from .cost import multiply_adds, parameters, peak_activation_bytes
 from .network import MultiExitNetwork
 from .truncated import TruncatedNetwork
@@ -62,10 +62,12 @@ def exit_latencies(
     """The measured seconds of a forward pass that ends at each exit: the median of 30, after 5 to warm up.
 
     Raises:
-        SpecError: for a device that is not there.
+        SpecError: for a device that is not there, and for a batch of no images.
     """
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise SpecError(f"device {device!r} is not there: PyTorch sees no CUDA accelerator.", field="device")
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if device not in there and not (device == "cuda" and torch.cuda.is_available()):
+        raise SpecError(f"device {device!r} is not there; PyTorch sees {', '.join(there)}.", field="device")
+    require(batch_size >= 1, "1 <= batch_size", batch_size=batch_size)
     images = torch.randn(batch_size, *image_shape, device=device)
     truncated = (TruncatedNetwork(network, number) for number in range(1, len(network.exit_blocks) + 1))
     return tuple(_median_seconds(part.to(device).eval(), images) for part in truncated)

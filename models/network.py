@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..specs import Spec
+from ..specs import Spec, require
 from .heads import ExitOutput, build_head, heads
 from .layers import Pool
 from .placement import Layout, resolve
@@ -32,7 +32,7 @@ class ExitSpec(Spec):
     """The exits besides the network's own classifier."""
 
     placement: str = "none"
-    """`none`, `all`, or with commas stages (`1,3`), blocks (`block4`) and shares of the multiply-adds (`25%`)."""
+    """`none`, or with commas `all`, stages (`1,3`), blocks (`block4`) and shares of the multiply-adds (`25%`)."""
     head: str = "conv"
     """What each exit is made of."""
 
@@ -144,9 +144,11 @@ def build_network(
         seed: of the weights. PyTorch's global random state is left as it was.
 
     Raises:
-        SpecError: for a placement that the architecture does not have.
+        SpecError: for a placement that the architecture does not have, and for images that are too small for it.
     """
     exits = exits or ExitSpec()
+    require(image_shape[0] >= 1, "1 <= channels", channels=image_shape[0])
+    require(classes >= 1, "1 <= classes", classes=classes)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach accelerators too
         trunk = architectures[architecture.name](channels=image_shape[0], classes=classes)
