@@ -2,7 +2,11 @@
 
 # Each of these modules registers its data sets.
 from . import digits as digits
+from . import folders as folders
+from . import torchvision_sets as torchvision_sets
+from .crops import crop_box
 from .dataset import Dataset, DatasetSpec, DataSource, datasets
+from .files import ImageFiles
 from .images import Images, ImageSet
 from .split import split_validation, stratified
 
@@ -10,8 +14,10 @@ __all__ = [
     "DataSource",
     "Dataset",
     "DatasetSpec",
+    "ImageFiles",
     "ImageSet",
     "Images",
+    "crop_box",
     "datasets",
     "split_validation",
     "stratified",

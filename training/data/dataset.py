@@ -16,6 +16,8 @@ class DataSource:
     """The user's data folder; each data set has its own folder in it."""
     download: bool = False
     """Whether what is absent is fetched from where its authors offer it."""
+    workers: int | None = None
+    """Processes that read image files, see `ImageFiles`; data sets held in memory need none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from .crops import random_parts
+
 
 class ImageSet(ABC):
     """Labelled images, given out in batches of pixels on a device."""
@@ -32,8 +34,8 @@ class ImageSet(ABC):
         """The pixels (n, C, H, W) uint8 of each batch of image numbers (n,) in `order`, both on the CPU.
 
         `boxes` has, for each batch, a row of four uniform draws from [0, 1) for each image (n, 4) float32: each image
-        is then a random part of its picture, brought to the data set's size, see `crop_box`. Without it, images are
-        as they are tested. Nothing else is random, so that an order without its first batches gives what the whole
+        is then a random part of its picture, brought to the data set's size, see `crops.crop_box`. Without it,
+        images are as they are tested. Nothing else is random: an order without its first batches gives what the whole
         order gives after them.
         """
 
@@ -57,9 +59,7 @@ class Images(ImageSet):
 
     def batches(self, order: Sequence[Tensor], boxes: Sequence[Tensor] | None = None) -> Iterator[Tensor]:
         """See `ImageSet.batches`."""
-        if boxes is not None:
-            raise NotImplementedError("random parts of images in memory")
-        for numbers in order:
+        for step, numbers in enumerate(order):
             if self.pixels.is_cuda:  # from pageable memory, the copy would wait for the device
                 numbers = numbers.pin_memory().to(self.pixels.device, non_blocking=True)  # noqa: PLW2901
-            yield self.pixels[numbers]
+            yield self.pixels[numbers] if boxes is None else random_parts(self.pixels[numbers], boxes[step])
