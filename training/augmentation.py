@@ -207,8 +207,10 @@ class Augmentation(Spec):
         """
         if draws.crops is not None:
             pixels = _resized(pixels, draws.boxes(torch.tensor([pixels.shape[2:]]).expand(len(pixels), -1)))
-        if draws.shifts is not None or draws.flips is not None:
-            pixels = _cropped_and_flipped(pixels, draws.shifts, draws.flips)
+        if draws.shifts is not None:
+            pixels = _cropped(pixels, draws.shifts)
+        if draws.flips is not None:
+            pixels = _flipped(pixels, draws.flips)
         if draws.operations is not None and draws.magnitudes is not None:
             for operations, magnitudes in zip(draws.operations.unbind(1), draws.magnitudes.unbind(1), strict=True):
                 pixels = perform(pixels, operations, magnitudes)
@@ -223,23 +225,22 @@ class Augmentation(Spec):
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """(N, C, H, W) uint8 to float32 with each channel's mean 0 and standard deviation 1, channels last in memory."""
-    scaled = pixels.to(torch.float32, memory_format=torch.channels_last).div_(255)
-    return scaled.sub_(mean[:, None, None]).div_(std[:, None, None])
+    scaled = pixels.float().div_(255).sub_(mean[:, None, None]).div_(std[:, None, None])
+    return scaled.contiguous(memory_format=torch.channels_last)
 
 
-def _cropped_and_flipped(pixels: Tensor, shifts: Tensor | None, flips: Tensor | None) -> Tensor:
-    """One gather for the whole batch; channels last in memory."""
-    count, channels, height, width = pixels.shape
-    rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
-    if flips is not None:
-        columns = torch.where(flips[:, None], columns.flip(1), columns)
-    if shifts is not None:
-        rows, columns = rows + shifts[:, :1], columns + shifts[:, 1:]
-        pixels = torch.nn.functional.pad(pixels, (PADDING,) * 4)
-    places = on_device(torch.cat([rows, columns], 1), pixels.device)
-    rows, columns = places[:, :height, None, None], places[:, None, height:, None]
-    numbers = torch.arange(count, device=pixels.device)[:, None, None, None]
-    return pixels[numbers, torch.arange(channels, device=pixels.device), rows, columns].permute(0, 3, 1, 2)
+def _cropped(pixels: Tensor, shifts: Tensor) -> Tensor:
+    """Of each padded image the part that begins at its shift (N, 2), in one gather of whole windows."""
+    _, _, height, width = pixels.shape
+    windows = torch.nn.functional.pad(pixels, (PADDING,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+    down, right = on_device(shifts, pixels.device).unbind(1)
+    return windows[torch.arange(len(pixels), device=pixels.device), :, down, right]
+
+
+def _flipped(pixels: Tensor, flips: Tensor) -> Tensor:
+    """The images, those mirrored that are to be (N,)."""
+    chosen = torch.arange(len(pixels)) + len(pixels) * flips
+    return torch.cat([pixels, pixels.flip(3)]).index_select(0, on_device(chosen, pixels.device))
 
 
 def _resized(pixels: Tensor, boxes: Tensor) -> Tensor:
@@ -307,5 +308,5 @@ def crop_flip(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
     One gather for the whole batch. pixels: (N, C, H, W) uint8; the generator lives on the CPU.
     """
-    draws = Augmentation(crop="pad", flip=True).draw(len(pixels), (0, 0, 0), generator)
-    return _cropped_and_flipped(pixels, draws.shifts, draws.flips)
+    shifts = torch.randint(0, 2 * PADDING + 1, (len(pixels), 2), generator=generator)
+    return _flipped(_cropped(pixels, shifts), torch.randint(0, 2, (len(pixels),), generator=generator))

@@ -57,21 +57,20 @@ def perform(pixels: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
         (N, C, H, W) uint8 on the device of the pixels.
     """
     order = operations.argsort(stable=True)
+    back = order.argsort()
     operations, magnitudes = operations[order], magnitudes[order]
     sizes = operations.bincount(minlength=len(Operation)).tolist()
     kept, moved = sizes[0], sum(sizes[1 : Operation.ROTATE + 1])
     sizes = [kept, moved, *sizes[Operation.ROTATE + 1 :]]
 
     matrices = _matrices(operations[kept : kept + moved], magnitudes[kept : kept + moved], *pixels.shape[2:])
-    order, matrices = on_device(order, pixels.device), on_device(matrices, pixels.device)
+    order, back = on_device(torch.stack([order, back]), pixels.device)
     strengths = on_device(magnitudes[:, None, None, None], pixels.device).split(sizes)
-    unchanged, to_move, *others = pixels[order].split(sizes)
-    groups = [unchanged, _moved(to_move, matrices)]
+    unchanged, to_move, *others = pixels.index_select(0, order).split(sizes)
+    groups = [unchanged, _moved(to_move, on_device(matrices, pixels.device))]
     for function, group, strength in zip(_POINTWISE, others, strengths[2:], strict=True):
         groups.append(function(group, strength) if len(group) else group)
-    result = torch.empty_like(pixels)
-    result[order] = torch.cat(groups)
-    return result
+    return torch.cat(groups).index_select(0, back)
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
