@@ -1,7 +1,7 @@
 """Batches of pixels become network inputs, on the device that holds them.
 
 Chance and arithmetic are separate: `Augmentation.draw` makes everything random about a batch on the CPU, from one
-generator, and `Augmentation.apply` is a function of pixels and draws, the same on every device.
+generator, and `Augmentation.apply` is a function of pixels and draws: the same on every device, mixup's rounding aside.
 """
 
 import dataclasses
@@ -136,30 +136,21 @@ class Augmentation(Spec):
             generator: on the CPU.
         """
         _, height, width = image_shape
-        shifts, crops, flips, operations, magnitudes, centres, mixing = (None,) * 7
+        drawn: dict[str, Tensor] = {}
         if self.crop == "pad":
-            shifts = torch.randint(0, 2 * PADDING + 1, (count, 2), generator=generator)
+            drawn["shifts"] = torch.randint(0, 2 * PADDING + 1, (count, 2), generator=generator)
         if self.crop == "resized":
-            crops = torch.rand(count, CROP_TRIES, 4, generator=generator, dtype=torch.float64)
+            drawn["crops"] = torch.rand(count, CROP_TRIES, 4, generator=generator, dtype=torch.float64)
         if self.flip:
-            flips = torch.randint(0, 2, (count,), generator=generator).bool()
+            drawn["flips"] = torch.randint(0, 2, (count,), generator=generator).bool()
         if self.policy != "none":
             operations, magnitudes = draw_operations(self.policy, count, (height, width), generator)
+            drawn |= {"operations": operations, "magnitudes": magnitudes}
         if self.cutout:
             anywhere = torch.rand(count, 2, generator=generator, dtype=torch.float64)
-            centres = (anywhere * torch.tensor([height, width])).long()
-        if self.mixup or self.cutmix:
-            mixing = self._draw_mixing(height, width, generator)
-        return Draws(
-            count=count,
-            shifts=shifts,
-            crops=crops,
-            flips=flips,
-            operations=operations,
-            magnitudes=magnitudes,
-            centres=centres,
-            mixing=mixing,
-        )
+            drawn["centres"] = (anywhere * torch.tensor([height, width])).long()
+        mixing = self._draw_mixing(height, width, generator) if self.mixup or self.cutmix else None
+        return Draws(count=count, mixing=mixing, **drawn)
 
     def _draw_mixing(self, height: int, width: int, generator: torch.Generator) -> Mixing:
         # A beta variate takes a varying number of random numbers: they come from a generator of their own.

@@ -285,6 +285,22 @@ def test_images_that_were_cropped_when_they_were_decoded_are_not_cropped_again()
     assert torch.equal(inputs, flipped)
 
 
+@pytest.mark.parametrize("crop", ["pad", "resized"])
+@pytest.mark.parametrize("policy", ["none", "trivial_augment", "auto_augment"])
+@pytest.mark.parametrize("mix", [{}, {"mixup": 1.0}, {"cutmix": 1.0}])
+def test_nothing_that_is_done_depends_on_what_the_pixels_are(crop, policy, mix):
+    """Meta tensors have no values: whatever would have to wait for an accelerator to read one fails on them."""
+    augmentation = Augmentation(crop=crop, flip=True, policy=policy, cutout=5, **mix)
+    pixels, labels, draws, inputs, targets = augmented(augmentation, 31, (3, 32, 32))
+    pixels, labels, mean, std = (tensor.to("meta") for tensor in (pixels, labels, *statistics_of(3).values()))
+    found = augmentation.apply(pixels, labels, draws, mean=mean, std=std, classes=10)
+    for tensor, expected in zip(found, (inputs, targets), strict=True):
+        assert tensor.device.type == "meta"
+        assert (tensor.shape, tensor.dtype, tensor.stride()) == (expected.shape, expected.dtype, expected.stride())
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        pixels.max().item()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("crop", ["pad", "resized"])
 @pytest.mark.parametrize("mix", [{}, {"mixup": 1.0}, {"cutmix": 1.0}])
