@@ -22,7 +22,6 @@ AUGMENTATIONS = {
     "crop, flip, cutmix": Augmentation(crop="pad", flip=True, cutmix=1.0),
     "crop, flip, trivial_augment": Augmentation(crop="pad", flip=True, policy="trivial_augment"),
     "crop, flip, auto_augment": Augmentation(crop="pad", flip=True, policy="auto_augment"),
-    "resized crop, flip": Augmentation(crop="resized", flip=True),
 }
 
 

@@ -17,9 +17,6 @@ from .operations import on_device, perform
 from .policies import Policy, draw_operations
 
 PADDING = 4
-CROP_TRIES = 10
-CROP_AREA = (0.08, 1.0)
-CROP_RATIO = (3 / 4, 4 / 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +38,7 @@ class Draws:
     shifts: Tensor | None = None
     """(N, 2) int64: first row and first column of each crop of the padded image."""
     crops: Tensor | None = None
-    """(N, tries, 4) float64 in [0, 1): area, aspect ratio, top and left of each try at a random resized crop."""
+    """(N, 4) float32, uniform in [0, 1): what the image set makes random resized crops of; nothing to `apply`."""
     flips: Tensor | None = None
     """(N,) bool: which images are mirrored."""
     operations: Tensor | None = None
@@ -63,47 +60,16 @@ class Draws:
         tensors = {name: value[start:stop] for name, value in drawn.items() if isinstance(value, Tensor)}
         return dataclasses.replace(self, count=stop - start, **tensors)
 
-    def boxes(self, sizes: Tensor) -> Tensor:
-        """The random resized crops of images with these sizes.
-
-        Inception's crop (arXiv 1409.4842, section 6) in torchvision's form: the first of ten rectangles of 8% to 100%
-        of the area and an aspect ratio between 3/4 and 4/3 that fits, or else the largest in the middle.
-
-        Args:
-            sizes: (N, 2) int64, height and width of each image.
-
-        Returns:
-            (N, 4) int64: top, left, height and width of each crop.
-        """
-        if self.crops is None:
-            raise ValueError("these draws hold no random resized crops")
-        height, width = sizes.double()[:, None, :].unbind(2)
-        area, ratio, top, left = self.crops.unbind(2)
-        area = height * width * (CROP_AREA[0] + area * (CROP_AREA[1] - CROP_AREA[0]))
-        low, high = np.log(CROP_RATIO)
-        ratio = (low + ratio * (high - low)).exp()
-        box_height, box_width = (area / ratio).sqrt().round(), (area * ratio).sqrt().round()
-        top, left = (top * (height - box_height + 1)).floor(), (left * (width - box_width + 1)).floor()
-        fits = (box_height > 0) & (box_height <= height) & (box_width > 0) & (box_width <= width)
-        tries = torch.stack([top, left, box_height, box_width], 2)
-        first = tries[torch.arange(len(tries)), fits.int().argmax(1)]
-
-        widest = torch.minimum(width, (height * CROP_RATIO[1]).round())
-        highest = torch.minimum(height, (width / CROP_RATIO[0]).round())
-        middle = torch.cat([(height - highest) // 2, (width - widest) // 2, highest, widest], 1)
-        return torch.where(fits.any(1, keepdim=True), first, middle).long()
-
-    def without_crop(self) -> "Draws":
-        """What is left to do to images that whoever decoded them has cropped to `boxes` and resized."""
-        return dataclasses.replace(self, crops=None)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation(Spec):
     """What happens to training images, in this order: crop, flip, policy, cutout, normalisation, mixup or CutMix."""
 
     crop: Literal["none", "pad", "resized"] = "none"
-    """`pad`: a crop of the image padded by 4 black pixels; `resized`: of 8% to 100% of its area, resized."""
+    """`pad`: a crop of the image padded by 4 black pixels; `resized`: a part of 8% to 100% of its area, resized.
+
+    The latter is made where the images are kept, before they all have one size.
+    """
     flip: bool = False
     """Each image is mirrored with probability one half."""
     policy: Policy = "none"
@@ -140,7 +106,7 @@ class Augmentation(Spec):
         if self.crop == "pad":
             drawn["shifts"] = torch.randint(0, 2 * PADDING + 1, (count, 2), generator=generator)
         if self.crop == "resized":
-            drawn["crops"] = torch.rand(count, CROP_TRIES, 4, generator=generator, dtype=torch.float64)
+            drawn["crops"] = torch.rand(count, 4, generator=generator)
         if self.flip:
             drawn["flips"] = torch.randint(0, 2, (count,), generator=generator).bool()
         if self.policy != "none":
@@ -184,7 +150,7 @@ class Augmentation(Spec):
         and a part of a batch holds all its pairs.
 
         Args:
-            pixels: (N, C, H, W) uint8, H and W those of the draws.
+            pixels: (N, C, H, W) uint8, H and W those of the draws; random resized crops are made already.
             labels: (N,) int64 on the same device.
             draws: for N images, from this augmentation.
             mean: (C,) on the same device, in units of the brightest pixel value, 255.
@@ -196,8 +162,6 @@ class Augmentation(Spec):
             Inputs (N, C, H, W), normalised and channels last in memory; labels (N,) as they were or, if images are
             mixed, probabilities (N, classes) float32.
         """
-        if draws.crops is not None:
-            pixels = _resized(pixels, draws.boxes(torch.tensor([pixels.shape[2:]]).expand(len(pixels), -1)))
         if draws.shifts is not None:
             pixels = _cropped(pixels, draws.shifts)
         if draws.flips is not None:
@@ -232,36 +196,6 @@ def _flipped(pixels: Tensor, flips: Tensor) -> Tensor:
     """The images, those mirrored that are to be (N,)."""
     chosen = torch.arange(len(pixels)) + len(pixels) * flips
     return torch.cat([pixels, pixels.flip(3)]).index_select(0, on_device(chosen, pixels.device))
-
-
-def _resized(pixels: Tensor, boxes: Tensor) -> Tensor:
-    """Each image's box (N, 4), stretched to the size of the image.
-
-    Bilinear, in integers, so that every device gives the same. A box is no larger than the image, so nothing shrinks.
-    """
-    _, channels, height, width = pixels.shape
-    top, left, box_height, box_width = boxes.unbind(1)
-    low, high, weight = _neighbours(top, box_height, height, pixels.device)
-    index = [place[:, None, :, None].expand(-1, channels, -1, width) for place in (low, high)]
-    weight = weight[:, None, :, None]
-    tall = pixels.gather(2, index[0]) * (2048 - weight) + pixels.gather(2, index[1]) * weight
-    low, high, weight = _neighbours(left, box_width, width, pixels.device)
-    index = [place[:, None, None, :].expand(-1, channels, height, -1) for place in (low, high)]
-    weight = weight[:, None, None, :]
-    wide = tall.gather(3, index[0]) * (2048 - weight) + tall.gather(3, index[1]) * weight
-    return ((wide + 2**21) >> 22).to(torch.uint8)
-
-
-def _neighbours(start: Tensor, length: Tensor, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each place along a stretched side: the pixels on both sides of it, and 2048 times the second one's weight."""
-    scale = length[:, None].double() / size
-    last = length[:, None].double() - 1
-    place = ((torch.arange(size) + 0.5) * scale - 0.5).clamp(min=0).minimum(last)
-    low = place.floor()
-    weight = ((place - low) * 2048).round()
-    all_three = torch.stack([low + start[:, None], (low + 1).minimum(last) + start[:, None], weight])
-    low, high, weight = on_device(all_three.long(), device)
-    return low, high, weight.int()
 
 
 def _cut_out(inputs: Tensor, centres: Tensor, side: int) -> None:
