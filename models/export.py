@@ -45,16 +45,21 @@ def export_network(network: nn.Module, path: Path, format: Format, image_shape: 
         The largest difference of any output on random images, relative to the largest output.
 
     Raises:
-        SpecError: for a path that does not end as the format's files do, if a package is missing, or if the file's
-            outputs are not the network's; then nothing is written.
+        SpecError: for a path that does not end as the format's files do or cannot be written, if a package is
+            missing, or if the file's outputs are not the network's; then nothing is written.
     """
     suffix = SUFFIXES[format]
     require(path.suffix == suffix, f"the path of a {format} file ends in {suffix}", path=str(path))
+    require(not path.is_dir(), "the path is no folder", path=str(path))
     if missing := [name for name in NEEDS[format] if find_spec(name) is None]:
         raise SpecError(f"{format} needs {', '.join(missing)}; install them with: pip install 'exeunt[export]'.")
     network = copy.deepcopy(network).cpu().eval()
     images = torch.randn(3, *image_shape, generator=torch.Generator().manual_seed(0))
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        temporary.touch()
+    except OSError as error:
+        raise SpecError(f"{path} cannot be written: {error.strerror}.", field="path") from None
     try:
         with torch.no_grad():
             written = WRITERS[format](network, temporary, images)

@@ -12,7 +12,9 @@ def description(
     """A table with a row per exit; with the measured time of each where a device to measure on is given."""
     costs = exit_costs(network, image_shape)
     shape = "x".join(map(str, image_shape))
-    table = Table(title=f"{name} at {shape}, {parameters(network):,} parameters in all", title_justify="left")
+    title = f"{name} at {shape}, {parameters(network):,} parameters in all"
+    padding = (0, 1 if device is None else 0)  # with the time it would not fit into 80 columns
+    table = Table(title=title, title_justify="left", padding=padding)
     headings = ["exit", "after", "parameters", "multiply-\nadds, M", "with exits\nbefore, M", "activations,\nMiB"]
     if device is not None:
         headings.append(f"{device}, batch {batch_size},\nms")
