@@ -4,7 +4,8 @@ Huang, Chen, Li, Wu, van der Maaten, Weinberger, "Multi-Scale Dense Networks for
 Classification", ICLR 2018 (arXiv 1703.09844): the network of appendix A for anytime prediction on CIFAR, of 24 layers
 over three scales, with the reduction of section 4, and what the authors' programs add (gaohuang/MSDNet,
 kalviny/MSDNet-PyTorch): how wide bottlenecks are and that 16 channels come out of the stem.
-He-normal (fan-out) convolutions and a classifier without initial bias: the same programs.
+He-normal (fan-out) convolutions and a classifier without initial bias: the same programs; that in PyTorch means to,
+but its loop (0b0c543, models/msdnet.py) ends one level above the layers and leaves them as PyTorch draws them.
 
 A scale is a map of features; the next coarser one has half its height and width. Every sequence here goes from the
 finest scale to the coarsest, which alone is read by classifiers.

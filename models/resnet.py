@@ -5,7 +5,8 @@ for the networks with three stages of 16, 32, 64 channels and 6n + 2 layers. The
 64 to 512 channels are the paper's ImageNet networks behind the stem of section 4.2, as the field uses them.
 resnet8x4 and resnet32x4, with stages of 64, 128, 256 channels behind a stem of 32, are those of Tian, Krishnan,
 Isola, "Contrastive Representation Distillation", ICLR 2020 (HobbitLong/RepDistiller, models/resnet.py).
-He-normal (fan-out) convolutions: He et al., ICCV 2015 (arXiv 1502.01852).
+He-normal convolutions: He et al., ICCV 2015 (arXiv 1502.01852); fan-out and PyTorch's default in the classifier are
+torchvision's choice (torchvision/models/resnet.py).
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,8 @@
 
 Hu, Shen, Albanie, Sun, Wu, "Squeeze-and-Excitation Networks", CVPR 2018 (arXiv 1709.01507): figure 3 for where the
 weights apply (to the residual, before the addition), r = 16. Stem and stages are those of the ResNets here.
-Weights: He-normal (arXiv 1502.01852, as the paper says), biases of the excitation zero as in torchvision's module.
+Weights: He-normal (arXiv 1502.01852, as the paper says); the excitation's biases begin at zero, as in torchvision's
+networks with such blocks (torchvision/models/efficientnet.py).
 """
 
 from functools import partial

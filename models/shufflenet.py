@@ -4,7 +4,8 @@ Zhang, Zhou, Lin, Sun, "ShuffleNet: An Extremely Efficient Convolutional Neural 
 (arXiv 1707.01083), table 1 with three groups; Ma, Zhang, Zheng, Sun, "ShuffleNet V2: Practical Guidelines for
 Efficient CNN Architecture Design", ECCV 2018 (arXiv 1807.11164), table 5 at 1x. Behind the stem of
 weiaicunzai/pytorch-cifar100 all three stages down-sample, so that 32x32 images end in a map of 4x4.
-Initialisation: the authors' program, megvii-model/ShuffleNet-Series.
+Initialisation: the authors' program, megvii-model/ShuffleNet-Series (a96672f, ShuffleNetV2/network.py), whose
+classifier has no bias; ours begins at zero.
 """
 
 from itertools import pairwise
