@@ -13,7 +13,7 @@ class DataSource:
     """Where data sets are kept on this machine, and what may be done to get them there."""
 
     directory: Path | None = None
-    """The user's data folder; each data set has its own folder in it."""
+    """The user's data folder, in which data sets lie as torchvision leaves them; absolute, since workers run elsewhere."""
     download: bool = False
     """Whether what is absent is fetched from where its authors offer it."""
     workers: int | None = None

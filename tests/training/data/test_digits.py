@@ -6,14 +6,12 @@ import pytest
 import torch
 from exeunt.specs import SpecError
 from exeunt.training import DatasetSpec, datasets
-from exeunt.training.data import stratified
-from hypothesis import given
-from hypothesis import strategies as st
+from exeunt.training.data import DataSource
 
 
 @pytest.fixture(scope="module")
 def splits():
-    return datasets["digits"].load()
+    return datasets["digits"].load(DataSource())
 
 
 def rows(images):
@@ -40,30 +38,12 @@ def test_the_test_split_has_a_fifth_of_every_class(splits):
 
 def test_the_split_is_the_same_for_everybody(splits):
     torch.manual_seed(99)
-    again = datasets["digits"].load()
+    again = datasets["digits"].load(DataSource())
     for first, second in zip(splits, again, strict=True):
         assert torch.equal(first.pixels, second.pixels)
         assert torch.equal(first.labels, second.labels)
     digest = hashlib.sha256(again[1].pixels.numpy().tobytes() + again[1].labels.numpy().tobytes()).hexdigest()
     assert digest[:16] == "36538df8e6fa838c"
-
-
-@given(
-    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60).map(torch.tensor),
-    fraction=st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_a_stratified_choice_takes_the_fraction_of_each_class(labels, fraction, seed):
-    chosen = stratified(labels, fraction=fraction, seed=seed)
-    for label in range(5):
-        members = labels == label
-        assert int(chosen[members].sum()) == round(fraction * int(members.sum()))
-    assert torch.equal(chosen, stratified(labels, fraction=fraction, seed=seed))
-
-
-def test_another_seed_chooses_others():
-    labels = torch.arange(3).repeat(50)
-    assert not torch.equal(stratified(labels, fraction=0.2, seed=0), stratified(labels, fraction=0.2, seed=1))
 
 
 def test_an_unknown_data_set_is_refused_with_the_nearest():
