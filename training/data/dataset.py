@@ -13,7 +13,7 @@ class DataSource:
     """Where data sets are kept on this machine, and what may be done to get them there."""
 
     directory: Path | None = None
-    """The user's data folder, in which data sets lie as torchvision leaves them; absolute, since workers run elsewhere."""
+    """The user's data folder, laid out as torchvision does; absolute, since workers run elsewhere."""
     download: bool = False
     """Whether what is absent is fetched from where its authors offer it."""
     workers: int | None = None

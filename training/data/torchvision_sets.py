@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...specs import SpecError
 from .dataset import Dataset, DataSource, datasets
 from .images import Images
+from .matlab import read_arrays
 from .public import Download, provide
 
 # torchvision is imported where it is needed: it takes two seconds, which a sweep of the digits need not wait.
@@ -84,12 +84,7 @@ def _load_svhn(source: DataSource) -> tuple[Images, Images]:
 
 
 def _read_svhn(path: Path) -> Images:
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        message = "svhn is kept in MATLAB's format and read with scipy, which is not installed."
-        raise SpecError(message, field="dataset") from error
-    content = loadmat(path)
+    content = read_arrays(path)
     pixels = torch.from_numpy(np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)))
     return Images(pixels=pixels, labels=torch.from_numpy(content["y"][:, 0].astype(np.int64) % 10))  # 10 stands for 0
 

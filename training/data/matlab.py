@@ -1,0 +1,42 @@
+"""Arrays from MATLAB's files, which SVHN is kept in; scipy would read them, but a trial trains without it."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+MATRIX, COMPRESSED = 14, 15
+NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}
+"""The type of each kind of element that holds numbers."""
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The numeric arrays in a little-endian file of level 5, by name.
+
+    The format is MathWorks' "MAT-File Format", chapter 1: a header of 128 bytes, then elements. The integers of an
+    array of doubles may be stored as such and are given so.
+    """
+    arrays = {}
+    for kind, data in _elements(memoryview(path.read_bytes())[128:]):
+        if kind == COMPRESSED:
+            [(kind, data)] = _elements(memoryview(zlib.decompress(data)))  # noqa: PLW2901
+        if kind == MATRIX:
+            _flags, (_, shape), (_, name), (stored, values), *_ = _elements(data)
+            numbers = np.frombuffer(values, dtype=NUMBERS[stored])
+            arrays[bytes(name).decode()] = numbers.reshape(np.frombuffer(shape, dtype="<i4"), order="F")
+    return arrays
+
+
+def _elements(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """The kind and the content of each element in a row of them."""
+    place = 0
+    while place < len(data):
+        kind, size = struct.unpack_from("<II", data, place)
+        if kind >> 16:  # up to 4 bytes stand in the tag itself, in place of their number
+            yield kind & 0xFFFF, data[place + 4 : place + 4 + (kind >> 16)]
+            place += 8
+        else:
+            yield kind, data[place + 8 : place + 8 + size]
+            place += 8 + (size if kind == COMPRESSED else -(-size // 8) * 8)
