@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import NonNegative
-from .method import Loss, LossInputs, Method, NetworkShape, TeacherNeed, method
+from .method import Loss, LossInputs, Method, TeacherNeed, method
 from .terms import in_full, label_loss, to_smaller_size
 
 
-class ATLoss(Loss):
+class ATLoss(Loss["AT"]):
     """`CE(z, y) + w sum_j mean((a(s_j) - a(t_j))^2)`: s_j, t_j are the maps (N, channels, h, w) of stage j.
 
     The attention `a(f) = m / |m|` with `m = mean_c f_c^2` is (N, h w): where a stage looks, whatever its channels.
@@ -18,17 +18,13 @@ class ATLoss(Loss):
     size, the larger is first brought to the smaller's height and width by adaptive average pooling.
     """
 
-    def __init__(self, weight: float) -> None:
-        super().__init__()
-        self.weight = weight
-
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `attention`."""
         pairs = zip(reversed(inputs.stages), reversed(inputs.teacher_stages), strict=False)
         distances = [_attention_distance(in_full(map_), in_full(target.detach())) for map_, target in pairs]
         return {
             "label": label_loss(inputs.logits, inputs.labels),
-            "attention": self.weight * torch.stack(distances).sum(),
+            "attention": self.settings.weight * torch.stack(distances).sum(),
         }
 
 
@@ -48,13 +44,7 @@ class AT(Method):
 
     paper: ClassVar[str] = "Zagoruyko, Komodakis 2017, arXiv 1612.03928"
     teacher: ClassVar[TeacherNeed] = "required"
+    loss: ClassVar[type[ATLoss]] = ATLoss
 
     weight: NonNegative = 1000.0
     """Of the attention term, beta in the authors' program and RepDistiller; both take the mean over places too."""
-
-    def build(self, shape: NetworkShape) -> ATLoss:
-        """The loss for a network without exits besides its own classifier."""
-        assert shape.exits == 1
-        assert shape.stage_channels
-        assert shape.teacher_stage_channels
-        return ATLoss(self.weight)

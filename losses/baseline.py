@@ -3,11 +3,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from .method import Loss, LossInputs, Method, NetworkShape, method
+from .method import Loss, LossInputs, Method, method
 from .terms import label_loss
 
 
-class BaselineLoss(Loss):
+class BaselineLoss(Loss["Baseline"]):
     """Cross-entropy of the only exit: `CE(z, y)`."""
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
@@ -21,8 +21,4 @@ class Baseline(Method):
     """The network alone, trained on the labels."""
 
     paper: ClassVar[str] = "none: ordinary supervised training"
-
-    def build(self, shape: NetworkShape) -> BaselineLoss:
-        """The loss for a network without exits besides its own classifier."""
-        assert shape.exits == 1
-        return BaselineLoss()
+    loss: ClassVar[type[BaselineLoss]] = BaselineLoss

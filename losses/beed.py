@@ -11,7 +11,7 @@ from .method import Loss, LossInputs, Method, Need, NetworkShape, method
 from .terms import growing_weights, in_full, softened_divergence, weighted_sum
 
 
-class BEEDLoss(Loss):
+class BEEDLoss(Loss["BEED"]):
     """`L = sum_i (2 - a_i) CE(z_i, y) + a_i T^2 KL(softmax(t_z / T) || softmax(z_i / T)) + w_F mean((m_i - t_m)^2)`.
 
     z_i are the logits (N, C) and m_i the maps (N, W, h, w) that the pooling of exit i = 1..E reads. The targets
@@ -20,11 +20,10 @@ class BEEDLoss(Loss):
     the pooling take their place. KL is summed over classes, mean over the batch (hjdw2/BEED at d6af149).
     """
 
-    def __init__(self, settings: "BEED", exits: int) -> None:
-        super().__init__()
-        self.settings = settings
-        self.ensemble_weights = growing_weights(settings.ensemble_base, exits)
-        self.balance = [settings.balance_base**k for k in reversed(range(exits))]
+    def __init__(self, settings: "BEED", shape: NetworkShape) -> None:
+        super().__init__(settings, shape)
+        self.ensemble_weights = growing_weights(settings.ensemble_base, shape.exits)
+        self.balance = [settings.balance_base**k for k in reversed(range(shape.exits))]
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
@@ -62,6 +61,7 @@ class BEED(Method):
 
     paper: ClassVar[str] = 'Lee, Lee, "Rethinking online knowledge distillation with multi-exits", ACCV 2022'
     exits: ClassVar[Need] = "required"
+    loss: ClassVar[type[BEEDLoss]] = BEEDLoss
 
     temperature: Positive = 3.0
     """Softens both distributions."""
@@ -72,17 +72,12 @@ class BEED(Method):
     feature_weight: NonNegative = 0.1
     """0 turns the feature loss off."""
 
-    def check(self, exits: int) -> None:
+    def check(self, exits: int, *, stages: int | None = None) -> None:
         """Refuses a balance under which an exit would be driven away from the labels."""
+        super().check(exits, stages=stages)
         if self.balance_base ** (exits - 1) > 2:
             largest = 2 ** (1 / (exits - 1))
             rule = f"the label weight 2 - balance_base^{exits - 1} of the first of {exits} exits would be negative"
             raise SpecError(
                 f"{rule}: balance_base is at most {largest:.4g}, but got {self.balance_base:g}.", field="balance_base"
             )
-
-    def build(self, shape: NetworkShape) -> BEEDLoss:
-        """The loss for a network with at least one exit besides its final one."""
-        assert shape.exits > 1
-        self.check(shape.exits)
-        return BEEDLoss(self, shape.exits)

@@ -5,21 +5,17 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, NonNegative, Positive
-from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .method import Loss, LossInputs, Method, Need, method
 from .terms import in_full, label_loss, softened_divergence
 
 
-class BYOTLoss(Loss):
+class BYOTLoss(Loss["BYOT"]):
     """`L = CE(z_E, y) + sum_{i < E} (1 - a) CE(z_i, y) + a T^2 KL(p_E || p_i) + l / N sum_n ||f_in - f_En||^2`.
 
     z_i are the logits (N, C), `p_i = softmax(z_i / T)`, and f_i the features (N, W) of exit i = 1..E. No gradient
     flows into p_E and f_E. As in the paper, a and l are zero for the final exit. The hints are the features that
     classifiers read, after the pooling, which the exits' heads bring to one width.
     """
-
-    def __init__(self, settings: "BYOT") -> None:
-        super().__init__()
-        self.settings = settings
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
@@ -44,12 +40,14 @@ class BYOT(Method):
     """Be your own teacher: the final exit teaches the others its softened outputs and its features.
 
     The paper names no constants; these are those of a program that has all of its terms (GitHub
-    `luanyunteng/pytorch-be-your-own-teacher`). There the hint loss is a sum over a batch of 128 images with weight
-    1e-6; here it is a mean over the images.
+    `luanyunteng/pytorch-be-your-own-teacher`, train.py at 8f052ad: temperature 3, alpha 0.1, beta 1e-6). There the
+    hint loss is a sum over a batch of 128 images; here it is a mean over the images, and beta 128 times as large.
+    There the final exit's labels have the weight 1 - alpha too, which the paper gives to the other exits alone.
     """
 
     paper: ClassVar[str] = "Zhang, Song, Gao, Chen, Bao, Ma 2019, arXiv 1905.08094"
     exits: ClassVar[Need] = "required"
+    loss: ClassVar[type[BYOTLoss]] = BYOTLoss
 
     temperature: Positive = 3.0
     """Softens both distributions."""
@@ -61,8 +59,3 @@ class BYOT(Method):
     def irrelevant_fields(self) -> frozenset[str]:
         """The temperature of a term without weight."""
         return frozenset({"temperature"} if self.output_weight == 0 else ())
-
-    def build(self, shape: NetworkShape) -> BYOTLoss:
-        """The loss for a network with at least one exit besides its final one."""
-        assert shape.exits > 1
-        return BYOTLoss(self)

@@ -4,27 +4,22 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..specs import NonNegative, Positive
-from .method import Loss, LossInputs, Method, NetworkShape, method
+from .method import Loss, LossInputs, Method, method
 from .terms import label_loss, softened_divergence
 
 
-class CSKDLoss(Loss):
+class CSKDLoss(Loss["CSKD"]):
     """`CE(z, y) + w T^2 KL(softmax(z_pair / T) || softmax(z / T))`.
 
-    z and z_pair are the logits (N, C) of an image and of another one of its class.
+    z and z_pair are the logits (N, C) of an image and of another one of its class; so labels must name one class.
     """
-
-    def __init__(self, temperature: float, weight: float) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.weight = weight
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `pair`."""
         assert inputs.pair_logits is not None
         (logits,) = inputs.logits
-        divergence = softened_divergence(logits, inputs.pair_logits.detach(), self.temperature)
-        return {"label": label_loss(inputs.logits, inputs.labels), "pair": self.weight * divergence}
+        divergence = softened_divergence(logits, inputs.pair_logits.detach(), self.settings.temperature)
+        return {"label": label_loss(inputs.logits, inputs.labels), "pair": self.settings.weight * divergence}
 
 
 @method("cs_kd")
@@ -33,7 +28,9 @@ class CSKD(Method):
     """Class-wise self-distillation: the network is to say of an image what it says of another one of its class."""
 
     paper: ClassVar[str] = "Yun, Park, Lee, Shin 2020, arXiv 2003.13964"
+    loss: ClassVar[type[CSKDLoss]] = CSKDLoss
     needs_pairs: ClassVar[bool] = True
+    hard_labels: ClassVar[bool] = True
 
     temperature: Positive = 4.0
     """Softens both distributions."""
@@ -43,8 +40,3 @@ class CSKD(Method):
     def irrelevant_fields(self) -> frozenset[str]:
         """The temperature of a term without weight."""
         return frozenset({"temperature"} if self.weight == 0 else ())
-
-    def build(self, shape: NetworkShape) -> CSKDLoss:
-        """The loss for a network without exits besides its own classifier."""
-        assert shape.exits == 1
-        return CSKDLoss(self.temperature, self.weight)

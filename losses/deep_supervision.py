@@ -4,22 +4,18 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..specs import NonNegative
-from .method import Loss, LossInputs, Method, Need, NetworkShape, method
+from .method import Loss, LossInputs, Method, Need, method
 from .terms import label_loss
 
 
-class DeepSupervisionLoss(Loss):
+class DeepSupervisionLoss(Loss["DeepSupervision"]):
     """`CE(z_E, y) + w sum_{i < E} CE(z_i, y)`, with z_i the logits (N, C) of exit i = 1..E."""
-
-    def __init__(self, auxiliary_weight: float) -> None:
-        super().__init__()
-        self.auxiliary_weight = auxiliary_weight
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` of the final exit and `auxiliary` of the others."""
         return {
             "label": label_loss(inputs.logits[-1:], inputs.labels),
-            "auxiliary": self.auxiliary_weight * label_loss(inputs.logits[:-1], inputs.labels),
+            "auxiliary": self.settings.auxiliary_weight * label_loss(inputs.logits[:-1], inputs.labels),
         }
 
 
@@ -30,11 +26,7 @@ class DeepSupervision(Method):
 
     paper: ClassVar[str] = "Lee, Xie, Gallagher, Zhang, Tu 2015, arXiv 1409.5185"
     exits: ClassVar[Need] = "required"
+    loss: ClassVar[type[DeepSupervisionLoss]] = DeepSupervisionLoss
 
     auxiliary_weight: NonNegative = 1.0
     """Of each exit but the final one, whose weight is 1."""
-
-    def build(self, shape: NetworkShape) -> DeepSupervisionLoss:
-        """The loss for a network with at least one exit besides its final one."""
-        assert shape.exits > 1
-        return DeepSupervisionLoss(self.auxiliary_weight)

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, NonNegative, Positive
-from .method import Loss, LossInputs, Method, Need, NetworkShape, TeacherNeed, method
+from .method import Loss, LossInputs, Method, Need, TeacherNeed, method
 from .terms import in_full, label_loss, ramp, softened_divergence
 
 
-class DKDLoss(Loss):
+class DKDLoss(Loss["DKD"]):
     """`sum_i CE(z_i, y) + r T^2 (alpha KL(b_t || b_i) + beta KL(q_t || q_i))` over the student's exits.
 
     With z_i and z_t the logits (N, C) of exit i and of the teacher, and p = softmax(z / T) of either:
@@ -21,28 +21,22 @@ class DKDLoss(Loss):
     A label must name one class: a mixed image has no class of its own to set apart from the others.
     """
 
-    def __init__(self, temperature: float, alpha: float, beta: float, warm_up: float) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.alpha = alpha
-        self.beta = beta
-        self.warm_up = warm_up
-
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label`, `target_class` and `other_classes`."""
         assert inputs.teacher_logits is not None
         assert inputs.labels.ndim == 1, "dkd needs labels that name one class: no mixed images"
-        target_split, target_others = _decoupled(inputs.teacher_logits.detach(), inputs.labels, self.temperature)
+        settings, temperature = self.settings, self.settings.temperature
+        target_split, target_others = _decoupled(inputs.teacher_logits.detach(), inputs.labels, temperature)
         split_terms, other_terms = [], []
         for logits in inputs.logits:
-            split, others = _decoupled(logits, inputs.labels, self.temperature)
+            split, others = _decoupled(logits, inputs.labels, temperature)
             split_terms.append(softened_divergence(split, target_split, 1.0))
             other_terms.append(softened_divergence(others, target_others, 1.0))
-        factor = ramp(inputs.progress, self.warm_up) * self.temperature**2
+        factor = ramp(inputs.progress, settings.warm_up) * temperature**2
         return {
             "label": label_loss(inputs.logits, inputs.labels),
-            "target_class": factor * self.alpha * torch.stack(split_terms).sum(),
-            "other_classes": factor * self.beta * torch.stack(other_terms).sum(),
+            "target_class": factor * settings.alpha * torch.stack(split_terms).sum(),
+            "other_classes": factor * settings.beta * torch.stack(other_terms).sum(),
         }
 
 
@@ -63,6 +57,8 @@ class DKD(Method):
     paper: ClassVar[str] = "Zhao, Cui, Song, Qiu, Liang 2022, arXiv 2203.08679"
     exits: ClassVar[Need] = "optional"
     teacher: ClassVar[TeacherNeed] = "required"
+    loss: ClassVar[type[DKDLoss]] = DKDLoss
+    hard_labels: ClassVar[bool] = True
 
     temperature: Positive = 4.0
     """Softens all distributions."""
@@ -76,8 +72,3 @@ class DKD(Method):
     def irrelevant_fields(self) -> frozenset[str]:
         """All that shapes the teacher's terms, where they have no weight."""
         return frozenset({"temperature", "warm_up"} if self.alpha == self.beta == 0 else ())
-
-    def build(self, shape: NetworkShape) -> DKDLoss:
-        """The loss, the same at each of the student's exits; there must be at least two classes."""
-        assert shape.classes > 1
-        return DKDLoss(self.temperature, self.alpha, self.beta, self.warm_up)

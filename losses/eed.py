@@ -1,6 +1,6 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..specs import Positive, SpecError
 from .exit_distillation import ExitDistillation, ExitDistillationLoss
-from .exit_names import ALL, canonical_exits, exit_positions
+from .exit_names import ALL, all_if_all, canonical_exits, exit_positions
 from .method import LossInputs, NetworkShape, method
 from .terms import Weight, growing_weights, in_full, weighted_sum
 
@@ -27,10 +27,11 @@ class EEDLoss(ExitDistillationLoss):
     whose gradient reaches nothing but a: it looks for the ensemble that is right most often.
     """
 
-    def __init__(self, settings: "EED", exits: int) -> None:
-        taught = exit_positions(settings.taught_exits, exits, field="taught_exits")
-        super().__init__(settings, taught=taught, probabilities=settings.ensemble == "probabilities")
-        self.ensemble = exit_positions(settings.ensemble_exits, exits, field="ensemble_exits")
+    def __init__(self, settings: "EED", shape: NetworkShape) -> None:
+        super().__init__(settings, shape)
+        self.taught = exit_positions(settings.taught_exits, shape.exits, field="taught_exits")
+        self.ensemble = exit_positions(settings.ensemble_exits, shape.exits, field="ensemble_exits")
+        self.probabilities = settings.ensemble == "probabilities"
         self.leave_one_out = settings.leave_one_out
         base = settings.ensemble_base if settings.ensemble_weights == "beed" else 1.0
         self.fixed_weights = growing_weights(base, len(self.ensemble))
@@ -71,6 +72,8 @@ class EED(ExitDistillation):
     The defaults are the paper's setting.
     """
 
+    loss: ClassVar[type[EEDLoss]] = EEDLoss
+
     ensemble: Literal["logits", "probabilities"] = "logits"
     """What of the exits' outputs is averaged, and, under `output_loss: mse`, compared."""
     ensemble_weights: Literal["uniform", "beed", "learned"] = "uniform"
@@ -92,13 +95,25 @@ class EED(ExitDistillation):
         if self.ensemble_exits == self.taught_exits and self.taught_exits != ALL and "," not in self.taught_exits:
             raise SpecError(f"exit {self.taught_exits!r} alone would teach itself: nothing.", field="taught_exits")
 
-    def check(self, exits: int) -> None:
+    def check(self, exits: int, *, stages: int | None = None) -> None:
         """Refuses exits that the network does not have, and an exit that would be left without a target."""
+        super().check(exits, stages=stages)
         ensemble = exit_positions(self.ensemble_exits, exits, field="ensemble_exits")
         taught = exit_positions(self.taught_exits, exits, field="taught_exits")
         if self.leave_one_out and len(ensemble) == 1 and ensemble[0] in taught:
             rule = f"exit {self.ensemble_exits!r} alone is the ensemble and is taught: without it nothing is left"
             raise SpecError(f"{rule}.", field="leave_one_out")
+
+    def canonical(self, exits: int | None = None) -> Self:
+        """The same settings, with `all` for the names of all exits."""
+        spec = super().canonical()
+        if exits is None:
+            return spec
+        return replace(
+            spec,
+            ensemble_exits=all_if_all(spec.ensemble_exits, exits),
+            taught_exits=all_if_all(spec.taught_exits, exits),
+        )
 
     def irrelevant_fields(self) -> frozenset[str]:
         """What the ensemble is, where it teaches nothing; its weights, where it is one exit; what leaves no one out."""
@@ -115,9 +130,3 @@ class EED(ExitDistillation):
         if ALL not in ensemble | taught and not ensemble & taught:
             fields |= {"leave_one_out"}
         return frozenset(fields)
-
-    def build(self, shape: NetworkShape) -> EEDLoss:
-        """The loss for a network with at least one exit besides its final one."""
-        assert shape.exits > 1
-        self.check(shape.exits)
-        return EEDLoss(self, shape.exits)

@@ -14,7 +14,7 @@ from .method import Loss, LossInputs, Method, Need
 from .terms import in_full, label_loss, masked_feature_distance, ramp
 
 
-class ExitDistillationLoss(Loss):
+class ExitDistillationLoss(Loss["ExitDistillation"]):
     """`L = w_C L_C + r (w_O L_O + w_F L_F)`, with z_i the logits (N, C) and f_i the features (N, W) of exit i = 1..E.
 
         L_C = sum_i CE(z_i, y)                                          over all exits
@@ -28,12 +28,10 @@ class ExitDistillationLoss(Loss):
     it takes the cross-entropy to the softened target for "kl": another value, the same gradient).
     """
 
-    def __init__(self, settings: "ExitDistillation", *, taught: Sequence[int], probabilities: bool = False) -> None:
-        """Takes the positions of the taught exits, and whether targets are made of probabilities, not of logits."""
-        super().__init__()
-        self.settings = settings
-        self.taught = taught
-        self.probabilities = probabilities
+    taught: Sequence[int]
+    """The positions of the exits that learn from the target."""
+    probabilities: bool = False
+    """Whether targets are made of probabilities, not of logits."""
 
     @abstractmethod
     def target(self, outputs: Sequence[Tensor]) -> Tensor:

@@ -25,15 +25,24 @@ def canonical_exits(written: str, *, field: str) -> str:
     return ",".join(sorted(names, key=lambda name: (name == FINAL, 0 if name == FINAL else int(name))))
 
 
+def all_if_all(names: str, exits: int) -> str:
+    """`all` for the canonical names of all of this many exits; other names as they are."""
+    return ALL if names.split(",") == _all_exits(exits) else names
+
+
 def exit_positions(names: str, exits: int, *, field: str) -> tuple[int, ...]:
     """Where the named exits stand among this many, from 0.
 
     Raises:
         SpecError: for an exit that the network does not have.
     """
-    present = [*map(str, range(1, exits)), FINAL]
+    present = _all_exits(exits)
     chosen = present if names == ALL else names.split(",")
     for name in chosen:
         if name not in present:
             raise SpecError(f"the network has no exit {name!r}, but {', '.join(present)}.", field=field)
     return tuple(present.index(name) for name in chosen)
+
+
+def _all_exits(exits: int) -> list[str]:
+    return [*map(str, range(1, exits)), FINAL]

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -9,6 +10,10 @@ from .method import NetworkShape, method
 
 class FinalTargetLoss(ExitDistillationLoss):
     """The final exit is the target, `t = z_E` (and `f_E`), and teaches the E - 1 others, but not itself."""
+
+    def __init__(self, settings: "FinalTarget", shape: NetworkShape) -> None:
+        super().__init__(settings, shape)
+        self.taught = range(shape.exits - 1)
 
     def target(self, outputs: Sequence[Tensor]) -> Tensor:
         """What the final exit says."""
@@ -20,7 +25,4 @@ class FinalTargetLoss(ExitDistillationLoss):
 class FinalTarget(ExitDistillation):
     """EED's own ablation ("EED off"): the final exit teaches the others, as in earlier self-distillation."""
 
-    def build(self, shape: NetworkShape) -> FinalTargetLoss:
-        """The loss for a network with at least one exit besides its final one."""
-        assert shape.exits > 1
-        return FinalTargetLoss(self, taught=range(shape.exits - 1))
+    loss: ClassVar[type[FinalTargetLoss]] = FinalTargetLoss

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -9,7 +10,7 @@ from .method import Loss, LossInputs, Method, NetworkShape, TeacherNeed, method
 from .terms import in_full, label_loss, to_smaller_size
 
 
-class FitNetLoss(Loss):
+class FitNetLoss(Loss["FitNet"]):
     """`CE(z, y) + w mean((r(s) - t)^2)`: s and t are the maps (N, channels, h, w) of one stage of student and teacher.
 
     The regressor r is a learned 1x1 convolution to the teacher's channels, batch normalisation and, where the
@@ -17,16 +18,15 @@ class FitNetLoss(Loss):
     and width by adaptive average pooling, before the regressor.
     """
 
-    def __init__(self, student: tuple[int, int], teacher: tuple[int, int], weight: float, *, rectified: bool) -> None:
-        """student, teacher: the hint's stage, from 1, and its channels."""
-        super().__init__()
-        self.weight = weight
-        self.stage, channels = student
-        self.teacher_stage, teacher_channels = teacher
+    def __init__(self, settings: "FitNet", shape: NetworkShape) -> None:
+        super().__init__(settings, shape)
+        self.stage = settings.hint_stage or _middle(shape.stage_channels)
+        self.teacher_stage = settings.hint_stage or _middle(shape.teacher_stage_channels)
+        channels = shape.teacher_stage_channels[self.teacher_stage - 1]
         self.regressor = nn.Sequential(
-            nn.Conv2d(channels, teacher_channels, kernel_size=1, bias=False),
-            nn.BatchNorm2d(teacher_channels),
-            nn.ReLU() if rectified else nn.Identity(),
+            nn.Conv2d(shape.stage_channels[self.stage - 1], channels, kernel_size=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU() if settings.rectified else nn.Identity(),
         )
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
@@ -34,7 +34,12 @@ class FitNetLoss(Loss):
         hint = inputs.teacher_stages[self.teacher_stage - 1].detach()
         student, hint = to_smaller_size(in_full(inputs.stages[self.stage - 1]), in_full(hint))
         distance = F.mse_loss(self.regressor(student), hint)
-        return {"label": label_loss(inputs.logits, inputs.labels), "hint": self.weight * distance}
+        return {"label": label_loss(inputs.logits, inputs.labels), "hint": self.settings.weight * distance}
+
+
+def _middle(stages: Sequence[int]) -> int:
+    """The number of the middle one, from 1; of an even number of stages, the last of the first half."""
+    return (len(stages) + 1) // 2
 
 
 @method("fitnet")
@@ -48,6 +53,7 @@ class FitNet(Method):
 
     paper: ClassVar[str] = "Romero, Ballas, Ebrahimi Kahou, Chassang, Gatta, Bengio 2015, arXiv 1412.6550"
     teacher: ClassVar[TeacherNeed] = "required"
+    loss: ClassVar[type[FitNetLoss]] = FitNetLoss
 
     hint_stage: Annotated[int | None, Range(minimum=1)] = None
     """The stage, from 1, of both networks. Left out, it is the middle one of each: 2 of 3 or 4, 4 of 7."""
@@ -60,15 +66,9 @@ class FitNet(Method):
         """All that shapes the hint, where it has no weight."""
         return frozenset({"hint_stage", "rectified"} if self.weight == 0 else ())
 
-    def build(self, shape: NetworkShape) -> FitNetLoss:
-        """The loss, with its regressor; raises `SpecError` where a network has no such stage."""
-        assert shape.exits == 1
-        student, teacher = self._hint(shape.stage_channels), self._hint(shape.teacher_stage_channels)
-        return FitNetLoss(student, teacher, self.weight, rectified=self.rectified)
-
-    def _hint(self, stage_channels: tuple[int, ...]) -> tuple[int, int]:
-        """The hint's stage of a network, and its channels."""
-        stages = len(stage_channels)
-        stage = self.hint_stage or (stages + 1) // 2
-        require(1 <= stage <= stages, "hint_stage <= stages of student and teacher", hint_stage=stage, stages=stages)
-        return stage, stage_channels[stage - 1]
+    def check(self, exits: int, *, stages: int | None = None) -> None:
+        """Refuses a stage that student or teacher does not have."""
+        super().check(exits, stages=stages)
+        if self.hint_stage is not None and stages is not None:
+            rule = "hint_stage <= stages of student and teacher"
+            require(self.hint_stage <= stages, rule, hint_stage=self.hint_stage, stages=stages)

@@ -5,34 +5,30 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, Range
-from .method import Loss, LossInputs, Method, Need, NetworkShape, TeacherNeed, method
+from .method import Loss, LossInputs, Method, Need, TeacherNeed, method
 from .terms import in_full, label_loss, softened_divergence
 
 
-class KDLoss(Loss):
+class KDLoss(Loss["KD"]):
     """`sum_i (1 - w) CE(z_i, y) + w f T^2 KL(softmax(z_t / T) || softmax(z_i / T))` over the student's exits.
 
     z_i and z_t are the logits (N, C) of exit i and of the teacher. Standardised, each image's logits in the
     divergence are first `(z - mean(z)) / (std(z) + 1e-7)` over its classes, with the C - 1 form of std that the
-    authors' program has.
+    authors' program has. `tf_kd_self` has this loss too, and settings of the same names.
     """
-
-    def __init__(self, temperature: float, weight: float, factor: float = 1.0, *, standardise: bool = False) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.weight = weight
-        self.factor = factor
-        self.standardise = standardise
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `teacher`."""
         assert inputs.teacher_logits is not None
-        prepared = _standardised if self.standardise else in_full
+        settings = self.settings
+        assert settings.temperature is not None
+        assert settings.factor is not None
+        prepared = _standardised if settings.standardise else in_full
         target = prepared(inputs.teacher_logits.detach())
-        divergences = [softened_divergence(prepared(z), target, self.temperature) for z in inputs.logits]
+        divergences = [softened_divergence(prepared(z), target, settings.temperature) for z in inputs.logits]
         return {
-            "label": (1 - self.weight) * label_loss(inputs.logits, inputs.labels),
-            "teacher": self.weight * self.factor * torch.stack(divergences).sum(),
+            "label": (1 - settings.weight) * label_loss(inputs.logits, inputs.labels),
+            "teacher": settings.weight * settings.factor * torch.stack(divergences).sum(),
         }
 
 
@@ -51,6 +47,7 @@ class KD(Method):
     )
     exits: ClassVar[Need] = "optional"
     teacher: ClassVar[TeacherNeed] = "required"
+    loss: ClassVar[type[KDLoss]] = KDLoss
 
     temperature: Annotated[float | None, Range(above=0)] = None
     """Softens both distributions. Left out, it is 4, or 2 for standardised logits."""
@@ -74,10 +71,3 @@ class KD(Method):
         if self.weight == 0:
             return frozenset({"temperature", "standardise", "factor"})
         return frozenset({"temperature", "standardise"} if self.factor == 0 else ())
-
-    def build(self, shape: NetworkShape) -> KDLoss:
-        """The loss, the same at each of the student's exits."""
-        del shape
-        assert self.temperature is not None
-        assert self.factor is not None
-        return KDLoss(self.temperature, self.weight, self.factor, standardise=self.standardise)

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import NonNegative, Positive, Range
-from .method import Loss, LossInputs, Method, NetworkShape, method
+from .method import Loss, LossInputs, Method, method
 from .terms import in_full, label_loss, softened_divergence
 
 
-class KDCLLoss(Loss):
+class KDCLLoss(Loss["KDCL"]):
     """`sum_i CE(z_i, y) + w T^2 sum_i KL(softmax(t / T) || softmax(z_i / T))`, z_i (N, C) of network i = 1..K.
 
     No gradient flows into the target t, (N, C), which is, for each image with the label y,
@@ -21,10 +21,6 @@ class KDCLLoss(Loss):
 
     Where labels are probabilities (N, C), z_iy is their mean logit, `sum_c y_c z_ic`.
     """
-
-    def __init__(self, settings: "KDCL") -> None:
-        super().__init__()
-        self.settings = settings
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `output`, summed over the networks."""
@@ -54,9 +50,16 @@ class KDCLLoss(Loss):
 @method("kdcl")
 @dataclass(frozen=True, kw_only=True)
 class KDCL(Method):
-    """Online distillation by collaborative learning: several networks learn together from one target that they make."""
+    """Online distillation by collaborative learning: several networks learn together from one target that they make.
+
+    No program of the authors' was found. Temperature and weight are those that independent programs have for
+    `minlogit`; `mean` is no ensemble of the paper's, but the target of a program under its name (GitHub
+    `shaoeric/Online-Knowledge-Distillation-via-Collaborative-Learning`, train.py at 0774dc1) up to its scale. In the
+    paper each network sees an augmentation of its own; here all see the same.
+    """
 
     paper: ClassVar[str] = 'Guo et al. 2020, CVPR, "Online knowledge distillation via collaborative learning"'
+    loss: ClassVar[type[KDCLLoss]] = KDCLLoss
     cohort: ClassVar[bool] = True
 
     networks: Annotated[int, Range(minimum=2)] = 2
@@ -71,8 +74,3 @@ class KDCL(Method):
     def irrelevant_fields(self) -> frozenset[str]:
         """What shapes a term without weight."""
         return frozenset({"ensemble", "temperature"} if self.output_weight == 0 else ())
-
-    def build(self, shape: NetworkShape) -> KDCLLoss:
-        """The loss of the whole cohort."""
-        assert shape.exits == self.networks
-        return KDCLLoss(self)

@@ -5,21 +5,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import Fraction
-from .method import Loss, LossInputs, Method, NetworkShape, method
+from .method import Loss, LossInputs, Method, method
 from .terms import in_full
 
 
-class LabelSmoothingLoss(Loss):
+class LabelSmoothingLoss(Loss["LabelSmoothing"]):
     """`CE(z, (1 - s) y + s / C)`: z are the logits (N, C), y the labels as probabilities (N, C), s the smoothing."""
-
-    def __init__(self, smoothing: float) -> None:
-        super().__init__()
-        self.smoothing = smoothing
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the term `label`."""
         (logits,) = inputs.logits
-        return {"label": F.cross_entropy(in_full(logits), inputs.labels, label_smoothing=self.smoothing)}
+        return {"label": F.cross_entropy(in_full(logits), inputs.labels, label_smoothing=self.settings.smoothing)}
 
 
 @method("label_smoothing")
@@ -28,11 +24,7 @@ class LabelSmoothing(Method):
     """The network alone; a share of each label is spread evenly over all classes."""
 
     paper: ClassVar[str] = "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2016, arXiv 1512.00567, section 7"
+    loss: ClassVar[type[LabelSmoothingLoss]] = LabelSmoothingLoss
 
     smoothing: Fraction = 0.1
     """The share of a label that all classes, the right one among them, get alike."""
-
-    def build(self, shape: NetworkShape) -> LabelSmoothingLoss:
-        """The loss for a network without exits besides its own classifier."""
-        assert shape.exits == 1
-        return LabelSmoothingLoss(self.smoothing)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from torch import Tensor, nn
 
@@ -39,8 +39,17 @@ class LossInputs:
     """(N, C): the final exit's logits, without gradient, for other images of the same classes."""
 
 
-class Loss(nn.Module, ABC):
+Settings = TypeVar("Settings", bound="Method")
+
+
+class Loss(nn.Module, ABC, Generic[Settings]):
     """The training objective of a method."""
+
+    def __init__(self, settings: Settings, shape: "NetworkShape") -> None:
+        """Of a method with these settings, for networks of this shape."""
+        super().__init__()
+        del shape
+        self.settings = settings
 
     @abstractmethod
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
@@ -62,13 +71,15 @@ class NetworkShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(Spec, ABC):
+class Method(Spec):
     """The settings of one way to train a network."""
 
     name: ClassVar[str]
     """The one it is registered under."""
     paper: ClassVar[str]
     """Authors, year and where to find it."""
+    loss: ClassVar[type[Loss[Any]]]
+    """What it minimises."""
     exits: ClassVar[Need] = "ignored"
     """Whether the network has exits besides its final one."""
     teacher: ClassVar[TeacherNeed] = "ignored"
@@ -81,13 +92,29 @@ class Method(Spec, ABC):
     cohort: ClassVar[bool] = False
     """Whether several networks are trained at once; a loss input then has one entry for each network."""
 
-    def check(self, exits: int) -> None:
-        """Raises a `SpecError` for settings that do not fit a network with this many exits, the final one included."""
-        del exits
+    hard_labels: ClassVar[bool] = False
+    """Whether each image must be of one class, where it is set apart or paired by it, or met again as it was before."""
 
-    @abstractmethod
-    def build(self, shape: NetworkShape) -> Loss:
-        """The loss for a network of this shape."""
+    def check(self, exits: int, *, stages: int | None = None) -> None:
+        """Raises a `SpecError` for settings that do not fit the networks.
+
+        Args:
+            exits: of the network, the final one included.
+            stages: how many stages student and teacher both have; None leaves out what depends on it.
+        """
+        del exits, stages
+
+    def canonical(self, exits: int | None = None) -> Self:
+        """The same settings, however they were written; for a network with so many exits, if the number is known."""
+        del exits
+        return super().canonical()
+
+    def build(self, shape: NetworkShape) -> Loss[Any]:
+        """The loss for networks of this shape. Raises `SpecError` for settings that do not fit them."""
+        if self.exits != "optional":
+            assert (shape.exits > 1) == (self.cohort or self.exits == "required")
+        self.check(shape.exits, stages=min(len(shape.stage_channels), len(shape.teacher_stage_channels)) or None)
+        return self.loss(self, shape)
 
 
 methods: Registry[type[Method]] = Registry("method")

@@ -10,7 +10,7 @@ from .method import Loss, LossInputs, Method, Need, NetworkShape, method
 from .terms import in_full, label_loss, softened_divergence
 
 
-class ONELoss(Loss):
+class ONELoss(Loss["ONE"]):
     """`L = sum_i CE(z_i, y) + CE(t, y) + w T^2 sum_i KL(softmax(sg(t) / T) || softmax(z_i / T))`, `t = sum_i g_i z_i`.
 
     z_i are the logits (N, C) of exit i = 1..E, sg stops the gradient. The gate
@@ -20,8 +20,7 @@ class ONELoss(Loss):
     """
 
     def __init__(self, settings: "ONE", shape: NetworkShape) -> None:
-        super().__init__()
-        self.settings = settings
+        super().__init__(settings, shape)
         self.linear = nn.Linear(shape.width, shape.exits)
         self.norm = nn.BatchNorm1d(shape.exits)
 
@@ -52,6 +51,7 @@ class ONE(Method):
 
     paper: ClassVar[str] = "Lan, Zhu, Gong 2018, arXiv 1806.04606"
     exits: ClassVar[Need] = "required"
+    loss: ClassVar[type[ONELoss]] = ONELoss
 
     temperature: Positive = 3.0
     """Softens both distributions."""
@@ -61,8 +61,3 @@ class ONE(Method):
     def irrelevant_fields(self) -> frozenset[str]:
         """The temperature of a term without weight."""
         return frozenset({"temperature"} if self.output_weight == 0 else ())
-
-    def build(self, shape: NetworkShape) -> ONELoss:
-        """The loss for a network with at least one exit besides its final one; draws the gate's weights."""
-        assert shape.exits > 1
-        return ONELoss(self, shape)

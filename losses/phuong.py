@@ -9,7 +9,7 @@ from .method import Loss, LossInputs, Method, Need, NetworkShape, method
 from .terms import in_full, label_loss, softened_divergence
 
 
-class PhuongLoss(Loss):
+class PhuongLoss(Loss["Phuong"]):
     """`L = (1 - w) sum_i CE(z_i, y) + w T^2 sum_{i < E} KL(softmax(z_E / T) || softmax(z_i / T))`, where T grows.
 
     z_i are the logits (N, C) of exit i = 1..E; no gradient flows into the target z_E. After each step in which
@@ -19,9 +19,8 @@ class PhuongLoss(Loss):
 
     temperature: Tensor
 
-    def __init__(self, settings: "Phuong") -> None:
-        super().__init__()
-        self.settings = settings
+    def __init__(self, settings: "Phuong", shape: NetworkShape) -> None:
+        super().__init__(settings, shape)
         self.register_buffer("temperature", torch.tensor(settings.temperature, dtype=torch.float32))
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
@@ -47,6 +46,7 @@ class Phuong(Method):
 
     paper: ClassVar[str] = 'Phuong, Lampert 2019, ICCV, "Distillation-based training for multi-exit architectures"'
     exits: ClassVar[Need] = "required"
+    loss: ClassVar[type[PhuongLoss]] = PhuongLoss
 
     output_weight: Fraction = 0.5
     """Of what the final exit teaches; the labels get the rest."""
@@ -64,8 +64,3 @@ class Phuong(Method):
         if self.confidence_bound == 1:
             return frozenset({"growth"})
         return frozenset({"confidence_bound"} if self.growth == 1 else ())
-
-    def build(self, shape: NetworkShape) -> PhuongLoss:
-        """The loss for a network with at least one exit besides its final one."""
-        assert shape.exits > 1
-        return PhuongLoss(self)

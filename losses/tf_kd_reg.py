@@ -6,44 +6,39 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import Fraction, NonNegative, Positive, Range
-from .method import Loss, LossInputs, Method, NetworkShape, method
+from .method import Loss, LossInputs, Method, method
 from .terms import in_full, label_loss
 
 
-class TfKDRegLoss(Loss):
+class TfKDRegLoss(Loss["TfKDReg"]):
     """`(1 - w) CE(z, y) + w f KL(softmax(u / T) || softmax(z))`, with z the logits (N, C) and u the virtual teacher.
 
         u = a y + (1 - a) / (C - 1) (1 - y)     (N, C); y the labels as probabilities, a the teacher's accuracy
 
-    So it stands in the authors' program (my_loss_function.py at 880a74e): the probabilities u are softened as if
-    they were logits, the student is not softened (in equation 12 of the paper it is), and there is no factor T^2.
+    So it stands in the authors' program (GitHub `yuanli2333/Teacher-free-Knowledge-Distillation`, my_loss_function.py
+    at 880a74e): the probabilities u are softened as if they were logits, the student is not softened, and there is
+    no factor T^2.
     Their KL is the mean over classes too, times 100; here it is the sum over classes, times f.
     """
-
-    def __init__(self, accuracy: float, temperature: float, weight: float, factor: float) -> None:
-        super().__init__()
-        self.accuracy = accuracy
-        self.temperature = temperature
-        self.weight = weight
-        self.factor = factor
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `virtual_teacher`."""
         (logits,) = inputs.logits
         log_student = F.log_softmax(in_full(logits), dim=1)
-        target = (self._virtual_teacher(inputs.labels, log_student) / self.temperature).softmax(dim=1)
+        target = (self._virtual_teacher(inputs.labels, log_student) / self.settings.temperature).softmax(dim=1)
         divergence = F.kl_div(log_student, target, reduction="batchmean")
+        weight = self.settings.weight
         return {
-            "label": (1 - self.weight) * label_loss(inputs.logits, inputs.labels),
-            "virtual_teacher": self.weight * self.factor * divergence,
+            "label": (1 - weight) * label_loss(inputs.logits, inputs.labels),
+            "virtual_teacher": weight * self.settings.factor * divergence,
         }
 
     def _virtual_teacher(self, labels: Tensor, like: Tensor) -> Tensor:
-        classes = like.shape[1]
+        classes, accuracy = like.shape[1], self.settings.accuracy
         if labels.ndim == 1:
             labels = labels[:, None] == torch.arange(classes, device=labels.device)
         labels = labels.to(like.dtype)
-        return self.accuracy * labels + (1 - self.accuracy) / (classes - 1) * (1 - labels)
+        return accuracy * labels + (1 - accuracy) / (classes - 1) * (1 - labels)
 
 
 @method("tf_kd_reg")
@@ -55,6 +50,7 @@ class TfKDReg(Method):
     """
 
     paper: ClassVar[str] = "Yuan, Tay, Li, Wang, Feng 2020, arXiv 1909.11723"
+    loss: ClassVar[type[TfKDRegLoss]] = TfKDRegLoss
 
     accuracy: Annotated[float, Range(above=0, maximum=1)] = 0.99
     """The virtual teacher's probability of the right class; the others share the rest evenly."""
@@ -70,9 +66,3 @@ class TfKDReg(Method):
         if self.weight == 0:
             return frozenset({"accuracy", "temperature", "factor"})
         return frozenset({"accuracy", "temperature"} if self.factor == 0 else ())
-
-    def build(self, shape: NetworkShape) -> TfKDRegLoss:
-        """The loss for a network without exits besides its own classifier, and at least two classes."""
-        assert shape.exits == 1
-        assert shape.classes > 1
-        return TfKDRegLoss(self.accuracy, self.temperature, self.weight, self.factor)

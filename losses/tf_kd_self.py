@@ -3,7 +3,7 @@ from typing import ClassVar
 
 from ..specs import Fraction, NonNegative, Positive
 from .kd import KDLoss
-from .method import Method, Need, NetworkShape, TeacherNeed, method
+from .method import Method, Need, TeacherNeed, method
 
 
 @method("tf_kd_self")
@@ -20,6 +20,8 @@ class TfKDSelf(Method):
     paper: ClassVar[str] = "Yuan, Tay, Li, Wang, Feng 2020, arXiv 1909.11723"
     exits: ClassVar[Need] = "optional"
     teacher: ClassVar[TeacherNeed] = "self"
+    loss: ClassVar[type[KDLoss]] = KDLoss
+    standardise: ClassVar[bool] = False
 
     temperature: Positive = 6.0
     """Softens both distributions."""
@@ -33,8 +35,3 @@ class TfKDSelf(Method):
         if self.weight == 0:
             return frozenset({"temperature", "factor"})
         return frozenset({"temperature"} if self.factor == 0 else ())
-
-    def build(self, shape: NetworkShape) -> KDLoss:
-        """The loss, the same at each of the student's exits."""
-        del shape
-        return KDLoss(self.temperature, self.weight, self.factor)

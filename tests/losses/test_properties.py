@@ -1,0 +1,225 @@
+"""What must hold for every registered method, new ones included."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+import torch
+from exeunt.losses import Loss, LossInputs, Method, NetworkShape, methods
+from torch import Tensor
+
+EXITS, CLASSES, WIDTH = 3, 5, 6
+CHANNELS = (2, 3)
+
+SETTINGS = {
+    "eed": [
+        {"output_loss": output_loss, "ensemble": ensemble, **axes}
+        for output_loss in ("mse", "kl")
+        for ensemble in ("logits", "probabilities")
+        for axes in ({}, {"ensemble_weights": "learned"}, {"ensemble_weights": "beed", "leave_one_out": True})
+    ],
+    "final_target": [{"output_loss": "mse"}, {"output_loss": "kl"}],
+    "kd": [{}, {"standardise": True}],
+    "kdcl": [{"ensemble": ensemble} for ensemble in ("naive", "minlogit", "mean")],
+}
+"""Settings in which a method is another one; with its defaults alone where nothing is said."""
+
+METHODS = [methods[name](**settings) for name in methods for settings in SETTINGS.get(name, [{}])]
+each_method = pytest.mark.parametrize("method", METHODS, ids=repr)
+
+LABELS = {"label", "auxiliary", "ensemble"}
+"""Terms that learn from labels; all others are distillation."""
+CROSS_ENTROPIES = {"past"}
+"""Terms that are a target's entropy, and not 0, where student and target agree."""
+NO_AGREEMENT = {"virtual_teacher", "hint"}
+"""Terms whose target nobody can say: a fixed distribution, what a regressor makes of the student."""
+NO_T_SQUARED: list[dict[str, Any]] = [
+    {"name": "tf_kd_reg"},  # the temperature softens the virtual teacher alone
+    {"standardise": True},  # standardised logits have no scale
+    {"ensemble": "naive"},  # which network is best depends on the logits' scale
+]
+"""Of methods with a temperature, those that have another use for it."""
+
+
+def outputs_of(method: Method) -> int:
+    return method.networks if method.cohort else 1 if method.exits == "ignored" else EXITS  # type: ignore[attr-defined]
+
+
+def described(method: Method) -> dict[str, Any]:
+    return {"name": method.name, **method.to_dict()}
+
+
+def draw(method: Method, *, images: int = 6, seed: int = 0, dtype: torch.dtype = torch.float64) -> LossInputs:
+    """All that a loss may read, whether or not this one does."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        values = 2 * torch.randn(shape, generator=generator, dtype=torch.float64)
+        return values.to(dtype).requires_grad_()
+
+    exits = range(outputs_of(method))
+    return LossInputs(
+        logits=tuple(normal(images, CLASSES) for _ in exits),
+        features=tuple(normal(images, WIDTH) for _ in exits),
+        labels=torch.randint(0, CLASSES, (images,), generator=generator),
+        progress=0.4,
+        maps=tuple(normal(images, WIDTH, 2, 2) for _ in exits),
+        stages=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
+        teacher_logits=normal(images, CLASSES),
+        teacher_stages=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
+        past_logits=normal(images, CLASSES),
+        pair_logits=normal(images, CLASSES),
+    )
+
+
+def change(inputs: LossInputs, alter: Callable[[Tensor], Tensor], *names: str) -> LossInputs:
+    """Alters every tensor of the named fields, or of all but the labels."""
+    chosen = names or [field.name for field in fields(inputs) if field.name not in ("labels", "progress")]
+    old = {name: getattr(inputs, name) for name in chosen}
+    return replace(inputs, **{n: tuple(map(alter, v)) if isinstance(v, tuple) else alter(v) for n, v in old.items()})
+
+
+def built(method: Method, dtype: torch.dtype = torch.float64) -> Loss[Any]:
+    shape = NetworkShape(
+        exits=outputs_of(method),
+        classes=CLASSES,
+        width=WIDTH,
+        stage_channels=CHANNELS,
+        teacher_stage_channels=CHANNELS,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return method.build(shape).to(dtype)
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
+
+
+def distillation(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: term for name, term in terms.items() if name not in LABELS}
+
+
+def in_agreement(method: Method) -> LossInputs:
+    """All exits, networks, teachers and earlier epochs say the same."""
+    inputs = draw(method)
+    same = {name: (getattr(inputs, name)[0],) * outputs_of(method) for name in ("logits", "features", "maps")}
+    said = inputs.logits[0].detach()
+    stages = tuple(stage.detach() for stage in inputs.stages)
+    return replace(inputs, **same, teacher_logits=said, past_logits=said, pair_logits=said, teacher_stages=stages)
+
+
+@each_method
+def test_no_gradient_reaches_what_another_network_or_an_earlier_epoch_said(method):
+    inputs = draw(method)
+    total(built(method)(inputs)).backward()
+    targets = (inputs.teacher_logits, inputs.past_logits, inputs.pair_logits, *inputs.teacher_stages)
+    assert all(target.grad is None for target in targets)
+
+
+BETWEEN_EXITS = [m for m in METHODS if outputs_of(m) > 1 and distillation(built(m)(draw(m)))]
+
+
+@pytest.mark.parametrize("method", BETWEEN_EXITS, ids=repr)
+def test_no_gradient_flows_into_a_target_made_of_the_exits_themselves(method):
+    """Where targets are constants, distillation is a sum over the exits: it has no mixed second derivative."""
+    inputs = draw(method)
+    terms = distillation(built(method)(inputs))
+    exits = list(zip(inputs.logits, inputs.features, inputs.maps, strict=True))
+    for exit_, own in enumerate(exits):
+        slopes = torch.autograd.grad(total(terms), own, create_graph=True, allow_unused=True)
+        known = [slope for slope in slopes if slope is not None and slope.requires_grad]
+        if not known:
+            continue
+        slope = torch.stack([(s * torch.linspace(1, 2, s.numel()).view_as(s)).sum() for s in known]).sum()
+        others = [tensor for number, other in enumerate(exits) if number != exit_ for tensor in other]
+        mixed = torch.autograd.grad(slope, others, allow_unused=True, retain_graph=True)
+        assert all(part is None or not part.any() for part in mixed)
+
+
+@each_method
+def test_who_agrees_with_all_targets_has_nothing_to_learn_from_them(method):
+    inputs = in_agreement(method)
+    terms = distillation(built(method)(inputs))
+    for name, term in terms.items():
+        if name in NO_AGREEMENT:
+            continue
+        if name not in CROSS_ENTROPIES:
+            assert float(term.detach()) == pytest.approx(0, abs=1e-12)
+        slopes = torch.autograd.grad(term, (inputs.logits[0], inputs.features[0]), retain_graph=True, allow_unused=True)
+        assert all(slope is None or float(slope.abs().max()) < 1e-12 for slope in slopes)
+
+
+SOFTENED = [
+    method
+    for method in METHODS
+    if "temperature" in method.to_dict()
+    and not any(settings.items() <= described(method).items() for settings in NO_T_SQUARED)
+]
+
+
+@pytest.mark.parametrize("method", SOFTENED, ids=repr)
+@pytest.mark.parametrize("temperature", [0.5, 3.0, 8.0])
+def test_a_divergence_of_logits_t_times_as_large_is_t_squared_times_as_large_at_t(method, temperature):
+    inputs = draw(method)
+    hotter = change(inputs, lambda z: temperature * z, "logits", "teacher_logits", "past_logits", "pair_logits")
+    terms = distillation(built(replace(method, temperature=1.0))(inputs))
+    hot_terms = distillation(built(replace(method, temperature=temperature))(hotter))
+    divergences = terms.keys() - {"feature"}
+    assert divergences
+    for name in divergences:
+        torch.testing.assert_close(hot_terms[name], temperature**2 * terms[name], rtol=1e-6, atol=1e-10)
+
+
+@each_method
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_the_images_changes_nothing(method, seed):
+    inputs = draw(method, images=9, seed=seed)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(seed))
+    permuted = replace(change(inputs, lambda tensor: tensor[order]), labels=inputs.labels[order])
+    torch.testing.assert_close(built(method)(permuted), built(method)(inputs), rtol=1e-11, atol=1e-13)
+
+
+@each_method
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_reduced_in_float32(method, dtype):
+    inputs = draw(method, images=64, dtype=dtype)
+    terms = built(method, torch.float32)(inputs)
+    assert {term.dtype for term in terms.values()} == {torch.float32}
+    torch.testing.assert_close(terms, built(method, torch.float32)(change(inputs, torch.Tensor.float)), rtol=0, atol=0)
+
+
+@each_method
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("target", [1, -1])
+def test_outputs_of_ten_thousand_leave_loss_and_gradient_finite(method, dtype, target):
+    """Every output is 1e4 or -1e4; targets say the same as the student in one class or in none."""
+    inputs = change(draw(method, dtype=dtype), lambda tensor: (1e4 * tensor.detach().sign()).requires_grad_())
+    opposed = tuple(target * z.detach() for z in inputs.logits)
+    inputs = replace(inputs, teacher_logits=opposed[0], past_logits=opposed[0], pair_logits=opposed[0])
+    loss = total(built(method, torch.float32)(inputs))
+    loss.backward()
+    assert torch.isfinite(loss)
+    own = (*inputs.logits, *inputs.features, *inputs.maps, *inputs.stages)
+    assert any(tensor.grad is not None for tensor in own)
+    assert all(torch.isfinite(tensor.grad).all() for tensor in own if tensor.grad is not None)
+
+
+@each_method
+def test_a_loss_reads_nothing_but_what_its_method_says_it_needs(method):
+    """The trainer provides no more than this."""
+    inputs = draw(method)
+    unneeded: dict[str, Any] = {}
+    if method.teacher == "ignored":
+        unneeded |= {"teacher_logits": None, "teacher_stages": ()}
+    if not method.needs_past:
+        unneeded["past_logits"] = None
+    if not method.needs_pairs:
+        unneeded["pair_logits"] = None
+    torch.testing.assert_close(built(method)(replace(inputs, **unneeded)), built(method)(inputs), rtol=0, atol=0)
+
+
+@each_method
+def test_a_method_survives_being_written_and_read_again(method):
+    assert type(method).from_dict(method.to_dict()) == method.canonical() == method.canonical().canonical()
