@@ -70,19 +70,6 @@ def make(method, *, images=3, seed=0, dtype=torch.float64, mixed=False, progress
     )
 
 
-def change(inputs: LossInputs, alter) -> LossInputs:
-    """Alters every floating-point tensor but the labels."""
-    return LossInputs(
-        labels=inputs.labels,
-        progress=inputs.progress,
-        **{
-            name: tuple(map(alter, getattr(inputs, name)))
-            for name in ("logits", "features", "stages", "teacher_stages")
-        },
-        **{name: alter(getattr(inputs, name)) for name in ("teacher_logits", "past_logits", "pair_logits")},
-    )
-
-
 def targets(inputs: LossInputs):
     return (inputs.teacher_logits, inputs.past_logits, inputs.pair_logits, *inputs.teacher_stages)
 
