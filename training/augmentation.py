@@ -226,12 +226,3 @@ def _mixed_labels(labels: Tensor, share: float, classes: int) -> Tensor:
 def _partners(batch: Tensor) -> Tensor:
     """The numbers (N,) of the images that those of a batch are mixed with: 1, 0, 3, 2, ..."""
     return torch.arange(len(batch), device=batch.device).bitwise_xor(1).clamp(max=len(batch) - 1)
-
-
-def crop_flip(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Of each image a random crop after padding by 4 black pixels, mirrored with probability one half.
-
-    One gather for the whole batch. pixels: (N, C, H, W) uint8; the generator lives on the CPU.
-    """
-    shifts = torch.randint(0, 2 * PADDING + 1, (len(pixels), 2), generator=generator)
-    return _flipped(_cropped(pixels, shifts), torch.randint(0, 2, (len(pixels),), generator=generator))

@@ -1,21 +1,20 @@
 """The files of one trial. `result.json`, written last, is what makes a trial done."""
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..specs import SpecError
+from .checkpoints import Checkpoints, write_whole
 
 Record = dict[str, Any]
 """Plain JSON values by name: of an epoch in `history.jsonl`, of the trial in `result.json`."""
 
 
 class TrialDirectory:
-    """Reads and writes `spec.json`, `checkpoint.pt`, `history.jsonl`, `weights.pt` and `result.json`.
+    """Reads and writes `spec.json`, `history.jsonl`, `weights.pt`, `result.json`, `failure.json` and checkpoints.
 
     Every file appears whole or not at all, whenever the process or the machine dies.
     """
@@ -23,6 +22,7 @@ class TrialDirectory:
     def __init__(self, path: Path) -> None:
         """Of a folder that need not exist yet."""
         self.path = path
+        self.checkpoints = Checkpoints(path)
 
     @property
     def weights(self) -> Path:
@@ -40,7 +40,7 @@ class TrialDirectory:
     def write_result(self, content: Record) -> None:
         """Declares the trial done."""
         self._write("result.json", _json(content))
-        (self.path / "checkpoint.pt").unlink(missing_ok=True)
+        self.checkpoints.clear()
         (self.path / "failure.json").unlink(missing_ok=True)
 
     def failure(self) -> Record | None:
@@ -56,19 +56,13 @@ class TrialDirectory:
         path = self.path / "history.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def checkpoint(self, device: torch.device) -> Record | None:
-        """The state after the last finished epoch, if there is one."""
-        path = self.path / "checkpoint.pt"
-        return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
-
-    def write_checkpoint(self, state: Record, history: list[Record]) -> None:
-        """Keeps the state after an epoch; the state holds the history too and is what a restart trusts."""
-        self._write_with("checkpoint.pt", lambda path: torch.save({**state, "history": history}, path))
-        self._write("history.jsonl", "".join(json.dumps(record) + "\n" for record in history))
+    def write_history(self, records: list[Record]) -> None:
+        """Shows the epochs so far; a restart reads them from its checkpoint."""
+        self._write("history.jsonl", "".join(json.dumps(record) + "\n" for record in records))
 
     def write_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Keeps the trained network."""
-        self._write_with("weights.pt", lambda path: torch.save(weights, path))
+        write_whole(self.weights, lambda path: torch.save(weights, path))
 
     def _read_json(self, name: str) -> Record | None:
         path = self.path / name
@@ -80,15 +74,7 @@ class TrialDirectory:
             raise SpecError(f"{path} is damaged ({error}); remove it to train this trial again.") from error
 
     def _write(self, name: str, text: str) -> None:
-        self._write_with(name, lambda path: path.write_text(text))
-
-    def _write_with(self, name: str, write: Callable[[Path], object]) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        temporary = self.path / f".{name}.{os.getpid()}"
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(self.path / name)
+        write_whole(self.path / name, lambda path: path.write_text(text))
 
 
 def _json(content: Record) -> str:

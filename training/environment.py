@@ -1,7 +1,10 @@
 """What a trial runs on, chosen and recorded."""
 
+import functools
 import importlib.metadata
 import platform
+import subprocess
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -30,15 +33,44 @@ def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.devi
     return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
 
 
-def describe_environment(device: torch.device, precision: Precision, threads: int) -> dict[str, str | int]:
-    """Versions, hardware and numeric settings, for the result."""
+def describe_environment(
+    device: torch.device, precision: Precision, threads: int, processes: int
+) -> dict[str, str | int]:
+    """Versions, commit, hardware and numeric settings, for the result."""
     cuda = device.type == "cuda"
     return {
         "exeunt": importlib.metadata.version("exeunt"),
+        "commit": commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "host": platform.node(),
-        "device": torch.cuda.get_device_name(device) if cuda else f"{platform.machine()} processor",
+        "device": torch.cuda.get_device_name(device) if cuda else _processor(),
         "precision": precision,
         "threads": threads,
+        "processes": processes,
     }
+
+
+@functools.cache
+def commit() -> str:
+    """Of the checkout that runs, with `+changes` if files differ from it; empty for an installed package."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        if not git("ls-files", Path(__file__).name):  # the checkout is someone else's, this package lies in it
+            return ""
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(": ", 1)[1] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration, IndexError):
+        return f"{platform.machine()} processor"

@@ -4,6 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .processes import Processes
+
+MEASURES = ("top1", "top5", "nll", "ece")
+BINS = 15
+"""Of confidence, each equally wide, as in Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599."""
+
 
 def exit_names(exits: int) -> list[str]:
     """What the exits are called in every record, from the shallowest on: exit1, exit2, ..., final."""
@@ -15,31 +21,58 @@ def ensemble(logits: tuple[Tensor, ...]) -> Tensor:
     return torch.stack(logits).mean(dim=0)
 
 
-class Accuracies:
-    """Sums over batches, kept on the device, what each exit and the ensemble got right."""
+class ExitMetrics:
+    """Sums over batches, kept on the device, of what each exit and the ensemble got right and how sure they were."""
 
     def __init__(self, exits: int, device: torch.device) -> None:
         """Of a network with this many exits, the final one included."""
         self.names = exit_names(exits) + (["ensemble"] if exits > 1 else [])
-        self._correct = torch.zeros(len(self.names), device=device)
-        self._log_likelihood = torch.zeros(len(self.names), device=device)
-        self._images = 0
+        shapes = {"images": (), "top1": (), "top5": (), "nll": (), "confidence": (BINS,), "correct": (BINS,)}
+        rows = len(self.names)
+        self.sums = {name: torch.zeros(rows, *s, dtype=torch.float64, device=device) for name, s in shapes.items()}
+        """What a checkpoint keeps of an epoch that is under way."""
 
     @torch.no_grad()
     def add(self, exit_logits: tuple[Tensor, ...], labels: Tensor) -> None:
-        """Adds a batch: the logits (N, C) of each exit and the labels (N,)."""
+        """Adds a batch: the logits (N, C) of each exit and the labels, (N,) class numbers or (N, C) probabilities.
+
+        Of a mixture of images the class with the larger share is the right one.
+        """
         logits = [logits.float() for logits in exit_logits]
         if len(logits) > 1:
             logits.append(ensemble(tuple(logits)))
-        stacked = torch.stack(logits)
-        self._correct += (stacked.argmax(dim=2) == labels).sum(dim=1)
-        chosen = F.log_softmax(stacked, dim=2).gather(2, labels.expand(len(logits), -1)[:, :, None])
-        self._log_likelihood += chosen.sum(dim=(1, 2))
-        self._images += len(labels)
+        log_shares = F.log_softmax(torch.stack(logits), dim=2)
+        classes = labels.argmax(dim=1) if labels.dim() == 2 else labels
+        best, answers = log_shares.topk(min(5, log_shares.shape[2]), dim=2)
+        hits = (answers == classes[:, None]).double()
+        confidence = best[:, :, 0].double().exp()
+        bins = F.one_hot((confidence * BINS).long().clamp(0, BINS - 1), BINS).double()
+        if labels.dim() == 2:
+            log_likelihood = (log_shares * labels).sum(dim=2)
+        else:
+            log_likelihood = log_shares.gather(2, classes.expand(len(logits), -1)[:, :, None])[:, :, 0]
+        self.sums["images"] += len(labels)
+        self.sums["top1"] += hits[:, :, 0].sum(dim=1)
+        self.sums["top5"] += hits.sum(dim=(1, 2))
+        self.sums["nll"] -= log_likelihood.double().sum(dim=1)
+        self.sums["confidence"] += (bins * confidence[:, :, None]).sum(dim=1)
+        self.sums["correct"] += (bins * hits[:, :, :1]).sum(dim=1)
 
-    def summary(self, split: str) -> dict[str, float]:
-        """Per exit `<split>/<exit>/top1` in percent and `<split>/<exit>/nll` in nats per image."""
-        top1 = (100 * self._correct.double() / self._images).tolist()
-        nll = (-self._log_likelihood.double() / self._images).tolist()
-        accuracies = {f"{split}/{name}/top1": value for name, value in zip(self.names, top1, strict=True)}
-        return accuracies | {f"{split}/{name}/nll": value for name, value in zip(self.names, nll, strict=True)}
+    def summary(self, split: str, processes: Processes) -> dict[str, float]:
+        """Over the images of all processes, per exit `<split>/<exit>/...`.
+
+        `top1` and `top5` in percent, `nll` in nats per image, and `ece`, the expected calibration error, in [0, 1].
+        """
+        sums = {name: processes.sum(values) for name, values in self.sums.items()}
+        images = sums["images"]
+        measured = {
+            "top1": 100 * sums["top1"] / images,
+            "top5": 100 * sums["top5"] / images,
+            "nll": sums["nll"] / images,
+            "ece": (sums["confidence"] - sums["correct"]).abs().sum(dim=1) / images,
+        }
+        return {
+            f"{split}/{name}/{measure}": value
+            for measure, values in measured.items()
+            for name, value in zip(self.names, values.tolist(), strict=True)
+        }

@@ -1,16 +1,16 @@
 """The network, or the networks, that a trial trains."""
 
-import hashlib
-
 from ..losses import NetworkShape
-from ..models import Cohort, MultiExitNetwork, build_network
+from ..models import Cohort, MultiExitNetwork, build_network, exit_costs, parameters
+from .chance import seed_at
+from .evaluation import exit_names
 from .trial import TrialSpec
 
 
 def build_student(trial: TrialSpec) -> MultiExitNetwork | Cohort:
     """What the trial trains, with its first weights."""
     if trial.method.cohort:
-        return Cohort([_network(trial, _member_seed(trial.seed, member)) for member in range(trial.exit_count)])
+        return Cohort([_network(trial, seed_at(trial.seed, "member", member)) for member in range(trial.exit_count)])
     return _network(trial, trial.seed)
 
 
@@ -32,6 +32,15 @@ def _network(trial: TrialSpec, seed: int) -> MultiExitNetwork:
     )
 
 
-def _member_seed(seed: int, member: int) -> int:
-    """A seed of its own for each network of a cohort; PyTorch's generator on the CPU reads 32 bits of it."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {member}".encode()).digest()[:4])
+def network_costs(student: MultiExitNetwork | Cohort, image_shape: tuple[int, int, int]) -> dict[str, int]:
+    """Of a trained network, or of each in a cohort: parameters, and the multiply-adds of one image.
+
+    `cost/parameters` counts all that is trained; `cost/<exit>/...` is the network truncated at that exit.
+    """
+    networks = student.networks if isinstance(student, Cohort) else [student]
+    costs = [cost for network in networks for cost in exit_costs(network, image_shape)]  # type: ignore[arg-type]
+    record = {"cost/parameters": parameters(student)}
+    for name, cost in zip(exit_names(len(costs)), costs, strict=True):
+        record[f"cost/{name}/parameters"] = cost.parameters
+        record[f"cost/{name}/multiply_adds"] = cost.multiply_adds
+    return record

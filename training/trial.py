@@ -4,13 +4,15 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from ..losses import Method, methods
 from ..models import ArchitectureSpec, ExitSpec, Layout, architecture_layout, canonical, resolve
 from ..specs import Range, Spec, SpecError, content_key, require
 from .data import Dataset, DatasetSpec, datasets
 from .recipe import Recipe
+
+Protocol = Literal["final", "tuning", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,11 @@ class TrialSpec(Spec):
     """Of the weights, the order of the images and their augmentation."""
     teacher: "TrialSpec | TrainedWeights | None" = None
     """The trial or the file whose network teaches, if the method has a teacher."""
+    protocol: Protocol = "final"
+    """What is reported. `final`: the last epoch on test, which nothing was chosen by. `tuning`: the last epoch on
+    validation, and test is never read. `paper`: the best epoch, chosen on test, as EED's authors report."""
+    validation: Annotated[float, Range(minimum=0, maximum=0.9)] = 0.0
+    """Share of each class of the training images that is not trained on but measured after every epoch."""
 
     def __post_init__(self) -> None:
         """Checks that the parts fit each other."""
@@ -77,7 +84,12 @@ class TrialSpec(Spec):
             raise SpecError(f"the teacher of {method.name} has its student's architecture.", field="teacher")
         if isinstance(self.teacher, TrialSpec) and self.teacher.dataset != self.dataset:
             raise SpecError("a teacher is trained on its student's data set.", field="teacher")
-        method.check(self.exit_count)
+        held_out = self.protocol != "tuning" or self.validation > 0
+        require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
+        if method.hard_labels and self.recipe.mixes_labels:
+            raise SpecError(f"{method.name} needs labels that are not mixed: mixup and cutmix are off.", field="recipe")
+        stages = [len(layout.stage_channels) for layout in (self.layout, self.teacher_layout) if layout is not None]
+        method.check(self.exit_count, stages=min(stages))
 
     @property
     def exit_count(self) -> int:
@@ -95,7 +107,7 @@ class TrialSpec(Spec):
         """The same experiment, however it was written: equal experiments have equal canonical forms and keys."""
         return replace(
             self,
-            method=self.method.canonical(),
+            method=self.method.canonical(self.exit_count),
             exits=self._canonical_exits(),
             recipe=self.recipe.canonical(),
             teacher=None if "teacher" in self.irrelevant_fields() or not self.teacher else self.teacher.canonical(),
@@ -107,9 +119,15 @@ class TrialSpec(Spec):
         return content_key(self.canonical().to_dict())
 
     @property
-    def protocol(self) -> str:
-        """What is reported: which epoch, and on which images."""
-        return "last epoch on test"
+    def reported(self) -> str:
+        """The protocol in words: which epoch is reported, on which images."""
+        match self.protocol:
+            case "final":
+                return "last epoch on test"
+            case "tuning":
+                return f"last epoch on {100 * self.validation:g}% of the training images, held out for validation"
+            case "paper":
+                return "best epoch on test, chosen on test"
 
     @property
     def dataset_facts(self) -> Dataset:
@@ -132,6 +150,8 @@ class TrialSpec(Spec):
             recipe=Recipe.from_dict(content["recipe"]),
             seed=content["seed"],
             teacher=cls._teacher_from_dict(content.get("teacher")),
+            protocol=content["protocol"],
+            validation=content["validation"],
         )
 
     @classmethod

@@ -1,33 +1,61 @@
+import numpy as np
 import pytest
 import torch
-from exeunt.training.evaluation import Accuracies
-from sklearn.metrics import accuracy_score, log_loss
+from exeunt.training.evaluation import BINS, ExitMetrics
+from exeunt.training.processes import Processes
+from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
 CPU = torch.device("cpu")
 
 
 def evaluated(logits, labels, batch):
-    accuracies = Accuracies(len(logits), CPU)
+    metrics = ExitMetrics(len(logits), CPU)
     for start in range(0, len(labels), batch):
         part = tuple(z[start : start + batch] for z in logits)
-        accuracies.add(part, labels[start : start + batch])
-    return accuracies.summary("test")
+        metrics.add(part, labels[start : start + batch])
+    return metrics.summary("test", Processes())
+
+
+def calibration_error(shares, labels):
+    """Guo et al. 2017, equation 3, bin by bin."""
+    confidence, hit = shares.max(1), shares.argmax(1) == labels
+    error = 0.0
+    for low in np.arange(BINS) / BINS:
+        inside = (confidence >= low) & (confidence < low + 1 / BINS)
+        if inside.any():
+            error += inside.mean() * abs(hit[inside].mean() - confidence[inside].mean())
+    return error
 
 
 @pytest.mark.parametrize("exits", [1, 2, 4])
 @pytest.mark.parametrize("batch", [7, 100])
-def test_accuracy_and_likelihood_are_scikit_learns_at_every_exit_and_the_ensemble(exits, batch):
+def test_every_measure_is_what_others_compute_at_every_exit_and_the_ensemble(exits, batch):
     generator = torch.Generator().manual_seed(exits)
-    logits = tuple(3 * torch.randn(60, 6, generator=generator) for _ in range(exits))
-    labels = torch.randint(0, 6, (60,), generator=generator)
+    logits = tuple(3 * torch.randn(60, 8, generator=generator) for _ in range(exits))
+    labels = torch.randint(0, 8, (60,), generator=generator)
     named = dict(zip([*(f"exit{number}" for number in range(1, exits)), "final"], logits, strict=True))
     if exits > 1:
         named["ensemble"] = sum(logits) / exits
     expected = {}
     for name, z in named.items():
+        shares = z.double().softmax(1).numpy()
         expected[f"test/{name}/top1"] = 100 * accuracy_score(labels, z.argmax(1))
-        expected[f"test/{name}/nll"] = log_loss(labels, z.double().softmax(1), labels=range(6))
+        expected[f"test/{name}/top5"] = 100 * top_k_accuracy_score(labels, z, k=5, labels=range(8))
+        expected[f"test/{name}/nll"] = log_loss(labels, shares, labels=range(8))
+        expected[f"test/{name}/ece"] = calibration_error(shares, labels.numpy())
     assert evaluated(logits, labels, batch) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_mixture_of_images_counts_as_its_larger_part_and_is_expected_in_both():
+    logits = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0]])
+    labels = torch.tensor([[0.7, 0.3, 0.0], [0.6, 0.0, 0.4]])
+    measured = evaluated((logits,), labels, 2)
+    assert measured["test/final/top1"] == 50
+    assert measured["test/final/nll"] == pytest.approx(float(-(labels * logits.log_softmax(1)).sum(1).mean()), rel=1e-6)
+
+
+def test_fewer_than_five_classes_are_all_among_the_likeliest_five():
+    assert evaluated((torch.randn(9, 3),), torch.arange(9) % 3, 4)["test/final/top5"] == 100
 
 
 def test_half_precision_logits_are_evaluated_in_float32():

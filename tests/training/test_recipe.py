@@ -74,7 +74,12 @@ def test_the_papers_recipe_is_the_authors():
         ({"milestones": (20, 10)}, "ascending"),
         ({"milestones": (0, 10)}, "0 < milestones"),
         ({"nesterov": True, "momentum": 0}, "momentum > 0 with nesterov"),
-        ({"augmentation": "crop"}, "'crop_flip'"),
+        ({"milestones": (1.5,)}, "whole numbers"),
+        ({"crop": "padded"}, "the nearest is 'pad'"),
+        ({"policy": "autoaugment"}, "'auto_augment'"),
+        ({"optimizer": "adam"}, "'adamw'"),
+        ({"ema_decay": 1.0}, "ema_decay <= 0.999999"),
+        ({"accumulation": 100}, "batch_size >= 2 \\* accumulation"),
         ({"precision": "fp16"}, "'fp32'"),
     ],
 )
@@ -82,6 +87,29 @@ def test_a_recipe_that_cannot_be_followed_is_refused(fields, said):
     with pytest.raises(SpecError, match=said) as refusal:
         Recipe(**fields)
     assert refusal.value.field in fields
+
+
+@settings(max_examples=30, deadline=None)
+@given(warmup=st.floats(0.1, 5), **lengths)
+def test_warm_up_rises_linearly_to_the_schedule(epochs, steps_per_epoch, rate, warmup):
+    plain = Recipe(epochs=epochs, learning_rate=rate, schedule="cosine")
+    warm = Recipe(epochs=epochs, learning_rate=rate, schedule="cosine", warmup_epochs=warmup)
+    factors = np.minimum(1, np.arange(1, epochs * steps_per_epoch + 1) / (warmup * steps_per_epoch))
+    expected = factors * schedule(plain, steps_per_epoch)
+    assert schedule(warm, steps_per_epoch) == pytest.approx(expected.tolist(), rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("fields", "unread"),
+    [
+        ({"optimizer": "adamw"}, {"momentum": 0.5}),
+        ({"weight_decay": 0.0}, {"decay_norms": False}),
+        ({"schedule": "one_cycle"}, {"warmup_epochs": 3.0}),
+    ],
+)
+def test_what_nothing_reads_does_not_tell_recipes_apart(fields, unread):
+    assert Recipe(**fields, **unread).canonical() == Recipe(**fields)
+    assert Recipe(**unread).canonical() != Recipe()
 
 
 def test_what_only_multistep_reads_is_irrelevant_under_another_schedule():

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from exeunt.losses import EED, KD, Baseline, FinalTarget, TfKDSelf
+from exeunt.losses import CSKD, EED, KD, PSKD, Baseline, FinalTarget, TfKDSelf
 from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.specs import SpecError
 from exeunt.training import TrialSpec
@@ -79,6 +79,9 @@ def test_every_field_that_matters_is_in_the_key(make_trial, eed, kd):
         replace(kd, teacher=replace(kd.teacher, seed=1)),
         replace(kd, teacher=make_trial()),
         replace(kd, method=KD(weight=0.5)),
+        replace(make_trial(), protocol="paper"),
+        replace(make_trial(), validation=0.1),
+        replace(make_trial(), protocol="tuning", validation=0.1),
         replace(kd, teacher=trained()),
         replace(kd, teacher=trained("resnet8")),
         replace(kd, teacher=trained(sha256="1" * 64)),
@@ -95,7 +98,19 @@ def test_every_field_that_matters_is_in_the_key(make_trial, eed, kd):
                 {"schedule": "one_cycle"},
                 {"milestones": (1,)},
                 {"decay": 0.5},
-                {"augmentation": "none"},
+                {"crop": "none"},
+                {"flip": False},
+                {"policy": "trivial_augment"},
+                {"cutout": 2},
+                {"mixup": 0.2},
+                {"cutmix": 0.2},
+                {"optimizer": "adamw"},
+                {"decay_norms": False},
+                {"gradient_clip": 1.0},
+                {"ema_decay": 0.9},
+                {"warmup_epochs": 1.0},
+                {"accumulation": 2},
+                {"compile": "on"},
                 {"precision": "bf16"},
             )
         ),
@@ -137,10 +152,24 @@ def test_the_dictionary_names_everything_that_matters_and_nothing_else(make_tria
             "nesterov": False,
             "weight_decay": 5e-4,
             "schedule": "cosine",
-            "augmentation": "crop_flip",
+            "optimizer": "sgd",
+            "accumulation": 1,
+            "decay_norms": True,
+            "gradient_clip": 0.0,
+            "ema_decay": 0.0,
+            "warmup_epochs": 0.0,
+            "crop": "pad",
+            "flip": True,
+            "policy": "none",
+            "cutout": 0,
+            "mixup": 0.0,
+            "cutmix": 0.0,
             "precision": "fp32",
+            "compile": "off",
         },
         "seed": 3,
+        "protocol": "final",
+        "validation": 0.0,
     }
 
 
@@ -152,6 +181,8 @@ def test_the_dictionary_names_everything_that_matters_and_nothing_else(make_tria
         ({"method": EED(), "exits": "3"}, "placement", "stage 1 to 2"),
         ({"method": Baseline(), "exits": "3"}, "placement", "stage 1 to 2"),
         ({"method": TfKDSelf(), "teacher": trained()}, "teacher", "the teacher of tf_kd_self has its student's"),
+        ({"method": PSKD(), "mixup": 0.1}, "recipe", "ps_kd needs labels that are not mixed"),
+        ({"method": CSKD(), "cutmix": 0.1}, "recipe", "cs_kd needs labels that are not mixed"),
         ({"seed": -1}, "seed", "0 <= seed"),
         ({"seed": 2**32}, "seed", "0 <= seed <= 4294967295"),
         ({"seed": 1.5}, "seed", "seed=1.5"),
@@ -162,6 +193,11 @@ def test_a_trial_whose_parts_do_not_fit_is_refused_with_the_field(make_trial, pa
         make_trial(**parts)
     assert refusal.value.field == field
     assert said in str(refusal.value)
+
+
+def test_tuning_needs_images_to_tune_on(make_trial):
+    with pytest.raises(SpecError, match="validation > 0 with protocol tuning"):
+        replace(make_trial(), protocol="tuning")
 
 
 def test_a_placement_is_checked_against_the_architecture_at_hand(make_trial):

@@ -1,0 +1,219 @@
+"""Trainings that are killed, told to go, short of memory, or shared by processes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from exeunt.losses import EED, PSKD
+from exeunt.training import Stopped, TrialDirectory, TrialSpec, train
+from torch.testing import assert_close
+
+CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules"}
+IN_A_PROCESS = """
+import json, sys
+from pathlib import Path
+from exeunt.training import TrialDirectory, TrialSpec, train
+trial = TrialSpec.from_dict(json.loads(sys.argv[1]))
+train(trial, TrialDirectory(Path(sys.argv[2])), device="cpu", checkpoint_minutes=float(sys.argv[3]))
+"""
+
+
+def started(trial: TrialSpec, folder, checkpoint_minutes=0.0):
+    command = [sys.executable, "-c", IN_A_PROCESS, json.dumps(trial.to_dict()), str(folder), str(checkpoint_minutes)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def newest(folder):
+    """Epoch and step of the last checkpoint."""
+    names = sorted(path.name for path in folder.glob("checkpoint-*"))
+    return tuple(int(part) for part in names[-1].split("-")[1:3]) if names else (0, 0)
+
+
+def history(folder):
+    records = TrialDirectory(folder).history()
+    return [{name: value for name, value in record.items() if name not in CLOCK} for record in records]
+
+
+def assert_same(first, second, weights_of):
+    assert_close(weights_of(first), weights_of(second), rtol=0, atol=0)
+    assert history(first) == history(second)
+
+
+@pytest.fixture(scope="module")
+def hard(make_trial):
+    """All that a restart could get wrong at once."""
+    trial = make_trial(
+        EED(output_loss="kl"), exits="all", epochs=4, batch_size=128, mixup=0.4, cutout=2, ema_decay=0.9, nesterov=True
+    )
+    return replace(trial, validation=0.1, seed=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_been(
+    hard, tmp_path, weights_of, precision
+):
+    trial = replace(hard, recipe=replace(hard.recipe, precision=precision))
+    train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
+    chance, folder = random.Random(precision), tmp_path / "killed"
+    steps = 11  # of 1,295 images in batches of 128; one epoch
+    kills = sorted(chance.sample(range(1, 4 * steps), 10))
+    for kill in kills:
+        process = started(trial, folder)
+        deadline = time.monotonic() + 120
+        while (reached := newest(folder)) < divmod(kill, steps) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        assert process.poll() is None, (reached, process.communicate())
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        process.stderr.close()
+    assert TrialDirectory(folder).result() is None
+    process = started(trial, folder)
+    assert process.wait(120) == 0, process.communicate()
+    process.stderr.close()
+    assert_same(folder, tmp_path / "whole", weights_of)
+
+
+@pytest.mark.parametrize("stop_after", [1, 6, 15])
+@pytest.mark.parametrize("method", [EED(), PSKD()], ids=["eed", "ps_kd"])
+def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
+    make_trial, tmp_path, weights_of, method, stop_after
+):
+    trial = make_trial(method, exits="all", epochs=3, accumulation=2, ema_decay=0.8)
+    train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
+    asked = []
+
+    def stop():
+        asked.append(None)
+        return len(asked) == stop_after
+
+    with pytest.raises(Stopped, match=f"epoch {(stop_after - 1) // 6 + 1} after step {(stop_after - 1) % 6 + 1}"):
+        train(trial, TrialDirectory(tmp_path / "stopped"), device="cpu", stop=stop)
+    assert len(asked) == stop_after
+    assert newest(tmp_path / "stopped") == ((stop_after - 1) // 6, (stop_after - 1) % 6 + 1)
+    train(trial, TrialDirectory(tmp_path / "stopped"), device="cpu")
+    assert_same(tmp_path / "stopped", tmp_path / "whole", weights_of)
+
+
+@pytest.mark.slow
+def test_sigterm_writes_a_checkpoint_and_ends_the_training_at_once(hard, tmp_path):
+    trial = replace(hard, recipe=replace(hard.recipe, epochs=500))
+    process = started(trial, tmp_path, checkpoint_minutes=10)
+    while newest(tmp_path) < (2, 0):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.terminate()
+    told = time.monotonic()
+    _, complaint = process.communicate(timeout=60)
+    assert time.monotonic() - told < 10
+    assert "Stopped: stopped in epoch" in complaint
+    assert newest(tmp_path)[1] > 0
+
+
+def test_a_damaged_checkpoint_costs_what_was_trained_since_the_one_before(make_trial, tmp_path, weights_of):
+    trial = make_trial(EED(), exits="all", epochs=3)
+    train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
+
+    def stop_in_the_third_epoch(record):
+        if record["epoch"] == 2:
+            raise InterruptedError
+
+    folder = tmp_path / "damaged"
+    with pytest.raises(InterruptedError):
+        train(trial, TrialDirectory(folder), device="cpu", on_epoch=stop_in_the_third_epoch)
+    last = sorted(folder.glob("checkpoint-*"))[-1]
+    last.write_bytes(last.read_bytes()[:-100])
+    told = []
+    with pytest.warns(UserWarning, match="damaged"):
+        train(trial, TrialDirectory(folder), device="cpu", on_epoch=told.append)
+    assert [record["epoch"] for record in told] == [2, 3]
+    assert_same(folder, tmp_path / "whole", weights_of)
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+import torch
+from exeunt.training import *
+from exeunt.losses import Baseline
+from exeunt.models import ArchitectureSpec
+torch.ones(8, 3, 8, 8)
+recipe = Recipe(epochs=1, batch_size=1400)
+digits, wide = DatasetSpec(name="digits"), ArchitectureSpec(name="wrn_28_10")
+trial = TrialSpec(dataset=digits, architecture=wide, method=Baseline(), recipe=recipe)
+size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + 1_000_000_000, -1))
+try:
+    train(trial, TrialDirectory(Path(sys.argv[1])), device="cpu")
+except OutOfMemory as outcome:
+    print(outcome)
+"""
+
+
+@pytest.mark.slow
+def test_too_little_memory_is_told_with_batch_size_peak_and_a_way_out(tmp_path):
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("out of memory with batch_size 1400 in 1 part(s); the peak was "), ended.stderr
+    assert "`accumulation: 2` needs less" in ended.stdout
+    assert TrialDirectory(tmp_path).result() is None
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_epochs(make_trial, tmp_path):
+    sizes = []
+    page = os.sysconf("SC_PAGE_SIZE")
+
+    def note(_record):
+        with open("/proc/self/statm") as file:  # noqa: PTH123
+            sizes.append(int(file.read().split()[1]) * page)
+
+    trial = make_trial(EED(), exits="all", epochs=100, mixup=0.2, ema_decay=0.9)
+    train(trial, TrialDirectory(tmp_path), device="cpu", on_epoch=note)
+    assert len(sizes) == 100
+    assert max(sizes[50:]) <= 1.02 * max(sizes[5:15])
+
+
+def test_the_papers_protocol_keeps_the_best_epoch_on_test(make_trial, tmp_path, weights_of):
+    trial = replace(make_trial(epochs=4, batch_size=64, milestones=(2,), decay=20.0), protocol="paper")
+    result = train(trial, TrialDirectory(tmp_path / "paper"), device="cpu")
+    by_epoch = [record["test_by_epoch/final/top1"] for record in TrialDirectory(tmp_path / "paper").history()]
+    best = by_epoch.index(max(by_epoch)) + 1
+    assert best < 4, by_epoch  # or the test shows nothing
+    assert result["protocol"] == "best epoch on test, chosen on test"
+    assert result["metrics"]["test/final/top1"] == max(by_epoch)
+    kept = weights_of(tmp_path / "paper")
+
+    def stop(record):
+        if record["epoch"] == best:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train(trial, TrialDirectory(tmp_path / "until"), device="cpu", on_epoch=stop)
+    assert_close(weights_of(tmp_path / "until"), kept, rtol=0, atol=0)
+
+
+def test_tuning_never_reads_the_test_images(make_trial, tmp_path, monkeypatch):
+    from exeunt.training.data import Images
+
+    trial = replace(make_trial(epochs=1), protocol="tuning", validation=0.2)
+    images_of = Images.batches
+    sizes = []
+
+    def counted(images, order, boxes=None):
+        sizes.append(len(images))
+        return images_of(images, order, boxes)
+
+    monkeypatch.setattr(Images, "batches", counted)
+    metrics = train(trial, TrialDirectory(tmp_path), device="cpu")["metrics"]
+    assert not any(name.startswith("test") for name in metrics)
+    assert sorted(sizes) == [287, 1151]  # of the digits' 1,438 images for training; 359 are for test
+    assert torch.isfinite(torch.tensor(metrics["validation/final/top1"]))

@@ -1,0 +1,21 @@
+"""Where the random numbers of a training come from."""
+
+import hashlib
+
+import torch
+
+
+def seed_at(*place: int | str) -> int:
+    """A seed for one place of a training, such as `seed_at(seed, "augmentation", epoch, step)`.
+
+    It has 32 bits, all that PyTorch's generator on the CPU reads.
+    """
+    return int.from_bytes(hashlib.sha256(" ".join(map(str, place)).encode()).digest()[:4])
+
+
+def chance(*place: int | str) -> torch.Generator:
+    """A generator on the CPU for one place of a training.
+
+    It depends on nothing that was drawn before, so a training can go on at any place without its past.
+    """
+    return torch.Generator().manual_seed(seed_at(*place))

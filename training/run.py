@@ -1,0 +1,226 @@
+"""The moving parts of a training: each is built from the spec, or kept in a checkpoint."""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..specs import SpecError
+from .batches import TrainingBatches, evaluation_batches
+from .chance import seed_at
+from .data import DataSource, ImageSet, split_validation
+from .directory import Record
+from .divergence import Diverged, FiniteWatch
+from .environment import Precision, choose_precision
+from .evaluation import ExitMetrics
+from .objective import Batch, Objective
+from .processes import Processes
+from .student import build_student, network_costs, network_shape
+from .teacher import build_teacher
+from .trial import TrialSpec
+from .updates import Updates
+from .usage import Usage
+
+SPLIT_SEED = 0
+"""Of which training images are held out: the same in all trials, so that all are measured on the same."""
+
+
+class Run:
+    """A network in training: which epoch and step it is at, and what was measured on the way."""
+
+    def __init__(
+        self, trial: TrialSpec, device: torch.device, teacher: Path | None, source: DataSource, processes: Processes
+    ) -> None:
+        """At the first step of the first epoch."""
+        self.trial = trial
+        self.device = device
+        self.precision: Precision = choose_precision(trial.recipe.precision, device)
+        self._processes = processes
+        self._facts = trial.dataset_facts
+        train_images, self._test_images = self._facts.load(source)
+        self._validation_images: ImageSet | None = None
+        if trial.validation:
+            train_images, self._validation_images = split_validation(
+                train_images, fraction=trial.validation, seed=SPLIT_SEED
+            )
+        self._batches = TrainingBatches(
+            train_images, self._facts, trial.recipe, seed=trial.seed, device=device, processes=processes
+        )
+        self._shape = network_shape(trial)
+        self._network = build_student(trial).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._loss = trial.method.build(self._shape).to(device)
+        self._updates = Updates(trial.recipe, self._network, self._loss)
+        objective = Objective(
+            self._network, self._loss, _trained_teacher(trial, teacher, device), precision=self.precision, device=device
+        )
+        if trial.recipe.compile != "off":
+            self._network.compile(mode="reduce-overhead" if trial.recipe.compile == "cuda_graphs" else "default")
+        self._objective = DistributedDataParallel(objective) if processes.count > 1 else objective
+        self._past_logits: Tensor | None = None  # of all training images in the epoch before
+        self.history: list[Record] = []
+        """Of the epochs that are done."""
+        self._usage = Usage(device)
+        self._start_epoch()
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.history)
+
+    @property
+    def trained_network(self) -> nn.Module:
+        """What is measured and kept: the network, or the moving average of it."""
+        return self._updates.average.network if self._updates.average else self._network
+
+    def train_epoch(self) -> Iterator[None]:
+        """Trains on what is left of the epoch, and halts after each step.
+
+        Raises `Diverged` once a loss or a gradient is known to be not finite.
+        """
+        started, seconds_before = time.perf_counter(), self._seconds
+        self._usage = Usage(self.device)
+        watch = FiniteWatch(self.device, step=self.epoch * self._batches.steps_per_epoch + self.step)
+        for parts in self._batches.steps(self.epoch, self.step, pairs=self.trial.method.needs_pairs):
+            self._train_step(parts, watch)
+            self.step += 1
+            self._seconds = seconds_before + time.perf_counter() - started
+            yield
+        watch.check()
+
+    def finish_epoch(self) -> bool:
+        """Measures the network after an epoch's last step, and turns to the next epoch.
+
+        Returns whether the network is the one to report if training ended here. Raises `Diverged` if anything measured
+        is not finite.
+        """
+        images, recipe = self._batches.images, self.trial.recipe
+        record: Record = {"epoch": self.epoch + 1}
+        record |= {f"train/{name}": float(self._processes.sum(total)) / images for name, total in self._sums.items()}
+        record |= self._metrics.summary("train", self._processes)
+        record["train/learning_rate"] = self._learning_rate(self._batches.steps_per_epoch - 1)
+        record |= self._measured(last=self.epoch + 1 == recipe.epochs)
+        reported = record
+        if self.trial.protocol == "paper":
+            reported = max([*self.history, record], key=lambda epoch: epoch["test_by_epoch/final/top1"])
+        if self.epoch + 1 == recipe.epochs:
+            record |= {name.replace("test_by_epoch", "test"): v for name, v in reported.items() if "by_epoch" in name}
+            record |= network_costs(self._network, self._facts.image_shape)
+        if broken := {name: value for name, value in record.items() if not math.isfinite(value)}:
+            raise Diverged((self.epoch + 1) * self._batches.steps_per_epoch - 1, broken)
+        record |= {"images_per_second": images / self._seconds, "peak_memory_bytes": self.peak_memory}
+        if (joules := self._usage.joules()) is not None:
+            record["joules"] = joules
+        record |= {"seconds": self._seconds, "time": time.time()}
+        self._past_logits = None if self._logits is None else self._processes.sum(self._logits)
+        self.history.append(record)
+        self._start_epoch()
+        return reported is record
+
+    @property
+    def peak_memory(self) -> int:
+        """Of the epoch, in bytes."""
+        return self._usage.peak_memory()
+
+    def place(self, step: int) -> str:
+        """A step of the training, counted from 0, in words."""
+        epoch, step = divmod(step, self._batches.steps_per_epoch)
+        return f"epoch {epoch + 1}, step {step + 1}"
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on besides the spec, the same in every process."""
+        return {
+            "network": self._network.state_dict(),
+            "loss": self._loss.state_dict(),
+            "updates": self._updates.state_dict(),
+            "past_logits": self._past_logits,
+            "history": self.history,
+            "step": self.step,
+            "seconds": self._seconds,
+            "sums": {name: self._processes.sum(total) for name, total in self._sums.items()},
+            "metrics": {name: self._processes.sum(total) for name, total in self._metrics.sums.items()},
+            "logits": None if self._logits is None else self._processes.sum(self._logits),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on where `state` was taken."""
+        self._network.load_state_dict(state["network"])
+        self._loss.load_state_dict(state["loss"])
+        self._updates.load_state_dict(state["updates"])
+        self._past_logits = state["past_logits"]
+        self.history = state["history"]
+        self._start_epoch()
+        self.step = state["step"]
+        self._seconds = state["seconds"]
+        if self._processes.first:  # what was summed over all processes goes on in one of them
+            self._sums = state["sums"]
+            self._metrics.sums = state["metrics"]
+            self._logits = state["logits"]
+
+    def _start_epoch(self) -> None:
+        self.step = 0
+        self._seconds = 0.0
+        self._metrics = ExitMetrics(self._shape.exits, self.device)
+        self._sums: dict[str, Tensor] = {}  # of images times what was measured of them
+        self._logits: Tensor | None = None  # of the training images in this epoch
+        if self.trial.method.needs_past:
+            self._logits = torch.zeros(self._batches.images, self._shape.classes, device=self.device)
+
+    def _train_step(self, parts: list[Batch], watch: FiniteWatch) -> None:
+        trial = self.trial
+        torch.manual_seed(seed_at(trial.seed, "network", self.epoch, self.step, self._processes.rank))  # for dropout
+        self._objective.train()
+        terms_of_step: dict[str, Tensor] = {}
+        for part in parts:
+            past = None if self._past_logits is None else self._past_logits[part.numbers]
+            terms, logits = self._objective(part, (self.epoch + 1) / trial.recipe.epochs, past)
+            (part.weight * torch.stack(list(terms.values())).sum()).backward()
+            for name, term in terms.items():
+                terms_of_step[name] = terms_of_step.get(name, 0) + part.weight * term.detach()
+                self._add(f"loss/{name}", term.detach(), len(part.labels))
+            self._metrics.add(logits, part.labels)
+            if self._logits is not None:
+                self._logits[part.numbers] = logits[-1].detach().float()
+        norm = self._updates.step(self._learning_rate(self.step), terms_of_step, watch)
+        self._add("gradient_norm", norm, sum(len(part.labels) for part in parts))
+
+    def _learning_rate(self, step: int) -> float:
+        steps = self._batches.steps_per_epoch
+        return self.trial.recipe.learning_rate_at(self.epoch * steps + step, steps)
+
+    def _add(self, name: str, value: Tensor, images: int) -> None:
+        self._sums[name] = self._sums.get(name, 0) + images * value.double()
+
+    def _measured(self, *, last: bool) -> Record:
+        """What the protocol looks at after an epoch."""
+        record: Record = {}
+        if self._validation_images is not None:
+            record |= self._evaluated(self._validation_images, "validation")
+        if self.trial.protocol == "paper":
+            record |= self._evaluated(self._test_images, "test_by_epoch")
+        if self.trial.protocol == "final" and last:
+            record |= self._evaluated(self._test_images, "test")
+        return record
+
+    @torch.no_grad()
+    def _evaluated(self, images: ImageSet, split: str) -> Record:
+        network = self.trained_network.eval()
+        self._processes.share_buffers(network)
+        metrics = ExitMetrics(self._shape.exits, self.device)
+        for inputs, labels in evaluation_batches(images, self._facts, self.device, self._processes):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                metrics.add(network(inputs).logits, labels)
+        return metrics.summary(split, self._processes)
+
+
+def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.device) -> nn.Module | None:
+    if trial.teacher is None:
+        return None
+    if weights is None or not weights.exists():
+        raise SpecError(f"the teacher's weights are not there: {weights}.", field="teacher")
+    network = build_teacher(trial, weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)
