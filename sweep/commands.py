@@ -1,5 +1,6 @@
 """The command line. Heavy imports happen inside the commands, so that `--help` answers at once."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..training import DataSource
     from .plan import Plan, PlannedTrial
     from .store import Store
 
@@ -27,6 +29,18 @@ SweepName = Annotated[str, typer.Argument(metavar="NAME", help="The `name` in th
 Storage = Annotated[
     Path, typer.Option(metavar="DIR", file_okay=False, help="Where trials, tables and the MLflow database are kept.")
 ]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="EXEUNT_DATA",
+        file_okay=False,
+        resolve_path=True,
+        help="Where data sets are.",
+        show_default=False,
+    ),
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are not there.")]
 Format = Literal["text", "csv", "latex", "markdown"]
 ExportFormat = Literal["safetensors", "torch", "onnx"]
 Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
@@ -44,13 +58,15 @@ def _planned(file: Path, storage: Path) -> "tuple[Plan, Store]":
 
 
 @app.command()
-def sweep(file: SweepFile, storage: Storage = Path("runs")) -> None:
+def sweep(file: SweepFile, storage: Storage = Path("runs"), data: Data = None, download: Download = False) -> None:
     """Train what the sweep file asks for and is not there yet; then print the comparison table.
 
     Run it again after any interruption: it goes on where it was, and trains nothing twice. Add a value to an axis
     and only what is new is trained.
     """
     from rich.console import Console
+
+    from ..training import DataSource
 
     plan, store = _planned(file, storage)
     console = Console()
@@ -59,9 +75,9 @@ def sweep(file: SweepFile, storage: Storage = Path("runs")) -> None:
     console.print(f"{plan.sweep.name}: {len(plan.trials)} trials, {len(todo)} to train", highlight=False)
     if todo:
         try:
-            _train(plan, store, todo, console)
+            _train(plan, store, DataSource(directory=data, download=download), todo, console)
         except KeyboardInterrupt:
-            again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage)])
+            again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage), *_data_options(data)])
             console.print(f"interrupted; go on with: {again}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from None
     from .tables import publish
@@ -71,16 +87,23 @@ def sweep(file: SweepFile, storage: Storage = Path("runs")) -> None:
         raise typer.Exit(1)
 
 
-def _train(plan: "Plan", store: "Store", todo: "list[PlannedTrial]", console: "Console") -> None:
+def _data_options(data: Path | None) -> list[str]:
+    return [] if data is None or "EXEUNT_DATA" in os.environ else ["--data", str(data)]
+
+
+def _train(plan: "Plan", store: "Store", source: "DataSource", todo: "list[PlannedTrial]", console: "Console") -> None:
+    from ..training import datasets
     from .board import duration, make_board
     from .cluster import embedded_ray
 
+    for name in {trial.spec.dataset.name for trial in todo}:
+        datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
     board = make_board(todo, len(plan.trials) - len(todo), console)
     try:
         with embedded_ray() as ray_ready:
             from .launch import launch  # while Ray starts
 
-            launch(plan, store, board, ray_ready)
+            launch(plan, store, source, board, ray_ready)
     finally:
         board.close()
     console.print(f"{board.counts} after {duration(board.elapsed)}", highlight=False)

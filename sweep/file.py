@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pydantic
 
@@ -15,7 +15,7 @@ from ..models import ArchitectureSpec, ExitSpec, architectures, heads
 from ..specs import Count, NonNegative, Range, Spec, SpecError, require, unknown
 from ..training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ..training.teacher import trained_weights
-from ..training.trial import TrainedWeights
+from ..training.trial import Protocol, TrainedWeights
 from .document import Document, Place
 from .validation import Choice, axis, choices, field_names, names, refuse_unknown_keys, validated
 
@@ -77,7 +77,15 @@ class _Written(pydantic.BaseModel):
     seeds: list[Annotated[int, pydantic.Field(ge=0, lt=2**32)]]
     methods: dict[str, dict[str, Any] | None]
     recipe: Any = "paper"
+    protocol: Protocol = "final"
+    validation: Annotated[float, pydantic.Field(ge=0, le=0.9)] = 0.0
     resources: Any = {}
+
+    @pydantic.model_validator(mode="after")
+    def _is_tuned_on_images(self) -> Self:
+        held_out = self.protocol != "tuning" or self.validation > 0
+        require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +144,7 @@ def read_sweep(path: Path) -> Sweep:
     """
     document = Document(path)
     written = validated(_Written, document.content, document)
-    seeds = axis(written.seeds, document, ("seeds",))
+    axis(written.seeds, document, ("seeds",))
     ways = [
         way for name in axis(list(written.methods), document, ("methods",)) for way in _ways(name, written, document)
     ]
@@ -150,11 +158,11 @@ def read_sweep(path: Path) -> Sweep:
         ways,
     )
     weights = functools.cache(trained_weights)  # a file is read once
-    trials = (trial for combination in combinations for trial in _trials(*combination, seeds, document, weights))
+    trials = (trial for combination in combinations for trial in _trials(*combination, written, document, weights))
     return Sweep(
         name=written.name,
         trials=tuple(trials),
-        seeds=len(set(seeds)),
+        seeds=len(set(written.seeds)),
         resources=validated(Resources, written.resources, document, ("resources",)),
         text=_with_absolute_paths(ways, document),
     )
@@ -211,12 +219,19 @@ def _trials(
     recipe: Recipe,
     architecture: ArchitectureSpec,
     way: _Way,
-    seeds: list[int],
+    written: _Written,
     document: Document,
     weights: Callable[[Path, ArchitectureSpec, DatasetSpec], TrainedWeights],
 ) -> list[TrialSpec]:
     """One trial per seed."""
-    plain = TrialSpec(dataset=dataset, architecture=architecture, method=Baseline(), recipe=recipe, seed=seeds[0])
+    plain = TrialSpec(
+        dataset=dataset,
+        architecture=architecture,
+        method=Baseline(),
+        recipe=recipe,
+        protocol=written.protocol,
+        validation=written.validation,
+    )
     teacher = None
     try:
         if way.teacher is not None:
@@ -232,7 +247,7 @@ def _trials(
         key = "exits" if error.field == "placement" else error.field
         place = (*way.place, *way.choice.place(key or ""))
         raise document.error(place, f"for {architecture.name}, {error}") from error
-    return [replace(first, seed=seed, teacher=teacher) for seed in seeds]
+    return [replace(first, seed=seed, teacher=teacher) for seed in written.seeds]
 
 
 def _weights_path(file: str, document: Document) -> Path:

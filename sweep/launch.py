@@ -12,6 +12,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from ..specs import SpecError
+from ..training import DataSource
 from .board import Board
 from .file import Resources
 from .plan import Plan
@@ -23,7 +24,7 @@ MIRROR_INTERVAL = 3.0
 """Seconds between two batches for MLflow."""
 
 
-def launch(plan: Plan, store: Store, board: Board, ray_ready: Callable[[], None]) -> None:
+def launch(plan: Plan, store: Store, source: DataSource, board: Board, ray_ready: Callable[[], None]) -> None:
     """Trains the board's trials, as many at once as Ray's resources allow, and mirrors them to MLflow.
 
     A trial that fails or diverges is shown, and the rest goes on.
@@ -38,7 +39,7 @@ def launch(plan: Plan, store: Store, board: Board, ray_ready: Callable[[], None]
     ray_ready()
     _check_resources(resources)
     with _mirrored(plan, store) as changed, tempfile.TemporaryDirectory() as scratch:
-        trainable = functools.partial(run_trial, storage=store.root, threads=resources.cpu)
+        trainable = functools.partial(run_trial, storage=store.root, source=source, threads=resources.cpu)
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
             tune_config=tune.TuneConfig(search_alg=searcher, num_samples=len(board.trials), reuse_actors=True),

@@ -120,7 +120,7 @@ def _tags(trial: PlannedTrial, progress: Progress, seeds: int) -> dict[str, str]
         "exeunt.order": f"{trial.order:07d}",
         "exeunt.seeds": str(seeds),
         "exeunt.state": progress.state,
-        "exeunt.protocol": trial.spec.protocol,
+        "exeunt.protocol": trial.spec.reported,
     }
     if progress.reason:
         tags["exeunt.error"] = progress.reason[:500]

@@ -6,12 +6,12 @@ from typing import Any
 
 from ray import tune
 
-from ..training import Record, TrialSpec, train
+from ..training import DataSource, OutOfMemory, Record, TrialSpec, train
 from ..training.trial import TrainedWeights
 from .store import Store
 
 
-def run_trial(config: dict[str, Any], *, storage: Path, threads: int) -> None:
+def run_trial(config: dict[str, Any], *, storage: Path, source: DataSource, threads: int) -> None:
     """Trains the trial that the searcher suggested, and reports each epoch and how it ended.
 
     An exception is written to the trial's folder before it ends the attempt.
@@ -24,7 +24,11 @@ def run_trial(config: dict[str, Any], *, storage: Path, threads: int) -> None:
         tune.report({"state": "running", "epoch": record["epoch"], "epochs": trial.recipe.epochs})
 
     try:
-        result = train(trial, directory, teacher=_teacher_weights(trial, store), threads=threads, on_epoch=report)
+        teacher = _teacher_weights(trial, store)
+        result = train(trial, directory, teacher=teacher, source=source, threads=threads, on_epoch=report)
+    except OutOfMemory as outcome:
+        directory.write_failure({"reason": str(outcome)})
+        raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         directory.write_failure({"reason": reason, "traceback": traceback.format_exc()})

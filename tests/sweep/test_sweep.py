@@ -174,7 +174,7 @@ def test_a_lost_database_is_written_again_from_the_store(finished, undisturbed):
 
 def begun(bench):
     """Trials that have a checkpoint and no result yet."""
-    return bench.files("checkpoint.pt").keys() - bench.files("result.json").keys()
+    return bench.files("checkpoint-*.pt").keys() - bench.files("result.json").keys()
 
 
 @pytest.mark.parametrize("moment", ["first trial", "middle", "last trial"])
