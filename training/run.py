@@ -77,8 +77,8 @@ class Run:
         """What is measured and kept: the network, or the moving average of it."""
         return self._updates.average.network if self._updates.average else self._network
 
-    def train_epoch(self) -> Iterator[None]:
-        """Trains on what is left of the epoch, and halts after each step.
+    def train_epoch(self) -> Iterator[dict[str, Tensor]]:
+        """Trains on what is left of the epoch, and halts after each step with its loss terms.
 
         Raises `Diverged` once a loss or a gradient is known to be not finite.
         """
@@ -86,10 +86,10 @@ class Run:
         self._usage = Usage(self.device)
         watch = FiniteWatch(self.device, step=self.epoch * self._batches.steps_per_epoch + self.step)
         for parts in self._batches.steps(self.epoch, self.step, pairs=self.trial.method.needs_pairs):
-            self._train_step(parts, watch)
+            terms = self._train_step(parts, watch)
             self.step += 1
             self._seconds = seconds_before + time.perf_counter() - started
-            yield
+            yield terms
         watch.check()
 
     def finish_epoch(self) -> bool:
@@ -170,7 +170,7 @@ class Run:
         if self.trial.method.needs_past:
             self._logits = torch.zeros(self._batches.images, self._shape.classes, device=self.device)
 
-    def _train_step(self, parts: list[Batch], watch: FiniteWatch) -> None:
+    def _train_step(self, parts: list[Batch], watch: FiniteWatch) -> dict[str, Tensor]:
         trial = self.trial
         torch.manual_seed(seed_at(trial.seed, "network", self.epoch, self.step, self._processes.rank))  # for dropout
         self._objective.train()
@@ -187,6 +187,7 @@ class Run:
                 self._logits[part.numbers] = logits[-1].detach().float()
         norm = self._updates.step(self._learning_rate(self.step), terms_of_step, watch)
         self._add("gradient_norm", norm, sum(len(part.labels) for part in parts))
+        return terms_of_step
 
     def _learning_rate(self, step: int) -> float:
         steps = self._batches.steps_per_epoch
