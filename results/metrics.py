@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -12,16 +12,16 @@ class Metric:
     title: str
     """In words, e.g. `test top-1 accuracy of the final exit`."""
     unit: str = ""
-    """`%`, or empty where the number has no unit that we know."""
+    """In words or `%`; empty for a number without a unit."""
     digits: int = 4
     """Decimals shown; two values that print alike count as equal."""
     best: Literal["highest", "lowest"] | None = None
-    """Which value wins a row; None, and nothing wins, for a metric that we do not know."""
+    """Which value wins a row; None where nothing wins, as for a metric that we do not know."""
 
     @property
     def difference_unit(self) -> str:
         """The unit of a difference between two values, in words."""
-        return "percentage points" if self.unit == "%" else "the metric's own unit"
+        return "percentage points" if self.unit == "%" else self.unit or "the metric's own unit"
 
     def best_of(self, values: Sequence[float]) -> float | None:
         """Return the value that wins; None if there is no value, or nothing to win."""
@@ -34,18 +34,65 @@ class Metric:
                 return None
 
 
+_MEASURES = {
+    "top1": Metric(name="top1", title="top-1 accuracy", unit="%", digits=2, best="highest"),
+    "top5": Metric(name="top5", title="top-5 accuracy", unit="%", digits=2, best="highest"),
+    "nll": Metric(name="nll", title="negative log-likelihood per image", unit="nats", best="lowest"),
+    "ece": Metric(name="ece", title="expected calibration error", best="lowest"),  # between 0 and 1
+}
+"""Of each exit on each split."""
+
+_COSTS = {
+    "parameters": Metric(name="parameters", title="parameters", digits=0, best="lowest"),
+    "multiply_adds": Metric(name="multiply_adds", title="multiply-adds per image", digits=0, best="lowest"),
+}
+"""Of the network truncated at each exit."""
+
+_OF_A_TRIAL = {
+    metric.name: metric
+    for metric in (
+        # Neither of these two is good or bad in itself.
+        Metric(name="train/gradient_norm", title="norm of the gradient, mean over the last epoch"),
+        Metric(name="train/learning_rate", title="learning rate of the last step", digits=6),
+        Metric(name="cost/parameters", title="parameters trained, exits included", digits=0, best="lowest"),
+        Metric(name="images_per_second", title="speed in the last epoch", unit="images/s", digits=0, best="highest"),
+        Metric(name="peak_memory_bytes", title="peak memory in the last epoch", unit="bytes", digits=0, best="lowest"),
+        Metric(name="joules", title="energy of the last epoch", unit="joules", digits=0, best="lowest"),
+        Metric(name="seconds", title="training time of the last epoch", unit="seconds", digits=2, best="lowest"),
+    )
+}
+
+_SPLITS = {
+    "train": ("training", " in the last epoch"),
+    "validation": ("validation", ""),
+    "test": ("test", ""),
+    "test_by_epoch": ("test", " after the last epoch"),
+}
+"""In words: the images, and the epoch where it need not be the one that the protocol reports."""
+
+
 def describe(name: str) -> Metric:
-    """Say what `SPLIT/MEASURE` or `SPLIT/EXIT/MEASURE` is; an unknown metric keeps its bare name."""
+    """Say what a recorded number is; one that we do not know keeps its bare name.
+
+    Known are, of each exit (`exit1`, ..., `final`, and the `ensemble`), `SPLIT/EXIT/top1`, `top5`, `nll` and `ece`
+    with the splits train, validation, test and test_by_epoch, and `cost/EXIT/parameters` and `multiply_adds`; the
+    terms of the loss, `train/loss/TERM`; and what a trial has one of.
+    """
+    if name in _OF_A_TRIAL:
+        return _OF_A_TRIAL[name]
     match name.split("/"):
-        case [split, *exits, "top1" | "top5" as measure]:
-            title = f"{split} top-{measure.removeprefix('top')} accuracy{_of(exits)}"
-            return Metric(name=name, title=title, unit="%", digits=2, best="highest")
-        case [split, *exits, "loss"]:
-            return Metric(name=name, title=f"{split} loss{_of(exits)}", best="lowest")
+        case ["train", "loss", term]:  # methods weigh and sum their terms differently, so that none wins
+            return Metric(name=name, title=f"training loss, {term.replace('_', ' ')} term")
+        case ["cost", exit, cost] if cost in _COSTS:
+            return replace(_COSTS[cost], name=name, title=f"{_COSTS[cost].title} of the network up to {_words(exit)}")
+        case [split, exit, measure] if split in _SPLITS and measure in _MEASURES:
+            images, epoch = _SPLITS[split]
+            title = f"{images} {_MEASURES[measure].title} of {_words(exit)}{epoch}"
+            return replace(_MEASURES[measure], name=name, title=title)
         case _:
             return Metric(name=name, title=name)
 
 
-def _of(exits: Sequence[str]) -> str:
+def _words(exit: str) -> str:
     in_words = {"final": "the final exit", "ensemble": "the ensemble of exits"}
-    return "".join(f" of {in_words.get(name, name.replace('exit', 'exit '))}" for name in exits)
+    return in_words.get(exit, exit.replace("exit", "exit "))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..specs import SpecError, unknown
-from .frame import metric_names
+from .frame import PARAMETER_PREFIX, metric_names
 from .labels import Column, Row, columns, rows
 from .metrics import Metric, describe
 
@@ -63,8 +63,8 @@ class Table:
 _NOT_RUN = Cell(outcome="not run", note="not run")
 
 
-def comparison(frame: pd.DataFrame, metric: str = "test/final/top1", baseline: str = "baseline") -> Table:
-    """Compare the methods of one loaded sweep by a metric.
+def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "baseline") -> Table:
+    """Compare the methods of one loaded sweep by a metric, or by the accuracy that its protocol reports.
 
     Only trials that the sweep file asks for count (role `result`). Rows and columns come in the order of the
     plan, whatever the order of the frame. `baseline` is the label of the column that differences refer to.
@@ -75,6 +75,7 @@ def comparison(frame: pd.DataFrame, metric: str = "test/final/top1", baseline: s
     runs = frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True)
     if runs.empty:
         raise SpecError("there is nothing to compare: no trial that the sweep file asks for is recorded yet.")
+    metric = metric or _reported(runs)
     done = runs["state"] == "done"
     known = metric_names(runs)
     if metric not in known and done.any():
@@ -97,6 +98,13 @@ def comparison(frame: pd.DataFrame, metric: str = "test/final/top1", baseline: s
         columns=column_order,
         cells=tuple(_compared(of_row, reference, describe(metric)) for of_row in by_row),
     )
+
+
+def _reported(runs: pd.DataFrame) -> str:
+    """The final exit's top-1 accuracy on the images that the protocol looks at: tuning never sees test."""
+    parameter = f"{PARAMETER_PREFIX}protocol"
+    protocols = set(runs[parameter]) if parameter in runs else set()
+    return "validation/final/top1" if protocols == {"tuning"} else "test/final/top1"
 
 
 def _cell(trials: pd.DataFrame) -> Cell:

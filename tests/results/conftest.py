@@ -9,6 +9,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 ACCURACY = "test/final/top1"
+REPORTED = {
+    "final": "last epoch on test",
+    "tuning": "last epoch on 10% of the training images, held out for validation",
+    "paper": "best epoch on test, chosen on test",
+}
+"""What the sweep writes of each protocol."""
 
 
 class Recorder:
@@ -36,6 +42,7 @@ class Recorder:
         order: int | None = None,
         key: str | None = None,
         metrics: dict[str, float] | None = None,
+        protocol: str = "final",
         **parameters: str,
     ) -> str:
         """Record one trial; keyword `method__temperature` is the parameter `method.temperature`."""
@@ -45,7 +52,7 @@ class Recorder:
             "exeunt.state": state,
             "exeunt.role": role,
             "exeunt.seeds": str(seeds),
-            "exeunt.protocol": "last epoch on test",
+            "exeunt.protocol": REPORTED[protocol],
             "exeunt.order": f"{position:06d}",
         } | ({"exeunt.error": error} if error else {})
         params = {
@@ -53,9 +60,10 @@ class Recorder:
             "architecture.name": architecture,
             "method.name": method,
             "recipe.name": "quick",
+            "protocol": protocol,
             "seed": str(seed),
         } | {name.replace("__", "."): value for name, value in parameters.items()}
-        points = [Metric("train/loss", 2.0, 0, 1), Metric("train/loss", 1.0, 0, 2)]
+        points = [Metric("train/loss/label", 2.0, 0, 1), Metric("train/loss/label", 1.0, 0, 2)]
         if accuracy is not None:
             points += [Metric(ACCURACY, 10.0, 0, 1), Metric(ACCURACY, accuracy, 0, 2)]
         points += [Metric(name, value, 0, 2) for name, value in (metrics or {}).items()]

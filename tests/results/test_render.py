@@ -203,6 +203,14 @@ def test_a_terminal_shows_the_best_in_bold(quickstart):
 
 
 @pytest.mark.parametrize("format", FORMATS)
+def test_every_format_says_what_the_epoch_was_chosen_on(record, format):
+    sweep = record()
+    sweep.trial("baseline", 94.0, seeds=1, protocol="paper")
+    written = " ".join(render(compared(sweep), format).split())
+    assert "best epoch on test, chosen on test" in written
+
+
+@pytest.mark.parametrize("format", FORMATS)
 def test_the_order_of_the_frame_changes_no_byte(record, format):
     sweep = record()
     for architecture in ("resnet8", "resnet14"):

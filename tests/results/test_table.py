@@ -97,11 +97,11 @@ def test_means_that_print_alike_are_all_best(record):
     assert [cell.best for cell in compared(sweep).cells[0]] == [False, True, True]
 
 
-def test_the_lowest_loss_is_best_and_an_unknown_metric_has_no_winner(record):
+def test_the_lowest_nll_is_best_and_an_unknown_metric_has_no_winner(record):
     sweep = record()
-    sweep.trial("baseline", 94.0, metrics={"test/final/loss": 0.5, "test/final/odd": 1.0})
-    sweep.trial("eed", 94.0, metrics={"test/final/loss": 0.4, "test/final/odd": 2.0})
-    assert [cell.best for cell in compared(sweep, metric="test/final/loss").cells[0]] == [False, True]
+    sweep.trial("baseline", 94.0, metrics={"test/final/nll": 0.5, "test/final/odd": 1.0})
+    sweep.trial("eed", 94.0, metrics={"test/final/nll": 0.4, "test/final/odd": 2.0})
+    assert [cell.best for cell in compared(sweep, metric="test/final/nll").cells[0]] == [False, True]
     assert [cell.best for cell in compared(sweep, metric="test/final/odd").cells[0]] == [False, False]
 
 
@@ -161,6 +161,24 @@ def test_an_unknown_metric_names_the_nearest(record):
     sweep.trial("baseline", 94.0)
     with pytest.raises(SpecError, match=r"test/final/top2.*'test/final/top1'"):
         compared(sweep, metric="test/final/top2")
+
+
+def test_a_sweep_that_tunes_is_compared_on_validation(record):
+    sweep = record()
+    sweep.trial("baseline", protocol="tuning", seeds=1, state="running")
+    assert compared(sweep).metric.name == "validation/final/top1"
+    sweep.trial("eed", protocol="tuning", seeds=1, metrics={"validation/final/top1": 91.0})
+    table = compared(sweep)
+    assert table.metric.title == "validation top-1 accuracy of the final exit"
+    assert [cell.mean for cell in table.cells[0]] == [None, 91.0]
+
+
+@pytest.mark.parametrize("protocol", ["final", "paper"])
+def test_validation_never_stands_in_for_test(record, protocol):
+    sweep = record()
+    sweep.trial("baseline", protocol=protocol, seeds=1, state="running", metrics={"validation/final/top1": 91.0})
+    table = compared(sweep)
+    assert (table.metric.name, table.cells[0][0].mean) == ("test/final/top1", None)
 
 
 def test_a_sweep_that_has_just_begun_is_shown(record):
