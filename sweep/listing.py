@@ -17,7 +17,7 @@ from ..models import (
     multiply_adds,
 )
 from ..specs import Setting
-from ..training import datasets, recipes
+from ..training import Recipe, datasets, recipes
 
 Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
@@ -56,8 +56,13 @@ TEACHER = {"required": "needs a teacher", "self": "a teacher of its own architec
 
 def _setting(setting: Setting) -> str:
     """A setting with its default and what it may hold."""
-    default = "depends on the others" if setting.default is None else setting.default
+    default = "depends on the others" if setting.default is None else _yaml(setting.default)
     return f"  {setting.name}: {default}" + (f"   ({setting.rule})" if setting.rule else "")
+
+
+def _yaml(value: object) -> str:
+    """A setting's value as a sweep file has it."""
+    return str(value).lower() if isinstance(value, bool) else str(list(value) if isinstance(value, tuple) else value)
 
 
 def _relative_cost(spec: type[Method]) -> float:
@@ -91,11 +96,17 @@ def _datasets() -> Iterator[tuple[str, str]]:
         facts = datasets[name]
         shape = "x".join(map(str, facts.image_shape))
         yield name, f"{facts.description}; {shape} pixels, {facts.classes} classes"
+    yield "folder:PATH", "your own images: PATH/train/CLASS/*.png or *.jpg, and PATH/test/CLASS/ or PATH/val/CLASS/"
 
 
 def _recipes() -> Iterator[tuple[str, str]]:
+    """The one with all defaults in full, with what each setting may hold; of the others what they change in it."""
+    paper = recipes["paper"].to_dict()
+    yield "paper", "\n".join(_setting(setting) for setting in Recipe.settings().values())
     for name in recipes:
-        yield name, "\n".join(f"{field}: {value}" for field, value in recipes[name].to_dict().items())
+        changed = [f"{field}: {_yaml(v)}" for field, v in recipes[name].to_dict().items() if v != paper.get(field)]
+        if name != "paper":
+            yield name, f"paper with {', '.join(changed)}"
 
 
 def _heads() -> Iterator[tuple[str, str]]:

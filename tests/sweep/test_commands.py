@@ -147,8 +147,8 @@ def test_a_table_of_a_sweep_that_recorded_nothing_is_refused(run, read, good, st
             ],
         ),
         ("architectures", ["resnet8", "resnet18"]),
-        ("datasets", ["digits"]),
-        ("recipes", ["paper", "fast"]),
+        ("datasets", ["digits", "folder:PATH"]),
+        ("recipes", ["flip: true   (true | false)", "paper with epochs: 30", "nesterov: true"]),
         ("heads", ["conv"]),
     ],
 )
