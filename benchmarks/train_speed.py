@@ -119,7 +119,7 @@ def compare_losses(reference: Path, data: Path, steps: int, batch: int, dtype: t
     runs = [Run(spec, device, None, source, Processes()) for _ in range(2)]
     for run in runs:
         in_type(run.trained_network)
-    weight = next(runs[1].trained_network.parameters()).data.view(-1)
+    weight = next(runs[1].trained_network.parameters()).data[0, 0, 0]
     weight[0] = torch.nextafter(weight[0], weight[0] + 1)
     trainings = [run.train_epoch() for run in runs]
     largest = [0.0, 0.0]
