@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from ..specs import SpecError
 from .augmentation import Draws, normalise, on_device
 from .chance import chance
 from .data import Dataset, ImageSet
@@ -45,7 +46,21 @@ class TrainingBatches:
         self._by_class = images.labels.argsort(stable=True)
         self._class_sizes = images.labels.bincount(minlength=facts.classes)
         self._class_starts = self._class_sizes.cumsum(0) - self._class_sizes
-        self.steps_per_epoch = len(self._order(0))
+        smallest = 2 * self._pieces
+        if min(recipe.batch_size, self.images) < smallest:
+            raise SpecError(
+                f"`batch_size >= 2 * accumulation * processes` must hold, but {processes.count} process(es) with "
+                f"accumulation {recipe.accumulation} cannot share {min(recipe.batch_size, self.images)} images; "
+                f"the nearest batch_size is {smallest}.",
+                field="batch_size",
+            )
+        self.batch_sizes = [len(numbers) for numbers in self._order(0)]
+        """Of an epoch's steps, over all processes."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Of the recipe's batches, the last one being what is left."""
+        return len(self.batch_sizes)
 
     @property
     def images(self) -> int:

@@ -23,8 +23,13 @@ class FiniteWatch:
     The host learns of it a few steps later on an accelerator, and at once on a processor.
     """
 
-    def __init__(self, device: torch.device, *, step: int = 0) -> None:
-        """Before the step with this number."""
+    def __init__(self, device: torch.device, *, step: int = 0, alone: bool = True) -> None:
+        """Before the step with this number.
+
+        Several processes, which see the same values, learn of it at different steps on accelerators: not alone, they
+        leave together, at a `check`.
+        """
+        self._prompt = alone or device.type == "cpu"
         self.broken = torch.zeros((), device=device)
         """1 from the first step on that was not finite, until then 0."""
         self._step = torch.full((), step, device=device)
@@ -40,7 +45,7 @@ class FiniteWatch:
         self.broken = torch.maximum(self.broken, (~finite).float())
         self._step += self.broken == 0
         self._broken_on_host.copy_(self.broken, non_blocking=True)
-        if self._broken_on_host:
+        if self._prompt and self._broken_on_host:
             self.check()
 
     def check(self) -> None:

@@ -1,16 +1,19 @@
 """The processes that train one network together, each on its share of every batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 Item = TypeVar("Item")
 
-STEPS_BETWEEN_AGREEMENTS = 20
+STEPS_BETWEEN_MEETINGS = 20
+"""Of processes with accelerators, whose queues run dry when the processes wait for each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +42,47 @@ class Processes:
             dist.all_reduce(values)
         return values
 
-    def agree(self, wish: bool, *, step: int, device: torch.device) -> bool:
-        """Whether something is to be done at this step: for several processes, if one of them wishes.
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over all processes, in each of them."""
+        return self.sum(values) / self.count
 
-        Since they have to wait for each other to answer, several ask only now and then.
-        """
+    def shares(self, values: Tensor) -> Tensor:
+        """What each process has, (processes, *shape), in each of them."""
+        return self.sum(
+            torch.stack([values if rank == self.rank else values.new_zeros(values.shape) for rank in range(self.count)])
+        )
+
+    def share(self, shares: Tensor) -> Tensor:
+        """This process's part of `shares`; of another number of processes the first one takes all."""
+        if len(shares) == self.count:
+            return shares[self.rank]
+        return shares.sum(dim=0) * self.first
+
+    def meet(self, step: int, device: torch.device) -> bool:
+        """Whether the processes wait for each other after so many steps, so that they can go on differently."""
+        return self.count == 1 or device.type == "cpu" or step % STEPS_BETWEEN_MEETINGS == 0
+
+    def agree(self, *wishes: bool, device: torch.device) -> list[bool]:
+        """For each wish whether some process has it; all have to ask."""
         if self.count == 1:
-            return wish
-        return step % STEPS_BETWEEN_AGREEMENTS == 0 and bool(self.sum(torch.tensor(float(wish), device=device)))
+            return list(wishes)
+        return [number > 0 for number in self.sum(torch.tensor(wishes, dtype=torch.float32, device=device)).tolist()]
+
+    @contextmanager
+    def first_one_first(self, device: torch.device) -> Iterator[None]:
+        """What is done inside, the first process does before all others."""
+        if not self.first:
+            self.agree(False, device=device)
+        yield
+        if self.first:
+            self.agree(False, device=device)
+
+    def exchange(self, module: nn.Module, *, now: bool) -> AbstractContextManager[None]:
+        """Where a `DistributedDataParallel` is used inside, its gradients become the mean over all processes.
+
+        Not now, they are added to what is exchanged the next time.
+        """
+        return nullcontext() if now or not isinstance(module, DistributedDataParallel) else module.no_sync()
 
     def share_buffers(self, network: nn.Module) -> None:
         """Gives every process the first one's running statistics, so that all test the same network."""

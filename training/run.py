@@ -73,6 +73,11 @@ class Run:
         return len(self.history)
 
     @property
+    def steps(self) -> int:
+        """How many steps are done, over all epochs."""
+        return self.epoch * self._batches.steps_per_epoch + self.step
+
+    @property
     def trained_network(self) -> nn.Module:
         """What is measured and kept: the network, or the moving average of it."""
         return self._updates.average.network if self._updates.average else self._network
@@ -84,13 +89,13 @@ class Run:
         """
         started, seconds_before = time.perf_counter(), self._seconds
         self._usage = Usage(self.device)
-        watch = FiniteWatch(self.device, step=self.epoch * self._batches.steps_per_epoch + self.step)
+        self._watch = FiniteWatch(self.device, step=self.steps, alone=self._processes.count == 1)
         for parts in self._batches.steps(self.epoch, self.step, pairs=self.trial.method.needs_pairs):
-            terms = self._train_step(parts, watch)
+            terms = self._train_step(parts)
             self.step += 1
             self._seconds = seconds_before + time.perf_counter() - started
             yield terms
-        watch.check()
+        self._watch.check()
 
     def finish_epoch(self) -> bool:
         """Measures the network after an epoch's last step, and turns to the next epoch.
@@ -100,7 +105,7 @@ class Run:
         """
         images, recipe = self._batches.images, self.trial.recipe
         record: Record = {"epoch": self.epoch + 1}
-        record |= {f"train/{name}": float(self._processes.sum(total)) / images for name, total in self._sums.items()}
+        record |= {f"train/{name}": float(total) / images for name, total in self._sums.items()}
         record |= self._metrics.summary("train", self._processes)
         record["train/learning_rate"] = self._learning_rate(self._batches.steps_per_epoch - 1)
         record |= self._measured(last=self.epoch + 1 == recipe.epochs)
@@ -132,7 +137,11 @@ class Run:
         return f"epoch {epoch + 1}, step {step + 1}"
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on besides the spec, the same in every process."""
+        """All that the next step depends on besides the spec, the same in every process; all have to ask.
+
+        Raises `Diverged` if a step was not finite.
+        """
+        self._watch.check()
         return {
             "network": self._network.state_dict(),
             "loss": self._loss.state_dict(),
@@ -141,8 +150,8 @@ class Run:
             "history": self.history,
             "step": self.step,
             "seconds": self._seconds,
-            "sums": {name: self._processes.sum(total) for name, total in self._sums.items()},
-            "metrics": {name: self._processes.sum(total) for name, total in self._metrics.sums.items()},
+            "sums": self._sums,
+            "metrics": {name: self._processes.shares(total) for name, total in self._metrics.sums.items()},
             "logits": None if self._logits is None else self._processes.sum(self._logits),
         }
 
@@ -156,45 +165,48 @@ class Run:
         self._start_epoch()
         self.step = state["step"]
         self._seconds = state["seconds"]
+        self._sums = state["sums"]
+        self._metrics.sums = {name: self._processes.share(shares) for name, shares in state["metrics"].items()}
         if self._processes.first:  # what was summed over all processes goes on in one of them
-            self._sums = state["sums"]
-            self._metrics.sums = state["metrics"]
             self._logits = state["logits"]
 
     def _start_epoch(self) -> None:
         self.step = 0
         self._seconds = 0.0
         self._metrics = ExitMetrics(self._shape.exits, self.device)
-        self._sums: dict[str, Tensor] = {}  # of images times what was measured of them
+        self._sums: dict[str, Tensor] = {}  # over batches, of images times what was measured of them all
+        self._watch = FiniteWatch(self.device)
         self._logits: Tensor | None = None  # of the training images in this epoch
         if self.trial.method.needs_past:
             self._logits = torch.zeros(self._batches.images, self._shape.classes, device=self.device)
 
-    def _train_step(self, parts: list[Batch], watch: FiniteWatch) -> dict[str, Tensor]:
+    def _train_step(self, parts: list[Batch]) -> dict[str, Tensor]:
         trial = self.trial
         torch.manual_seed(seed_at(trial.seed, "network", self.epoch, self.step, self._processes.rank))  # for dropout
         self._objective.train()
-        terms_of_step: dict[str, Tensor] = {}
+        names: list[str] = []
+        values = torch.zeros((), device=self.device)
         for part in parts:
             past = None if self._past_logits is None else self._past_logits[part.numbers]
-            terms, logits = self._objective(part, (self.epoch + 1) / trial.recipe.epochs, past)
-            (part.weight * torch.stack(list(terms.values())).sum()).backward()
-            for name, term in terms.items():
-                terms_of_step[name] = terms_of_step.get(name, 0) + part.weight * term.detach()
-                self._add(f"loss/{name}", term.detach(), len(part.labels))
+            with self._processes.exchange(self._objective, now=part is parts[-1]):
+                terms, logits = self._objective(part, (self.epoch + 1) / trial.recipe.epochs, past)
+                weighted = part.weight * torch.stack(list(terms.values()))
+                weighted.sum().backward()
+            names, values = list(terms), values + weighted.detach()
             self._metrics.add(logits, part.labels)
             if self._logits is not None:
                 self._logits[part.numbers] = logits[-1].detach().float()
-        norm = self._updates.step(self._learning_rate(self.step), terms_of_step, watch)
-        self._add("gradient_norm", norm, sum(len(part.labels) for part in parts))
+        terms_of_step = dict(zip(names, self._processes.mean(values), strict=True))
+        norm = self._updates.step(self._learning_rate(self.step), terms_of_step, self._watch)
+        images = self._batches.batch_sizes[self.step]
+        measured = {f"loss/{name}": term for name, term in terms_of_step.items()} | {"gradient_norm": norm}
+        for name, value in measured.items():
+            self._sums[name] = self._sums.get(name, 0) + images * value.double()
         return terms_of_step
 
     def _learning_rate(self, step: int) -> float:
         steps = self._batches.steps_per_epoch
         return self.trial.recipe.learning_rate_at(self.epoch * steps + step, steps)
-
-    def _add(self, name: str, value: Tensor, images: int) -> None:
-        self._sums[name] = self._sums.get(name, 0) + images * value.double()
 
     def _measured(self, *, last: bool) -> Record:
         """What the protocol looks at after an epoch."""

@@ -72,7 +72,9 @@ def train(
             return terminated() or (stop is not None and stop())
 
         run = Run(trial, chosen, teacher, source, processes)
-        if (state := directory.checkpoints.latest(chosen)) is not None:
+        with processes.first_one_first(chosen):  # it sets damaged checkpoints aside
+            state = directory.checkpoints.latest(chosen)
+        if state is not None:
             run.restore(state)
         outcome: Record = {"state": "done"}
         try:
@@ -109,8 +111,10 @@ def _train_to_the_end(
     while run.epoch < run.trial.recipe.epochs:
         for _ in run.train_epoch():
             due = time.monotonic() - written > 60 * checkpoint_minutes
-            stopping = processes.agree(stop(), step=run.step, device=run.device)
-            if stopping or processes.agree(due, step=run.step, device=run.device):
+            if not processes.meet(run.steps, run.device):
+                continue
+            stopping, due = processes.agree(stop(), due, device=run.device)
+            if stopping or due:
                 _keep(run, directory, processes)
                 written = time.monotonic()
             if stopping:

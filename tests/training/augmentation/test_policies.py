@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 import torch
-from exeunt.training.operations import Operation
-from exeunt.training.policies import draw_operations
+from exeunt.training.augmentation.operations import Operation
+from exeunt.training.augmentation.policies import draw_operations
 from scipy import stats
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy, TrivialAugmentWide
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from exeunt.training.operations import Operation, perform
+from exeunt.training.augmentation.operations import Operation, perform
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.autoaugment import _apply_op
 

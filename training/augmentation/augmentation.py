@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..specs import NonNegative, Range, Spec
+from ...specs import NonNegative, Range, Spec
 from .operations import on_device, perform
 from .policies import Policy, draw_operations
 

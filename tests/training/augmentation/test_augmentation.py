@@ -6,8 +6,9 @@ import torch
 import torchvision.transforms.v2 as transforms
 from exeunt.specs import SpecError
 from exeunt.training import datasets
-from exeunt.training.augmentation import PADDING, Augmentation, Draws, Mixing, normalise
-from exeunt.training.operations import perform
+from exeunt.training.augmentation import Augmentation, Draws, normalise
+from exeunt.training.augmentation.augmentation import PADDING, Mixing
+from exeunt.training.augmentation.operations import perform
 from scipy import stats
 from torchvision.transforms import ToTensor
 
