@@ -53,7 +53,7 @@ class Processes:
         )
 
     def share(self, shares: Tensor) -> Tensor:
-        """This process's part of `shares`; of another number of processes the first one takes all."""
+        """Of `shares` those that this process had; those of another number of processes go to the first one."""
         if len(shares) == self.count:
             return shares[self.rank]
         return shares.sum(dim=0) * self.first

@@ -52,6 +52,9 @@ class Recipe(Augmentation):
     flip: bool = True
     """Each image is mirrored with probability one half."""
 
+    sync_batch_norm: bool = False
+    """Whether batch normalisation sees the batches of all processes that train a network together, or only its own
+    process's; needs accelerators. One process alone sees the same either way."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` is bf16 where the processor computes with it, else fp32; the result records which it was."""
     compile: Literal["off", "on", "cuda_graphs"] = "off"

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import SyncBatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from ..specs import SpecError
@@ -54,6 +55,12 @@ class Run:
         self._shape = network_shape(trial)
         self._network = build_student(trial).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._loss = trial.method.build(self._shape).to(device)
+        if trial.recipe.sync_batch_norm and processes.count > 1:
+            if device.type == "cpu":
+                rule = "`sync_batch_norm` needs accelerators: PyTorch has no such normalisation for processors"
+                raise SpecError(f"{rule}; the nearest choice is false.", field="sync_batch_norm")
+            for module in (self._network, self._loss):
+                SyncBatchNorm.convert_sync_batchnorm(module)  # changes the parts in place
         self._updates = Updates(trial.recipe, self._network, self._loss)
         objective = Objective(
             self._network, self._loss, _trained_teacher(trial, teacher, device), precision=self.precision, device=device
@@ -118,7 +125,7 @@ class Run:
         if broken := {name: value for name, value in record.items() if not math.isfinite(value)}:
             raise Diverged((self.epoch + 1) * self._batches.steps_per_epoch - 1, broken)
         record |= {"images_per_second": images / self._seconds, "peak_memory_bytes": self.peak_memory}
-        if (joules := self._usage.joules()) is not None:
+        if not math.isnan(joules := self._joules()):
             record["joules"] = joules
         record |= {"seconds": self._seconds, "time": time.time()}
         self._past_logits = None if self._logits is None else self._processes.sum(self._logits)
@@ -169,6 +176,13 @@ class Run:
         self._metrics.sums = {name: self._processes.share(shares) for name, shares in state["metrics"].items()}
         if self._processes.first:  # what was summed over all processes goes on in one of them
             self._logits = state["logits"]
+
+    def _joules(self) -> float:
+        """Of the epoch; nan where a driver does not say."""
+        own = self._usage.joules()
+        joules = torch.tensor(math.nan if own is None else own, dtype=torch.float64, device=self.device)
+        # Each process has an accelerator of its own; a processor is counted whole by each.
+        return float(joules if self.device.type == "cpu" else self._processes.sum(joules))
 
     def _start_epoch(self) -> None:
         self.step = 0

@@ -110,6 +110,7 @@ def test_every_field_that_matters_is_in_the_key(make_trial, eed, kd):
                 {"ema_decay": 0.9},
                 {"warmup_epochs": 1.0},
                 {"accumulation": 2},
+                {"sync_batch_norm": True},
                 {"compile": "on"},
                 {"precision": "bf16"},
             )
@@ -164,6 +165,7 @@ def test_the_dictionary_names_everything_that_matters_and_nothing_else(make_tria
             "cutout": 0,
             "mixup": 0.0,
             "cutmix": 0.0,
+            "sync_batch_norm": False,
             "precision": "fp32",
             "compile": "off",
         },
