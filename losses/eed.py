@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -109,8 +109,7 @@ class EED(ExitDistillation):
         spec = super().canonical()
         if exits is None:
             return spec
-        return replace(
-            spec,
+        return spec.having(
             ensemble_exits=all_if_all(spec.ensemble_exits, exits),
             taught_exits=all_if_all(spec.taught_exits, exits),
         )

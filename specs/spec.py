@@ -111,8 +111,18 @@ class Spec:
 
     def canonical(self) -> Self:
         """The same experiment with every irrelevant field reset to its default."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        return dataclasses.replace(self, **{name: defaults[name] for name in self.irrelevant_fields()})
+        settings = self.settings()
+        return self.having(**{name: settings[name].default for name in self.irrelevant_fields()})
+
+    def having(self, **values: Any) -> Self:
+        """The spec with these values for some of its fields: itself if it has them already."""
+        new = {}
+        for name, value in values.items():
+            held = getattr(self, name)
+            # Two specs that count as equal may still differ, in fields that do not tell experiments apart.
+            if value is not held and (isinstance(value, Spec) or value != held):
+                new[name] = value
+        return dataclasses.replace(self, **new) if new else self
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -122,8 +132,7 @@ class Spec:
     def to_dict(self) -> dict[str, Any]:
         """The fields that matter, as plain JSON values."""
         skipped = self.irrelevant_fields()
-        names = [field.name for field in dataclasses.fields(self) if field.name not in skipped]
-        return {name: _plain(getattr(self, name)) for name in names}
+        return {name: _plain(getattr(self, name)) for name in self.settings() if name not in skipped}
 
 
 def _setting(field: "dataclasses.Field[Any]", hint: Any) -> Setting:

@@ -105,8 +105,7 @@ class TrialSpec(Spec):
 
     def canonical(self) -> Self:
         """The same experiment, however it was written: equal experiments have equal canonical forms and keys."""
-        return replace(
-            self,
+        return self.having(
             method=self.method.canonical(self.exit_count),
             exits=self._canonical_exits(),
             recipe=self.recipe.canonical(),
@@ -177,4 +176,4 @@ class TrialSpec(Spec):
     def _canonical_exits(self) -> ExitSpec:
         if "exits" in self.irrelevant_fields():
             return ExitSpec()
-        return replace(self.exits, placement=canonical(self.exits.placement, self.layout)).canonical()
+        return self.exits.having(placement=canonical(self.exits.placement, self.layout)).canonical()
