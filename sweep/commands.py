@@ -153,8 +153,10 @@ def describe(
     size: Annotated[int, typer.Option(help="Height and width of the images, in pixels.")] = 32,
     channels: Annotated[int, typer.Option(help="Of the images.")] = 3,
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 100,
-    latency: Annotated[bool, typer.Option("--latency", help="Measure the time of each exit too.")] = False,
-    device: Annotated[str, typer.Option(help="Where to measure: cpu or cuda.")] = "cpu",
+    latency: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE", help="Measure each exit's time there: cpu or cuda.", show_default=False),
+    ] = None,
     batch: Annotated[int, typer.Option(help="Images at once where the time is measured.")] = 1,
 ) -> None:
     """Say what each exit of a network costs: parameters, multiply-adds, memory, time."""
@@ -166,7 +168,7 @@ def describe(
     spec, placed = ArchitectureSpec(name=architecture), ExitSpec(placement=exits, head=head)
     shape = (channels, size, size)
     network = build_network(spec, placed, image_shape=shape, classes=classes, seed=0)
-    Console().print(description(architecture, network, shape, batch_size=batch, device=device if latency else None))
+    Console().print(description(architecture, network, shape, batch_size=batch, device=latency))
 
 
 @app.command()

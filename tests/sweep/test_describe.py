@@ -59,7 +59,7 @@ def test_without_exits_one_row_is_left(describe):
 
 
 def test_latency_is_measured_for_each_exit(describe):
-    status, out, _ = describe("resnet8", "--latency", "--batch", "2", "--size", "8")
+    status, out, _ = describe("resnet8", "--latency", "cpu", "--batch", "2", "--size", "8")
     assert status == 0
     assert "cpu, batch 2," in out
     assert "…" not in out
@@ -79,11 +79,11 @@ def test_latency_is_measured_for_each_exit(describe):
         ("resnet18 --size -1", "8x8 is the smallest"),
         ("resnet18 --channels 0", "`1 <= channels` must hold, but got channels=0"),
         ("resnet18 --classes -2", "`1 <= classes` must hold, but got classes=-2"),
-        ("resnet8 --latency --batch 0", "`1 <= batch_size` must hold, but got batch_size=0"),
-        ("resnet8 --latency --device gpu", "device 'gpu' is not there; PyTorch sees cpu"),
-        ("resnet8 --latency --device meta", "device 'meta' is not there; PyTorch sees cpu"),
+        ("resnet8 --latency cpu --batch 0", "`1 <= batch_size` must hold, but got batch_size=0"),
+        ("resnet8 --latency gpu", "device 'gpu' is not there; PyTorch sees cpu"),
+        ("resnet8 --latency meta", "device 'meta' is not there; PyTorch sees cpu"),
         pytest.param(
-            "resnet8 --latency --device cuda",
+            "resnet8 --latency cuda",
             "device 'cuda' is not there; PyTorch sees cpu.",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there"),
         ),
