@@ -39,7 +39,7 @@ def describe_environment(
     """Versions, commit, hardware and numeric settings, for the result."""
     cuda = device.type == "cuda"
     return {
-        "exeunt": importlib.metadata.version("exeunt"),
+        "exeunt": _version(),
         "commit": commit(),
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -49,6 +49,13 @@ def describe_environment(
         "threads": threads,
         "processes": processes,
     }
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("exeunt")
+    except importlib.metadata.PackageNotFoundError:  # a checkout on the path, not installed
+        return ""
 
 
 @functools.cache
