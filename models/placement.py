@@ -64,7 +64,6 @@ class _Unfilled(TorchFunctionMode):
         return args[0] if function in (Tensor.uniform_, Tensor.normal_) else function(*args, **(kwargs or {}))
 
 
-@functools.lru_cache(maxsize=1024)
 def resolve(placement: str, layout: Layout) -> tuple[int, ...]:
     """The numbers of the blocks after which a placement puts exits, in order.
 
