@@ -23,6 +23,7 @@ from .objective import Batch, Objective
 from .processes import Processes
 from .student import build_student, network_costs, network_shape
 from .teacher import build_teacher
+from .totals import EpochTotals
 from .trial import TrialSpec
 from .updates import Updates
 from .usage import Usage
@@ -80,6 +81,11 @@ class Run:
         return len(self.history)
 
     @property
+    def step(self) -> int:
+        """How many steps of the epoch are done."""
+        return self._totals.step
+
+    @property
     def steps(self) -> int:
         """How many steps are done, over all epochs."""
         return self.epoch * self._batches.steps_per_epoch + self.step
@@ -94,13 +100,12 @@ class Run:
 
         Raises `Diverged` once a loss or a gradient is known to be not finite.
         """
-        started, seconds_before = time.perf_counter(), self._seconds
+        started, seconds_before = time.perf_counter(), self._totals.seconds
         self._usage = Usage(self.device)
         self._watch = FiniteWatch(self.device, step=self.steps, alone=self._processes.count == 1)
         for parts in self._batches.steps(self.epoch, self.step, pairs=self.trial.method.needs_pairs):
             terms = self._train_step(parts)
-            self.step += 1
-            self._seconds = seconds_before + time.perf_counter() - started
+            self._totals.seconds = seconds_before + time.perf_counter() - started
             yield terms
         self._watch.check()
 
@@ -110,10 +115,8 @@ class Run:
         Returns whether the network is the one to report if training ended here. Raises `Diverged` if anything measured
         is not finite.
         """
-        images, recipe = self._batches.images, self.trial.recipe
-        record: Record = {"epoch": self.epoch + 1}
-        record |= {f"train/{name}": float(total) / images for name, total in self._sums.items()}
-        record |= self._metrics.summary("train", self._processes)
+        recipe, seconds = self.trial.recipe, self._totals.seconds
+        record: Record = {"epoch": self.epoch + 1, **self._totals.record()}
         record["train/learning_rate"] = self._learning_rate(self._batches.steps_per_epoch - 1)
         record |= self._measured(last=self.epoch + 1 == recipe.epochs)
         reported = record
@@ -124,11 +127,11 @@ class Run:
             record |= network_costs(self._network, self._facts.image_shape)
         if broken := {name: value for name, value in record.items() if not math.isfinite(value)}:
             raise Diverged((self.epoch + 1) * self._batches.steps_per_epoch - 1, broken)
-        record |= {"images_per_second": images / self._seconds, "peak_memory_bytes": self.peak_memory}
+        record |= {"images_per_second": self._batches.images / seconds, "peak_memory_bytes": self.peak_memory}
         if not math.isnan(joules := self._joules()):
             record["joules"] = joules
-        record |= {"seconds": self._seconds, "time": time.time()}
-        self._past_logits = None if self._logits is None else self._processes.sum(self._logits)
+        record |= {"seconds": seconds, "time": time.time()}
+        self._past_logits = self._totals.logits()
         self.history.append(record)
         self._start_epoch()
         return reported is record
@@ -155,11 +158,7 @@ class Run:
             "updates": self._updates.state_dict(),
             "past_logits": self._past_logits,
             "history": self.history,
-            "step": self.step,
-            "seconds": self._seconds,
-            "sums": self._sums,
-            "metrics": {name: self._processes.shares(total) for name, total in self._metrics.sums.items()},
-            "logits": None if self._logits is None else self._processes.sum(self._logits),
+            "totals": self._totals.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -170,12 +169,7 @@ class Run:
         self._past_logits = state["past_logits"]
         self.history = state["history"]
         self._start_epoch()
-        self.step = state["step"]
-        self._seconds = state["seconds"]
-        self._sums = state["sums"]
-        self._metrics.sums = {name: self._processes.share(shares) for name, shares in state["metrics"].items()}
-        if self._processes.first:  # what was summed over all processes goes on in one of them
-            self._logits = state["logits"]
+        self._totals.restore(state["totals"])
 
     def _joules(self) -> float:
         """Of the epoch; nan where a driver does not say."""
@@ -185,14 +179,15 @@ class Run:
         return float(joules if self.device.type == "cpu" else self._processes.sum(joules))
 
     def _start_epoch(self) -> None:
-        self.step = 0
-        self._seconds = 0.0
-        self._metrics = ExitMetrics(self._shape.exits, self.device)
-        self._sums: dict[str, Tensor] = {}  # over batches, of images times what was measured of them all
         self._watch = FiniteWatch(self.device)
-        self._logits: Tensor | None = None  # of the training images in this epoch
-        if self.trial.method.needs_past:
-            self._logits = torch.zeros(self._batches.images, self._shape.classes, device=self.device)
+        self._totals = EpochTotals(
+            self._shape.exits,
+            self._batches.images,
+            self._shape.classes,
+            keeps_logits=self.trial.method.needs_past,
+            device=self.device,
+            processes=self._processes,
+        )
 
     def _train_step(self, parts: list[Batch]) -> dict[str, Tensor]:
         trial = self.trial
@@ -207,15 +202,11 @@ class Run:
                 weighted = part.weight * torch.stack(list(terms.values()))
                 weighted.sum().backward()
             names, values = list(terms), values + weighted.detach()
-            self._metrics.add(logits, part.labels)
-            if self._logits is not None:
-                self._logits[part.numbers] = logits[-1].detach().float()
+            self._totals.add_outputs(part, logits)
         terms_of_step = dict(zip(names, self._processes.mean(values), strict=True))
         norm = self._updates.step(self._learning_rate(self.step), terms_of_step, self._watch)
-        images = self._batches.batch_sizes[self.step]
         measured = {f"loss/{name}": term for name, term in terms_of_step.items()} | {"gradient_norm": norm}
-        for name, value in measured.items():
-            self._sums[name] = self._sums.get(name, 0) + images * value.double()
+        self._totals.add_step(measured, self._batches.batch_sizes[self.step])
         return terms_of_step
 
     def _learning_rate(self, step: int) -> float:
