@@ -12,7 +12,7 @@ import pydantic
 
 from ..losses import Baseline, Method, TeacherNeed, methods
 from ..models import ArchitectureSpec, ExitSpec, architectures, heads
-from ..specs import Count, NonNegative, Range, Spec, SpecError, require, unknown
+from ..specs import NonNegative, Range, Spec, SpecError, require, unknown
 from ..training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ..training.teacher import trained_weights
 from ..training.trial import Protocol, TrainedWeights
@@ -34,14 +34,32 @@ TEACHER_KEYS: dict[TeacherNeed, list[str]] = {
 class Resources(Spec):
     """What one trial occupies while it trains."""
 
-    cpu: Count = 1
-    """Processor cores, and threads that PyTorch uses."""
+    cpu: Annotated[int | None, Range(minimum=1)] = None
+    """Processor cores, each with a thread of PyTorch's; if not said, one for each process."""
     gpu: NonNegative = 0.0
-    """Accelerators; a fraction lets several trials share one."""
+    """Accelerators, one for each process; a fraction lets several trials share one."""
+    processes: Annotated[int | None, Range(minimum=1)] = None
+    """How many train the network together, on one machine, each on its share of every batch and of the cores; if not
+    said, one for each accelerator, or one."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.gpu <= 1 or self.gpu.is_integer(), "gpu <= 1 or gpu is a whole number", gpu=self.gpu)
+        alone = self.members == 1 and self.gpu <= 1
+        fitting = "gpu == 0 or gpu == processes: each process uses one accelerator"
+        require(alone or self.gpu in (0, self.members), fitting, gpu=self.gpu, processes=self.members)
+        divisible = "cpu is a multiple of processes"
+        require(self.cores % self.members == 0, divisible, cpu=self.cores, processes=self.members)
+
+    @property
+    def members(self) -> int:
+        """How many processes a trial has."""
+        return self.processes or max(1, int(self.gpu))
+
+    @property
+    def cores(self) -> int:
+        """How many cores a trial has."""
+        return self.cpu or self.members
 
 
 @dataclass(frozen=True, kw_only=True)

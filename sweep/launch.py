@@ -18,6 +18,7 @@ from .file import Resources
 from .plan import Plan
 from .schedule import PlanSearcher
 from .store import Store
+from .termination import heeding_sigterm
 from .worker import run_trial
 
 MIRROR_INTERVAL = 3.0
@@ -30,7 +31,7 @@ def launch(plan: Plan, store: Store, source: DataSource, board: Board, ray_ready
     A trial that fails or diverges is shown, and the rest goes on.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, when the running trials have been stopped.
+        KeyboardInterrupt: after Ctrl-C or a worker's SIGTERM, when trials have been stopped that were not done.
         SpecError: for resources that there are not, for which Ray would wait for ever.
     """
     resources = plan.sweep.resources
@@ -39,9 +40,16 @@ def launch(plan: Plan, store: Store, source: DataSource, board: Board, ray_ready
     ray_ready()
     _check_resources(resources)
     with _mirrored(plan, store) as changed, tempfile.TemporaryDirectory() as scratch:
-        trainable = functools.partial(run_trial, storage=store.root, source=source, threads=resources.cpu)
+        trainable = functools.partial(
+            run_trial,
+            storage=store.root,
+            source=source,
+            threads=resources.cores // resources.members,
+            processes=resources.members,
+            accelerated=resources.gpu > 0,
+        )
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
+            heeding_sigterm(tune.with_resources(trainable, {"cpu": resources.cores, "gpu": resources.gpu})),
             tune_config=tune.TuneConfig(search_alg=searcher, num_samples=len(board.trials), reuse_actors=True),
             run_config=tune.RunConfig(
                 name=plan.sweep.name,
@@ -58,10 +66,11 @@ def launch(plan: Plan, store: Store, source: DataSource, board: Board, ray_ready
 
 
 def _check_resources(wanted: Resources) -> None:
-    there = ray.cluster_resources()
-    for name in ("cpu", "gpu"):
-        if (number := getattr(wanted, name)) > (most := there.get(name.upper(), 0)):
-            raise SpecError(f"resources.{name}: a trial cannot have {number:g}, there are only {most:g}.", field=name)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for name, number in (("cpu", wanted.cores), ("gpu", wanted.gpu)):
+        if number > (most := max(node.get(name.upper(), 0) for node in nodes)):
+            rule = f"a trial cannot have {number:g}, the largest machine has only {most:g}"
+            raise SpecError(f"resources.{name}: {rule}.", field=name)
 
 
 class _Watch(tune.Callback):
@@ -91,7 +100,11 @@ class _Watch(tune.Callback):
         self._end(trial.config["key"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._end(trial.config["key"])
+        if trial.last_result.get("state") == "stopped":  # it is unfinished, no more
+            self._board.running.pop(trial.config["key"], None)
+            self._board.refresh()
+        else:
+            self._end(trial.config["key"])
 
     def _end(self, key: str) -> None:
         progress = self._store.progress(key)

@@ -6,15 +6,20 @@ from typing import Any
 
 from ray import tune
 
-from ..training import DataSource, OutOfMemory, Record, TrialSpec, train
+from ..training import DataSource, OutOfMemory, Record, Stopped, TrialSpec, train
 from ..training.trial import TrainedWeights
+from .processes import train_together
 from .store import Store
+from .termination import told_to_go
 
 
-def run_trial(config: dict[str, Any], *, storage: Path, source: DataSource, threads: int) -> None:
+def run_trial(
+    config: dict[str, Any], *, storage: Path, source: DataSource, threads: int, processes: int, accelerated: bool
+) -> None:
     """Trains the trial that the searcher suggested, and reports each epoch and how it ended.
 
-    An exception is written to the trial's folder before it ends the attempt.
+    An exception is written to the trial's folder before it ends the attempt. At SIGTERM the trial is left where it is,
+    reported as `stopped`, and ends with an exception, so that Tune gives this worker no other.
     """
     store = Store(storage)
     trial = TrialSpec.from_dict(config["spec"])
@@ -25,7 +30,15 @@ def run_trial(config: dict[str, Any], *, storage: Path, source: DataSource, thre
 
     try:
         teacher = _teacher_weights(trial, store)
-        result = train(trial, directory, teacher=teacher, source=source, threads=threads, on_epoch=report)
+        with told_to_go() as stop:
+            how = {"teacher": teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
+            if processes == 1:
+                result = train(trial, directory, **how)
+            else:
+                result = train_together(trial, directory, processes=processes, accelerated=accelerated, **how)
+    except Stopped:
+        tune.report({"state": "stopped"})
+        raise
     except OutOfMemory as outcome:
         directory.write_failure({"reason": str(outcome)})
         raise

@@ -102,6 +102,13 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("resources: {gpu: '1'}", "resources.gpu", "must be a number, but got '1'"),
     ("resources: {gpu: -1}", "resources.gpu", "`0 <= gpu` must hold"),
     ("resources: {gpu: 1.5}", "resources.gpu", "gpu is a whole number"),
+    ("resources: {processes: 0}", "resources.processes", "`1 <= processes` must hold, but got processes=0"),
+    ("resources: {processes: two}", "resources.processes", "must be an integer, but got 'two'"),
+    ("resources: {gpu: 0.5, processes: 2}", "resources.gpu", "gpu == processes: each process uses one accelerator"),
+    ("resources: {gpu: 4, processes: 2}", "resources.gpu", "but got gpu=4.0, processes=2"),
+    ("resources: {gpu: 4, processes: 1}", "resources.gpu", "but got gpu=4.0, processes=1"),
+    ("resources: {gpu: 4, cpu: 2}", "resources.cpu", "`cpu is a multiple of processes` must hold, but got cpu=2"),
+    ("resources: {cpu: 3, processes: 2}", "resources.cpu", "but got cpu=3, processes=2"),
     ("resources: {gpu: [0.5]}", "resources.gpu", "must be a number, but got [0.5]"),
     ("methods: null", "methods", "must be a mapping of keys to values, but got None"),
     ("methods: [eed]", "methods", "must be a mapping of keys to values, but got ['eed']"),
@@ -248,7 +255,11 @@ class Command:
 
     def workers(self) -> list[int]:
         """The process ids of the Ray workers that hold a trial, in this command's session only."""
-        return [pid for pid, title in _descendants(self.process.pid) if title.startswith("ray::ImplicitFunc")]
+        return [pid for pid, title in _descendants(self.process.pid) if title.startswith("ray::Heeding")]
+
+    def members(self) -> list[int]:
+        """The process ids of those that train a trial together."""
+        return [pid for pid, title in _descendants(self.process.pid) if "spawn_main" in title]
 
 
 def _descendants(ancestor: int) -> Iterator[tuple[int, str]]:

@@ -38,6 +38,24 @@ def test_numbers_are_read_as_people_write_them(read, good, written):
     assert {trial.recipe.weight_decay for trial in sweep.trials} == {0.0005}
 
 
+@pytest.mark.parametrize(
+    ("written", "processes", "cores"),
+    [
+        ("{}", 1, 1),
+        ("{cpu: 3}", 1, 3),
+        ("{gpu: 0.25}", 1, 1),
+        ("{gpu: 1, cpu: 6}", 1, 6),
+        ("{gpu: 4}", 4, 4),
+        ("{gpu: 4, processes: 4, cpu: 32}", 4, 32),
+        ("{processes: 2}", 2, 2),
+        ("{processes: 2, cpu: 6}", 2, 6),
+    ],
+)
+def test_a_process_for_each_accelerator_and_a_core_for_each_process(read, good, written, processes, cores):
+    resources = read(good.replace("{cpu: 1}", written)).resources
+    assert (resources.members, resources.cores) == (processes, cores)
+
+
 def test_an_exponent_makes_no_number_of_a_name(read, good):
     assert read(good.replace("tiny", "a5e-4")).name == "a5e-4"
 
