@@ -87,9 +87,7 @@ class TrialSpec(Spec):
         held_out = self.protocol != "tuning" or self.validation > 0
         require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
         if method.hard_labels and self.recipe.mixes_labels:
-            raise SpecError(
-                f"{method.name} needs unmixed labels: mixup and cutmix must be 0.", field="recipe"
-            )
+            raise SpecError(f"{method.name} needs unmixed labels: mixup and cutmix must be 0.", field="recipe")
         stages = [len(layout.stage_channels) for layout in (self.layout, self.teacher_layout) if layout is not None]
         method.check(self.exit_count, stages=min(stages))
 
