@@ -263,7 +263,7 @@ def test_nothing_that_is_done_depends_on_what_the_pixels_are(policy, mix):
     for tensor, expected in zip(found, (inputs, targets), strict=True):
         assert tensor.device.type == "meta"
         assert (tensor.shape, tensor.dtype, tensor.stride()) == (expected.shape, expected.dtype, expected.stride())
-    with pytest.raises((RuntimeError, NotImplementedError)):
+    with pytest.raises(RuntimeError, match="meta"):  # what this test rests on: reading a value fails
         pixels.max().item()
 
 
