@@ -111,6 +111,12 @@ def evaluated(network: MultiExitNetwork, batch: torch.Tensor) -> torch.Tensor:
         return torch.stack(network.eval()(batch).logits)
 
 
+def assert_nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """(E, N, C), each exit beside its own largest logit: in a deep untrained network the last ones may be as small as 1e-11."""
+    size = expected.abs().amax((1, 2), keepdim=True)
+    torch.testing.assert_close(found / size, expected / size, rtol=1e-3, atol=1e-4)
+
+
 @pytest.fixture(scope="module", params=PAIRS, ids=" ".join)
 def subject(request: pytest.FixtureRequest) -> Subject:
     """Every architecture with every head, the exits after blocks chosen at random."""
@@ -138,7 +144,7 @@ def test_training_moves_all_statistics_and_evaluation_treats_each_image_alone(su
     batch = images(subject.name)
     before = copy.deepcopy(dict(subject.network.named_buffers()))
     expected = subject.logits(batch)
-    torch.testing.assert_close(subject.logits(batch[:1]), expected[:, :1], rtol=1e-3, atol=1e-4)
+    assert_nearly_equal(subject.logits(batch[:1]), expected[:, :1])
     torch.testing.assert_close(dict(subject.network.named_buffers()), before, rtol=0, atol=0)
     with torch.no_grad():
         subject.network.train()(batch)
@@ -152,11 +158,11 @@ def test_channels_last_and_half_precision_give_nearly_the_same(subject: Subject)
     with torch.autocast("cpu", torch.bfloat16):
         half = subject.logits(batch).float()
     assert bool(half.isfinite().all())
-    assert float(torch.cosine_similarity(half.flatten(1), expected.flatten(1)).min()) > 0.95
+    assert float(torch.cosine_similarity(half.flatten(1), expected.flatten(1), eps=1e-30).min()) > 0.95
     subject.network.to(memory_format=torch.channels_last)
     found = subject.logits(batch.contiguous(memory_format=torch.channels_last))
     subject.network.to(memory_format=torch.contiguous_format)
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    assert_nearly_equal(found, expected)
 
 
 def test_the_seed_decides_the_weights_and_the_weights_all_else(subject: Subject) -> None:
