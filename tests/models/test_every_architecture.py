@@ -112,7 +112,7 @@ def evaluated(network: MultiExitNetwork, batch: torch.Tensor) -> torch.Tensor:
 
 
 def assert_nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> None:
-    """(E, N, C), each exit beside its own largest logit: in a deep untrained network the last ones may be as small as 1e-11."""
+    """(E, N, C), each exit beside its own largest logit: a deep untrained network may have some of 1e-11."""
     size = expected.abs().amax((1, 2), keepdim=True)
     torch.testing.assert_close(found / size, expected / size, rtol=1e-3, atol=1e-4)
 

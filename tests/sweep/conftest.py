@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exeunt.sweep.file import Sweep, read_sweep
-from exeunt.sweep.tracking import create_database
+from exeunt.sweep.planning.file import Sweep, read_sweep
+from exeunt.sweep.storage.tracking import create_database
 
 PATIENCE = 300
 """Seconds after which a command hangs."""

@@ -1,0 +1,47 @@
+"""The program and the options that several of its commands take."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..planning.plan import Plan
+    from ..storage.store import Store
+
+app = typer.Typer(
+    name="exeunt",
+    help="Benchmark sweeps for exit-ensemble distillation and the methods it is compared with.",
+    epilog="Start with: exeunt sweep configs/quickstart.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file, in YAML.", show_default=False)]
+SweepName = Annotated[str, typer.Argument(metavar="NAME", help="The `name` in the sweep file.", show_default=False)]
+Storage = Annotated[
+    Path, typer.Option(metavar="DIR", file_okay=False, help="Where trials, tables and the MLflow database are kept.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="EXEUNT_DATA",
+        file_okay=False,
+        resolve_path=True,
+        help="Where data sets are.",
+        show_default=False,
+    ),
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are not there.")]
+
+
+def planned(file: Path, storage: Path) -> "tuple[Plan, Store]":
+    """The plan of a sweep file, and the store that its trials are in."""
+    from ..planning.file import read_sweep
+    from ..planning.plan import make_plan
+    from ..storage.store import Store
+
+    return make_plan(read_sweep(file)), Store(storage)

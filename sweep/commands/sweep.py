@@ -1,0 +1,71 @@
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .program import Data, Download, Storage, SweepFile, app, planned
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...training import DataSource
+    from ..planning.plan import Plan, PlannedTrial
+    from ..storage.store import Store
+
+
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended."""
+
+
+@app.command()
+def sweep(file: SweepFile, storage: Storage = Path("runs"), data: Data = None, download: Download = False) -> None:
+    """Train what the sweep file asks for and is not there yet; then print the comparison table.
+
+    Run it again after any interruption: it goes on where it was, and trains nothing twice. Add a value to an axis
+    and only what is new is trained.
+    """
+    from rich.console import Console
+
+    from ...training import DataSource
+
+    plan, store = planned(file, storage)
+    console = Console()
+    todo = store.missing(plan)
+    store.remember(plan)
+    console.print(f"{plan.sweep.name}: {len(plan.trials)} trials, {len(todo)} to train", highlight=False)
+    if todo:
+        try:
+            _train(plan, store, DataSource(directory=data, download=download), todo, console)
+        except KeyboardInterrupt:
+            again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage), *_data_options(data)])
+            console.print(f"interrupted; go on with: {again}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(INTERRUPTED) from None
+    from ..display.tables import publish
+
+    publish(plan, store, console)
+    if store.missing(plan):
+        raise typer.Exit(1)
+
+
+def _data_options(data: Path | None) -> list[str]:
+    return [] if data is None or "EXEUNT_DATA" in os.environ else ["--data", str(data)]
+
+
+def _train(plan: "Plan", store: "Store", source: "DataSource", todo: "list[PlannedTrial]", console: "Console") -> None:
+    from ...training import datasets
+    from ..display.board import duration, make_board
+    from ..running.cluster import embedded_ray
+
+    for name in {trial.spec.dataset.name for trial in todo}:
+        datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
+    board = make_board(todo, len(plan.trials) - len(todo), console)
+    try:
+        with embedded_ray() as ray_ready:
+            from ..running.launch import launch  # while Ray starts
+
+            launch(plan, store, source, board, ray_ready)
+    finally:
+        board.close()
+    console.print(f"{board.counts} after {duration(board.elapsed)}", highlight=False)

@@ -1,0 +1,26 @@
+"""The comparison table of a sweep: shown, and kept as CSV and LaTeX."""
+
+from rich.console import Console
+
+from ...results import comparison, load, render, to_rich
+from ..planning.plan import Plan
+from ..storage.store import Store
+from ..storage.tracking import Mirror
+
+FILES = {"csv": "table.csv", "latex": "table.tex"}
+
+
+def publish(plan: Plan, store: Store, console: Console) -> None:
+    """Brings MLflow up to date, shows the table that follows from it, and says where it is kept."""
+    Mirror(plan, store).update_all()
+    table = comparison(load(store.tracking_uri, plan.sweep.name))
+    console.print()
+    if console.is_terminal:
+        console.print(to_rich(table))
+    else:
+        console.out(render(table, "text"), highlight=False)
+    for form, name in FILES.items():
+        path = store.sweep_folder(plan.sweep.name) / name
+        path.write_text(render(table, form), encoding="utf-8")
+        console.print(f"{form + ':':7}{path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"MLflow: {store.tracking_uri}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,43 @@
+"""From a trial in the store to a file that other programs read."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from ...models import SUFFIXES, Cohort, Format, MultiExitNetwork, TruncatedNetwork, export_network
+from ...specs import SpecError, nearest
+from ...training import TrialSpec, build_student
+from .store import Store
+
+
+def export_trial(store: Store, key: str, format: Format, exit: int | None, output: Path | None) -> str:
+    """Writes the trained network of a trial, whole or truncated at an exit, and says what was written.
+
+    Raises:
+        SpecError: for a key that has no trained network, or what `export_network` refuses.
+    """
+    directory = store.trial(key)
+    if not directory.weights.exists():
+        trained = [path.parent.name for path in store.root.glob("trials/*/weights.pt")]
+        raise SpecError(
+            f"no trained network has the key {key!r} in {store.root}; {nearest(key, trained)}.", field="key"
+        )
+    trial = TrialSpec.from_dict(json.loads((directory.path / "spec.json").read_text()))
+    facts = trial.dataset_facts
+    network = build_student(trial)
+    network.load_state_dict(torch.load(directory.weights, map_location="cpu", weights_only=True))
+    if isinstance(network, Cohort):
+        last = network.networks[-1]
+        assert isinstance(last, MultiExitNetwork)
+        network = last
+    part = network if exit is None else TruncatedNetwork(network, exit)
+    default = f"{key}{'' if exit is None else f'-exit{exit}'}{SUFFIXES[format]}"
+    path = output or Path(default)
+    difference = export_network(part, path, format, facts.image_shape)
+    outputs = "the logits of all exits" if exit is None else f"the logits of exit {exit}"
+    shape = ", ".join(map(str, facts.image_shape))
+    return (
+        f"{path}: {trial.method.name}, {trial.architecture.name}, seed {trial.seed}; images (N, {shape}), normalised "
+        f"as in training, to {outputs}. Checked: outputs differ by at most {difference:.1g} of the largest."
+    )

@@ -1,0 +1,172 @@
+import subprocess
+import sys
+import time
+
+import pytest
+from exeunt.sweep.__main__ import main
+from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.storage.store import Store
+
+HEAVY = ("torch", "ray", "mlflow", "pandas", "optuna", "pydantic")
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return tmp_path / "storage"
+
+
+@pytest.fixture
+def run(storage, monkeypatch, capsys):
+    """Runs a command in this process: its exit status, its output and its messages."""
+
+    def run_command(*words):
+        monkeypatch.setattr(sys, "argv", ["exeunt", *map(str, words), "--storage", str(storage)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, *capsys.readouterr()
+
+    return run_command
+
+
+def python(*words):
+    return subprocess.run([sys.executable, *words], check=False, capture_output=True, text=True, timeout=120)
+
+
+def test_help_answers_in_a_second_and_imports_nothing_heavy():
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        answer = python("-X", "importtime", "-m", "exeunt.sweep", "--help")
+        times.append(time.perf_counter() - started)
+    assert min(times) < 1
+    assert "exeunt sweep configs/quickstart.yaml" in answer.stdout
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
+    assert "typer" in imported
+    assert imported.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("command", ["sweep", "plan", "status", "table", "list"])
+def test_every_command_explains_itself(command):
+    answer = python("-m", "exeunt.sweep", command, "--help")
+    assert answer.returncode == 0
+    assert f"Usage: exeunt {command}" in answer.stdout
+
+
+def test_the_script_and_the_module_are_one_program(exeunt):
+    assert exeunt("--help").stdout == python("-m", "exeunt.sweep", "--help").stdout
+
+
+@pytest.mark.parametrize("command", ["sweep", "plan"])
+def test_a_bad_file_is_one_message_and_status_2_and_starts_nothing(command, bad_file, run, storage):
+    status, out, err = run(command, bad_file.path)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"exeunt: {bad_file.path}{bad_file.where}")
+    assert bad_file.part in err
+    assert err.count("\n") == 1
+    assert not storage.exists()
+
+
+def test_a_bad_file_ends_the_real_program_in_the_same_way(exeunt, tmp_path):
+    answer = exeunt("sweep", tmp_path / "none.yaml", "--storage", tmp_path / "storage")
+    message = f"exeunt: {tmp_path / 'none.yaml'}: cannot be read: No such file or directory.\n"
+    assert (answer.returncode, answer.stdout, answer.stderr) == (2, "", message)
+
+
+@pytest.mark.slow
+def test_more_resources_than_there_are_end_it_instead_of_waiting_for_ever(exeunt, good, tmp_path):
+    file = tmp_path / "greedy.yaml"
+    file.write_text(good.replace("cpu: 1", "cpu: 4096"))
+    answer = exeunt("sweep", file, "--storage", tmp_path / "storage")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("exeunt: resources.cpu: a trial cannot have 4096, ")
+    assert not (tmp_path / "storage" / "trials").exists()
+
+
+def test_a_storage_that_is_a_file_is_refused(run, good, tmp_path, storage):
+    storage.touch()
+    (tmp_path / "good.yaml").write_text(good)
+    status, _, err = run("plan", tmp_path / "good.yaml")
+    assert status == 2
+    assert "'--storage'" in err
+    assert "Traceback" not in err
+
+
+def test_a_plan_counts_trials_and_trains_nothing(run, read, good, storage, tmp_path):
+    trials = len(make_plan(read(good)).trials)
+    status, out, err = run("plan", tmp_path / "sweep.yaml")
+    assert (status, err) == (0, "")
+    assert f"tiny: {trials} trials" in out
+    assert "resnet20" in out
+    assert not storage.exists()
+
+
+def test_a_plan_says_what_is_done_and_why_something_is_not(run, read, good, storage, tmp_path):
+    done, failed, diverged = (trial.key for trial in make_plan(read(good)).trials[:3])
+    store = Store(storage)
+    store.trial(done).write_result({"state": "done"})
+    store.trial(failed).write_failure({"reason": "no room"})
+    store.trial(diverged).write_result({"state": "diverged", "reason": "the loss is not finite"})
+    status, out, _ = run("plan", tmp_path / "sweep.yaml")
+    assert status == 0
+    counts = next(line for line in out.splitlines() if line.startswith("│ all"))
+    assert [word for word in counts.replace("│", " ").split() if word != "-"][-3:] == ["1", "1", "1"]
+    assert "no room" in out
+    assert "the loss is not finite" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("command", ["table", "status"])
+def test_the_name_of_no_sweep_is_refused_with_the_nearest(command, run, read, good, storage):
+    Store(storage).remember(make_plan(read(good)))
+    status, out, err = run(command, "tinny")
+    assert (status, out) == (2, "")
+    assert "no sweep 'tinny' was launched" in err
+    assert "the nearest is 'tiny'" in err
+
+
+def test_a_table_of_a_sweep_that_recorded_nothing_is_refused(run, read, good, storage):
+    Store(storage).remember(make_plan(read(good)))
+    status, _, err = run("table", "tiny")
+    assert status == 2
+    assert err.startswith("exeunt: ")
+    assert not Store(storage).database.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (
+            "methods",
+            [
+                "baseline",
+                "kd",
+                "final_target",
+                "eed",
+                "output_loss: mse",
+                "feature_weight: 1.0",
+                "ensemble_weights: uniform   (uniform | beed | learned)",
+            ],
+        ),
+        ("architectures", ["resnet8", "resnet18"]),
+        ("datasets", ["digits", "folder:PATH"]),
+        ("recipes", ["flip: true   (true | false)", "paper with epochs: 30", "nesterov: true"]),
+        ("heads", ["conv"]),
+    ],
+)
+def test_a_list_names_what_a_file_can_name(kind, names, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["exeunt", "list", kind])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert [name for name in names if name not in out] == []
+
+
+@pytest.mark.parametrize(
+    "words", [["list", "method"], ["table", "tiny", "--format", "txt"], ["sweep"], ["swep"], ["sweep", "a", "--gpu"]]
+)
+def test_a_mistyped_command_is_status_2(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["exeunt", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,189 @@
+"""Trials in several processes, alone and through the real command line and Ray."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from exeunt.losses import EED, KD, Baseline
+from exeunt.models import ArchitectureSpec, ExitSpec
+from exeunt.specs import SpecError
+from exeunt.sweep.running.processes import ProcessDied, train_together
+from exeunt.sweep.storage.store import Store
+from exeunt.training import DatasetSpec, Recipe, Stopped, TrialDirectory, TrialSpec
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+
+FILE = """\
+name: tiny
+dataset: digits
+architectures: [resnet8]
+seeds: [0]
+recipe: {base: fast, epochs: 30, batch_size: 512}
+resources: {processes: 2}
+methods:
+  baseline: {}
+  eed: {}
+"""
+PATIENCE = 60.0
+
+
+def trial(method=None, **fields):
+    method = method or EED()
+    return TrialSpec(
+        dataset=DatasetSpec(name="digits"),
+        architecture=ArchitectureSpec(name="resnet8"),
+        method=method,
+        exits=ExitSpec(placement="none" if method.exits == "ignored" else "all"),
+        recipe=Recipe(epochs=500, batch_size=512),
+        **fields,
+    )
+
+
+def trained(spec, folder, *, on_epoch=print, stop=lambda: False, **settings):
+    together = {"processes": 2, "accelerated": False, "on_epoch": on_epoch, "stop": stop}
+    return train_together(spec, TrialDirectory(folder), **together, **settings)
+
+
+def alive(pid):
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def gone(pids, seconds=10.0):
+    """Whether none of the processes is left after so long."""
+    patience = time.monotonic() + seconds
+    while any(map(alive, pids)):
+        if time.monotonic() > patience:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def children():
+    """Of this process, those that train."""
+    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in pids if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def test_an_epoch_is_told_and_asked_to_stop_all_leave_with_a_checkpoint(tmp_path):
+    told, before = [], children()
+    with pytest.raises(Stopped, match="stopped in epoch"):
+        trained(trial(), tmp_path, on_epoch=lambda record: told.append(record["epoch"]), stop=lambda: len(told) > 1)
+    assert told[:2] == [1, 2]
+    assert list(tmp_path.glob("checkpoint-*"))
+    assert children() == before
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_ends_the_trial_and_the_other_process(tmp_path, victim):
+    def kill(record):
+        if record["epoch"] == 2:
+            os.kill(children()[victim], signal.SIGKILL)
+
+    with pytest.raises(ProcessDied, match="SIGKILL"):
+        trained(trial(), tmp_path, on_epoch=kill)
+    assert children() == []
+
+
+def test_what_goes_wrong_in_the_processes_is_told_as_it_is(tmp_path):
+    spec = trial(KD(), teacher=trial(Baseline()))
+    with pytest.raises(SpecError, match="the teacher's weights are not there") as refusal:
+        trained(spec, tmp_path, teacher=tmp_path / "none.pt")
+    assert refusal.value.field == "teacher"
+    assert "Traceback" in refusal.value.__notes__[0]
+
+
+def test_processes_end_with_the_one_that_began_them(tmp_path):
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_processes import trained, trial
+if __name__ == "__main__":
+    trained(trial(), Path({str(tmp_path)!r}))
+"""
+    (tmp_path / "script.py").write_text(script)
+    process = subprocess.Popen([sys.executable, tmp_path / "script.py"])
+    patience = time.monotonic() + PATIENCE
+    while not list(tmp_path.glob("checkpoint-*")):
+        assert process.poll() is None
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+    pids = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    assert len(pids) >= 2
+    process.kill()
+    process.wait()
+    assert gone(pids)
+
+
+@pytest.fixture
+def sweep(tmp_path, start):
+    def begin(text=FILE):
+        (tmp_path / "sweep.yaml").write_text(text)
+        return start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage")
+
+    return begin
+
+
+def files(folder, name):
+    return {path.parent.name: path for path in folder.glob(f"storage/trials/*/{name}")}
+
+
+def test_a_killed_process_and_a_killed_worker_fail_their_trials_which_the_next_run_repairs(sweep, tmp_path):
+    command = sweep()
+    command.until(lambda: len(files(tmp_path, "checkpoint-00002*.pt")) == 1)
+    first = command.members()
+    assert len(first) == 2
+    os.kill(first[1], signal.SIGKILL)
+    command.until(lambda: files(tmp_path, "failure.json"))
+    (failed,) = files(tmp_path, "failure.json")
+    assert Store(tmp_path / "storage").progress(failed).reason == (
+        "ProcessDied: one of the trial's processes died: SIGKILL"
+    )
+    command.until(lambda: files(tmp_path, "checkpoint-00002*.pt").keys() - {failed})
+    second = command.members()
+    assert len(second) == 2
+    os.kill(command.workers()[0], signal.SIGKILL)
+    answer = command.finish()
+    assert answer.returncode == 1
+    assert answer.stdout.count("FAILED") == 2
+    assert "its worker died" in answer.stdout
+    assert gone([*first, *second])
+    answer = sweep().finish()
+    assert answer.returncode == 0, answer.stderr
+    assert not files(tmp_path, "failure.json")
+    for key in files(tmp_path, "result.json"):
+        directory = TrialDirectory(tmp_path / "storage" / "trials" / key)
+        assert directory.result()["environment"]["processes"] == 2
+        assert directory.result()["environment"]["threads"] == 1
+        assert [record["epoch"] for record in directory.history()] == list(range(1, 31))
+        assert all(torch.isfinite(weight).all() for weight in torch.load(directory.weights).values())
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves(processes, sweep, tmp_path):
+    text = FILE.replace("  eed: {}\n", "").replace("epochs: 30", "epochs: 500").replace(": 2}", f": {processes}}}")
+    command = sweep(text)
+    command.until(lambda: files(tmp_path, "checkpoint-00002*.pt"))
+    (worker,) = command.workers()[:1]
+    members = command.members()
+    assert len(members) == (2 if processes == 2 else 0)
+    os.kill(worker, signal.SIGTERM)
+    answer = command.finish()
+    assert answer.returncode == 130, (answer.stdout, answer.stderr)
+    assert "interrupted; go on with: exeunt sweep" in answer.stdout
+    assert "FAILED" not in answer.stdout
+    assert not files(tmp_path, "failure.json")
+    assert not files(tmp_path, "result.json")
+    (key,) = files(tmp_path, "history.jsonl")
+    assert Store(tmp_path / "storage").progress(key).state == "running"
+    steps = [int(p.name.split("-")[2]) for p in tmp_path.glob("storage/trials/*/checkpoint-*")]
+    assert len(steps) == 2
+    assert gone([worker, *members])

@@ -1,0 +1,141 @@
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from exeunt.results import load
+from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.storage.store import Store
+from exeunt.sweep.storage.tracking import BATCH, Mirror
+from mlflow import MlflowClient
+
+RESULT = {"state": "done", "metrics": {"test/final/top1": 90.0}, "environment": {"torch": "2"}}
+
+
+@pytest.fixture
+def plan(read, good):
+    return make_plan(read(good))
+
+
+@pytest.fixture
+def store(tmp_path, database):
+    store = Store(tmp_path / "storage")
+    store.root.mkdir()
+    shutil.copy(database, store.database)
+    return store
+
+
+@pytest.fixture
+def runs(store):
+    """What MLflow holds, by key."""
+
+    def read_runs():
+        client = MlflowClient(store.tracking_uri)
+        experiment = client.get_experiment_by_name("tiny")
+        found = client.search_runs([experiment.experiment_id])
+        by_key = {run.data.tags["exeunt.key"]: run for run in found}
+        assert len(by_key) == len(found)
+        return by_key
+
+    return read_runs
+
+
+def trained(store, trial, epochs=2, metrics=1, **result):
+    numbers = {f"train/loss/{number}": 1.0 for number in range(metrics)}
+    history = [{"epoch": epoch, "time": 1e9 + epoch, **numbers} for epoch in range(1, epochs + 1)]
+    history[-1]["test/final/top1"] = 90.0
+    directory = store.trial(trial.key)
+    directory.write_history(history)
+    directory.write_result(RESULT | result)
+
+
+def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs):
+    student = next(trial for trial in plan.trials if trial.needs)
+    trained(store, student)
+    Mirror(plan, store).update_all()
+    (run,) = runs().values()
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"train/loss/0": 1.0, "test/final/top1": 90.0}
+    assert run.data.tags["exeunt.state"] == "done"
+    assert run.data.tags["exeunt.environment.torch"] == "2"
+    assert run.data.params["method.name"] == "kd"
+    assert run.data.params["teacher.key"] == student.needs
+
+
+def test_writing_twice_changes_nothing(plan, store, runs):
+    for trial in plan.trials[:3]:
+        trained(store, trial)
+    Mirror(plan, store).update_all()
+    before = {key: run.to_dictionary() for key, run in runs().items()}
+    mirror = Mirror(plan, store)
+    mirror.update_all()
+    mirror.update(plan.trials)
+    assert {key: run.to_dictionary() for key, run in runs().items()} == before
+    run = runs()[plan.trials[0].key]
+    assert len(MlflowClient(store.tracking_uri).get_metric_history(run.info.run_id, "train/loss/0")) == 2
+
+
+def test_more_numbers_than_mlflow_takes_at_once_arrive_whole(plan, store, runs):
+    trained(store, plan.trials[0], epochs=3, metrics=BATCH // 2)
+    Mirror(plan, store).update_all()
+    assert len(runs()[plan.trials[0].key].data.metrics) == BATCH // 2 + 1
+
+
+def test_a_run_whose_writing_was_cut_off_is_completed(plan, store, runs, monkeypatch):
+    trained(store, plan.trials[0])
+    with monkeypatch.context() as patch:  # the driver dies between creating the run and filling it
+        patch.setattr(Mirror, "_write", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            Mirror(plan, store).update_all()
+    assert runs()[plan.trials[0].key].data.metrics == {}
+    Mirror(plan, store).update_all()
+    assert load(store.tracking_uri, "tiny")["test/final/top1"].tolist() == [90.0]
+
+
+def test_a_repaired_trial_has_no_error_any_more(plan, store, runs):
+    trial = plan.trials[0]
+    store.trial(trial.key).write_failure({"reason": "its worker died"})
+    Mirror(plan, store).update_all()
+    failed = runs()[trial.key]
+    assert (failed.info.status, failed.data.tags["exeunt.error"]) == ("FAILED", "its worker died")
+    trained(store, trial)
+    Mirror(plan, store).update_all()
+    repaired = runs()[trial.key]
+    assert repaired.info.status == "FINISHED"
+    assert "exeunt.error" not in repaired.data.tags
+
+
+def test_a_trial_that_waits_has_no_run(plan, store, runs):
+    Mirror(plan, store).update_all()
+    assert runs() == {}
+
+
+def test_a_trial_planned_no_more_is_marked_and_comes_back_when_it_is(plan, store, runs, read, good):
+    for trial in plan.trials:
+        trained(store, trial)
+    Mirror(plan, store).update_all()
+    fewer = make_plan(read("".join(good.splitlines(keepends=True)[:-1])))
+    Mirror(fewer, store).update_all()
+    kept = {trial.key for trial in fewer.trials}
+    assert {key for key, run in runs().items() if run.data.tags["exeunt.role"] != "unplanned"} == kept
+    Mirror(plan, store).update_all()
+    assert {key: run.data.tags["exeunt.role"] for key, run in runs().items()} == {t.key: t.role for t in plan.trials}
+
+
+def test_a_database_whose_making_was_cut_off_is_made_anew(plan, tmp_path):
+    store = Store(tmp_path / "storage")
+    script = f"from exeunt.sweep.storage.tracking import *; create_database(Path({str(store.database)!r}))"
+    maker = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        while maker.poll() is None and not any(store.root.rglob("mlflow.db")):
+            time.sleep(0.01)
+        time.sleep(0.2)
+    finally:
+        maker.kill()
+        maker.wait(60)
+    assert not store.database.exists(), "it was made before it could be cut off"
+    trained(store, plan.trials[0])
+    Mirror(plan, store).update_all()
+    assert len(load(store.tracking_uri, "tiny")) == 1
+    assert sorted(path.name for path in store.root.iterdir()) == ["mlflow.db", "trials"]
