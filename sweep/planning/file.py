@@ -6,17 +6,19 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 import pydantic
 
 from ...losses import Baseline, Method, TeacherNeed, methods
 from ...models import ArchitectureSpec, ExitSpec, architectures, heads
-from ...specs import NonNegative, Range, Spec, SpecError, require, unknown
+from ...specs import Range, Spec, SpecError, require, unknown
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.teacher import trained_weights
 from ...training.trial import Protocol, TrainedWeights
 from .document import Document, Place
+from .resources import Resources
+from .stopping import Rule, Stopping
 from .validation import Choice, axis, choices, field_names, names, refuse_unknown_keys, validated
 
 SELF = "self"
@@ -31,38 +33,6 @@ TEACHER_KEYS: dict[TeacherNeed, list[str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resources(Spec):
-    """What one trial occupies while it trains."""
-
-    cpu: Annotated[int | None, Range(minimum=1)] = None
-    """Processor cores, each with a thread of PyTorch's; if not said, one for each process."""
-    gpu: NonNegative = 0.0
-    """Accelerators, one for each process; a fraction lets several trials share one."""
-    processes: Annotated[int | None, Range(minimum=1)] = None
-    """How many train the network together, on one machine, each on its share of every batch and of the cores; if not
-    said, one for each accelerator, or one."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.gpu <= 1 or self.gpu.is_integer(), "gpu <= 1 or gpu is a whole number", gpu=self.gpu)
-        alone = self.members == 1 and self.gpu <= 1
-        fitting = "gpu == 0 or gpu == processes: each process uses one accelerator"
-        require(alone or self.gpu in (0, self.members), fitting, gpu=self.gpu, processes=self.members)
-        divisible = "cpu is a multiple of processes"
-        require(self.cores % self.members == 0, divisible, cpu=self.cores, processes=self.members)
-
-    @property
-    def members(self) -> int:
-        """How many processes a trial has."""
-        return self.processes or max(1, int(self.gpu))
-
-    @property
-    def cores(self) -> int:
-        """How many cores a trial has."""
-        return self.cpu or self.members
-
-
-@dataclass(frozen=True, kw_only=True)
 class Sweep:
     """What a sweep file asks for."""
 
@@ -72,6 +42,8 @@ class Sweep:
     seeds: int
     """How many seeds each configuration is trained with."""
     resources: Resources
+    stopping: Stopping | None
+    """None where every trial trains to its last epoch."""
     text: str
     """The file as it was written, but that it names files of weights by their absolute paths."""
 
@@ -98,6 +70,7 @@ class _Written(pydantic.BaseModel):
     protocol: Protocol = "final"
     validation: Annotated[float, pydantic.Field(ge=0, le=0.9)] = 0.0
     resources: Any = {}
+    stopping: Any = "none"
 
     @pydantic.model_validator(mode="after")
     def _is_tuned_on_images(self) -> Self:
@@ -177,13 +150,36 @@ def read_sweep(path: Path) -> Sweep:
     )
     weights = functools.cache(trained_weights)  # a file is read once
     trials = (trial for combination in combinations for trial in _trials(*combination, written, document, weights))
+    planned = tuple(trials)
     return Sweep(
         name=written.name,
-        trials=tuple(trials),
+        trials=planned,
         seeds=len(set(written.seeds)),
         resources=validated(Resources, written.resources, document, ("resources",)),
+        stopping=_stopping(written, document, most_epochs=max(trial.recipe.epochs for trial in planned)),
         text=_with_absolute_paths(ways, document),
     )
+
+
+def _stopping(written: _Written, document: Document, *, most_epochs: int) -> Stopping | None:
+    """The rule named or described, which must have something to judge by and somebody to stop."""
+    place: Place = ("stopping",)
+    section = written.stopping
+    if not isinstance(section, dict):
+        rules = ("none", *get_args(Rule))
+        if section not in rules:
+            raise document.error(place, str(unknown("rule", section, rules)))
+        if section == "none":
+            return None
+        section = {"rule": section}
+    stopping = validated(Stopping, section, document, place)
+    try:
+        judged = "validation > 0 with stopping, since the test set must not decide"
+        require(written.validation > 0, judged, validation=written.validation)
+        require(stopping.grace < most_epochs, "grace < epochs", grace=stopping.grace, epochs=most_epochs)
+    except SpecError as error:
+        raise document.error((*place, error.field or "") if error.field in section else place, str(error)) from error
+    return stopping.canonical()
 
 
 def _recipes(written: object, document: Document) -> Iterator[Recipe]:

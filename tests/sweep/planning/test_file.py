@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from exeunt.sweep.planning.document import DocumentError
 from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.planning.stopping import Stopping
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,11 +50,47 @@ def test_numbers_are_read_as_people_write_them(read, good, written):
         ("{gpu: 4, processes: 4, cpu: 32}", 4, 32),
         ("{processes: 2}", 2, 2),
         ("{processes: 2, cpu: 6}", 2, 6),
+        ("{gpu: auto}", 1, 1),
+        ("{gpu: auto, cpu: 4}", 1, 4),
     ],
 )
 def test_a_process_for_each_accelerator_and_a_core_for_each_process(read, good, written, processes, cores):
     resources = read(good.replace("{cpu: 1}", written)).resources
     assert (resources.members, resources.cores) == (processes, cores)
+
+
+def test_a_share_of_an_accelerator_is_given_or_measured(read, good):
+    assert read(good.replace("cpu: 1", "gpu: auto")).resources.gpu_is_measured
+    assert not read(good.replace("cpu: 1", "gpu: 1")).resources.gpu_is_measured
+
+
+def test_a_trial_is_started_again_twice_if_nothing_is_said(read, good):
+    assert read(good).resources.retries == 2
+    assert read(good.replace("cpu: 1", "retries: 0")).resources.retries == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "stopping"),
+    [
+        ("none", None),
+        ("asha", Stopping(rule="asha", grace=10, factor=3)),
+        ("{rule: hyperband, grace: 1, factor: 2}", Stopping(rule="hyperband", grace=1, factor=2)),
+        ("{rule: median, grace: 1, factor: 7}", Stopping(rule="median", grace=1)),
+    ],
+)
+def test_trials_are_stopped_by_a_rule_if_one_is_named(read, good, written, stopping):
+    file = good.replace("epochs: 2", "epochs: 20") + f"validation: 0.1\nstopping: {written}\n"
+    assert read(file).stopping == stopping
+    assert read(good).stopping is None
+
+
+def test_a_rule_that_could_stop_nothing_is_refused(read, good):
+    file = good + "validation: 0.1\nstopping: {rule: asha, grace: 2}\n"
+    with pytest.raises(DocumentError, match=r"stopping.grace: `grace < epochs` must hold, but got grace=2, epochs=2"):
+        read(file)
+    with pytest.raises(DocumentError, match=r"stopping: `grace < epochs` must hold, but got grace=10, epochs=2"):
+        read(file.replace("{rule: asha, grace: 2}", "asha"))
+    assert read(file.replace("grace: 2", "grace: 1")).stopping is not None
 
 
 def test_an_exponent_makes_no_number_of_a_name(read, good):
