@@ -35,6 +35,15 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+Tracking = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow's server or database, if not the one in --storage: http://HOST:PORT or sqlite:///FILE.",
+        show_default=False,
+    ),
+]
 Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are not there.")]
 
 
@@ -45,3 +54,8 @@ def planned(file: Path, storage: Path) -> "tuple[Plan, Store]":
     from ..storage.store import Store
 
     return make_plan(read_sweep(file)), Store(storage)
+
+
+def tracking_uri(store: "Store", wanted: str | None) -> str:
+    """Where a sweep is recorded in MLflow: what `--tracking` says, or the database in the store."""
+    return store.tracking_uri if wanted is None else wanted

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .program import Data, Download, Storage, SweepFile, app, planned
+from .program import Data, Download, Storage, SweepFile, Tracking, app, planned, tracking_uri
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,13 @@ INTERRUPTED = 130
 
 
 @app.command()
-def sweep(file: SweepFile, storage: Storage = Path("runs"), data: Data = None, download: Download = False) -> None:
+def sweep(
+    file: SweepFile,
+    storage: Storage = Path("runs"),
+    data: Data = None,
+    download: Download = False,
+    tracking: Tracking = None,
+) -> None:
     """Train what the sweep file asks for and is not there yet; then print the comparison table.
 
     Run it again after any interruption: it goes on where it was, and trains nothing twice. Add a value to an axis
@@ -31,29 +37,39 @@ def sweep(file: SweepFile, storage: Storage = Path("runs"), data: Data = None, d
     from ...training import DataSource
 
     plan, store = planned(file, storage)
+    recorded_at = tracking_uri(store, tracking)
     console = Console()
     todo = store.missing(plan)
     store.remember(plan)
     console.print(f"{plan.sweep.name}: {len(plan.trials)} trials, {len(todo)} to train", highlight=False)
     if todo:
         try:
-            _train(plan, store, DataSource(directory=data, download=download), todo, console)
+            _train(plan, store, DataSource(directory=data, download=download), todo, console, recorded_at)
         except KeyboardInterrupt:
-            again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage), *_data_options(data)])
+            options = [*_option("--data", data, "EXEUNT_DATA"), *_option("--tracking", tracking, "MLFLOW_TRACKING_URI")]
+            again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage), *options])
             console.print(f"interrupted; go on with: {again}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from None
     from ..display.tables import publish
 
-    publish(plan, store, console)
+    publish(plan, store, recorded_at, console)
     if store.missing(plan):
         raise typer.Exit(1)
 
 
-def _data_options(data: Path | None) -> list[str]:
-    return [] if data is None or "EXEUNT_DATA" in os.environ else ["--data", str(data)]
+def _option(name: str, value: object, variable: str) -> list[str]:
+    """As it has to be said again, if the environment does not say it."""
+    return [] if value is None or variable in os.environ else [name, str(value)]
 
 
-def _train(plan: "Plan", store: "Store", source: "DataSource", todo: "list[PlannedTrial]", console: "Console") -> None:
+def _train(
+    plan: "Plan",
+    store: "Store",
+    source: "DataSource",
+    todo: "list[PlannedTrial]",
+    console: "Console",
+    recorded_at: str,
+) -> None:
     from ...training import datasets
     from ..display.board import duration, make_board
     from ..running.cluster import embedded_ray
@@ -65,7 +81,7 @@ def _train(plan: "Plan", store: "Store", source: "DataSource", todo: "list[Plann
         with embedded_ray() as ray_ready:
             from ..running.launch import launch  # while Ray starts
 
-            launch(plan, store, source, board, ray_ready)
+            launch(plan, store, source, board, ray_ready, recorded_at)
     finally:
         board.close()
     console.print(f"{board.counts} after {duration(board.elapsed)}", highlight=False)

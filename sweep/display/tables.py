@@ -10,10 +10,10 @@ from ..storage.tracking import Mirror
 FILES = {"csv": "table.csv", "latex": "table.tex"}
 
 
-def publish(plan: Plan, store: Store, console: Console) -> None:
+def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> None:
     """Brings MLflow up to date, shows the table that follows from it, and says where it is kept."""
-    Mirror(plan, store).update_all()
-    table = comparison(load(store.tracking_uri, plan.sweep.name))
+    Mirror(plan, store, tracking_uri).update_all()
+    table = comparison(load(tracking_uri, plan.sweep.name))
     console.print()
     if console.is_terminal:
         console.print(to_rich(table))
@@ -23,4 +23,4 @@ def publish(plan: Plan, store: Store, console: Console) -> None:
         path = store.sweep_folder(plan.sweep.name) / name
         path.write_text(render(table, form), encoding="utf-8")
         console.print(f"{form + ':':7}{path}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"MLflow: {store.tracking_uri}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"MLflow: {tracking_uri}", markup=False, highlight=False, soft_wrap=True)

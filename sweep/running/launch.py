@@ -2,9 +2,7 @@
 
 import functools
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -16,16 +14,16 @@ from ...training import DataSource
 from ..display.board import Board
 from ..planning.file import Resources
 from ..planning.plan import Plan
+from ..storage.mirroring import mirrored
 from ..storage.store import Store
 from .schedule import PlanSearcher
 from .termination import heeding_sigterm
 from .worker import run_trial
 
-MIRROR_INTERVAL = 3.0
-"""Seconds between two batches for MLflow."""
 
-
-def launch(plan: Plan, store: Store, source: DataSource, board: Board, ray_ready: Callable[[], None]) -> None:
+def launch(
+    plan: Plan, store: Store, source: DataSource, board: Board, ray_ready: Callable[[], None], tracking_uri: str
+) -> None:
     """Trains the board's trials, as many at once as Ray's resources allow, and mirrors them to MLflow.
 
     A trial that fails or diverges is shown, and the rest goes on.
@@ -39,7 +37,9 @@ def launch(plan: Plan, store: Store, source: DataSource, board: Board, ray_ready
     searcher = PlanSearcher(board.trials.values(), done)
     ray_ready()
     _check_resources(resources)
-    with _mirrored(plan, store) as changed, tempfile.TemporaryDirectory() as scratch:
+    announce = functools.partial(board.console.print, markup=False, highlight=False, soft_wrap=True)
+    mirror = mirrored(plan, store, tracking_uri, announce)
+    with mirror as changed, tempfile.TemporaryDirectory() as scratch:
         trainable = functools.partial(
             run_trial,
             storage=store.root,
@@ -115,31 +115,3 @@ class _Watch(tune.Callback):
                 self._store.trial(key).write_failure({"reason": "its worker died"})
             self._board.end(key, problem=progress.reason or "its worker died")
         self._changed.add(key)
-
-
-@contextmanager
-def _mirrored(plan: Plan, store: Store) -> Iterator[set[str]]:
-    """Writes the trials whose keys are put into the set to MLflow, every few seconds, beside the training."""
-    changed: set[str] = set()
-    trials = {trial.key: trial for trial in plan.trials}
-    finished = threading.Event()
-
-    def write() -> None:
-        while not changed and not finished.wait(MIRROR_INTERVAL):
-            pass
-        # Late, when something is being trained already: MLflow takes seconds to open.
-        from ..storage.tracking import Mirror  # noqa: PLC0415
-
-        mirror = Mirror(plan, store)
-        while not finished.wait(MIRROR_INTERVAL):
-            batch = list(changed)
-            changed.difference_update(batch)
-            mirror.update(trials[key] for key in batch)
-
-    writer = threading.Thread(target=write, name="mlflow", daemon=True)
-    writer.start()
-    try:
-        yield changed
-    finally:
-        finished.set()
-        writer.join()

@@ -35,11 +35,11 @@ class _Run:
 class Mirror:
     """Brings MLflow up to what the store holds, trial by trial; doing so twice changes nothing."""
 
-    def __init__(self, plan: Plan, store: Store) -> None:
-        """Opens the sweep's experiment, and creates the database if there is none."""
-        if not store.database.exists():
+    def __init__(self, plan: Plan, store: Store, tracking_uri: str) -> None:
+        """Opens the sweep's experiment, and creates the store's own database if there is none."""
+        if tracking_uri == store.tracking_uri and not store.database.exists():
             create_database(store.database)
-        self._client = MlflowClient(store.tracking_uri)
+        self._client = MlflowClient(tracking_uri)
         self._store = store
         self._plan = plan
         self._experiment = self._open_experiment(plan.sweep.name)

@@ -53,7 +53,7 @@ def trained(store, trial, epochs=2, metrics=1, **result):
 def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs):
     student = next(trial for trial in plan.trials if trial.needs)
     trained(store, student)
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     (run,) = runs().values()
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"train/loss/0": 1.0, "test/final/top1": 90.0}
@@ -66,9 +66,9 @@ def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs):
 def test_writing_twice_changes_nothing(plan, store, runs):
     for trial in plan.trials[:3]:
         trained(store, trial)
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     before = {key: run.to_dictionary() for key, run in runs().items()}
-    mirror = Mirror(plan, store)
+    mirror = Mirror(plan, store, store.tracking_uri)
     mirror.update_all()
     mirror.update(plan.trials)
     assert {key: run.to_dictionary() for key, run in runs().items()} == before
@@ -78,7 +78,7 @@ def test_writing_twice_changes_nothing(plan, store, runs):
 
 def test_more_numbers_than_mlflow_takes_at_once_arrive_whole(plan, store, runs):
     trained(store, plan.trials[0], epochs=3, metrics=BATCH // 2)
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     assert len(runs()[plan.trials[0].key].data.metrics) == BATCH // 2 + 1
 
 
@@ -87,39 +87,39 @@ def test_a_run_whose_writing_was_cut_off_is_completed(plan, store, runs, monkeyp
     with monkeypatch.context() as patch:  # the driver dies between creating the run and filling it
         patch.setattr(Mirror, "_write", lambda *_: sys.exit())
         with pytest.raises(SystemExit):
-            Mirror(plan, store).update_all()
+            Mirror(plan, store, store.tracking_uri).update_all()
     assert runs()[plan.trials[0].key].data.metrics == {}
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     assert load(store.tracking_uri, "tiny")["test/final/top1"].tolist() == [90.0]
 
 
 def test_a_repaired_trial_has_no_error_any_more(plan, store, runs):
     trial = plan.trials[0]
     store.trial(trial.key).write_failure({"reason": "its worker died"})
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     failed = runs()[trial.key]
     assert (failed.info.status, failed.data.tags["exeunt.error"]) == ("FAILED", "its worker died")
     trained(store, trial)
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     repaired = runs()[trial.key]
     assert repaired.info.status == "FINISHED"
     assert "exeunt.error" not in repaired.data.tags
 
 
 def test_a_trial_that_waits_has_no_run(plan, store, runs):
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     assert runs() == {}
 
 
 def test_a_trial_planned_no_more_is_marked_and_comes_back_when_it_is(plan, store, runs, read, good):
     for trial in plan.trials:
         trained(store, trial)
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     fewer = make_plan(read("".join(good.splitlines(keepends=True)[:-1])))
-    Mirror(fewer, store).update_all()
+    Mirror(fewer, store, store.tracking_uri).update_all()
     kept = {trial.key for trial in fewer.trials}
     assert {key for key, run in runs().items() if run.data.tags["exeunt.role"] != "unplanned"} == kept
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     assert {key: run.data.tags["exeunt.role"] for key, run in runs().items()} == {t.key: t.role for t in plan.trials}
 
 
@@ -136,6 +136,6 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(plan, tmp_path):
         maker.wait(60)
     assert not store.database.exists(), "it was made before it could be cut off"
     trained(store, plan.trials[0])
-    Mirror(plan, store).update_all()
+    Mirror(plan, store, store.tracking_uri).update_all()
     assert len(load(store.tracking_uri, "tiny")) == 1
     assert sorted(path.name for path in store.root.iterdir()) == ["mlflow.db", "trials"]

@@ -1,0 +1,84 @@
+"""MLflow is brought up to what the store holds while the sweep goes on."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..planning.plan import Plan
+from .store import Store
+
+if TYPE_CHECKING:
+    from .tracking import Mirror
+
+INTERVAL = 3.0
+"""Seconds between two batches for MLflow."""
+
+
+@contextmanager
+def mirrored(plan: Plan, store: Store, tracking_uri: str, announce: Callable[[str], None]) -> Iterator[set[str]]:
+    """Writes the trials whose keys are put into the set to MLflow, every few seconds, beside the training.
+
+    MLflow may go away and come back: each is announced in a line, and the keys stay in the set until they are written.
+    """
+    changed: set[str] = set()
+    finished = threading.Event()
+    writer = _Writer(plan, store, tracking_uri, announce)
+
+    def write() -> None:
+        while not finished.wait(INTERVAL):
+            if changed:
+                writer.write(changed)
+
+    thread = threading.Thread(target=write, name="mlflow", daemon=True)
+    thread.start()
+    try:
+        yield changed
+    finally:
+        finished.set()
+        thread.join()
+
+
+class _Writer:
+    """A mirror that is opened again after whatever went wrong."""
+
+    def __init__(self, plan: Plan, store: Store, tracking_uri: str, announce: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._store = store
+        self._tracking_uri = tracking_uri
+        self._announce = announce
+        self._trials = {trial.key: trial for trial in plan.trials}
+        self._mirror: Mirror | None = None
+        self._away_since: float | None = None
+
+    def write(self, changed: set[str]) -> None:
+        """Writes what is new of the trials with these keys, and takes those out that are written."""
+        batch = list(changed)
+        changed.difference_update(batch)  # before they are read: what changes meanwhile is put in anew
+        try:
+            self._opened().update(self._trials[key] for key in batch)
+        except Exception as error:  # whatever it is, the sweep goes on, and its end tries once more
+            changed.update(batch)
+            self._mirror = None  # what it knows of MLflow may be so no more
+            self._gone(error)
+        else:
+            self._back()
+
+    def _opened(self) -> "Mirror":
+        # Late, when something is being trained already: MLflow takes seconds to open.
+        from .tracking import Mirror  # noqa: PLC0415
+
+        self._mirror = self._mirror or Mirror(self._plan, self._store, self._tracking_uri)
+        return self._mirror
+
+    def _gone(self, error: Exception) -> None:
+        if self._away_since is None:
+            self._away_since = time.time()
+            at = time.strftime("%H:%M:%S")
+            self._announce(f"MLflow cannot be written since {at}, the sweep goes on: {error}")
+
+    def _back(self) -> None:
+        if self._away_since is not None:
+            self._announce(f"MLflow is written again after {time.time() - self._away_since:.0f} s")
+            self._away_since = None
