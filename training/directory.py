@@ -1,5 +1,6 @@
 """The files of one trial. `result.json`, written last, is what makes a trial done."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -7,75 +8,93 @@ from typing import Any
 import torch
 
 from ..specs import SpecError
-from .checkpoints import Checkpoints, write_whole
+from .checkpoints import Checkpoints
+from .folder import Folder, LocalFolder
 
 Record = dict[str, Any]
 """Plain JSON values by name: of an epoch in `history.jsonl`, of the trial in `result.json`."""
+
+WEIGHTS = "weights.pt"
+
+
+class DamagedFile(SpecError):  # noqa: N818 (an outcome, told in its message)
+    """A file of a trial holds something else than was written there."""
 
 
 class TrialDirectory:
     """Reads and writes `spec.json`, `history.jsonl`, `weights.pt`, `result.json`, `failure.json` and checkpoints.
 
-    Every file appears whole or not at all, whenever the process or the machine dies.
+    Every file appears whole or not at all, whenever the process or the machine dies. Every method raises
+    `StorageError` where the storage cannot be read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Folder | Path) -> None:
         """Of a folder that need not exist yet."""
-        self.path = path
-        self.checkpoints = Checkpoints(path)
+        self.folder = LocalFolder(folder) if isinstance(folder, Path) else folder
+        self.checkpoints = Checkpoints(self.folder)
 
-    @property
-    def weights(self) -> Path:
-        """The trained network's weights."""
-        return self.path / "weights.pt"
+    def spec(self) -> Record | None:
+        """What the trial is, or None for one that never began. Raises `DamagedFile`."""
+        return self._read_json("spec.json")
 
     def write_spec(self, content: Record) -> None:
         """Records what the trial is."""
-        self._write("spec.json", _json(content))
+        self.folder.write("spec.json", _json(content))
 
     def result(self) -> Record | None:
-        """What came out, or None for a trial that has not ended. Raises `SpecError` for a damaged file."""
+        """What came out, or None for a trial that has not ended. Raises `DamagedFile`."""
         return self._read_json("result.json")
 
     def write_result(self, content: Record) -> None:
         """Declares the trial done."""
-        self._write("result.json", _json(content))
+        self.folder.write("result.json", _json(content))
         self.checkpoints.clear()
-        (self.path / "failure.json").unlink(missing_ok=True)
+        self.forget_failure()
 
     def failure(self) -> Record | None:
-        """Why the last attempt broke off, if it did."""
+        """Why the last attempt broke off, if it did. Raises `DamagedFile`."""
         return self._read_json("failure.json")
 
     def write_failure(self, content: Record) -> None:
         """Records why an attempt broke off; the next attempt starts from the last checkpoint."""
-        self._write("failure.json", _json(content))
+        self.folder.write("failure.json", _json(content))
+
+    def forget_failure(self) -> None:
+        """Of an attempt before the one that goes on."""
+        self.folder.remove("failure.json")
 
     def history(self) -> list[Record]:
-        """The record of each epoch so far."""
-        path = self.path / "history.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        """The record of each epoch so far. Raises `DamagedFile`."""
+        content = self.folder.read("history.jsonl") or b""
+        return [self._parsed("history.jsonl", line) for line in content.splitlines()]
 
     def write_history(self, records: list[Record]) -> None:
         """Shows the epochs so far; a restart reads them from its checkpoint."""
-        self._write("history.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+        self.folder.write("history.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
 
     def write_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Keeps the trained network."""
-        write_whole(self.weights, lambda path: torch.save(weights, path))
+        buffer = io.BytesIO()
+        torch.save(weights, buffer)
+        self.folder.write(WEIGHTS, buffer.getbuffer())
+
+    def weights(self) -> bytes | None:
+        """The file with the trained network, or None if there is none."""
+        return self.folder.read(WEIGHTS)
 
     def _read_json(self, name: str) -> Record | None:
-        path = self.path / name
+        content = self.folder.read(name)
+        return None if content is None else self._parsed(name, content)
+
+    def _parsed(self, name: str, content: bytes) -> Record:
         try:
-            return json.loads(path.read_text())
-        except FileNotFoundError:
-            return None
+            parsed = json.loads(content)
         except ValueError as error:
-            raise SpecError(f"{path} is damaged ({error}); remove it to train this trial again.") from error
+            raise DamagedFile(f"{self.folder.located(name)} is damaged ({error}).") from error
+        if not isinstance(parsed, dict):
+            raise DamagedFile(f"{self.folder.located(name)} is damaged (no mapping of names to values).")
+        return parsed
 
-    def _write(self, name: str, text: str) -> None:
-        write_whole(self.path / name, lambda path: path.write_text(text))
 
-
-def _json(content: Record) -> str:
-    return json.dumps(content, indent=2) + "\n"
+def _json(content: Record) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from .checkpoints import digest
 from .data import DataSource
 from .directory import Record, TrialDirectory
 from .divergence import Diverged
@@ -93,8 +94,9 @@ def train(
             "environment": describe_environment(chosen, run.precision, threads, processes.count),
         }
         if processes.first:
-            if trial.protocol != "paper" or not directory.weights.exists():
+            if trial.protocol != "paper" or directory.weights() is None:
                 directory.write_weights(run.trained_network.state_dict())
+            result["weights"] = digest(directory.weights() or b"")
             directory.write_result(result)
     return result
 

@@ -16,7 +16,7 @@ def export(
         int | None, typer.Option(help="Leave out all behind this exit, from 1.", show_default=False)
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="The file.", show_default=False)] = None,
-    storage: Storage = Path("runs"),
+    storage: Storage = "runs",
 ) -> None:
     """Write a trained network to a file, and check that the file gives the same outputs."""
     from ..storage.exporting import export_trial

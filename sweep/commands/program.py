@@ -22,7 +22,7 @@ app = typer.Typer(
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file, in YAML.", show_default=False)]
 SweepName = Annotated[str, typer.Argument(metavar="NAME", help="The `name` in the sweep file.", show_default=False)]
 Storage = Annotated[
-    Path, typer.Option(metavar="DIR", file_okay=False, help="Where trials, tables and the MLflow database are kept.")
+    str, typer.Option(metavar="DIR", help="Where trials and tables are kept: a folder or s3://BUCKET/FOLDER.")
 ]
 Data = Annotated[
     Path | None,
@@ -47,7 +47,7 @@ Tracking = Annotated[
 Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are not there.")]
 
 
-def planned(file: Path, storage: Path) -> "tuple[Plan, Store]":
+def planned(file: Path, storage: str) -> "tuple[Plan, Store]":
     """The plan of a sweep file, and the store that its trials are in."""
     from ..planning.file import read_sweep
     from ..planning.plan import make_plan

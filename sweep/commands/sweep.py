@@ -1,6 +1,5 @@
 import os
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,7 +21,7 @@ INTERRUPTED = 130
 @app.command()
 def sweep(
     file: SweepFile,
-    storage: Storage = Path("runs"),
+    storage: Storage = "runs",
     data: Data = None,
     download: Download = False,
     tracking: Tracking = None,

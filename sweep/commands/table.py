@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -11,7 +10,7 @@ Format = Literal["text", "csv", "latex", "markdown"]
 @app.command()
 def table(
     name: SweepName,
-    storage: Storage = Path("runs"),
+    storage: Storage = "runs",
     format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
 ) -> None:
     """Print the comparison table of a sweep, from what MLflow recorded."""
@@ -19,5 +18,5 @@ def table(
     from ..storage.store import Store
 
     store = Store(storage)
-    store.remembered(name)
+    store.require_launched(name)
     typer.echo(render(comparison(load(store.tracking_uri, name)), format), nl=False)

@@ -24,7 +24,7 @@ def overview(plan: Plan, store: Store) -> Group:
         counts.setdefault(_row(trial), Counter())[progress.state] += 1
         if progress.reason:
             problems.append(Text(f"{progress.state}: {trial} (trial {trial.key}): {progress.reason}"))
-    table = Table(title=f"{plan.sweep.name}: {len(plan.trials)} trials in {store.root}", title_justify="left")
+    table = Table(title=f"{plan.sweep.name}: {len(plan.trials)} trials in {store.location}", title_justify="left")
     for heading in ("architecture", "method"):
         table.add_column(heading)
     shown: list[State] = [

@@ -19,8 +19,8 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
         console.print(to_rich(table))
     else:
         console.out(render(table, "text"), highlight=False)
+    folder = store.sweep_folder(plan.sweep.name)
     for form, name in FILES.items():
-        path = store.sweep_folder(plan.sweep.name) / name
-        path.write_text(render(table, form), encoding="utf-8")
-        console.print(f"{form + ':':7}{path}", markup=False, highlight=False, soft_wrap=True)
+        folder.write(name, render(table, form).encode())
+        console.print(f"{form + ':':7}{folder.located(name)}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"MLflow: {tracking_uri}", markup=False, highlight=False, soft_wrap=True)

@@ -42,7 +42,7 @@ def launch(
     with mirror as changed, tempfile.TemporaryDirectory() as scratch:
         trainable = functools.partial(
             run_trial,
-            storage=store.root,
+            store=store,
             source=source,
             threads=resources.cores // resources.members,
             processes=resources.members,
@@ -86,7 +86,6 @@ class _Watch(tune.Callback):
         return tune.Callback, ()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._store.forget_failure(trial.config["key"])
         self._board.start(trial.config["key"])
 
     def on_trial_result(

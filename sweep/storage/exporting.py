@@ -1,6 +1,6 @@
 """From a trial in the store to a file that other programs read."""
 
-import json
+import io
 from pathlib import Path
 
 import torch
@@ -8,6 +8,7 @@ import torch
 from ...models import SUFFIXES, Cohort, Format, MultiExitNetwork, TruncatedNetwork, export_network
 from ...specs import SpecError, nearest
 from ...training import TrialSpec, build_student
+from ...training.directory import WEIGHTS
 from .store import Store
 
 
@@ -18,15 +19,17 @@ def export_trial(store: Store, key: str, format: Format, exit: int | None, outpu
         SpecError: for a key that has no trained network, or what `export_network` refuses.
     """
     directory = store.trial(key)
-    if not directory.weights.exists():
-        trained = [path.parent.name for path in store.root.glob("trials/*/weights.pt")]
+    spec, weights = directory.spec(), directory.weights()
+    if spec is None or weights is None:
+        begun = store.keys()
+        trained = [name for name in begun if WEIGHTS in store.trial(name).folder.entries()]
         raise SpecError(
-            f"no trained network has the key {key!r} in {store.root}; {nearest(key, trained)}.", field="key"
+            f"no trained network has the key {key!r} in {store.location}; {nearest(key, trained)}.", field="key"
         )
-    trial = TrialSpec.from_dict(json.loads((directory.path / "spec.json").read_text()))
+    trial = TrialSpec.from_dict(spec)
     facts = trial.dataset_facts
     network = build_student(trial)
-    network.load_state_dict(torch.load(directory.weights, map_location="cpu", weights_only=True))
+    network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
     if isinstance(network, Cohort):
         last = network.networks[-1]
         assert isinstance(last, MultiExitNetwork)

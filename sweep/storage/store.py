@@ -1,11 +1,15 @@
 """Where everything that a sweep makes is kept."""
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ...specs import SpecError, nearest
-from ...training import Record, TrialDirectory
+from ...training import DamagedFile, Folder, LocalFolder, Record, TrialDirectory
+from .attempts import begin_attempt
 
 if TYPE_CHECKING:  # workers use the store, and start sooner without what reads sweep files
     from ..planning.plan import Plan, PlannedTrial
@@ -13,6 +17,9 @@ if TYPE_CHECKING:  # workers use the store, and start sooner without what reads 
 State = Literal["waiting", "running", "done", "diverged", "failed"]
 ENDED: tuple[State, ...] = ("done", "diverged")
 """What is not trained again."""
+
+READERS = 16
+"""Trials that are looked at at once: most of the time is spent waiting for a disk or a network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,57 +33,101 @@ class Progress:
 
 
 class Store:
-    """The folder that `--storage` names: trials by key, shared by all sweeps, and what belongs to each sweep."""
+    """What `--storage` names: trials by key, shared by all sweeps, and what belongs to each sweep."""
 
-    def __init__(self, root: Path) -> None:
-        """Of a folder that need not exist yet."""
-        self.root = root.absolute()
+    def __init__(self, location: Path | str) -> None:
+        """Of a folder that need not exist yet, or of a URI such as `s3://bucket/sweeps`. Raises `SpecError`."""
+        self.location = str(location) if "://" in str(location) else str(Path(location).absolute())
+        """In full, so that it means the same in every process."""
+        if self.is_local and Path(self.location).is_file():
+            raise SpecError(f"--storage {self.location} is a file; a folder is needed.", field="storage")
 
     @property
-    def database(self) -> Path:
-        """MLflow's, beside the trials."""
-        return self.root / "mlflow.db"
+    def is_local(self) -> bool:
+        """Whether it is a folder that this machine has mounted."""
+        return "://" not in self.location
+
+    @property
+    def root(self) -> Folder:
+        """The folder that everything is in."""
+        if self.is_local:
+            return LocalFolder(Path(self.location))
+        from .remote import RemoteFolder  # noqa: PLC0415 (pyarrow takes a while to load)
+
+        return RemoteFolder(self.location)
+
+    @property
+    def database(self) -> Path | None:
+        """MLflow's, beside the trials, where there is a place for one."""
+        return Path(self.location) / "mlflow.db" if self.is_local else None
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow finds it."""
+        """Where MLflow finds its database. Raises `SpecError` where there can be none."""
+        if self.database is None:
+            rule = "it has no place for MLflow's database; name one with --tracking"
+            raise SpecError(f"{self.location}: {rule}, such as --tracking sqlite:///mlflow.db.", field="tracking")
         return f"sqlite:///{self.database}"
 
     def trial(self, key: str) -> TrialDirectory:
-        """The files of the trial with this key."""
-        return TrialDirectory(self.root / "trials" / key)
+        """The files of the trial with this key, to be looked at."""
+        return TrialDirectory(self.root.inside("trials", key))
 
-    def sweep_folder(self, name: str) -> Path:
+    def begin(self, key: str) -> TrialDirectory:
+        """The files of the trial with this key for a new attempt at it, which supersedes all others."""
+        return begin_attempt(self.root.inside("trials", key))
+
+    def keys(self) -> list[str]:
+        """Of all trials that ever began."""
+        return self.root.inside("trials").folders()
+
+    def sweeps(self) -> list[str]:
+        """The names of all sweeps that were launched."""
+        return [
+            name for name in self.root.inside("sweeps").folders() if "sweep.yaml" in self.sweep_folder(name).entries()
+        ]
+
+    def sweep_folder(self, name: str) -> Folder:
         """Where the file and the tables of a sweep are kept."""
-        return self.root / "sweeps" / name
+        return self.root.inside("sweeps", name)
 
     def progress(self, key: str) -> Progress:
-        """What the trial's files say."""
+        """What the trial's files say; a damaged one says that the trial failed."""
         directory = self.trial(key)
-        if (result := directory.result()) is not None:
-            return Progress(state=result["state"], reason=result.get("reason", ""), result=result)
-        if (failure := directory.failure()) is not None:
-            return Progress(state="failed", reason=failure["reason"])
-        return Progress(state="running" if directory.history() else "waiting")
+        try:
+            if (result := directory.result()) is not None:
+                return Progress(state=result["state"], reason=result.get("reason", ""), result=result)
+            if (failure := directory.failure()) is not None:
+                return Progress(state="failed", reason=failure["reason"])
+            return Progress(state="running" if directory.history() else "waiting")
+        except DamagedFile as damage:
+            return Progress(state="failed", reason=f"{damage} Running the sweep again trains this trial anew.")
 
-    def forget_failure(self, key: str) -> None:
-        """Of an attempt before the one that starts now."""
-        (self.trial(key).path / "failure.json").unlink(missing_ok=True)
+    def progress_of(self, keys: Iterable[str]) -> dict[str, Progress]:
+        """What the files of many trials say."""
+        known = set(self.keys())
+        waiting = Progress(state="waiting")
+        with ThreadPoolExecutor(READERS) as readers:
+            return dict(
+                readers.map(lambda key: (key, self.progress(key) if key in known else waiting), keys, chunksize=64)
+            )
 
     def missing(self, plan: "Plan") -> "list[PlannedTrial]":
         """The trials of a plan that have no result yet."""
-        return [trial for trial in plan.trials if self.progress(trial.key).state not in ENDED]
+        progress = self.progress_of(trial.key for trial in plan.trials)
+        return [trial for trial in plan.trials if progress[trial.key].state not in ENDED]
 
     def remember(self, plan: "Plan") -> None:
         """Keeps the sweep file as it was launched, so that the sweep can be spoken of by name."""
-        folder = self.sweep_folder(plan.sweep.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "sweep.yaml").write_text(plan.sweep.text, encoding="utf-8")
+        self.sweep_folder(plan.sweep.name).write("sweep.yaml", plan.sweep.text.encode())
 
-    def remembered(self, name: str) -> Path:
-        """The file of a sweep that was launched. Raises `SpecError` for a name that never was."""
-        path = self.sweep_folder(name) / "sweep.yaml"
-        if not path.exists():
-            known = [file.parent.name for file in self.root.glob("sweeps/*/sweep.yaml")]
-            raise SpecError(f"no sweep {name!r} was launched in {self.root}; {nearest(name, known)}.", field="name")
-        return path
+    def require_launched(self, name: str) -> None:
+        """Raises `SpecError` for the name of a sweep that never was launched."""
+        if name not in (launched := self.sweeps()):
+            known = nearest(name, launched)
+            raise SpecError(f"no sweep {name!r} was launched in {self.location}; {known}.", field="name")
+
+    def remembered(self, name: str) -> AbstractContextManager[Path]:
+        """The file of a sweep as it was launched. Raises `SpecError` for a name that never was."""
+        self.require_launched(name)
+        return self.sweep_folder(name).local("sweep.yaml")

@@ -1,25 +1,29 @@
 """MLflow mirrors the trial store: one experiment per sweep, one flat run per trial, written by the driver alone."""
 
 import logging
+import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.tracking import MlflowClient
+from mlflow import MlflowClient
+from mlflow.entities import Param, Run, RunTag
 
+from ...results.connection import connect, sqlite_file
 from ...training import Record
 from ..planning.plan import Plan, PlannedTrial
+from .runs import RUN_STATUS, differing, metrics_of, params_of, tags_of
 from .store import Progress, Store
 
-for talkative in ("mlflow.store.db.utils", "alembic.runtime.migration"):
-    logging.getLogger(talkative).setLevel(logging.WARNING)  # they announce each step of making a database
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it announces each step of making a database
+for talkative in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+    logging.getLogger(talkative).setLevel(logging.ERROR)  # and these each attempt; what comes of them is raised
 
-BATCH = 1000
-"""How many metrics MLflow takes at once."""
-RUN_STATUS = {"done": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
+BATCH = 800
+"""How many metrics go in one call: with tags and parameters they stay below the 1000 entries that MLflow takes."""
+PAGE = 1000
+"""How many runs are read in one call: MLflow takes about three seconds for them."""
 
 
 @dataclass(kw_only=True)
@@ -28,54 +32,85 @@ class _Run:
 
     id: str
     tags: dict[str, str]
+    metrics: dict[str, float] = field(default_factory=dict)
+    """The latest value of each."""
     epochs: int = 0
     """Of how many epochs this process knows that MLflow has them."""
 
 
 class Mirror:
-    """Brings MLflow up to what the store holds, trial by trial; doing so twice changes nothing."""
+    """Brings MLflow up to what the store holds, trial by trial; doing so twice changes nothing.
+
+    Every method raises `MlflowException` where MLflow cannot be reached or refuses. Then a new mirror is needed: what
+    was asked for last may have been done.
+    """
 
     def __init__(self, plan: Plan, store: Store, tracking_uri: str) -> None:
-        """Opens the sweep's experiment, and creates the store's own database if there is none."""
-        if tracking_uri == store.tracking_uri and not store.database.exists():
-            create_database(store.database)
-        self._client = MlflowClient(tracking_uri)
+        """Opens the sweep's experiment, and creates an SQLite database if there is none."""
+        path = sqlite_file(tracking_uri)
+        if path is not None and not path.exists():
+            create_database(path)
+        self._client = connect(tracking_uri)
         self._store = store
         self._plan = plan
         self._experiment = self._open_experiment(plan.sweep.name)
-        self._runs: dict[str, _Run] = {run.tags["exeunt.key"]: run for run in self._existing_runs()}
+        self._runs = self._existing_runs()
 
-    def update(self, trials: Iterable[PlannedTrial]) -> None:
-        """Writes what is new of these trials."""
-        for trial in trials:
-            progress = self._store.progress(trial.key)
-            tags = _tags(trial, progress, self._plan.sweep.seeds)
-            run = self._runs.get(trial.key)
-            if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
-                continue
-            run = run or self._create(trial, tags)
-            if progress.state in RUN_STATUS:
-                self._client.set_terminated(run.id, RUN_STATUS[progress.state])
-            self._write(run, self._store.trial(trial.key).history(), tags, _params(trial))
+    def update(self, trials: Iterable[PlannedTrial]) -> int:
+        """Writes what is new of these trials, and returns how many there were to write."""
+        return sum(self._update(trial, self._store.progress(trial.key)) for trial in trials)
 
-    def update_all(self) -> None:
+    def update_all(self) -> int:
         """Writes what is new of the whole plan, and marks the runs of trials that it does not hold any more."""
-        self.update(self._plan.trials)
-        planned = {trial.key for trial in self._plan.trials}
+        planned = {trial.key: trial for trial in self._plan.trials}
+        progress = self._store.progress_of(planned)
+        written = sum(self._update(trial, progress[key]) for key, trial in planned.items())
         for key, run in self._runs.items():
-            if key not in planned and run.tags["exeunt.role"] != "unplanned":
+            if key not in planned and run.tags.get("exeunt.role") != "unplanned":
                 self._write(run, [], run.tags | {"exeunt.role": "unplanned"}, [])
+                written += 1
+        return written
+
+    def _update(self, trial: PlannedTrial, progress: Progress) -> bool:
+        tags = tags_of(trial, progress, self._plan.sweep.seeds)
+        run = self._runs.get(trial.key)
+        reported = progress.result["metrics"] if progress.result else {}
+        if run and run.tags.get("exeunt.state") == progress.state and differing(reported, run.metrics):
+            self._client.delete_run(run.id)  # the trial was trained again, elsewhere: metrics cannot be changed
+            run = None
+        if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
+            return False
+        is_new = run is None
+        run = run or self._create(trial, tags)
+        if is_new or run.tags.get("exeunt.state") != progress.state:
+            self._client.update_run(run.id, RUN_STATUS[progress.state])
+        return self._write(run, self._store.trial(trial.key).history(), tags, params_of(trial)) or is_new
 
     def _open_experiment(self, name: str) -> str:
         experiment = self._client.get_experiment_by_name(name)
-        return experiment.experiment_id if experiment else self._client.create_experiment(name)
+        if experiment is None:
+            return self._client.create_experiment(name)
+        if experiment.lifecycle_stage != "active":  # it was deleted, and MLflow gives its name to no other
+            self._client.restore_experiment(experiment.experiment_id)
+        return experiment.experiment_id
 
-    def _existing_runs(self) -> Iterator[_Run]:
-        token = None
+    def _existing_runs(self) -> dict[str, _Run]:
+        """By key. Of two that hold one trial, because an answer of MLflow's was lost, the older one is kept."""
+        runs: dict[str, _Run] = {}
+        for run in self._pages():
+            tags = {name: value for name, value in run.data.tags.items() if name.startswith("exeunt.")}
+            key = tags.get("exeunt.key")
+            if key in runs:
+                self._client.delete_run(run.info.run_id)
+            elif key is not None:  # others are not ours
+                runs[key] = _Run(id=run.info.run_id, tags=tags, metrics=run.data.metrics)
+        return runs
+
+    def _pages(self) -> Iterator[Run]:
+        token, oldest_first = None, ["attributes.start_time ASC"]
         while True:
-            page = self._client.search_runs([self._experiment], max_results=5000, page_token=token)
-            for run in page:
-                yield _Run(id=run.info.run_id, tags=_ours(run.data.tags))
+            page = self._client.search_runs([self._experiment], "", 1, PAGE, oldest_first, token)
+            yield from page
             if not (token := page.token):
                 return
 
@@ -87,74 +122,32 @@ class Mirror:
         run = self._runs[trial.key] = _Run(id=created.info.run_id, tags=tags)
         return run
 
-    def _write(self, run: _Run, history: list[Record], tags: dict[str, str], params: list[Param]) -> None:
+    def _write(self, run: _Run, history: list[Record], tags: dict[str, str], params: list[Param]) -> bool:
         # What is written twice stands there once, so a restart may write it all again. The tags come last, so that
         # a run whose writing was cut off does not look complete.
-        metrics = [metric for record in history[run.epochs :] for metric in _metrics(record)]
+        metrics = [metric for record in history[run.epochs :] for metric in metrics_of(record)]
         changed = [RunTag(name, value) for name, value in tags.items() if run.tags.get(name) != value]
+        gone = run.tags.keys() - tags.keys()
         params = [] if run.epochs else params
-        while len(metrics) > BATCH:
-            self._client.log_batch(run.id, metrics=metrics[:BATCH], params=params)
-            metrics, params = metrics[BATCH:], []
-        self._client.log_batch(run.id, metrics=metrics, params=params, tags=changed)
-        for name in run.tags.keys() - tags.keys():
+        for start in range(0, len(metrics) - BATCH, BATCH):
+            self._client.log_batch(run.id, metrics=metrics[start : start + BATCH])
+        self._client.log_batch(run.id, metrics=metrics[(len(metrics) - 1) // BATCH * BATCH :], params=params, tags=changed)
+        for name in gone:
             self._client.delete_tag(run.id, name)
         run.tags = tags
-        run.epochs = len(history)
+        run.epochs = len(history) or run.epochs
+        run.metrics |= {metric.key: metric.value for metric in metrics}
+        return bool(metrics or changed or gone)
 
 
 def create_database(path: Path) -> None:
     """Makes the database elsewhere and puts it in its place whole: MLflow cannot open one that was left half made."""
-    workshop = path.parent / ".mlflow"
+    workshop = path.with_name(f".{path.name}.{os.getpid()}")
     shutil.rmtree(workshop, ignore_errors=True)
     workshop.mkdir(parents=True)
-    MlflowClient(f"sqlite:///{workshop / path.name}").search_experiments(max_results=1)
-    (workshop / path.name).replace(path)
-    shutil.rmtree(workshop)
-
-
-def _tags(trial: PlannedTrial, progress: Progress, seeds: int) -> dict[str, str]:
-    tags = {
-        "exeunt.key": trial.key,
-        "exeunt.role": trial.role,
-        "exeunt.order": f"{trial.order:07d}",
-        "exeunt.seeds": str(seeds),
-        "exeunt.state": progress.state,
-        "exeunt.protocol": trial.spec.reported,
-    }
-    if progress.reason:
-        tags["exeunt.error"] = progress.reason[:500]
-    if progress.result is not None:
-        tags |= {f"exeunt.environment.{name}": str(v) for name, v in progress.result["environment"].items()}
-    return tags
-
-
-def _ours(tags: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in tags.items() if name.startswith("exeunt.")}
-
-
-def _described(trial: PlannedTrial) -> dict[str, Any]:
-    """What the trial was, with the teacher by what tells it from others."""
-    described = trial.spec.to_dict()
-    if trial.spec.teacher is not None:
-        teacher = trial.spec.teacher
-        described["teacher"] = {"architecture": teacher.architecture.name, "seed": teacher.seed, "key": teacher.key}
-    return described
-
-
-def _params(trial: PlannedTrial) -> list[Param]:
-    return [Param(name, str(value)) for name, value in _flat(_described(trial))]
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif value is not None:
-            yield prefix + name, value
-
-
-def _metrics(record: Record) -> list[Metric]:
-    at = int(record["time"] * 1000)
-    numbers = {name: value for name, value in record.items() if name not in ("epoch", "time")}
-    return [Metric(name, value, at, record["epoch"]) for name, value in numbers.items()]
+    try:
+        MlflowClient(f"sqlite:///{workshop / path.name}").search_experiments(max_results=1)
+        if not path.exists():  # another sweep may have been quicker
+            (workshop / path.name).replace(path)
+    finally:
+        shutil.rmtree(workshop)

@@ -58,7 +58,7 @@ def trained_eed(run, eed):
 @pytest.fixture(scope="module")
 def teacher(run, make_trial):
     trial = make_trial(seed=1, epochs=1)
-    return trial, run(trial).weights
+    return trial, run(trial).folder.path / "weights.pt"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def kd(make_trial, teacher):
 
 
 def assert_same_weights(weights_of, first, second):
-    assert_close(weights_of(first.path), weights_of(second.path), rtol=0, atol=0)
+    assert_close(weights_of(first.folder.path), weights_of(second.folder.path), rtol=0, atol=0)
 
 
 def test_a_trial_gives_the_same_weights_after_a_different_one_in_the_same_process(
@@ -90,8 +90,8 @@ def test_a_trial_gives_the_same_weights_in_a_fresh_process(weights_of, eed, trai
 
 
 def test_another_seed_gives_other_weights(run, weights_of, eed, trained_eed):
-    other = weights_of(run(replace(eed, seed=8)).path)
-    first = weights_of(trained_eed.path)
+    other = weights_of(run(replace(eed, seed=8)).folder.path)
+    first = weights_of(trained_eed.folder.path)
     assert [name for name in first if "weight" in name and torch.equal(first[name], other[name])] == []
 
 
@@ -116,7 +116,7 @@ def test_a_trial_interrupted_after_an_epoch_ends_as_if_it_had_not_been(
         with pytest.raises(InterruptedError):
             train(trial, directory, device="cpu", on_epoch=killed_after(epoch), **options)
         assert directory.result() is None
-        assert not directory.weights.exists()
+        assert directory.weights() is None
         assert len(directory.history()) == epoch
         torch.rand(7)
         train(trial, directory, device="cpu", **options)
@@ -184,7 +184,7 @@ def test_a_result_tells_what_was_run_and_how_it_ended(eed, trained_eed):
     }
     costs = {f"cost/{name}/{cost}" for name in exits for cost in ("parameters", "multiply_adds")} | {"cost/parameters"}
     assert set(result["metrics"]) == measured | training | costs
-    assert TrialSpec.from_dict(json.loads((trained_eed.path / "spec.json").read_text())) == eed.canonical()
+    assert TrialSpec.from_dict(json.loads((trained_eed.folder.path / "spec.json").read_text())) == eed.canonical()
 
 
 def test_what_is_recorded_of_the_test_images_is_what_the_kept_weights_say(eed, trained_eed, weights_of):
@@ -192,7 +192,7 @@ def test_what_is_recorded_of_the_test_images_is_what_the_kept_weights_say(eed, t
 
     facts = datasets["digits"]
     network = build_network(eed.architecture, eed.exits, image_shape=facts.image_shape, classes=10, seed=0)
-    network.load_state_dict(weights_of(trained_eed.path))
+    network.load_state_dict(weights_of(trained_eed.folder.path))
     test = facts.load()[1]
     with torch.no_grad():
         logits = network.eval()((test.pixels / 255 - facts.mean[0]) / facts.std[0]).logits
@@ -221,11 +221,12 @@ def test_a_teacher_is_listened_to_and_left_as_it_was(run, kd, teacher, weights_o
     trial, weights = teacher
     before = weights.read_bytes()
     taught = run(kd, teacher=weights)
-    other_teacher = run(replace(trial, seed=2)).weights
+    other_teacher = run(replace(trial, seed=2)).folder.path / "weights.pt"
     taught_otherwise = run(kd, teacher=other_teacher)
     assert weights.read_bytes() == before
     assert not torch.equal(
-        weights_of(taught.path)["trunk.classifier.weight"], weights_of(taught_otherwise.path)["trunk.classifier.weight"]
+        weights_of(taught.folder.path)["trunk.classifier.weight"],
+        weights_of(taught_otherwise.folder.path)["trunk.classifier.weight"],
     )
 
 
@@ -253,7 +254,7 @@ def test_a_diverged_trial_ends_with_its_reason_and_the_weights_before_the_loss_b
     assert "not finite (label nan, output nan," in result["reason"]
     assert result["metrics"] == {}
     assert diverged.history() == []
-    assert torch.isfinite(weights_of(diverged.path)["trunk.classifier.weight"]).all()
+    assert torch.isfinite(weights_of(diverged.folder.path)["trunk.classifier.weight"]).all()
 
 
 def test_a_trial_that_diverges_later_keeps_the_epochs_before(run, make_trial):

@@ -87,7 +87,7 @@ def test_a_storage_that_is_a_file_is_refused(run, good, tmp_path, storage):
     (tmp_path / "good.yaml").write_text(good)
     status, _, err = run("plan", tmp_path / "good.yaml")
     assert status == 2
-    assert "'--storage'" in err
+    assert err == f"exeunt: --storage {storage} is a file; a folder is needed.\n"
     assert "Traceback" not in err
 
 

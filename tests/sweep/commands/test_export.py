@@ -38,7 +38,7 @@ def store(trial, tmp_path_factory):
 @pytest.fixture(scope="module")
 def network(trial, store):
     network = build_student(trial)
-    network.load_state_dict(torch.load(store.trial(trial.key).weights, weights_only=True))
+    network.load_state_dict(torch.load(store.trial(trial.key).folder.path / "weights.pt", weights_only=True))
     return network.eval()
 
 
@@ -48,7 +48,7 @@ def export(store, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def run_command(*words):
-        monkeypatch.setattr(sys, "argv", ["exeunt", "export", *words, "--storage", str(store.root)])
+        monkeypatch.setattr(sys, "argv", ["exeunt", "export", *words, "--storage", store.location])
         with pytest.raises(SystemExit) as end:
             main()
         return end.value.code, *capsys.readouterr()

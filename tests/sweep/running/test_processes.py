@@ -164,7 +164,7 @@ def test_a_killed_process_and_a_killed_worker_fail_their_trials_which_the_next_r
         assert directory.result()["environment"]["processes"] == 2
         assert directory.result()["environment"]["threads"] == 1
         assert [record["epoch"] for record in directory.history()] == list(range(1, 31))
-        assert all(torch.isfinite(weight).all() for weight in torch.load(directory.weights).values())
+        assert all(torch.isfinite(weight).all() for weight in torch.load(directory.folder.path / "weights.pt").values())
 
 
 @pytest.mark.parametrize("processes", [1, 2])

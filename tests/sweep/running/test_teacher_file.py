@@ -83,7 +83,7 @@ def test_a_launched_sweep_is_read_again_from_its_storage(read, tmp_path):
     sweep = read(FILE)
     store = Store(tmp_path / "storage")
     store.remember(make_plan(sweep))
-    result = CliRunner().invoke(app, ["status", "taught", "--storage", str(store.root)])
+    result = CliRunner().invoke(app, ["status", "taught", "--storage", store.location])
     assert result.exit_code == 0, result.output
     assert "1 trials" in result.output
 
@@ -149,11 +149,11 @@ def test_the_same_weights_teach_the_same_in_every_kind_of_file(read, file, tmp_p
         trial = only_trial(read(FILE.replace("teacher.pt", name))).spec
         directory = TrialDirectory(tmp_path / name)
         train(trial, directory, teacher=file.with_name(name), device="cpu")
-        students.append(torch.load(directory.weights))
+        students.append(torch.load(directory.folder.path / "weights.pt"))
     assert all(torch.equal(tensor, other[name]) for other in students[1:] for name, tensor in students[0].items())
     torch.save({name: 2 * tensor for name, tensor in weights().items()}, file)
     train(only_trial(read(FILE)).spec, again := TrialDirectory(tmp_path / "other"), teacher=file, device="cpu")
-    other = torch.load(again.weights)
+    other = torch.load(again.folder.path / "weights.pt")
     assert not all(torch.equal(tensor, other[name]) for name, tensor in students[0].items())
 
 

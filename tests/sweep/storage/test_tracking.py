@@ -21,7 +21,7 @@ def plan(read, good):
 @pytest.fixture
 def store(tmp_path, database):
     store = Store(tmp_path / "storage")
-    store.root.mkdir()
+    store.database.parent.mkdir()
     shutil.copy(database, store.database)
     return store
 
@@ -128,7 +128,7 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(plan, tmp_path):
     script = f"from exeunt.sweep.storage.tracking import *; create_database(Path({str(store.database)!r}))"
     maker = subprocess.Popen([sys.executable, "-c", script])
     try:
-        while maker.poll() is None and not any(store.root.rglob("mlflow.db")):
+        while maker.poll() is None and not any(store.database.parent.rglob("mlflow.db")):
             time.sleep(0.01)
         time.sleep(0.2)
     finally:
@@ -138,4 +138,4 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(plan, tmp_path):
     trained(store, plan.trials[0])
     Mirror(plan, store, store.tracking_uri).update_all()
     assert len(load(store.tracking_uri, "tiny")) == 1
-    assert sorted(path.name for path in store.root.iterdir()) == ["mlflow.db", "trials"]
+    assert sorted(path.name for path in store.database.parent.iterdir()) == ["mlflow.db", "trials"]
