@@ -1,13 +1,13 @@
 import math
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from ..specs import SpecError, unknown
+from .connection import answering, connect
 
 TYPES = {
     "sweep": "str",
@@ -53,15 +53,16 @@ def load(tracking_uri: str, sweep: str) -> pd.DataFrame:
     (accuracies in percent), holding the value of the last epoch.
 
     Raises `SpecError` (a `ValueError`) if there is no such sweep, if a run in it was not written by Exeunt,
-    or if two runs are of one trial.
+    or if two runs are of one trial; `TrackingError`, which is one, if MLflow cannot be reached.
     """
-    client = _connect(tracking_uri)
-    experiment = client.get_experiment_by_name(sweep)
-    if experiment is None or experiment.lifecycle_stage != "active":
-        names = [known.name for known in client.search_experiments() if known.name != "Default"]
-        raise unknown("sweep", sweep, names)
+    client = connect(tracking_uri)
+    with answering(tracking_uri):
+        experiment = client.get_experiment_by_name(sweep)
+        if experiment is None or experiment.lifecycle_stage != "active":
+            names = [known.name for known in client.search_experiments() if known.name != "Default"]
+            raise unknown("sweep", sweep, names)
+        records = [_record(run, sweep) for run in _runs(client, experiment.experiment_id)]
 
-    records = [_record(run, sweep) for run in _runs(client, experiment.experiment_id)]
     names = {name for record in records for name in record} - TYPES.keys()
     parameters = sorted(name for name in names if name.startswith(PARAMETER_PREFIX))
     metrics = sorted(names.difference(parameters))
@@ -81,13 +82,6 @@ def load(tracking_uri: str, sweep: str) -> pd.DataFrame:
 def metric_names(frame: pd.DataFrame) -> list[str]:
     """List the metrics that a loaded frame holds."""
     return [name for name in frame.columns if name not in TYPES and not name.startswith(PARAMETER_PREFIX)]
-
-
-def _connect(tracking_uri: str) -> MlflowClient:
-    # MLflow would create a missing database, and reading must not write.
-    if tracking_uri.startswith("sqlite:///") and not Path(tracking_uri.removeprefix("sqlite:///")).exists():
-        raise SpecError(f"tracking URI {tracking_uri!r}: there is no such database, no sweep has run there.")
-    return MlflowClient(tracking_uri)
 
 
 def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:

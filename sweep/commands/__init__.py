@@ -3,7 +3,7 @@
 Heavy imports happen inside the commands, so that `--help` answers at once.
 """
 
-from . import describe, export, list, plan, status, sweep, table
+from . import describe, export, list, plan, status, sweep, sync, table
 from .program import app
 
-__all__ = ["app", "describe", "export", "list", "plan", "status", "sweep", "table"]
+__all__ = ["app", "describe", "export", "list", "plan", "status", "sweep", "sync", "table"]

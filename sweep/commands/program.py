@@ -1,13 +1,28 @@
 """The program and the options that several of its commands take."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...specs import SpecError
+
 if TYPE_CHECKING:
     from ..planning.plan import Plan
     from ..storage.store import Store
+
+SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+"""With what a tracking URI begins. MLflow's folders of files are closed to new use."""
+
+WAITING = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""What MLflow reads from the environment, unless it is set there: by itself it waits four minutes for each request
+that is not answered (mlflow 3.17), and a sweep asks again anyway."""
 
 app = typer.Typer(
     name="exeunt",
@@ -57,5 +72,19 @@ def planned(file: Path, storage: str) -> "tuple[Plan, Store]":
 
 
 def tracking_uri(store: "Store", wanted: str | None) -> str:
-    """Where a sweep is recorded in MLflow: what `--tracking` says, or the database in the store."""
-    return store.tracking_uri if wanted is None else wanted
+    """Where a sweep is recorded in MLflow: what `--tracking` says, or the database in the store.
+
+    From here on this process waits for MLflow no longer than it says below.
+
+    Raises:
+        SpecError: for what is no server and no database, or a storage that has no place for one.
+    """
+    for name, value in WAITING.items():
+        os.environ.setdefault(name, value)
+    if wanted is None:
+        return store.tracking_uri
+    scheme = wanted.partition("://")[0].partition("+")[0]
+    if "://" not in wanted or scheme not in SERVERS:
+        rule = "MLflow is a server or a database: http://HOST:PORT, https://HOST or sqlite:///FILE"
+        raise SpecError(f"--tracking: {rule}, but got {wanted!r}.", field="tracking")
+    return wanted

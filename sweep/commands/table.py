@@ -2,7 +2,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .program import Storage, SweepName, app
+from .program import Storage, SweepName, Tracking, app, tracking_uri
 
 Format = Literal["text", "csv", "latex", "markdown"]
 
@@ -11,6 +11,7 @@ Format = Literal["text", "csv", "latex", "markdown"]
 def table(
     name: SweepName,
     storage: Storage = "runs",
+    tracking: Tracking = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
 ) -> None:
     """Print the comparison table of a sweep, from what MLflow recorded."""
@@ -19,4 +20,4 @@ def table(
 
     store = Store(storage)
     store.require_launched(name)
-    typer.echo(render(comparison(load(store.tracking_uri, name)), format), nl=False)
+    typer.echo(render(comparison(load(tracking_uri(store, tracking), name)), format), nl=False)

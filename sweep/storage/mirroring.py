@@ -54,31 +54,31 @@ class _Writer:
 
     def write(self, changed: set[str]) -> None:
         """Writes what is new of the trials with these keys, and takes those out that are written."""
+        # Late, when something is being trained already: MLflow takes seconds to load.
+        from ...results.connection import answering  # noqa: PLC0415
+        from .tracking import Mirror  # noqa: PLC0415
+
         batch = list(changed)
         changed.difference_update(batch)  # before they are read: what changes meanwhile is put in anew
         try:
-            self._opened().update(self._trials[key] for key in batch)
+            with answering(self._tracking_uri):
+                self._mirror = self._mirror or Mirror(self._plan, self._store, self._tracking_uri)
+                self._mirror.update(self._trials[key] for key in batch)
         except Exception as error:  # whatever it is, the sweep goes on, and its end tries once more
             changed.update(batch)
-            self._mirror = None  # what it knows of MLflow may be so no more
-            self._gone(error)
+            self._mirror = None
+            self._went_away(error)
         else:
-            self._back()
+            self._came_back()
 
-    def _opened(self) -> "Mirror":
-        # Late, when something is being trained already: MLflow takes seconds to open.
-        from .tracking import Mirror  # noqa: PLC0415
-
-        self._mirror = self._mirror or Mirror(self._plan, self._store, self._tracking_uri)
-        return self._mirror
-
-    def _gone(self, error: Exception) -> None:
+    def _went_away(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = time.time()
-            at = time.strftime("%H:%M:%S")
-            self._announce(f"MLflow cannot be written since {at}, the sweep goes on: {error}")
+            consequence = "The sweep goes on; what MLflow lacks is written when it is back."
+            self._announce(f"{time.strftime('%H:%M:%S')} {error} {consequence}")
 
-    def _back(self) -> None:
+    def _came_back(self) -> None:
         if self._away_since is not None:
-            self._announce(f"MLflow is written again after {time.time() - self._away_since:.0f} s")
+            seconds = time.time() - self._away_since
+            self._announce(f"{time.strftime('%H:%M:%S')} MLflow is written again, after {seconds:.0f} s.")
             self._away_since = None

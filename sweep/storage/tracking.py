@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag
 
 from ...results.connection import connect, sqlite_file
-from ...training import Record
+from ...training import DamagedFile, Record
 from ..planning.plan import Plan, PlannedTrial
-from .runs import RUN_STATUS, differing, metrics_of, params_of, tags_of
+from .runs import TERMINATED, differing, metrics_of, params_of, tags_of
 from .store import Progress, Store
 
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it announces each step of making a database
@@ -80,11 +80,19 @@ class Mirror:
             run = None
         if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
             return False
-        is_new = run is None
         run = run or self._create(trial, tags)
-        if is_new or run.tags.get("exeunt.state") != progress.state:
-            self._client.update_run(run.id, RUN_STATUS[progress.state])
-        return self._write(run, self._store.trial(trial.key).history(), tags, params_of(trial)) or is_new
+        if run.tags.get("exeunt.state") != progress.state:
+            if progress.state == "running":  # again
+                self._client.update_run(run.id, "RUNNING")
+            else:
+                self._client.set_terminated(run.id, TERMINATED[progress.state])
+        return self._write(run, self._history(trial.key), tags, params_of(trial))
+
+    def _history(self, key: str) -> list[Record]:
+        try:
+            return self._store.trial(key).history()
+        except DamagedFile:  # it must not keep the other trials from MLflow; `exeunt verify` tells of it
+            return []
 
     def _open_experiment(self, name: str) -> str:
         experiment = self._client.get_experiment_by_name(name)
@@ -109,7 +117,9 @@ class Mirror:
     def _pages(self) -> Iterator[Run]:
         token, oldest_first = None, ["attributes.start_time ASC"]
         while True:
-            page = self._client.search_runs([self._experiment], "", 1, PAGE, oldest_first, token)
+            page = self._client.search_runs(
+                [self._experiment], max_results=PAGE, order_by=oldest_first, page_token=token
+            )
             yield from page
             if not (token := page.token):
                 return
@@ -129,14 +139,15 @@ class Mirror:
         changed = [RunTag(name, value) for name, value in tags.items() if run.tags.get(name) != value]
         gone = run.tags.keys() - tags.keys()
         params = [] if run.epochs else params
-        for start in range(0, len(metrics) - BATCH, BATCH):
-            self._client.log_batch(run.id, metrics=metrics[start : start + BATCH])
-        self._client.log_batch(run.id, metrics=metrics[(len(metrics) - 1) // BATCH * BATCH :], params=params, tags=changed)
+        while len(metrics) > BATCH:
+            self._client.log_batch(run.id, metrics=metrics[:BATCH])
+            metrics = metrics[BATCH:]
+        self._client.log_batch(run.id, metrics=metrics, params=params, tags=changed)
         for name in gone:
             self._client.delete_tag(run.id, name)
         run.tags = tags
+        run.metrics |= {metric.key: metric.value for record in history[run.epochs :] for metric in metrics_of(record)}
         run.epochs = len(history) or run.epochs
-        run.metrics |= {metric.key: metric.value for metric in metrics}
         return bool(metrics or changed or gone)
 
 

@@ -1,0 +1,62 @@
+"""How MLflow is reached, by whoever reads or writes it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from ..specs import SpecError
+
+_SQLITE = "sqlite:///"
+_SQLITE_BEGINS = b"SQLite format 3\0"
+_REASONS = {
+    r"\[Errno -?\d+\] ([^\"')]+)": r"\1",
+    r"[Tt]imeout|timed out": "no answer in time",
+    r"too many (\d+) error responses": r"it answers with status \1",
+    r"failed with error code (\d+)": r"it answers with status \1",
+}
+"""What stands in MLflow's messages, and what it means."""
+
+
+class TrackingError(SpecError):
+    """MLflow cannot be reached, or does not do what it is asked to."""
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client for a server or a database that is there already.
+
+    Raises `TrackingError` for an SQLite file that is missing, which MLflow would create, though reading must not
+    write; and for one that is damaged, which MLflow would try to open for minutes.
+    """
+    path = sqlite_file(tracking_uri)
+    if path is not None:
+        if not path.exists():
+            raise TrackingError(f"tracking URI {tracking_uri!r}: there is no such database, no sweep has run there.")
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE_BEGINS)) != _SQLITE_BEGINS:
+                raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is no SQLite database, or is damaged.")
+    return MlflowClient(tracking_uri)
+
+
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """The file of an SQLite database; None for any other."""
+    return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
+
+
+@contextmanager
+def answering(tracking_uri: str) -> Iterator[None]:
+    """Whatever MLflow raises inside is raised as a `TrackingError` that says it in a line."""
+    try:
+        yield
+    except MlflowException as error:
+        raise TrackingError(f"MLflow at {tracking_uri}: {_reason(str(error))}.") from error
+
+
+def _reason(message: str) -> str:
+    for pattern, meaning in _REASONS.items():
+        if found := re.search(pattern, message):
+            return found.expand(meaning)
+    return message.strip().partition("\n")[0][:300].rstrip(".")
