@@ -116,9 +116,10 @@ def _born(pid: int) -> str | None:
     except PermissionError:  # another user's, but alive
         pass
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:  # not Linux
         return "alive"
+    return None if state == "Z" else facts[18]  # when it began, in clock ticks
 
 
 def _namespace() -> str:

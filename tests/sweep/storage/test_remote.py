@@ -1,0 +1,109 @@
+import pickle
+
+import boto3
+import pytest
+import torch
+from exeunt.specs import SpecError
+from exeunt.sweep.storage.attempts import Superseded
+from exeunt.sweep.storage.driver import SweepIsHeld, driving
+from exeunt.sweep.storage.remote import RemoteFolder
+from exeunt.sweep.storage.store import Store
+from exeunt.training import StorageError
+from moto.server import ThreadedMotoServer
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A real S3, on loopback."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def uri(server, monkeypatch, request):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    bucket = f"bucket-{abs(hash(request.node.name))}"
+    boto3.client("s3", endpoint_url=server, region_name="us-east-1").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/some/folder?endpoint_override={server}&region=us-east-1"
+
+
+@pytest.fixture
+def folder(uri):
+    return RemoteFolder(uri)
+
+
+def test_files_are_written_listed_renamed_and_removed(folder):
+    assert folder.entries() == {}
+    assert folder.folders() == []
+    assert folder.read("a") is None
+    folder.write("b", b"two")
+    folder.write("a", memoryview(b"one"))
+    folder.write("b", b"three")
+    assert {name: entry.size for name, entry in folder.entries().items()} == {"a": 3, "b": 5}
+    assert all(entry.modified > 1e9 for entry in folder.entries().values())
+    folder.rename("a", "c")
+    assert folder.read("c") == b"one"
+    with folder.local("c") as path:
+        assert path.read_bytes() == b"one"
+    folder.remove("c")
+    folder.remove("never there")
+    assert list(folder.entries()) == ["b"]
+    folder.inside("x", "y").write("z", b"")
+    assert folder.folders() == ["x"]
+    assert list(folder.entries()) == ["b"]
+    assert pickle.loads(pickle.dumps(folder)).read("b") == b"three"
+
+
+def test_an_attempt_that_was_superseded_can_change_nothing(uri):
+    store = Store(uri)
+    orphan = store.begin("k")
+    orphan.checkpoints.write({"step": 1}, epoch=0, step=1)
+    newer = pickle.loads(pickle.dumps(store.begin("k")))
+    for change in (lambda: orphan.write_result({"state": "done"}), orphan.checkpoints.clear):
+        with pytest.raises(Superseded):
+            change()
+    assert newer.checkpoints.latest(torch.device("cpu")) == {"step": 1}
+    newer.write_history([{"epoch": 1}])
+    assert store.progress_of(["k", "other"])["k"].state == "running"
+    newer.write_result({"state": "done"})
+    assert store.progress_of(["k", "other"])["k"].state == "done"
+    assert store.keys() == ["k"]
+
+
+def test_one_driver_at_a_time(folder):
+    with driving(folder, "s"), pytest.raises(SweepIsHeld, match="'s' is being run by process"):
+        driving(folder, "s").__enter__()
+    with driving(folder, "s"):
+        pass
+
+
+def test_what_is_no_storage_is_refused(server):
+    with pytest.raises(SpecError, match="'gopher://x/y' is no storage"):
+        RemoteFolder("gopher://x/y")
+    with pytest.raises(StorageError, match="s3://there-is-none/folder/a cannot be written"):
+        RemoteFolder(f"s3://there-is-none/folder?endpoint_override={server}&region=us-east-1").write("a", b"")
+
+
+@pytest.mark.slow
+def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_text(
+        "name: far\ndataset: digits\narchitectures: [resnet8]\nseeds: [0, 1]\nrecipe: {base: fast, epochs: 1}\n"
+        "methods: {baseline: {}, kd: {teacher: self, temperature: 4}}\nresources: {cpu: 1}\n"
+    )
+    database = f"sqlite:///{tmp_path}/mlflow.db"
+    answer = exeunt("sweep", file, "--storage", uri)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "it has no place for MLflow's database; name one with --tracking" in answer.stderr
+    answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
+    assert answer.returncode == 0, answer.stderr
+    assert "baseline" in answer.stdout
+    store = Store(uri)
+    assert {progress.state for progress in store.progress_of(store.keys()).values()} == {"done"}
+    assert set(store.sweep_folder("far").entries()) == {"sweep.yaml", "table.csv", "table.tex"}
+    answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
+    assert "0 to train" in answer.stdout
+    assert "baseline" in exeunt("table", "far", "--storage", uri, "--tracking", database).stdout
