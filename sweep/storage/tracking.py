@@ -58,12 +58,12 @@ class Mirror:
 
     def update(self, trials: Iterable[PlannedTrial]) -> int:
         """Writes what is new of these trials, and returns how many there were to write."""
-        return sum(self._update(trial, self._store.progress(trial.key)) for trial in trials)
+        return sum(self._update(trial, self._store.progress(trial.key, self._plan.sweep.stopping)) for trial in trials)
 
     def update_all(self) -> int:
         """Writes what is new of the whole plan, and marks the runs of trials that it does not hold any more."""
         planned = {trial.key: trial for trial in self._plan.trials}
-        progress = self._store.progress_of(planned)
+        progress = self._store.progress_of(planned, self._plan.sweep.stopping)
         written = sum(self._update(trial, progress[key]) for key, trial in planned.items())
         for key, run in self._runs.items():
             if key not in planned and run.tags.get("exeunt.role") != "unplanned":
@@ -74,9 +74,8 @@ class Mirror:
     def _update(self, trial: PlannedTrial, progress: Progress) -> bool:
         tags = tags_of(trial, progress, self._plan.sweep.seeds)
         run = self._runs.get(trial.key)
-        reported = progress.result["metrics"] if progress.result else {}
-        if run and run.tags.get("exeunt.state") == progress.state and differing(reported, run.metrics):
-            self._client.delete_run(run.id)  # the trial was trained again, elsewhere: metrics cannot be changed
+        if run and run.tags.get("exeunt.state") == progress.state and self._was_retrained(trial.key, progress, run):
+            self._client.delete_run(run.id)  # the metrics of a run cannot be changed
             run = None
         if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
             return False
@@ -87,6 +86,15 @@ class Mirror:
             else:
                 self._client.set_terminated(run.id, TERMINATED[progress.state])
         return self._write(run, self._history(trial.key), tags, params_of(trial))
+
+    def _was_retrained(self, key: str, progress: Progress, run: _Run) -> bool:
+        """Whether the trial reports other numbers than MLflow has, and has them in its history too."""
+        reported = progress.result["metrics"] if progress.result else {}
+        return bool(
+            differing(reported, run.metrics)
+            and (history := self._history(key))
+            and not differing(reported, history[-1])
+        )
 
     def _history(self, key: str) -> list[Record]:
         try:

@@ -1,29 +1,14 @@
-import shutil
+import math
 import subprocess
 import sys
 import time
 
 import pytest
 from exeunt.results import load
+from exeunt.results.connection import TrackingError
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.storage.store import Store
 from exeunt.sweep.storage.tracking import BATCH, Mirror
 from mlflow import MlflowClient
-
-RESULT = {"state": "done", "metrics": {"test/final/top1": 90.0}, "environment": {"torch": "2"}}
-
-
-@pytest.fixture
-def plan(read, good):
-    return make_plan(read(good))
-
-
-@pytest.fixture
-def store(tmp_path, database):
-    store = Store(tmp_path / "storage")
-    store.database.parent.mkdir()
-    shutil.copy(database, store.database)
-    return store
 
 
 @pytest.fixture
@@ -41,31 +26,31 @@ def runs(store):
     return read_runs
 
 
-def trained(store, trial, epochs=2, metrics=1, **result):
-    numbers = {f"train/loss/{number}": 1.0 for number in range(metrics)}
-    history = [{"epoch": epoch, "time": 1e9 + epoch, **numbers} for epoch in range(1, epochs + 1)]
-    history[-1]["test/final/top1"] = 90.0
-    directory = store.trial(trial.key)
-    directory.write_history(history)
-    directory.write_result(RESULT | result)
-
-
-def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs):
+def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs, trained):
     student = next(trial for trial in plan.trials if trial.needs)
-    trained(store, student)
+    trained(student)
     Mirror(plan, store, store.tracking_uri).update_all()
     (run,) = runs().values()
     assert run.info.status == "FINISHED"
-    assert run.data.metrics == {"train/loss/0": 1.0, "test/final/top1": 90.0}
-    assert run.data.tags["exeunt.state"] == "done"
-    assert run.data.tags["exeunt.environment.torch"] == "2"
+    assert run.data.metrics == {"train/loss/0": 1.0, "test/final/top1": 90.0, "seconds": 2.0}
+    expected = {
+        "key": student.key,
+        "method": "kd",
+        "architecture": "resnet8",
+        "seed": str(student.spec.seed),
+        "state": "done",
+        "protocol": "last epoch on test",
+        "commit": "0123456789ab",
+        "environment.torch": "2",
+    }
+    assert expected == {name: run.data.tags[f"exeunt.{name}"] for name in expected}
     assert run.data.params["method.name"] == "kd"
     assert run.data.params["teacher.key"] == student.needs
 
 
-def test_writing_twice_changes_nothing(plan, store, runs):
+def test_writing_twice_changes_nothing(plan, store, runs, trained):
     for trial in plan.trials[:3]:
-        trained(store, trial)
+        trained(trial)
     Mirror(plan, store, store.tracking_uri).update_all()
     before = {key: run.to_dictionary() for key, run in runs().items()}
     mirror = Mirror(plan, store, store.tracking_uri)
@@ -76,14 +61,14 @@ def test_writing_twice_changes_nothing(plan, store, runs):
     assert len(MlflowClient(store.tracking_uri).get_metric_history(run.info.run_id, "train/loss/0")) == 2
 
 
-def test_more_numbers_than_mlflow_takes_at_once_arrive_whole(plan, store, runs):
-    trained(store, plan.trials[0], epochs=3, metrics=BATCH // 2)
+def test_more_numbers_than_mlflow_takes_at_once_arrive_whole(plan, store, runs, trained):
+    trained(plan.trials[0], epochs=3, metrics=BATCH // 2)
     Mirror(plan, store, store.tracking_uri).update_all()
-    assert len(runs()[plan.trials[0].key].data.metrics) == BATCH // 2 + 1
+    assert len(runs()[plan.trials[0].key].data.metrics) == BATCH // 2 + len(["seconds", "test/final/top1"])
 
 
-def test_a_run_whose_writing_was_cut_off_is_completed(plan, store, runs, monkeypatch):
-    trained(store, plan.trials[0])
+def test_a_run_whose_writing_was_cut_off_is_completed(plan, store, runs, monkeypatch, trained):
+    trained(plan.trials[0])
     with monkeypatch.context() as patch:  # the driver dies between creating the run and filling it
         patch.setattr(Mirror, "_write", lambda *_: sys.exit())
         with pytest.raises(SystemExit):
@@ -93,17 +78,60 @@ def test_a_run_whose_writing_was_cut_off_is_completed(plan, store, runs, monkeyp
     assert load(store.tracking_uri, "tiny")["test/final/top1"].tolist() == [90.0]
 
 
-def test_a_repaired_trial_has_no_error_any_more(plan, store, runs):
+def test_a_repaired_trial_has_no_error_any_more(plan, store, runs, trained):
     trial = plan.trials[0]
     store.trial(trial.key).write_failure({"reason": "its worker died"})
     Mirror(plan, store, store.tracking_uri).update_all()
     failed = runs()[trial.key]
     assert (failed.info.status, failed.data.tags["exeunt.error"]) == ("FAILED", "its worker died")
-    trained(store, trial)
+    trained(trial)
     Mirror(plan, store, store.tracking_uri).update_all()
     repaired = runs()[trial.key]
     assert repaired.info.status == "FINISHED"
     assert "exeunt.error" not in repaired.data.tags
+
+
+def test_a_trial_that_was_trained_again_elsewhere_has_its_new_numbers_alone(plan, store, runs, trained):
+    trained(plan.trials[0], accuracy=90.0)
+    Mirror(plan, store, store.tracking_uri).update_all()
+    before = runs()[plan.trials[0].key].info.run_id
+    trained(plan.trials[0], accuracy=91.0)
+    assert Mirror(plan, store, store.tracking_uri).update_all() == 1
+    run = runs()[plan.trials[0].key]
+    assert run.info.run_id != before
+    history = MlflowClient(store.tracking_uri).get_metric_history(run.info.run_id, "test/final/top1")
+    assert [metric.value for metric in history] == [91.0]
+    assert Mirror(plan, store, store.tracking_uri).update_all() == 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e-320])
+def test_numbers_that_are_none_are_written_once(value, plan, store, trained):
+    trained(plan.trials[0], accuracy=value)
+    assert [Mirror(plan, store, store.tracking_uri).update_all() for _ in range(2)] == [1, 0]
+
+
+def test_a_damaged_history_keeps_no_other_trial_from_mlflow(plan, store, runs, trained):
+    for trial in plan.trials[:2]:
+        trained(trial)
+    store.trial(plan.trials[0].key).folder.write("history.jsonl", b'{"epoch": 1, "ti')
+    Mirror(plan, store, store.tracking_uri).update_all()
+    assert runs()[plan.trials[1].key].data.metrics["test/final/top1"] == 90.0
+    assert Mirror(plan, store, store.tracking_uri).update_all() == 0
+
+
+def test_a_deleted_sweep_comes_back(plan, store, runs, trained):
+    trained(plan.trials[0])
+    Mirror(plan, store, store.tracking_uri).update_all()
+    client = MlflowClient(store.tracking_uri)
+    client.delete_experiment(client.get_experiment_by_name("tiny").experiment_id)
+    Mirror(plan, store, store.tracking_uri).update_all()
+    assert list(runs()) == [plan.trials[0].key]
+
+
+def test_a_damaged_database_is_named_at_once(plan, store):
+    store.database.write_bytes(b"SQLite" * 1000)
+    with pytest.raises(TrackingError, match=r"mlflow.db is no SQLite database, or is damaged"):
+        Mirror(plan, store, store.tracking_uri)
 
 
 def test_a_trial_that_waits_has_no_run(plan, store, runs):
@@ -111,9 +139,9 @@ def test_a_trial_that_waits_has_no_run(plan, store, runs):
     assert runs() == {}
 
 
-def test_a_trial_planned_no_more_is_marked_and_comes_back_when_it_is(plan, store, runs, read, good):
+def test_a_trial_planned_no_more_is_marked_and_comes_back_when_it_is(plan, store, runs, read, good, trained):
     for trial in plan.trials:
-        trained(store, trial)
+        trained(trial)
     Mirror(plan, store, store.tracking_uri).update_all()
     fewer = make_plan(read("".join(good.splitlines(keepends=True)[:-1])))
     Mirror(fewer, store, store.tracking_uri).update_all()
@@ -123,8 +151,8 @@ def test_a_trial_planned_no_more_is_marked_and_comes_back_when_it_is(plan, store
     assert {key: run.data.tags["exeunt.role"] for key, run in runs().items()} == {t.key: t.role for t in plan.trials}
 
 
-def test_a_database_whose_making_was_cut_off_is_made_anew(plan, tmp_path):
-    store = Store(tmp_path / "storage")
+def test_a_database_whose_making_was_cut_off_is_made_anew(plan, store, trained):
+    store.database.unlink()
     script = f"from exeunt.sweep.storage.tracking import *; create_database(Path({str(store.database)!r}))"
     maker = subprocess.Popen([sys.executable, "-c", script])
     try:
@@ -135,7 +163,7 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(plan, tmp_path):
         maker.kill()
         maker.wait(60)
     assert not store.database.exists(), "it was made before it could be cut off"
-    trained(store, plan.trials[0])
+    trained(plan.trials[0])
     Mirror(plan, store, store.tracking_uri).update_all()
     assert len(load(store.tracking_uri, "tiny")) == 1
     left = {path.name for path in store.database.parent.iterdir()}

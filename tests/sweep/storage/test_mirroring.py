@@ -1,0 +1,120 @@
+"""MLflow as a server, which goes away and comes back."""
+
+import math
+import time
+from contextlib import contextmanager
+
+import pytest
+from exeunt.results import load
+from exeunt.results.connection import TrackingError, answering
+from exeunt.sweep.commands import program
+from exeunt.sweep.storage import mirroring
+from exeunt.sweep.storage.tracking import Mirror
+from mlflow import MlflowClient
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mlflow")]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """What the commands set, and quicker."""
+    for name, value in program.WAITING.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    monkeypatch.setattr(mirroring, "INTERVAL", 0.2)
+
+
+def until(condition, patience=60):
+    end = time.monotonic() + patience
+    while not (value := condition()):
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.05)
+    return value
+
+
+def recorded(server):
+    """The states that MLflow holds, by key, however often."""
+    client = MlflowClient(server.uri)
+    experiment = client.get_experiment_by_name("tiny")
+    runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    return sorted((run.data.tags["exeunt.key"], run.data.tags["exeunt.state"]) for run in runs)
+
+
+@contextmanager
+def ended_within(seconds):
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds
+
+
+def test_what_was_trained_while_the_server_was_away_is_written_when_it_is_back(plan, store, trained, server):
+    lines = []
+    first, second, third = plan.trials[:3]
+    server.start()
+    with mirroring.mirrored(plan, store, server.uri, lines.append) as changed:
+        trained(first)
+        changed.add(first.key)
+        until(lambda: recorded(server) == [(first.key, "done")])
+        server.kill()
+        for trial in (second, third):
+            trained(trial)
+            changed.add(trial.key)
+        until(lambda: lines)
+        time.sleep(2)
+        assert len(lines) == 1, "it says so more than once"
+        assert f"MLflow at {server.uri}: Connection refused." in lines[0]
+        server.start()
+        until(lambda: len(lines) == 2)
+        assert "MLflow is written again, after " in lines[1]
+    assert recorded(server) == sorted((trial.key, "done") for trial in (first, second, third))
+
+
+def test_a_server_that_hangs_holds_up_nothing(plan, store, trained, server):
+    lines = []
+    server.start()
+    with ended_within(20):
+        with mirroring.mirrored(plan, store, server.uri, lines.append) as changed:
+            server.pause()
+            trained(plan.trials[0])
+            changed.add(plan.trials[0].key)
+            until(lambda: lines)
+        with pytest.raises(TrackingError, match="no answer in time"), answering(server.uri):
+            Mirror(plan, store, server.uri)
+    assert "no answer in time" in lines[0]
+    server.resume()
+    Mirror(plan, store, server.uri).update_all()
+    assert recorded(server) == [(plan.trials[0].key, "done")]
+
+
+def test_a_fresh_server_is_filled_from_the_store_and_then_has_nothing_to_be_written(plan, store, trained, server, run):
+    for trial in plan.trials[:3]:
+        trained(trial, accuracy=90.0 if trial.order else math.inf)
+    store.trial(plan.trials[3].key).write_failure({"reason": "no room"})
+    store.remember(plan)
+    server.start()
+    status, out, err = run("sync", "tiny", "--tracking", server.uri)
+    assert (status, out, err) == (0, f"tiny: 4 runs written to MLflow at {server.uri}\n", "")
+    frame = load(server.uri, "tiny")
+    assert frame["state"].tolist() == ["done", "done", "done", "failed"]
+    assert frame["test/final/top1"].tolist()[:3] == [math.inf, 90.0, 90.0]
+    assert run("sync", "tiny", "--tracking", server.uri) == (0, out.replace("4 runs", "0 runs"), "")
+    assert run("table", "tiny", "--tracking", server.uri)[0] == 0
+    server.kill()
+    for command in ("sync", "table"):
+        with ended_within(20):
+            status, out, err = run(command, "tiny", "--tracking", server.uri)
+        assert (status, out, err) == (2, "", f"exeunt: MLflow at {server.uri}: Connection refused.\n")
+
+
+def test_a_lost_answer_makes_no_second_run(plan, store, trained, server):
+    trained(plan.trials[0])
+    server.start()
+    mirror = Mirror(plan, store, server.uri)
+    mirror.update_all()
+    client = MlflowClient(server.uri)
+    (first,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    client.create_run(first.info.experiment_id, tags={"exeunt.key": plan.trials[0].key})  # asked for again
+    mine = client.create_run(first.info.experiment_id, run_name="mine").info.run_id
+    Mirror(plan, store, server.uri).update_all()
+    kept = {run.info.run_id for run in client.search_runs([first.info.experiment_id])}
+    assert kept == {first.info.run_id, mine}
