@@ -1,6 +1,7 @@
+import math
 import os
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,12 +11,40 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ...training import DataSource
+    from ..display.board import Board
     from ..planning.plan import Plan, PlannedTrial
+    from ..running.halt import Halt
     from ..storage.store import Store
 
 
+OUT_OF_TIME = 3
+"""The exit status after `--time-budget`."""
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C ended."""
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of a Ray cluster: auto on one of its machines, HOST:6379, or ray://HOST:10001 to send it there as a job.",
+        show_default=False,
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METHOD/ARCH",
+        help="Train a part, and the teachers that it needs: eed/resnet18, 'eed/*', '*/resnet*'. May be said again.",
+        show_default=False,
+    ),
+]
+MaxConcurrent = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Train no more at once, whatever Ray has.", show_default=False)
+]
+TimeBudget = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Write checkpoints and stop after 90s, 30min, 4h or 1d.", show_default=False),
+]
 
 
 @app.command()
@@ -25,62 +54,103 @@ def sweep(
     data: Data = None,
     download: Download = False,
     tracking: Tracking = None,
+    only: Only = None,
+    max_concurrent: MaxConcurrent = None,
+    time_budget: TimeBudget = None,
+    address: Address = None,
 ) -> None:
     """Train what the sweep file asks for and is not there yet; then print the comparison table.
 
     Run it again after any interruption: it goes on where it was, and trains nothing twice. Add a value to an axis
     and only what is new is trained.
+
+    Ctrl-C once: what is training writes a checkpoint and stops. Twice: leave at once.
+
+    Exit status: 0 all is trained; 1 some trials failed; 2 a mistake in the sweep file or the options;
+    3 the time budget is over; 130 interrupted.
     """
     from rich.console import Console
 
     from ...training import DataSource
+    from ..display.durations import seconds_of
+    from ..running.halt import Halt, OutOfTime
+    from ..running.selection import selected
 
+    halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = planned(file, storage)
     recorded_at = tracking_uri(store, tracking)
     console = Console()
-    todo = store.missing(plan)
+    chosen = {trial.key for trial in selected(plan, only or [])}
+    todo = [trial for trial in store.missing(plan) if trial.key in chosen]
     store.remember(plan)
-    console.print(f"{plan.sweep.name}: {len(plan.trials)} trials, {len(todo)} to train", highlight=False)
+    of_them = f", {len(chosen)} of them chosen" if only else ""
+    console.print(f"{plan.sweep.name}: {len(plan.trials)} trials{of_them}, {len(todo)} to train", highlight=False)
+
+    def leave(why: str, status: int) -> typer.Exit:
+        options = [*_option("--data", data, "EXEUNT_DATA"), *_option("--tracking", tracking, "MLFLOW_TRACKING_URI")]
+        options += [*_option("--max-concurrent", max_concurrent), *_option("--time-budget", time_budget)]
+        options += _option("--address", address)
+        options += [word for pattern in only or [] for word in ("--only", pattern)]
+        again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage), *options])
+        console.print(f"{why}; go on with: {again}", markup=False, highlight=False, soft_wrap=True)
+        return typer.Exit(status)
+
     if todo:
         try:
-            _train(plan, store, DataSource(directory=data, download=download), todo, console, recorded_at)
+            board = _board(todo, len(chosen) - len(todo), console)
+            _train(
+                plan,
+                store,
+                DataSource(directory=data, download=download),
+                board,
+                recorded_at,
+                halt,
+                max_concurrent,
+                address,
+            )
         except KeyboardInterrupt:
-            options = [*_option("--data", data, "EXEUNT_DATA"), *_option("--tracking", tracking, "MLFLOW_TRACKING_URI")]
-            again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage), *options])
-            console.print(f"interrupted; go on with: {again}", markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(INTERRUPTED) from None
+            raise leave("interrupted", INTERRUPTED) from None
+        except OutOfTime:
+            raise leave("the time budget is over", OUT_OF_TIME) from None
     from ..display.tables import publish
 
     publish(plan, store, recorded_at, console)
-    if store.missing(plan):
+    if any(trial.key in chosen for trial in store.missing(plan)):
         raise typer.Exit(1)
 
 
-def _option(name: str, value: object, variable: str) -> list[str]:
+def _option(name: str, value: object, variable: str = "") -> list[str]:
     """As it has to be said again, if the environment does not say it."""
     return [] if value is None or variable in os.environ else [name, str(value)]
+
+
+def _board(todo: "list[PlannedTrial]", already_done: int, console: "Console") -> "Board":
+    from ..display.board import make_board
+
+    return make_board(todo, already_done, console)
 
 
 def _train(
     plan: "Plan",
     store: "Store",
     source: "DataSource",
-    todo: "list[PlannedTrial]",
-    console: "Console",
+    board: "Board",
     recorded_at: str,
+    halt: "Halt",
+    max_concurrent: int | None,
+    address: str | None,
 ) -> None:
     from ...training import datasets
-    from ..display.board import duration, make_board
-    from ..running.cluster import embedded_ray
+    from ..display.durations import duration
+    from ..running.cluster import ray_at
 
-    for name in {trial.spec.dataset.name for trial in todo}:
-        datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
-    board = make_board(todo, len(plan.trials) - len(todo), console)
     try:
-        with embedded_ray() as ray_ready:
+        for name in {trial.spec.dataset.name for trial in board.trials.values()}:
+            datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
+        with ray_at(address) as ray_ready:
             from ..running.launch import launch  # while Ray starts
 
-            launch(plan, store, source, board, ray_ready, recorded_at)
+            launch(plan, store, source, board, ray_ready, recorded_at, halt=halt, most=max_concurrent or math.inf)
     finally:
         board.close()
-    console.print(f"{board.counts} after {duration(board.elapsed)}", highlight=False)
+    board.say(f"{board.counts} after {duration(board.elapsed)}")

@@ -2,7 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,6 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ..planning.plan import PlannedTrial
+from .durations import duration
+from .pace import Pace
+
+ACCURACIES = {"validation": "validation", "test_by_epoch": "test", "train": "training"}
+"""By what the measured names of an epoch begin with, the images that the first accuracy found is of."""
+ROWS = 20
+"""Running trials that are drawn at most."""
+QUIET = 60.0
+"""Seconds after which a log says how the sweep stands, if nothing else was said."""
 
 
 class Board(ABC):
@@ -28,31 +38,47 @@ class Board(ABC):
         self.total = len(self.trials) + already_done
         self.done = already_done
         self.failed = 0
+        self.pruned = 0
         self.running: dict[str, str] = {}
         """Of each running trial, how far it is."""
         self.console = console
+        self._pace = Pace(self.trials.values())
         self._started = time.monotonic()
         self._ended = 0
 
     def start(self, key: str) -> None:
-        """A trial has begun."""
+        """A trial has begun, anew or where it was."""
         self.running[key] = "starting"
-        self.show_start(self.trials[key])
+        self._pace.start(key)
+        self.show("start", self.trials[key])
 
-    def advance(self, key: str, epoch: int, epochs: int) -> None:
-        """A trial has finished an epoch."""
-        self.running[key] = f"epoch {epoch} of {epochs}"
+    def advance(self, key: str, record: Mapping[str, Any]) -> None:
+        """A trial has finished the epoch with this record, which has `epochs` too."""
+        self.running[key] = f"epoch {record['epoch']} of {record['epochs']}{_accuracy(record)}"
+        self._pace.advance(key, record["epoch"], record["epochs"])
         self.refresh()
 
     def end(self, key: str, *, problem: str = "", seconds: float = 0.0) -> None:
         """A trial has ended; with a problem if it failed or diverged."""
-        self.running.pop(key, None)
-        self._ended += 1
         if problem:
             self.failed += 1
+            self._leave(key, "FAILED", f": {problem}")
         else:
             self.done += 1
-        self.show_end(self.trials[key], problem, seconds)
+            self._leave(key, "done", f" in {duration(seconds)}")
+
+    def prune(self, key: str, reason: str) -> None:
+        """A trial was stopped early."""
+        self.pruned += 1
+        self._leave(key, "pruned", f": {reason}")
+
+    def rest(self, key: str, reason: str = "") -> None:
+        """A trial does not run any more, but will; with a reason where that is news."""
+        self.running.pop(key, None)
+        self._pace.rest(key)
+        if reason:
+            self.show("again", self.trials[key], f": {reason}")
+        self.refresh()
 
     @property
     def unfinished(self) -> int:
@@ -66,25 +92,24 @@ class Board(ABC):
 
     @property
     def time_left(self) -> str:
-        """An estimate from the pace so far, once there is one."""
-        if not self._ended:
-            return "time left: not known yet"
-        seconds = round(self.elapsed / self._ended * self.unfinished)
-        return f"about {duration(seconds)} left"
+        """An estimate from the epochs so far, once there is one."""
+        seconds = self._pace.seconds_left()
+        return "time left: not known yet" if seconds is None else f"about {duration(seconds)} left"
 
     @property
     def counts(self) -> str:
         """The state of the sweep in a line."""
-        waiting = self.total - self.done - self.failed - len(self.running)
-        return f"{self.done} done, {len(self.running)} running, {waiting} waiting, {self.failed} failed"
+        waiting = self.total - self.done - self.failed - self.pruned - len(self.running)
+        pruned = f", {self.pruned} pruned" if self.pruned else ""
+        return f"{self.done} done, {len(self.running)} running, {waiting} waiting, {self.failed} failed{pruned}"
 
     @abstractmethod
-    def show_start(self, trial: PlannedTrial) -> None:
-        """A trial has begun."""
+    def show(self, what: str, trial: PlannedTrial, how: str = "") -> None:
+        """Something has become of a trial: `start`, `again`, `done`, `pruned` or `FAILED`."""
 
-    @abstractmethod
-    def show_end(self, trial: PlannedTrial, problem: str, seconds: float) -> None:
-        """A trial has ended."""
+    def say(self, line: str) -> None:
+        """Tells the person something that is of no one trial."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def refresh(self) -> None:  # noqa: B027 (a board of lines has nothing to redraw)
         """Something changed that a line is not worth."""
@@ -92,21 +117,32 @@ class Board(ABC):
     def close(self) -> None:  # noqa: B027 (nor anything to close)
         """Nothing more will be shown."""
 
+    def _leave(self, key: str, what: str, how: str) -> None:
+        self.running.pop(key, None)
+        self._pace.end(key)
+        self._ended += 1
+        self.show(what, self.trials[key], how)
+
 
 class PlainBoard(Board):
-    """A line for each trial that starts or ends: for files, pipes and logs."""
+    """A line for each trial that starts or ends, and one for each quiet minute: for files, pipes and logs."""
 
-    def show_start(self, trial: PlannedTrial) -> None:
-        """Prints the trial."""
-        self._print(f"start  {trial}")
+    _said = -QUIET
 
-    def show_end(self, trial: PlannedTrial, problem: str, seconds: float) -> None:
-        """Prints the trial, what became of it, and how the sweep stands."""
-        outcome = f"FAILED {trial}: {problem}" if problem else f"done   {trial} in {duration(seconds)}"
-        self._print(f"{outcome} ({self.counts}; {self.time_left})")
+    def show(self, what: str, trial: PlannedTrial, how: str = "") -> None:
+        """Prints the trial, what became of it, and if it has ended how the sweep stands."""
+        standing = "" if what in ("start", "again") else f" ({self.counts}; {self.time_left})"
+        self.say(f"{what:6} {trial}{how}{standing}")
 
-    def _print(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def say(self, line: str) -> None:
+        """Prints a line."""
+        super().say(line)
+        self._said = time.monotonic()
+
+    def refresh(self) -> None:
+        """Says how the sweep stands, if nothing was said for a minute."""
+        if time.monotonic() - self._said >= QUIET:
+            self.say(f"so far {self.counts}; {self.time_left}")
 
 
 class LiveBoard(Board):
@@ -120,21 +156,15 @@ class LiveBoard(Board):
         self._live = Live(self._draw(), console=console, refresh_per_second=4, transient=True)
         self._live.start()
 
-    def show_start(self, trial: PlannedTrial) -> None:
-        """Adds the trial to those that run."""
-        del trial
-        self.refresh()
-
-    def show_end(self, trial: PlannedTrial, problem: str, seconds: float) -> None:
-        """Moves the bar; a problem stays on the screen."""
-        del seconds
-        if problem:
-            self.console.print(Text(f"FAILED {trial}: {problem}", style="red"))
+    def show(self, what: str, trial: PlannedTrial, how: str = "") -> None:
+        """Moves the bar; what is no matter of course stays on the screen."""
+        if what not in ("start", "done"):
+            self.console.print(Text(f"{what:6} {trial}{how}", style="red" if what == "FAILED" else "yellow"))
         self.refresh()
 
     def refresh(self) -> None:
         """Draws the present state."""
-        self._bar.update(self._task, completed=self.done + self.failed)
+        self._bar.update(self._task, completed=self.total - self.unfinished)
         self._live.update(self._draw())
 
     def close(self) -> None:
@@ -143,8 +173,10 @@ class LiveBoard(Board):
 
     def _draw(self) -> Group:
         running = Table.grid(padding=(0, 2))
-        for key, stage in self.running.items():
+        for key, stage in list(self.running.items())[:ROWS]:
             running.add_row("  " + str(self.trials[key]), Text(stage, style="dim"))
+        if len(self.running) > ROWS:
+            running.add_row(f"  and {len(self.running) - ROWS} more", "")
         return Group(self._bar, Text(f"{self.counts}; {self.time_left}"), running)
 
 
@@ -153,11 +185,9 @@ def make_board(trials: Iterable[PlannedTrial], already_done: int, console: Conso
     return (LiveBoard if console.is_terminal else PlainBoard)(trials, already_done, console)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+def _accuracy(record: Mapping[str, Any]) -> str:
+    """The final exit's, in percent, on the images that the protocol measures after every epoch."""
+    for split, images in ACCURACIES.items():
+        if (top1 := record.get(f"{split}/final/top1")) is not None:
+            return f", {top1:.1f}% on {images} images"
+    return ""

@@ -10,7 +10,7 @@ from rich.text import Text
 from ..planning.plan import Plan, PlannedTrial
 from ..storage.store import State, Store
 
-STATES: tuple[State, ...] = ("waiting", "running", "done", "diverged", "failed")
+STATES: tuple[State, ...] = ("waiting", "running", "done", "pruned", "diverged", "failed")
 NAMES = {"running": "begun"}
 """The store knows that a trial has begun, not whether somebody trains it at this moment."""
 
@@ -20,7 +20,7 @@ def overview(plan: Plan, store: Store) -> Group:
     counts: dict[tuple[str, str], Counter[State]] = {}
     problems = []
     for trial in plan.trials:
-        progress = store.progress(trial.key)
+        progress = store.progress(trial.key, plan.sweep.stopping)
         counts.setdefault(_row(trial), Counter())[progress.state] += 1
         if progress.reason:
             problems.append(Text(f"{progress.state}: {trial} (trial {trial.key}): {progress.reason}"))

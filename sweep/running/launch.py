@@ -12,62 +12,114 @@ from ray.tune.experiment import Trial
 from ...specs import SpecError
 from ...training import DataSource
 from ..display.board import Board
-from ..planning.file import Resources
+from ..display.durations import duration
 from ..planning.plan import Plan
+from ..planning.resources import Resources
 from ..storage.mirroring import mirrored
 from ..storage.store import Store
+from .bell import Bell
+from .halt import Halt
+from .judging import Judge
+from .overseer import Overseer
+from .packing import Packing, smallest_accelerator
 from .schedule import PlanSearcher
-from .termination import heeding_sigterm
+from .termination import heeding
 from .worker import run_trial
 
 
 def launch(
-    plan: Plan, store: Store, source: DataSource, board: Board, ray_ready: Callable[[], None], tracking_uri: str
+    plan: Plan,
+    store: Store,
+    source: DataSource,
+    board: Board,
+    ray_ready: Callable[[], None],
+    tracking_uri: str,
+    *,
+    halt: Halt,
+    most: float,
 ) -> None:
-    """Trains the board's trials, as many at once as Ray's resources allow, and mirrors them to MLflow.
+    """Trains the board's trials, as many at once as Ray's resources and `most` allow, and mirrors them to MLflow.
 
-    A trial that fails or diverges is shown, and the rest goes on.
+    A trial that fails, diverges or is stopped early is shown, and the rest goes on. One whose worker or machine died
+    is started again.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C or a worker's SIGTERM, when trials have been stopped that were not done.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when all that ran has its checkpoint; at once after a second one.
+        OutOfTime: likewise, when the time that `halt` knows is over.
         SpecError: for resources that there are not, for which Ray would wait for ever.
     """
-    resources = plan.sweep.resources
-    done = [trial.key for trial in plan.trials if store.progress(trial.key).state == "done"]
-    searcher = PlanSearcher(board.trials.values(), done)
+    resources, stopping = plan.sweep.resources, plan.sweep.stopping
+    progress = store.progress_of((trial.key for trial in plan.trials), stopping)
+    for key in board.trials:
+        if progress[key].state == "failed":
+            store.trial(key).forget_failure()  # so that there is one only if an attempt of this run failed
     ray_ready()
     _check_resources(resources)
-    announce = functools.partial(board.console.print, markup=False, highlight=False, soft_wrap=True)
-    mirror = mirrored(plan, store, tracking_uri, announce)
-    with mirror as changed, tempfile.TemporaryDirectory() as scratch:
+    searcher = PlanSearcher(
+        board.trials.values(),
+        [key for key, known in progress.items() if known.state == "done"],
+        retries=resources.retries,
+        gpu=Packing(smallest_accelerator()) if resources.gpu == "auto" else resources.gpu,
+        most=most,
+        recorded=lambda key: store.progress(key).state,
+        give_up=lambda key, reason: board.end(key, problem=reason),
+        halted=halt.wanted,
+    )
+    bell = Bell()
+    mirror = mirrored(plan, store, tracking_uri, board.say)
+    with mirror as changed, tempfile.TemporaryDirectory() as scratch, halt.heeding_signals():
         trainable = functools.partial(
             run_trial,
             store=store,
             source=source,
             threads=resources.cores // resources.members,
             processes=resources.members,
-            accelerated=resources.gpu > 0,
+            accelerated=resources.gpu == "auto" or resources.gpu > 0,
         )
         tuner = tune.Tuner(
-            heeding_sigterm(tune.with_resources(trainable, {"cpu": resources.cores, "gpu": resources.gpu})),
-            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=len(board.trials), reuse_actors=True),
+            heeding(tune.with_resources(trainable, functools.partial(_requested, resources.cores)), bell),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=Overseer(_judge(plan, store), halt, on_halt=lambda: _halt(bell, board)),
+                num_samples=-1,  # the searcher says when all have ended, however often each was started
+                reuse_actors=True,
+            ),
             run_config=tune.RunConfig(
                 name=plan.sweep.name,
                 storage_path=scratch,  # Tune's own records are not needed: the store says what is done
                 verbose=0,
-                callbacks=[_Watch(board, store, changed)],
+                callbacks=[_Watch(plan, store, board, searcher, changed)],
             ),
         )
         tuner.fit()
-    for key, reason in searcher.given_up.items():
-        board.end(key, problem=reason)
-    if board.unfinished:  # Tune answers the first Ctrl-C by stopping its trials and returning
-        raise KeyboardInterrupt
+    if board.unfinished:
+        raise halt.outcome()
+
+
+def _requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial occupies."""
+    return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
+
+
+def _judge(plan: Plan, store: Store) -> Judge | None:
+    """Who stops trials early; knows what was measured before."""
+    if plan.sweep.stopping is None:
+        return None
+    judge = Judge(plan.sweep.stopping, plan.trials)
+    for trial in plan.trials:
+        judge.recall(trial.key, store.trial(trial.key).history())
+    return judge
+
+
+def _halt(bell: Bell, board: Board) -> None:
+    bell.ring()
+    if board.running:
+        board.say(f"{len(board.running)} trials write a checkpoint and stop; Ctrl-C (again) leaves at once")
 
 
 def _check_resources(wanted: Resources) -> None:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for name, number in (("cpu", wanted.cores), ("gpu", wanted.gpu)):
+    for name, number in (("cpu", wanted.cores), ("gpu", 1 if wanted.gpu == "auto" else wanted.gpu)):
         if number > (most := max(node.get(name.upper(), 0) for node in nodes)):
             rule = f"a trial cannot have {number:g}, the largest machine has only {most:g}"
             raise SpecError(f"resources.{name}: {rule}.", field=name)
@@ -76,9 +128,11 @@ def _check_resources(wanted: Resources) -> None:
 class _Watch(tune.Callback):
     """Passes on what happens to trials."""
 
-    def __init__(self, board: Board, store: Store, changed: set[str]) -> None:
-        self._board = board
+    def __init__(self, plan: Plan, store: Store, board: Board, searcher: PlanSearcher, changed: set[str]) -> None:
+        self._stopping = plan.sweep.stopping
         self._store = store
+        self._board = board
+        self._searcher = searcher
         self._changed = changed
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
@@ -92,25 +146,40 @@ class _Watch(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         if result["state"] == "running":
-            self._board.advance(trial.config["key"], result["epoch"], result["epochs"])
+            self._board.advance(trial.config["key"], result)
             self._changed.add(trial.config["key"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._end(trial.config["key"])
+        key, last = trial.config["key"], trial.last_result
+        if not last:  # it never began: the sweep is to end
+            self._board.rest(key)
+        elif last["state"] == "running" and self._stopping is not None:
+            self._store.prune(key, self._stopping, epoch=last["epoch"], epochs=last["epochs"])
+            self._board.prune(key, self._store.progress(key, self._stopping).reason)
+            self._changed.add(key)
+        else:
+            self._end(key)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        if trial.last_result.get("state") == "stopped":  # it is unfinished, no more
-            self._board.running.pop(trial.config["key"], None)
-            self._board.refresh()
+        key, last = trial.config["key"], trial.last_result
+        seconds = self._searcher.waits_again(key)
+        if seconds is None:
+            self._end(key)
+        elif last.get("state") == "stopped":
+            self._board.rest(key)
         else:
-            self._end(trial.config["key"])
+            reason = last["reason"] if last.get("state") == "unwritable" else "its worker died"
+            self._board.rest(key, f"{reason}; starts again in {duration(seconds)}")
 
     def _end(self, key: str) -> None:
         progress = self._store.progress(key)
         if progress.state == "done" and progress.result is not None:
             self._board.end(key, seconds=progress.result["seconds"])
         else:
-            if not progress.reason:
-                self._store.trial(key).write_failure({"reason": "its worker died"})
-            self._board.end(key, problem=progress.reason or "its worker died")
+            problem = progress.reason
+            if not problem:
+                deaths = self._searcher.deaths(key)
+                problem = "its worker died" + (f" in each of {deaths} attempts" if deaths > 1 else "")
+                self._store.trial(key).write_failure({"reason": problem})
+            self._board.end(key, problem=problem)
         self._changed.add(key)

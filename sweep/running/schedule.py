@@ -1,54 +1,159 @@
 """Which trial runs next: those whose teacher is done, in the plan's order."""
 
-from collections.abc import Iterable
+import heapq
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from ..planning.plan import PlannedTrial
+from .packing import Packing
+
+BACK_OFF = 2.0
+"""Seconds until a trial whose worker died is started again; each further time twice as long."""
 
 
 class PlanSearcher(Searcher):
     """Hands a plan's trials to Ray Tune; where only blocked ones are left, Tune waits without a barrier.
 
-    A trial whose teacher did not end as `done` is given up: `given_up` says why.
+    A trial whose worker or machine died is handed out again. One that failed or diverged by itself is not, and those
+    that wait for it are given up.
     """
 
-    def __init__(self, trials: Iterable[PlannedTrial], done: Iterable[str]) -> None:
-        """Of the trials to run and the keys of those that are done already."""
+    def __init__(
+        self,
+        trials: Iterable[PlannedTrial],
+        done: Iterable[str],
+        *,
+        retries: int = 0,
+        back_off: float = BACK_OFF,
+        most: float = math.inf,
+        gpu: float | Packing = 0.0,
+        recorded: Callable[[str], str] = lambda key: "running",  # noqa: ARG005
+        give_up: Callable[[str, str], None] = lambda key, reason: None,  # noqa: ARG005
+        halted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Of the trials to run and the keys of those that are done already.
+
+        Args:
+            trials: in the order in which they are handed out.
+            done: what teachers need not run.
+            retries: how often a trial is handed out again after its worker died.
+            back_off: seconds before the first time, doubled for each further one.
+            most: how many trials may run at once.
+            gpu: the accelerators or the share of one that each trial gets; suggested as `gpu`.
+            recorded: a trial's state in the store, asked when its worker ended with an error.
+            give_up: told the key of a trial that cannot run, and why.
+            halted: whether to hand out nothing more.
+        """
         super().__init__()
-        self._waiting = {trial.key: trial for trial in trials}
-        self._running: dict[str, str] = {}
+        self._trials = list(trials)
         self._done = set(done)
-        self.given_up: dict[str, str] = {}
-        """By key, why a trial cannot run."""
+        self._retries = retries
+        self._back_off = back_off
+        self._most = most
+        self._packing = gpu if isinstance(gpu, Packing) else None
+        self._gpu = 0.0 if isinstance(gpu, Packing) else gpu
+        self._recorded = recorded
+        self._give_up = give_up
+        self._halted = halted
+        self._ready: list[int] = []  # a heap of positions in the plan
+        self._again: list[tuple[float, int]] = []  # a heap of the times from which trials may run again
+        self._pupils: defaultdict[str, list[int]] = defaultdict(list)  # by the key of the teacher that they wait for
+        self._running: dict[str, int] = {}  # by Tune's name for the attempt
+        self._reported: dict[str, str] = {}
+        self._deaths: Counter[str] = Counter()
+        self._begin()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Tune pickles its searcher so that it could restore it, which nobody asks it to.
+        return Searcher, ()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's key and spec, None while all that is left waits for a teacher, or `FINISHED`."""
-        for key, trial in self._waiting.items():
-            if trial.needs is None or trial.needs in self._done:
-                del self._waiting[key]
-                self._running[trial_id] = key
-                return {"key": key, "spec": trial.spec.to_dict()}
-        self._give_up_orphans()
-        return None if self._waiting else Searcher.FINISHED
+        """The next trial's key and spec, None while all that is left has to wait, or `FINISHED`."""
+        if self._halted():
+            return Searcher.FINISHED
+        if len(self._running) >= self._most:
+            return None
+        while self._again and self._again[0][0] <= time.monotonic():
+            heapq.heappush(self._ready, heapq.heappop(self._again)[1])
+        while self._ready:
+            position = heapq.heappop(self._ready)
+            trial = self._trials[position]
+            share = self._packing.share(trial, position) if self._packing else self._gpu
+            if share is not None:
+                self._running[trial_id] = position
+                return {"key": trial.key, "spec": trial.spec.to_dict(), "gpu": share}
+        return None if self._running or self._again else Searcher.FINISHED
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Notes how the trial is, and what memory it takes."""
+        self._reported[trial_id] = result["state"]
+        if self._packing and "peak_memory_bytes" in result:
+            self._release(self._packing.measured(self._trials[self._running[trial_id]], result["peak_memory_bytes"]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Frees the trials that waited for this one."""
-        key = self._running.pop(trial_id)
-        if not error and result is not None and result.get("state") == "done":
-            self._done.add(key)
+        """Frees the trials that waited for this one, or puts it back."""
+        position = self._running.pop(trial_id)
+        trial = self._trials[position]
+        state = self._reported.pop(trial_id, "")
+        if self._packing:
+            self._release(self._packing.ended(trial))
+        if error and state not in ("done", "diverged", "failed", "stopped"):
+            state = self._recorded(trial.key)  # it may have ended well and died before it could say so
+        elif not error:
+            state = result["state"] if result else ""
+        if state == "done":
+            self._done.add(trial.key)
+            self._release(self._pupils.pop(trial.key, []))
+        elif state == "stopped":  # its machine goes; it said so, and has its checkpoint
+            self._put_back(position, self._back_off)
+        elif error and state not in ("diverged", "failed"):
+            self._deaths[trial.key] += 1
+            if self._deaths[trial.key] <= self._retries:
+                self._put_back(position, self._back_off * 2 ** (self._deaths[trial.key] - 1))
+            else:
+                self._give_up_pupils(trial.key)
+        else:
+            self._give_up_pupils(trial.key)
 
-    def _give_up_orphans(self) -> None:
-        """Gives up whatever waits for a trial that neither runs nor will run."""
-        while orphans := {
-            key: trial.needs
-            for key, trial in self._waiting.items()
-            if trial.needs not in self._waiting and trial.needs not in self._running.values()
-        }:
-            for key, teacher in orphans.items():
-                del self._waiting[key]
-                self.given_up[key] = f"its teacher, trial {teacher}, did not end well"
+    def waits_again(self, key: str) -> float | None:
+        """In how many seconds a trial is handed out again; None if it is not."""
+        times = (at for at, position in self._again if self._trials[position].key == key)
+        return next((at - time.monotonic() for at in times), None)
+
+    def deaths(self, key: str) -> int:
+        """How often a trial's worker or machine died."""
+        return self._deaths[key]
+
+    def _begin(self) -> None:
+        coming = {trial.key for trial in self._trials}
+        for position, trial in enumerate(self._trials):
+            if trial.needs is None or trial.needs in self._done:
+                heapq.heappush(self._ready, position)
+            else:
+                self._pupils[trial.needs].append(position)
+        for teacher in [key for key in self._pupils if key not in coming]:
+            self._give_up_pupils(teacher)
+
+    def _release(self, positions: Iterable[int]) -> None:
+        for position in positions:
+            heapq.heappush(self._ready, position)
+
+    def _put_back(self, position: int, seconds: float) -> None:
+        heapq.heappush(self._again, (time.monotonic() + seconds, position))
+
+    def _give_up_pupils(self, teacher: str) -> None:
+        """And those who wait for them."""
+        if self._halted():
+            return
+        for position in self._pupils.pop(teacher, []):
+            key = self._trials[position].key
+            self._give_up(key, f"its teacher, trial {teacher}, did not end well")
+            self._give_up_pupils(key)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the trial store says what is done."""

@@ -1,9 +1,10 @@
-"""SIGTERM in a Ray worker: the machine is about to go.
+"""A Ray worker is told to go: by SIGTERM, when its machine is about to, or by the driver's bell.
 
 A trial runs in a thread there, and only the main thread can heed signals. Ray's own handler, which ends the process,
 is set after a `worker_process_setup_hook` has run (ray 2.60), but before a worker prepares for its first trial.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,19 +15,31 @@ from typing import Any
 from ray import tune
 from ray.tune.trainable import wrap_function
 
+from .bell import Bell
+
 _training = threading.Event()
 _arrived = threading.Event()
 
 
-def heeding_sigterm(trial: Callable[[dict[str, Any]], None]) -> type[tune.Trainable]:
-    """The function as something that Ray Tune runs, in workers that heed SIGTERM."""
+PATIENCE = 600
+"""Seconds for a trial that was stopped early to leave the worker to the next; it has written its checkpoint before."""
+
+
+def heeding(trial: Callable[[dict[str, Any]], None], bell: Bell) -> type[tune.Trainable]:
+    """The function as something that Ray Tune runs, in workers that heed SIGTERM and the bell."""
 
     class Heeding(wrap_function(trial)):
         def setup(self, config: dict[str, Any]) -> None:
+            os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", str(PATIENCE))  # else the next trial would fail
             _heed_sigterm()
+            bell.listen(_go)
             super().setup(config)
 
     return Heeding
+
+
+def _go() -> None:  # a name that the class can refer to: it is pickled whole
+    _arrived.set()
 
 
 def _heed_sigterm() -> None:
@@ -44,7 +57,7 @@ def _heed_sigterm() -> None:
 
 @contextmanager
 def told_to_go() -> Iterator[Callable[[], bool]]:
-    """Trains inside; yields what says whether SIGTERM has arrived."""
+    """Trains inside; yields what says whether SIGTERM has arrived, or the bell rung."""
     _training.set()
     try:
         yield _arrived.is_set

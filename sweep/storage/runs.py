@@ -11,7 +11,7 @@ from ...training import Record
 from ..planning.plan import PlannedTrial
 from .store import Progress
 
-TERMINATED = {"done": "FINISHED", "diverged": "FAILED", "failed": "FAILED"}
+TERMINATED = {"done": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
 """MLflow's word for the state of a trial that has ended; any other is RUNNING."""
 
 

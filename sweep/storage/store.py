@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Literal
 from ...specs import SpecError, nearest
 from ...training import DamagedFile, Folder, LocalFolder, Record, TrialDirectory
 from .attempts import begin_attempt
+from .pruning import reason_pruned, write_pruned
 
 if TYPE_CHECKING:  # workers use the store, and start sooner without what reads sweep files
     from ..planning.plan import Plan, PlannedTrial
+    from ..planning.stopping import Stopping
 
-State = Literal["waiting", "running", "done", "diverged", "failed"]
-ENDED: tuple[State, ...] = ("done", "diverged")
+State = Literal["waiting", "running", "done", "pruned", "diverged", "failed"]
+ENDED: tuple[State, ...] = ("done", "pruned", "diverged")
 """What is not trained again."""
 
 READERS = 16
@@ -28,7 +30,7 @@ class Progress:
 
     state: State
     reason: str = ""
-    """Of a divergence or a failure, in a line."""
+    """Of a divergence, a failure or an early stop, in a line."""
     result: Record | None = None
 
 
@@ -91,30 +93,41 @@ class Store:
         """Where the file and the tables of a sweep are kept."""
         return self.root.inside("sweeps", name)
 
-    def progress(self, key: str) -> Progress:
-        """What the trial's files say; a damaged one says that the trial failed."""
+    def progress(self, key: str, stopping: "Stopping | None" = None) -> Progress:
+        """What the trial's files say; a damaged one says that the trial failed.
+
+        `pruned` is a trial for sweeps with the rule that stopped it. Others train it further.
+        """
         directory = self.trial(key)
         try:
             if (result := directory.result()) is not None:
                 return Progress(state=result["state"], reason=result.get("reason", ""), result=result)
+            if stopping is not None and (reason := reason_pruned(directory.folder, stopping)) is not None:
+                return Progress(state="pruned", reason=reason)
             if (failure := directory.failure()) is not None:
                 return Progress(state="failed", reason=failure["reason"])
             return Progress(state="running" if directory.history() else "waiting")
         except DamagedFile as damage:
             return Progress(state="failed", reason=f"{damage} Running the sweep again trains this trial anew.")
 
-    def progress_of(self, keys: Iterable[str]) -> dict[str, Progress]:
+    def prune(self, key: str, stopping: "Stopping", *, epoch: int, epochs: int) -> None:
+        """Records that a rule stopped a trial after an epoch."""
+        write_pruned(self.trial(key).folder, stopping, epoch=epoch, epochs=epochs)
+
+    def progress_of(self, keys: Iterable[str], stopping: "Stopping | None" = None) -> dict[str, Progress]:
         """What the files of many trials say."""
         known = set(self.keys())
         waiting = Progress(state="waiting")
+
+        def look(key: str) -> tuple[str, Progress]:
+            return key, self.progress(key, stopping) if key in known else waiting
+
         with ThreadPoolExecutor(READERS) as readers:
-            return dict(
-                readers.map(lambda key: (key, self.progress(key) if key in known else waiting), keys, chunksize=64)
-            )
+            return dict(readers.map(look, keys, chunksize=64))
 
     def missing(self, plan: "Plan") -> "list[PlannedTrial]":
         """The trials of a plan that have no result yet."""
-        progress = self.progress_of(trial.key for trial in plan.trials)
+        progress = self.progress_of((trial.key for trial in plan.trials), plan.sweep.stopping)
         return [trial for trial in plan.trials if progress[trial.key].state not in ENDED]
 
     def remember(self, plan: "Plan") -> None:
