@@ -1,29 +1,46 @@
-"""The Ray that trials run on."""
+"""The Ray that trials run on: one of our own on this machine, or a cluster's."""
 
 import logging
 import os
+import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-import ray
+from ...specs import SpecError
+from .package import packed
 
 LIKE_TUNE = {"PL_DISABLE_FORK": "1"}
 """What Tune sets for its trials: with the same from the start they get workers that Ray has started already."""
 
+ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Set to 0 before Ray is imported, it makes a Ray of one machine listen on loopback only (ray 2.60), on Linux too."""
 
-@contextmanager
-def embedded_ray() -> Iterator[Callable[[], None]]:
-    """A Ray of our own on this machine, which says nothing itself, started while the caller goes on.
 
-    Yields a function that waits until Ray can be used, and raises what went wrong if it cannot.
+def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
+    """A cluster's Ray, or one of our own if there is no address.
+
+    The context yields a function that waits until Ray can be used, and raises what went wrong if it cannot.
     """
-    cores = len(os.sched_getaffinity(0))
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are shown by the board, in a line each
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they would write
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are shown by the board, in a line each
+    return _embedded_ray() if address is None else _cluster_ray(address)
+
+
+@contextmanager
+def _embedded_ray() -> Iterator[Callable[[], None]]:
+    """A Ray of our own on this machine, which says nothing itself, started while the caller goes on."""
+    cores = len(os.sched_getaffinity(0))
+    os.environ.setdefault(ON_LOOPBACK, "0")
     # Tune starts one trial at a time unless told how many may be starting at once.
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(cores))
+    import ray  # noqa: PLC0415 (it reads the environment when it is imported)
+
     problems: list[Exception] = []
     started, finished = threading.Event(), threading.Event()
 
@@ -55,3 +72,68 @@ def embedded_ray() -> Iterator[Callable[[], None]]:
         started.wait()
         ray.shutdown()
         finished.set()
+
+
+@contextmanager
+def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
+    """A cluster, whose workers get this package, so that all machines run the same code.
+
+    Raises:
+        SpecError: where there is no cluster, or one that does not let us in.
+    """
+    import ray  # noqa: PLC0415 (where a Ray of our own is wanted, the environment has to be set first)
+    from ray.exceptions import RayError  # noqa: PLC0415
+
+    with packed() as package, _native_errors() as told:
+        environment: dict[str, Any] = {"env_vars": LIKE_TUNE}
+        if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # a submitted job has brought it
+            environment["working_dir"] = str(package)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
+        except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+            raise _refusal(address, f"{error} {told()}") from error
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, int(ray.cluster_resources().get("CPU", 1)))))
+    try:
+        yield lambda: None
+    finally:
+        ray.shutdown()
+
+
+def _refusal(address: str, said: str) -> SpecError:
+    if any(sign in said for sign in ("InvalidAuthToken", "Authentication", "auth_token")):
+        mode = os.environ.get("RAY_AUTH_MODE")
+        advice = (
+            "the cluster wants an authentication token, and this process has none or another one. On every machine "
+            "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to a file that holds the cluster's token, which "
+            f"`ray get-auth-token` prints. Here RAY_AUTH_MODE is {repr(mode) if mode else 'not set'}."
+        )
+    elif address == "auto":
+        advice = "no cluster runs on this machine; start one with `ray start`, or name one: --address HOST:6379."
+    else:
+        advice = "no Ray answers there" if not _answers(address) else f"Ray says: {said.strip()}"
+        advice += ". `ray status --address HOST:PORT` on its head shows whether it runs."
+    return SpecError(f"--address {address}: {advice}", field="address")
+
+
+def _answers(address: str) -> bool:
+    parts = urlsplit(f"//{address}")
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 6379), timeout=3):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _native_errors() -> Iterator[Callable[[], str]]:
+    """Keeps what Ray's compiled parts write to the standard error stream, where they alone say why they fail."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "stderr"
+        before = os.dup(2)
+        with kept.open("wb") as file:
+            os.dup2(file.fileno(), 2)
+        try:
+            yield lambda: kept.read_text(errors="replace")[-2000:]
+        finally:
+            os.dup2(before, 2)
+            os.close(before)

@@ -1,0 +1,57 @@
+from typing import Annotated
+
+import typer
+
+from .program import Data, SweepFile, Tracking, app
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        envvar="RAY_API_SERVER_ADDRESS",
+        help="The cluster's dashboard, such as http://127.0.0.1:8265, or ray://HOST:10001.",
+        show_default=False,
+    ),
+]
+SharedStorage = Annotated[
+    str,
+    typer.Option(
+        metavar="DIR",
+        help="Where trials and tables are kept: s3://BUCKET/FOLDER, or a folder that all machines share.",
+        show_default=False,
+    ),
+]
+Follow = Annotated[bool, typer.Option(help="Show what it prints until it ends.")]
+
+
+@app.command()
+def submit(
+    file: SweepFile,
+    storage: SharedStorage,
+    address: Address = None,
+    data: Data = None,
+    tracking: Tracking = None,
+    follow: Follow = True,
+) -> None:
+    """Send a sweep to a Ray cluster as a job, which goes on when this machine leaves.
+
+    The cluster gets this package and the sweep file; its machines need torch, Ray and the rest installed. Sent again,
+    a sweep that was cut off goes on where it was.
+    """
+    from ..planning.file import read_sweep
+    from ..running.submission import submit as send
+
+    given = {"--data": data, "--tracking": tracking}
+    options = [word for name, value in given.items() if value for word in (name, str(value))]
+    job = send(read_sweep(file), address, storage, options)
+    typer.echo(f"submitted as {job.job}; `ray job logs --follow {job.job}` shows it, `ray job stop {job.job}` ends it")
+    if not follow:
+        return
+    try:
+        for lines in job.lines():
+            typer.echo(lines, nl=False)
+    except KeyboardInterrupt:
+        typer.echo(f"left; the sweep goes on as {job.job}")
+        return
+    if not job.succeeded():
+        raise typer.Exit(1)

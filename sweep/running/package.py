@@ -1,0 +1,23 @@
+"""Exeunt itself as a folder that Ray can send to other machines."""
+
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PARTS = ("specs", "losses", "models", "training", "results", "sweep")
+
+
+@contextmanager
+def packed() -> Iterator[Path]:
+    """A folder with `exeunt/` in it, for as long as the context lasts: from a wheel or a checkout, the same."""
+    with tempfile.TemporaryDirectory(prefix="exeunt-") as folder:
+        for part in PARTS:
+            spec = importlib.util.find_spec(f"exeunt.{part}")
+            assert spec is not None
+            assert spec.submodule_search_locations
+            source = spec.submodule_search_locations[0]
+            shutil.copytree(source, Path(folder) / "exeunt" / part, ignore=shutil.ignore_patterns("__pycache__"))
+        yield Path(folder)

@@ -1,0 +1,75 @@
+"""A sweep that runs on a cluster as a job, and goes on when this machine leaves."""
+
+import asyncio
+import re
+import secrets
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from ...specs import SpecError
+from ..planning.file import Sweep
+from .package import packed
+
+FILE = "sweep.yaml"
+
+
+class SubmittedSweep:
+    """A job that was sent to a cluster."""
+
+    def __init__(self, client: JobSubmissionClient, job: str) -> None:
+        """Of a job that the client knows."""
+        self._client = client
+        self.job = job
+
+    def lines(self) -> Iterator[str]:
+        """What the job prints, as it does, until its end."""
+        stream = self._client.tail_job_logs(self.job)
+        loop = asyncio.new_event_loop()
+        try:
+            while True:
+                try:
+                    yield loop.run_until_complete(anext(stream))
+                except StopAsyncIteration:
+                    return
+        finally:
+            loop.close()
+
+    def succeeded(self) -> bool:
+        """Whether it ended well. Call it once it has ended."""
+        return self._client.get_job_status(self.job) == JobStatus.SUCCEEDED
+
+
+def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) -> SubmittedSweep:
+    """Sends this package and the sweep's file to a cluster, which runs `exeunt sweep` there.
+
+    Args:
+        sweep: what to run; files of weights that it names must be where it says on the cluster.
+        address: of the cluster's dashboard, such as `http://127.0.0.1:8265`, or of the cluster.
+        storage: a URI or an absolute path that all machines of the cluster share.
+        options: more words for `exeunt sweep`.
+
+    Raises:
+        SpecError: where there is no cluster, or the storage means something else on each machine.
+    """
+    if "://" not in storage and not Path(storage).is_absolute():
+        rule = "on a cluster it is an absolute path that all machines share, or a URI such as s3://BUCKET/FOLDER"
+        raise SpecError(f"--storage {storage}: {rule}.", field="storage")
+    try:
+        client = JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SpecError(f"--address {address or ''}: no cluster takes jobs there: {reason}", field="address") from error
+    words = ["python", "-m", "exeunt.sweep", "sweep", FILE, "--address", "auto", "--storage", storage, *options]
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", sweep.name)
+    with packed() as package:
+        (package / FILE).write_text(sweep.text, encoding="utf-8")
+        job = client.submit_job(
+            entrypoint=shlex.join(words),
+            submission_id=f"exeunt-{name}-{secrets.token_hex(4)}",
+            runtime_env={"working_dir": str(package)},
+            metadata={"sweep": sweep.name},
+        )
+    return SubmittedSweep(client, job)

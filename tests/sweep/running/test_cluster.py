@@ -1,0 +1,181 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 120
+TOKEN = "0123456789abcdef" * 4
+FILE = """\
+name: far
+dataset: digits
+architectures: [resnet8]
+seeds: [0, 1, 2]
+recipe: {base: fast, epochs: 4}
+resources: {cpu: 1}
+methods: {baseline: {}}
+"""
+
+
+def free_port() -> int:
+    """One that Ray does not give to workers."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            if (port := probe.getsockname()[1]) >= 20000:
+                return port
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@dataclass
+class Cluster:
+    """A Ray of several machines, each a process group on this one, that wants a token."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    dashboard: int = field(default_factory=free_port)
+    client: int = field(default_factory=free_port)
+    machines: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        (self.folder / "token").write_text(TOKEN)
+        return {
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(self.folder / "token"),
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_health_check_failure_threshold": "2",
+        }
+
+    def start(self, *options: object) -> subprocess.Popen[str]:
+        ray = Path(sys.executable).with_name("ray")
+        log = (self.folder / f"machine{len(self.machines)}.log").open("w")
+        words = [ray, "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", *map(str, options)]
+        machine = subprocess.Popen(
+            words, stdout=log, stderr=subprocess.STDOUT, text=True, env=self.environment, start_new_session=True
+        )
+        self.machines.append(machine)
+        self.until(lambda: "block forever" in Path(log.name).read_text(), machine)
+        return machine
+
+    def start_head(self, cpus: int) -> None:
+        self.start(
+            "--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", f"--num-cpus={cpus}",
+            f"--ray-client-server-port={self.client}", "--include-dashboard=true", f"--temp-dir={self.folder / 'r'}",
+        )  # fmt: skip
+
+    def until(self, condition: Callable[[], object], machine: subprocess.Popen[str]) -> None:
+        patience = time.monotonic() + PATIENCE
+        while not condition():
+            assert machine.poll() is None, "it ended"
+            assert time.monotonic() < patience, "it never happened"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        for machine in reversed(self.machines):
+            pids = [machine.pid, *children(machine.pid)] if machine.poll() is None else []
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            machine.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("c"))
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "far.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def exeunt(*words: object, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("exeunt"), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+
+def test_a_sweep_on_a_cluster_that_wants_a_token(cluster, file, tmp_path):
+    cluster.start_head(cpus=2)
+    sweep = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
+    without = {name: value for name, value in cluster.environment.items() if not name.startswith("RAY_AUTH")}
+    for environment in (without | {"RAY_AUTH_MODE": "disabled"}, cluster.environment | {"RAY_AUTH_TOKEN": "f" * 64}):
+        answer = exeunt(*sweep, environment=environment)
+        assert answer.returncode == 2, answer.stdout + answer.stderr
+        (message,) = answer.stderr.splitlines()
+        assert message.startswith(f"exeunt: --address {cluster.address}: the cluster wants an authentication token")
+        assert "RAY_AUTH_TOKEN_PATH" in message
+    answer = exeunt(*sweep, environment=cluster.environment)
+    assert answer.returncode == 0, answer.stderr
+    assert "3 done, 0 running" in answer.stdout
+    assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 3
+
+
+def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
+    cluster.start_head(cpus=2)
+    dashboard = f"http://127.0.0.1:{cluster.dashboard}"
+    environment = cluster.environment | {"MLFLOW_TRACKING_URI": ""}
+    answer = exeunt("submit", file, "--storage", "runs", "--address", dashboard, environment=environment)
+    assert answer.returncode == 2
+    assert "it is an absolute path that all machines share" in answer.stderr
+    answer = exeunt("submit", file, "--storage", tmp_path / "runs", "--address", dashboard, environment=environment)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert re.match(r"submitted as exeunt-far-\w{8};", answer.stdout)
+    assert "3 done, 0 running" in answer.stdout
+    assert "baseline" in answer.stdout.rpartition("3 done")[2], "the table"
+    again = exeunt(
+        "sweep", file, "--storage", tmp_path / "runs", "--address", f"ray://127.0.0.1:{cluster.client}",
+        environment=environment,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "0 to train" in again.stdout
+
+
+def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, start):
+    cluster.start_head(cpus=1)
+    second = cluster.start(f"--address={cluster.address}", "--num-cpus=1")
+    file.write_text(FILE.replace("epochs: 4", "epochs: 12"))
+    log = (tmp_path / "out").open("w")
+    words = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
+    driver = subprocess.Popen(
+        [Path(sys.executable).with_name("exeunt"), *map(str, words)],
+        stdout=log, stderr=subprocess.STDOUT, env=cluster.environment, start_new_session=True,
+    )  # fmt: skip
+    try:
+        cluster.until(lambda: len(list(tmp_path.glob("runs/trials/*/checkpoint-*"))) >= 2, driver)
+        for pid in children(second.pid):
+            os.kill(pid, signal.SIGKILL)
+        assert driver.wait(timeout=300) == 0, Path(log.name).read_text()
+    finally:
+        if driver.poll() is None:
+            os.killpg(driver.pid, signal.SIGKILL)
+    assert "3 done, 0 running" in Path(log.name).read_text()
+    attempts = [len(list(path.parent.glob("attempt-*"))) for path in tmp_path.glob("runs/trials/*/result.json")]
+    assert sorted(attempts) == [1, 1, 2]
+    undisturbed = start("sweep", file, "--storage", tmp_path / "undisturbed").finish()
+    assert undisturbed.returncode == 0
+    table = "sweeps/far/table.csv"
+    assert (tmp_path / "runs" / table).read_bytes() == (tmp_path / "undisturbed" / table).read_bytes()
