@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,10 +93,8 @@ class Cluster:
         for machine in reversed(self.machines):
             pids = [machine.pid, *children(machine.pid)] if machine.poll() is None else []
             for pid in pids:
-                try:
+                with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             machine.wait()
 
 

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+#SBATCH --job-name=exeunt
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=64
+#SBATCH --time=24:00:00
+#SBATCH --signal=B:TERM@300
+#SBATCH --requeue
+#
+# A sweep on the nodes of one Slurm job:
+#
+#   sbatch deploy/slurm.sh configs/quickstart.yaml --storage /shared/runs
+#
+# Everything after the script is for `exeunt sweep`. The storage has to be one that all nodes share. Five minutes before
+# the time is over the sweep keeps its checkpoints and the job is queued again; it goes on where it was.
+set -euo pipefail
+
+nodes=($(scontrol show hostnames "$SLURM_JOB_NODELIST"))
+head=${nodes[0]}
+port=$((20000 + SLURM_JOB_ID % 10000))
+
+# The cluster is this job's alone: it has a token of its own, which only this user can read.
+export RAY_AUTH_MODE=token
+export RAY_AUTH_TOKEN_PATH=$PWD/.ray-token-$SLURM_JOB_ID
+(umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH")
+trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
+
+start() {  # NODES OPTIONS...: a machine of the cluster on each of the nodes
+  local nodelist=$1
+  shift
+  srun --nodes="$(wc -w <<< "${nodelist//,/ }")" --nodelist="$nodelist" --ntasks-per-node=1 \
+    ray start --num-cpus="${SLURM_CPUS_PER_TASK:-1}" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" \
+    --disable-usage-stats --block "$@" &
+}
+
+start "$head" --head --port="$port"
+until ray health-check --address "$head:$port" 2> /dev/null; do sleep 2; done
+if ((${#nodes[@]} > 1)); then
+  start "$(IFS=, && echo "${nodes[*]:1}")" --address="$head:$port"
+fi
+
+exeunt sweep "$@" --address "$head:$port" &
+sweep=$!
+again() {
+  kill -INT "$sweep" 2> /dev/null || true
+  wait "$sweep" || true
+  scontrol requeue "$SLURM_JOB_ID"
+}
+trap again TERM
+status=0
+wait "$sweep" || status=$?
+exit "$status"
