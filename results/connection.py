@@ -6,9 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ..specs import SpecError
+
+RUNS_PER_PAGE = 1000
+"""MLflow takes about three seconds for so many."""
 
 _SQLITE = "sqlite:///"
 _SQLITE_BEGINS = b"SQLite format 3\0"
@@ -39,6 +43,19 @@ def connect(tracking_uri: str) -> MlflowClient:
             if file.read(len(_SQLITE_BEGINS)) != _SQLITE_BEGINS:
                 raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is no SQLite database, or is damaged.")
     return MlflowClient(tracking_uri)
+
+
+def runs_of(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    """All runs of an experiment that are not deleted."""
+    token = None
+    while True:
+        # Oldest first: a run that starts while we read lands on the last page and shifts no other.
+        page = client.search_runs(
+            [experiment_id], max_results=RUNS_PER_PAGE, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        yield from page
+        if not (token := page.token):
+            return
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:

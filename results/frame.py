@@ -1,13 +1,11 @@
 import math
 import sys
-from collections.abc import Iterator
 
 import pandas as pd
-from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from ..specs import SpecError, unknown
-from .connection import answering, connect
+from .connection import answering, connect, runs_of
 
 TYPES = {
     "sweep": "str",
@@ -34,7 +32,6 @@ _PARAMETERS = {
     "method.name": "method",
     "seed": "seed",
 }
-_RUNS_PER_PAGE = 1000
 
 
 def load(tracking_uri: str, sweep: str) -> pd.DataFrame:
@@ -61,7 +58,7 @@ def load(tracking_uri: str, sweep: str) -> pd.DataFrame:
         if experiment is None or experiment.lifecycle_stage != "active":
             names = [known.name for known in client.search_experiments() if known.name != "Default"]
             raise unknown("sweep", sweep, names)
-        records = [_record(run, sweep) for run in _runs(client, experiment.experiment_id)]
+        records = [_record(run, sweep) for run in runs_of(client, experiment.experiment_id)]
 
     names = {name for record in records for name in record} - TYPES.keys()
     parameters = sorted(name for name in names if name.startswith(PARAMETER_PREFIX))
@@ -82,22 +79,6 @@ def load(tracking_uri: str, sweep: str) -> pd.DataFrame:
 def metric_names(frame: pd.DataFrame) -> list[str]:
     """List the metrics that a loaded frame holds."""
     return [name for name in frame.columns if name not in TYPES and not name.startswith(PARAMETER_PREFIX)]
-
-
-def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    token = None
-    while True:
-        # Oldest first: a run that starts while we read lands on the last page and shifts no other.
-        page = client.search_runs(
-            [experiment_id],
-            max_results=_RUNS_PER_PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _record(run: Run, sweep: str) -> dict[str, str | float | None]:

@@ -3,7 +3,7 @@
 Heavy imports happen inside the commands, so that `--help` answers at once.
 """
 
-from . import describe, export, list, plan, status, sweep, sync, table
+from . import clean, describe, export, list, plan, status, submit, sweep, sync, table, verify
 from .program import app
 
-__all__ = ["app", "describe", "export", "list", "plan", "status", "sweep", "sync", "table"]
+__all__ = ["app", "clean", "describe", "export", "list", "plan", "status", "submit", "sweep", "sync", "table", "verify"]

@@ -71,6 +71,14 @@ def planned(file: Path, storage: str) -> "tuple[Plan, Store]":
     return make_plan(read_sweep(file)), Store(storage)
 
 
+def launched(name: str, storage: str) -> "tuple[Plan, Store]":
+    """The plan of a sweep as it was launched last, and its store. Raises `SpecError` for a name that never was."""
+    from ..storage.store import Store
+
+    with Store(storage).remembered(name) as file:
+        return planned(file, storage)
+
+
 def tracking_uri(store: "Store", wanted: str | None) -> str:
     """Where a sweep is recorded in MLflow: what `--tracking` says, or the database in the store.
 

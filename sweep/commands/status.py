@@ -1,13 +1,25 @@
-from .program import Storage, SweepName, app, planned
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from .program import Storage, SweepName, app, launched
+
+Watch = Annotated[bool, typer.Option("--watch", help="Show it until the sweep is over or Ctrl-C is pressed.")]
 
 
 @app.command()
-def status(name: SweepName, storage: Storage = "runs") -> None:
-    """Say how far a launched sweep is, and what failed in it."""
+def status(name: SweepName, storage: Storage = "runs", watch: Watch = False) -> None:
+    """Say how far a sweep is that was launched here or elsewhere, what runs, and what failed in it."""
     from rich.console import Console
 
-    from ..display.overview import overview
-    from ..storage.store import Store
+    from ..display import situation
+    from ..storage.situation import Observer
 
-    with Store(storage).remembered(name) as file:
-        Console().print(overview(*planned(file, storage)))
+    console = Console()
+    observer = Observer(*launched(name, storage))
+    if watch:
+        with suppress(KeyboardInterrupt):
+            situation.watch(observer, console)
+    else:
+        console.print(situation.situation(observer.look()))

@@ -3,14 +3,14 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Param, Run, RunTag
+from mlflow.entities import Param, RunTag
 
-from ...results.connection import connect, sqlite_file
+from ...results.connection import connect, runs_of, sqlite_file
 from ...training import DamagedFile, Record
 from ..planning.plan import Plan, PlannedTrial
 from .runs import TERMINATED, differing, metrics_of, params_of, tags_of
@@ -22,8 +22,6 @@ for talkative in ("mlflow.store.db.utils", "urllib3.connectionpool"):
 
 BATCH = 800
 """How many metrics go in one call: with tags and parameters they stay below the 1000 entries that MLflow takes."""
-PAGE = 1000
-"""How many runs are read in one call: MLflow takes about three seconds for them."""
 
 
 @dataclass(kw_only=True)
@@ -113,7 +111,7 @@ class Mirror:
     def _existing_runs(self) -> dict[str, _Run]:
         """By key. Of two that hold one trial, because an answer of MLflow's was lost, the older one is kept."""
         runs: dict[str, _Run] = {}
-        for run in self._pages():
+        for run in runs_of(self._client, self._experiment):
             tags = {name: value for name, value in run.data.tags.items() if name.startswith("exeunt.")}
             key = tags.get("exeunt.key")
             if key in runs:
@@ -121,16 +119,6 @@ class Mirror:
             elif key is not None:  # others are not ours
                 runs[key] = _Run(id=run.info.run_id, tags=tags, metrics=run.data.metrics)
         return runs
-
-    def _pages(self) -> Iterator[Run]:
-        token, oldest_first = None, ["attributes.start_time ASC"]
-        while True:
-            page = self._client.search_runs(
-                [self._experiment], max_results=PAGE, order_by=oldest_first, page_token=token
-            )
-            yield from page
-            if not (token := page.token):
-                return
 
     def _create(self, trial: PlannedTrial, tags: dict[str, str]) -> _Run:
         spec = trial.spec

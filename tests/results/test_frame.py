@@ -41,7 +41,7 @@ def test_more_runs_than_one_page(record, monkeypatch):
     sweep = record()
     for seed in range(7):
         sweep.trial("baseline", 90.0, seed=seed)
-    monkeypatch.setattr("exeunt.results.frame._RUNS_PER_PAGE", 3)
+    monkeypatch.setattr("exeunt.results.connection.RUNS_PER_PAGE", 3)
     assert load(sweep.tracking_uri, sweep.sweep)["seed"].tolist() == list(range(7))
 
 
