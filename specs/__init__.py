@@ -5,7 +5,7 @@ Standard library only, so that losses, models and training stay free of everythi
 
 from .errors import SpecError, nearest, require, unknown
 from .registry import Registry
-from .spec import Count, Fraction, NonNegative, Positive, Range, Setting, Spec, content_key
+from .spec import Count, Fraction, NonNegative, Positive, Range, Setting, Spec, canonical_json, content_key, key_of
 
 __all__ = [
     "Count",
@@ -17,7 +17,9 @@ __all__ = [
     "Setting",
     "Spec",
     "SpecError",
+    "canonical_json",
     "content_key",
+    "key_of",
     "nearest",
     "require",
     "unknown",

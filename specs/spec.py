@@ -82,7 +82,7 @@ class Spec:
 
     def __post_init__(self) -> None:
         """Checks each field; an integer where a real number is meant becomes one, so that 3 and 3.0 are the same."""
-        for name, setting in self.settings().items():
+        for name, setting in self._checked().items():
             value = getattr(self, name)
             if value is None and setting.optional:
                 continue
@@ -90,13 +90,23 @@ class Spec:
                 object.__setattr__(self, name, float(value))
             if setting.limits is not None:
                 number = int if setting.kind is int else (int, float)
-                fits = isinstance(value, number) and not isinstance(value, bool) and setting.limits.contains(value)
-                endless = isinstance(value, float) and not math.isfinite(value)
-                require(fits, f"{name} is finite" if endless else setting.limits.rule(name), **{name: value})
+                if not isinstance(value, number) or isinstance(value, bool) or not setting.limits.contains(value):
+                    endless = isinstance(value, float) and not math.isfinite(value)
+                    require(False, f"{name} is finite" if endless else setting.limits.rule(name), **{name: value})
             if setting.kind is bool:
                 require(isinstance(value, bool), f"{name} is true or false", **{name: value})
             if setting.choices and value not in setting.choices:
                 raise unknown(name, value, map(str, setting.choices), field=name)
+
+    @classmethod
+    @functools.cache
+    def _checked(cls) -> "dict[str, Setting]":
+        """Those of the settings that not every value is right for."""
+        return {
+            name: setting
+            for name, setting in cls.settings().items()
+            if setting.limits is not None or setting.choices or setting.kind in (bool, float)
+        }
 
     @classmethod
     @functools.cache
@@ -134,6 +144,11 @@ class Spec:
         skipped = self.irrelevant_fields()
         return {name: _plain(getattr(self, name)) for name in self.settings() if name not in skipped}
 
+    @functools.cached_property
+    def text(self) -> str:
+        """`to_dict` as canonical JSON, written once however many trials share this spec."""
+        return canonical_json(self.to_dict())
+
 
 def _setting(field: "dataclasses.Field[Any]", hint: Any) -> Setting:
     kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
@@ -151,7 +166,16 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
+def canonical_json(content: object) -> str:
+    """The one way of writing plain values: keys sorted, no spaces, nothing that is not a number."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def key_of(text: str) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def content_key(content: Mapping[str, Any]) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of the content's canonical JSON."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    """The key of the content's canonical JSON."""
+    return key_of(canonical_json(content))

@@ -2,17 +2,18 @@
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from ..losses import Method, methods
 from ..models import ArchitectureSpec, ExitSpec, Layout, architecture_layout, canonical, resolve
-from ..specs import Range, Spec, SpecError, content_key, require
+from ..specs import Range, Spec, SpecError, canonical_json, content_key, key_of, require
 from .data import Dataset, DatasetSpec, datasets
 from .recipe import Recipe
 
 Protocol = Literal["final", "tuning", "paper"]
+SEEDS = Range(minimum=0, maximum=2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class TrialSpec(Spec):
     method: Method
     exits: ExitSpec = field(default_factory=ExitSpec)
     recipe: Recipe = field(default_factory=Recipe)
-    seed: Annotated[int, Range(minimum=0, maximum=2**32 - 1)] = 0
+    seed: Annotated[int, SEEDS] = 0
     """Of the weights, the order of the images and their augmentation."""
     teacher: "TrialSpec | TrainedWeights | None" = None
     """The trial or the file whose network teaches, if the method has a teacher."""
@@ -71,12 +72,14 @@ class TrialSpec(Spec):
     validation: Annotated[float, Range(minimum=0, maximum=0.9)] = 0.0
     """Share of each class of the training images that is not trained on but measured after every epoch."""
 
+    _is_canonical: ClassVar[bool] = False
+    """Set on what `canonical` returns, so that a plan of many trials asks it once of each."""
+
     def __post_init__(self) -> None:
         """Checks that the parts fit each other."""
         super().__post_init__()
-        exits = resolve(self.exits.placement, self.layout)
         method = self.method
-        if method.exits == "required" and not exits:
+        if not self._exit_blocks and method.exits == "required":
             raise SpecError(f"{method.name} trains exits, but the placement is 'none'.", field="exits")
         if method.teacher != "ignored" and self.teacher is None:
             raise SpecError(f"{method.name} needs a teacher.", field="teacher")
@@ -96,7 +99,7 @@ class TrialSpec(Spec):
         """How many outputs the method sees: the exits, the final one included, or the networks of a cohort."""
         if self.method.cohort:
             return self.method.networks  # type: ignore[attr-defined]
-        return 1 if "exits" in self.irrelevant_fields() else len(resolve(self.exits.placement, self.layout)) + 1
+        return 1 if self.method.exits == "ignored" else len(self._exit_blocks) + 1
 
     def irrelevant_fields(self) -> frozenset[str]:
         """Exits and teacher, where the method has no use for them."""
@@ -105,17 +108,32 @@ class TrialSpec(Spec):
 
     def canonical(self) -> Self:
         """The same experiment, however it was written: equal experiments have equal canonical forms and keys."""
-        return self.having(
+        if self._is_canonical:
+            return self
+        form = self.having(
             method=self.method.canonical(self.exit_count),
             exits=self._canonical_exits(),
             recipe=self.recipe.canonical(),
             teacher=None if "teacher" in self.irrelevant_fields() or not self.teacher else self.teacher.canonical(),
         )
+        form.__dict__["_is_canonical"] = True
+        return form
 
     @functools.cached_property
     def key(self) -> str:
         """The trial's content hash, the same for every way of writing the same experiment."""
-        return content_key(self.canonical().to_dict())
+        return key_of(self.canonical().text)
+
+    def with_seeds(self, seeds: Iterable[int]) -> "Iterator[Self]":
+        """The same with each of these seeds. Only the seeds are checked; the text of the keys is made once for all."""
+        before, after = self.canonical()._text_around_seed
+        fields = {name: getattr(self, name) for name in self.settings()}
+        for seed in seeds:
+            if not isinstance(seed, int) or isinstance(seed, bool) or not SEEDS.contains(seed):
+                require(False, SEEDS.rule("seed"), seed=seed)
+            trial = object.__new__(type(self))
+            trial.__dict__.update(fields, seed=seed, key=key_of(f"{before}{seed}{after}"))
+            yield trial
 
     @property
     def reported(self) -> str:
@@ -135,7 +153,30 @@ class TrialSpec(Spec):
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as plain JSON values, the method's name among its settings."""
-        return super().to_dict() | {"method": {"name": self.method.name, **self.method.to_dict()}}
+        return super().to_dict() | {"method": _method_dict(self.method)}
+
+    @property
+    def text(self) -> str:  # type: ignore[override]
+        """`to_dict` as canonical JSON."""
+        before, after = self._text_around_seed
+        return f"{before}{self.seed}{after}"
+
+    @functools.cached_property
+    def _text_around_seed(self) -> tuple[str, str]:
+        """What stands before and after the seed in the canonical JSON, put together from that of the parts."""
+        skipped = self.irrelevant_fields()
+        parts = {name: getattr(self, name) for name in sorted(self.settings()) if name not in skipped}
+        texts = {
+            name: part.text if isinstance(part, Spec) else canonical_json(part)
+            for name, part in parts.items()
+            if name not in ("method", "seed")
+        }
+        texts["method"] = _method_text(self.method)
+        before, after = (
+            ",".join(f'"{name}":{texts[name]}' for name in parts if name != "seed" and (name < "seed") is is_before)
+            for is_before in (True, False)
+        )
+        return f'{{{before},"seed":', f",{after}}}"
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -160,6 +201,14 @@ class TrialSpec(Spec):
         return TrainedWeights.from_dict(content) if "sha256" in content else cls.from_dict(content)
 
     @property
+    def _exit_blocks(self) -> tuple[int, ...]:
+        return self._placed()[0]
+
+    def _placed(self) -> tuple[tuple[int, ...], str]:
+        facts = self.dataset_facts
+        return _placed(self.exits.placement, self.architecture.name, facts.image_shape, facts.classes)
+
+    @property
     def layout(self) -> Layout:
         """Of the architecture, for the data set's images."""
         return self._layout(self.architecture)
@@ -176,4 +225,23 @@ class TrialSpec(Spec):
     def _canonical_exits(self) -> ExitSpec:
         if "exits" in self.irrelevant_fields():
             return ExitSpec()
-        return self.exits.having(placement=canonical(self.exits.placement, self.layout)).canonical()
+        return self.exits.having(placement=self._placed()[1]).canonical()
+
+
+@functools.cache  # many trials share a method
+def _method_text(method: Method) -> str:
+    return canonical_json(_method_dict(method))
+
+
+def _method_dict(method: Method) -> dict[str, Any]:
+    """Its settings with its name among them."""
+    return {"name": method.name, **method.to_dict()}
+
+
+@functools.cache  # asked for with every trial; the answer holds no network
+def _placed(
+    placement: str, architecture: str, image_shape: tuple[int, int, int], classes: int
+) -> tuple[tuple[int, ...], str]:
+    """The numbers of the blocks that exits follow, and the placement's canonical form."""
+    layout = architecture_layout(architecture, image_shape, classes)
+    return resolve(placement, layout), canonical(placement, layout)

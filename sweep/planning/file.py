@@ -2,34 +2,39 @@
 
 import functools
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 
-from ...losses import Baseline, Method, TeacherNeed, methods
-from ...models import ArchitectureSpec, ExitSpec, architectures, heads
-from ...specs import Range, Spec, SpecError, require, unknown
+from ...losses import Baseline
+from ...models import ArchitectureSpec, architectures
+from ...specs import SpecError, require, unknown
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.teacher import trained_weights
 from ...training.trial import Protocol, TrainedWeights
+from .blocks import Block, read_blocks
 from .document import Document, Place
+from .exclusion import Exclusions
 from .resources import Resources
 from .stopping import Rule, Stopping
-from .validation import Choice, axis, choices, field_names, names, refuse_unknown_keys, validated
+from .validation import axis, choices, field_names, names, refuse_unknown_keys, validated
+from .ways import SELF, Teacher, Way, read_ways
 
-SELF = "self"
-"""As a teacher: the student's own architecture."""
+Order = Literal["breadth-first", "cheap-first", "file"]
 
-TEACHER_KEYS: dict[TeacherNeed, list[str]] = {
-    "ignored": [],
-    "self": ["teacher_seed"],
-    "required": ["teacher", "teacher_seed"],
-}
-"""What a method's section may say of its teacher."""
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """Trials that differ in nothing but their seed."""
+
+    trial: TrialSpec
+    """One of them in canonical form, with the seed 0, which may be none of the seeds."""
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +42,27 @@ class Sweep:
     """What a sweep file asks for."""
 
     name: str
-    trials: tuple[TrialSpec, ...]
+    configurations: tuple[Configuration, ...]
     """In the file's order; one experiment may be asked for in several ways."""
-    seeds: int
-    """How many seeds each configuration is trained with."""
+    order: Order
+    """Which trials come first: one seed of everything, those that cost least, or those that the file names first."""
+    flat_grid: int
+    """How many trials a grid would have in which every method had every axis of all methods."""
     resources: Resources
     stopping: Stopping | None
     """None where every trial trains to its last epoch."""
     text: str
     """The file as it was written, but that it names files of weights by their absolute paths."""
+
+    @property
+    def trials(self) -> tuple[TrialSpec, ...]:
+        """All that the file asks for, in its order; what is asked for in several ways comes as often."""
+        return tuple(trial for asked in self.configurations for trial in asked.trial.with_seeds(asked.seeds))
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds a configuration is trained with at most."""
+        return max(len(asked.seeds) for asked in self.configurations)
 
 
 def _file_name(name: str) -> str:
@@ -56,75 +73,24 @@ def _file_name(name: str) -> str:
     return name
 
 
-class _Written(pydantic.BaseModel):
-    """The keys of a sweep file. A list where one value is expected is an axis."""
+class _Settings(pydantic.BaseModel):
+    """The keys of a sweep file that hold for all of its trials."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, pydantic.AfterValidator(_file_name)]
-    dataset: Any
-    architectures: Any
-    seeds: list[Annotated[int, pydantic.Field(ge=0, lt=2**32)]]
-    methods: dict[str, dict[str, Any] | None]
-    recipe: Any = "paper"
     protocol: Protocol = "final"
     validation: Annotated[float, pydantic.Field(ge=0, le=0.9)] = 0.0
     resources: Any = {}
     stopping: Any = "none"
+    order: Order = "breadth-first"
+    exclude: Any = []
 
     @pydantic.model_validator(mode="after")
     def _is_tuned_on_images(self) -> Self:
         held_out = self.protocol != "tuning" or self.validation > 0
         require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
         return self
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Exits(Spec):
-    """The keys of a method that trains exits."""
-
-    exits: str
-    head: str = "conv"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        heads[self.head]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Teacher(Spec):
-    """The keys of a method that has a teacher."""
-
-    teacher: str
-    """An architecture or `self`, to be trained by the sweep, or with trained weights: `resnet50@weights/r50.pt`."""
-    teacher_seed: Annotated[int, Range(minimum=0, maximum=2**32 - 1)] = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.architecture != SELF and self.architecture not in architectures:
-            raise unknown("teacher", self.architecture, (SELF, *architectures), field="teacher")
-        if self.teacher.endswith("@"):
-            raise SpecError(f"{self.teacher!r} names no file behind the @.", field="teacher")
-
-    @property
-    def architecture(self) -> str:
-        return self.teacher.partition("@")[0]
-
-    @property
-    def file(self) -> str:
-        """With trained weights; empty if there is none."""
-        return self.teacher.partition("@")[2]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Way:
-    """One way of training a network, before it meets an architecture and a seed."""
-
-    method: Method
-    exits: ExitSpec
-    teacher: _Teacher | None
-    place: Place
-    choice: Choice
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -134,34 +100,32 @@ def read_sweep(path: Path) -> Sweep:
         DocumentError: for the first mistake, with its place in the file and what could stand there instead.
     """
     document = Document(path)
-    written = validated(_Written, document.content, document)
-    axis(written.seeds, document, ("seeds",))
-    ways = [
-        way for name in axis(list(written.methods), document, ("methods",)) for way in _ways(name, written, document)
-    ]
-    combinations = itertools.product(
-        [DatasetSpec(name=name) for name in names(datasets, written.dataset, document, ("dataset",))],
-        list(_recipes(written.recipe, document)),
-        [
-            ArchitectureSpec(name=name)
-            for name in names(architectures, written.architectures, document, ("architectures",))
-        ],
-        ways,
-    )
+    keys = field_names(_Settings)
+    blocks = list(read_blocks(document, keys))
+    settings = validated(_Settings, {key: document.content[key] for key in keys if key in document.content}, document)
+    exclusions = Exclusions(settings.exclude, document)
     weights = functools.cache(trained_weights)  # a file is read once
-    trials = (trial for combination in combinations for trial in _trials(*combination, written, document, weights))
-    planned = tuple(trials)
+    configurations: list[Configuration] = []
+    flat_grid, text = 0, document.text
+    for block in blocks:
+        ways = list(read_ways(block.axes.methods, document, block.place("methods")))
+        block_recipes = list(_recipes(block.axes.recipe, document, block.place("recipe")))
+        configurations += _configurations(block, block_recipes, ways, settings, exclusions, document, weights)
+        flat_grid += _flat_grid(block, block_recipes, ways)
+        text = _with_absolute_paths(text, ways, document)
+    exclusions.check(anything_left=bool(configurations))
     return Sweep(
-        name=written.name,
-        trials=planned,
-        seeds=len(set(written.seeds)),
-        resources=validated(Resources, written.resources, document, ("resources",)),
-        stopping=_stopping(written, document, most_epochs=max(trial.recipe.epochs for trial in planned)),
-        text=_with_absolute_paths(ways, document),
+        name=settings.name,
+        configurations=tuple(configurations),
+        order=settings.order,
+        flat_grid=flat_grid,
+        resources=validated(Resources, settings.resources, document, ("resources",)),
+        stopping=_stopping(settings, document, most_epochs=max(asked.trial.recipe.epochs for asked in configurations)),
+        text=text,
     )
 
 
-def _stopping(written: _Written, document: Document, *, most_epochs: int) -> Stopping | None:
+def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> Stopping | None:
     """The rule named or described, which must have something to judge by and somebody to stop."""
     place: Place = ("stopping",)
     section = written.stopping
@@ -182,86 +146,77 @@ def _stopping(written: _Written, document: Document, *, most_epochs: int) -> Sto
     return stopping.canonical()
 
 
-def _recipes(written: object, document: Document) -> Iterator[Recipe]:
-    """The recipes named or described; each is resolved to all of its fields."""
-    for position, item in enumerate(axis(written, document, ("recipe",))):
-        place = ("recipe", position) if isinstance(written, list) else ("recipe",)
+def _configurations(
+    block: Block,
+    named_recipes: list[tuple[str, Recipe]],
+    ways: list[Way],
+    settings: _Settings,
+    exclusions: Exclusions,
+    document: Document,
+    weights: Callable[[Path, ArchitectureSpec, DatasetSpec], TrainedWeights],
+) -> Iterator[Configuration]:
+    """The product of a block's axes, without what is excluded."""
+    axes = block.axes
+    dataset_names = names(datasets, axes.dataset, document, block.place("dataset"))
+    architecture_names = names(architectures, axes.architectures, document, block.place("architectures"))
+    for dataset, (recipe_name, recipe), architecture in itertools.product(
+        [DatasetSpec(name=name) for name in dataset_names],
+        named_recipes,
+        [ArchitectureSpec(name=name) for name in architecture_names],
+    ):
+        plain = TrialSpec(
+            dataset=dataset,
+            architecture=architecture,
+            method=Baseline(),
+            recipe=recipe,
+            protocol=settings.protocol,
+            validation=settings.validation,
+        )
+
+        @functools.cache  # one teacher for all of its students
+        def teacher_of(wanted: Teacher, plain: TrialSpec = plain) -> TrialSpec | TrainedWeights:
+            own = wanted.architecture == SELF
+            trunk = plain.architecture if own else ArchitectureSpec(name=wanted.architecture)
+            if wanted.file:
+                return weights(_weights_path(wanted.file, document), trunk, plain.dataset)
+            return replace(plain, architecture=trunk, seed=wanted.teacher_seed)
+
+        for way in ways:
+            try:
+                teacher = teacher_of(way.teacher) if way.teacher else None
+                trial = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
+            except SpecError as error:
+                raise document.error(way.place(error.field), f"for {architecture.name}, {error}") from error
+            if seeds := exclusions.kept(trial, recipe_name, axes.seeds):
+                # The canonical form forgets where a teacher's file is, which the worker has to know.
+                yield Configuration(trial=trial.having(teacher=teacher), seeds=seeds)
+
+
+def _flat_grid(block: Block, named_recipes: list[tuple[str, Recipe]], ways: list[Way]) -> int:
+    """The size of the grid in which each key has all values that it has in any method."""
+    values: dict[str, set[str]] = {}
+    for way in ways:
+        for key, value in way.choice.values.items():
+            values.setdefault(key, set()).add(repr(value))
+    axes = block.axes
+    listed = (axes.dataset, named_recipes, axes.architectures, set(axes.seeds), axes.methods, *values.values())
+    return math.prod(1 if isinstance(written, str) else len(written) for written in listed)
+
+
+def _recipes(written: object, document: Document, place: Place) -> Iterator[tuple[str, Recipe]]:
+    """The recipes named or described, each resolved to all of its fields, with the name of the one it was made from."""
+    for position, item in enumerate(axis(written, document, place)):
+        at = (*place, position) if isinstance(written, list) else place
         section = item if isinstance(item, dict) else {"base": item}
         base = section.get("base", "paper")
         if base not in recipes:
-            at = (*place, "base") if isinstance(item, dict) and "base" in item else place
-            raise document.error(at, str(unknown("recipe", base, recipes)))
+            of_base = (*at, "base") if isinstance(item, dict) and "base" in item else at
+            raise document.error(of_base, str(unknown("recipe", base, recipes)))
         settings = {name: value for name, value in section.items() if name != "base"}
-        refuse_unknown_keys(settings, ["base", *field_names(Recipe)], document, place)
-        for choice in choices(settings, Recipe, document, place):
+        refuse_unknown_keys(settings, ["base", *field_names(Recipe)], document, at)
+        for choice in choices(settings, Recipe, document, at):
             complete = {**recipes[base].to_dict(), **choice.values}
-            yield validated(Recipe, complete, document, place, choice)
-
-
-def _ways(name: str, written: _Written, document: Document) -> Iterator[_Way]:
-    """Every combination of the values in a method's section."""
-    place: Place = ("methods", name)
-    if name not in methods:
-        raise document.error(place, str(unknown("method", name, methods)))
-    kind, section = methods[name], written.methods[name] or {}
-    exit_keys = [] if kind.exits == "ignored" else field_names(_Exits)
-    teacher_keys = TEACHER_KEYS[kind.teacher]
-    refuse_unknown_keys(section, [*field_names(kind), *exit_keys, *teacher_keys], document, place)
-    for choice in choices(section, kind, document, place):
-        values = {"exits": "all" if kind.exits == "required" else "none", **choice.values}
-        if kind.teacher == "self":
-            values["teacher"] = SELF
-        if isinstance(values["exits"], int):  # a stage's number written without quotes
-            values["exits"] = str(values["exits"])
-
-        def part(spec: type[Any], values: dict[str, Any] = values, choice: Choice = choice) -> Any:
-            own = {key: value for key, value in values.items() if key in field_names(spec)}
-            return validated(spec, own, document, place, choice)
-
-        exits = part(_Exits)
-        yield _Way(
-            method=part(kind),
-            exits=ExitSpec(placement=exits.exits, head=exits.head),
-            teacher=part(_Teacher) if teacher_keys else None,
-            place=place,
-            choice=choice,
-        )
-
-
-def _trials(
-    dataset: DatasetSpec,
-    recipe: Recipe,
-    architecture: ArchitectureSpec,
-    way: _Way,
-    written: _Written,
-    document: Document,
-    weights: Callable[[Path, ArchitectureSpec, DatasetSpec], TrainedWeights],
-) -> list[TrialSpec]:
-    """One trial per seed."""
-    plain = TrialSpec(
-        dataset=dataset,
-        architecture=architecture,
-        method=Baseline(),
-        recipe=recipe,
-        protocol=written.protocol,
-        validation=written.validation,
-    )
-    teacher = None
-    try:
-        if way.teacher is not None:
-            trunk = (
-                architecture if way.teacher.architecture == SELF else ArchitectureSpec(name=way.teacher.architecture)
-            )
-            if way.teacher.file:
-                teacher = weights(_weights_path(way.teacher.file, document), trunk, dataset)
-            else:
-                teacher = replace(plain, architecture=trunk, seed=way.teacher.teacher_seed).canonical()
-        first = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
-    except SpecError as error:
-        key = "exits" if error.field == "placement" else error.field
-        place = (*way.place, *way.choice.place(key or ""))
-        raise document.error(place, f"for {architecture.name}, {error}") from error
-    return [replace(first, seed=seed, teacher=teacher) for seed in written.seeds]
+            yield base, validated(Recipe, complete, document, at, choice).canonical()
 
 
 def _weights_path(file: str, document: Document) -> Path:
@@ -269,9 +224,8 @@ def _weights_path(file: str, document: Document) -> Path:
     return document.path.absolute().parent / Path(file).expanduser()
 
 
-def _with_absolute_paths(ways: list[_Way], document: Document) -> str:
+def _with_absolute_paths(text: str, ways: list[Way], document: Document) -> str:
     """The file's text, to be read from anywhere."""
-    text = document.text
     for file in {way.teacher.file for way in ways if way.teacher and way.teacher.file}:
         text = text.replace(f"@{file}", f"@{_weights_path(file, document)}")
     return text

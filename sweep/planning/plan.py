@@ -1,10 +1,12 @@
 """From what a sweep file asks for to the trainings that answer it, each once."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from ...training import TrialSpec
-from .file import Sweep
+from .cost import Costs
+from .file import Order, Sweep
 
 Role = Literal["result", "teacher"]
 
@@ -18,7 +20,11 @@ class PlannedTrial:
     role: Role
     """`teacher`: trained only because another trial learns from it."""
     order: int
-    """Position in the plan."""
+    """Position in the order of the file, which tables follow."""
+    turn: int = 0
+    """Which of its configuration's seeds it has, counted from 0."""
+    seeds: int = 1
+    """How many seeds its configuration is trained with."""
 
     @property
     def needs(self) -> str | None:
@@ -42,21 +48,57 @@ class Plan:
 
     sweep: Sweep
     trials: tuple[PlannedTrial, ...]
+    """In the order in which they are to be run."""
 
 
 def make_plan(sweep: Sweep) -> Plan:
-    """Merges what is the same experiment and puts each missing teacher before its first student."""
-    asked = {spec.key for spec in sweep.trials}
+    """Merges what is the same experiment, adds each missing teacher, and puts all in order."""
+    planned = _merged(sweep)
+    costs = Costs()
+    ranks: dict[Order, Callable[[PlannedTrial], float]] = {
+        "breadth-first": lambda trial: trial.turn,
+        "cheap-first": lambda trial: costs.until_done(trial.spec),
+        "file": lambda trial: trial.order,
+    }
+    in_turn = sorted(planned.values(), key=ranks[sweep.order])
+    return Plan(sweep=sweep, trials=tuple(_teachers_first(in_turn, planned)))
+
+
+def _merged(sweep: Sweep) -> dict[str, PlannedTrial]:
+    """Each trial once, by key: in the file's order, and a teacher that the file does not name before its student."""
+    firsts: dict[str, TrialSpec] = {}
+    seeds: dict[str, dict[int, None]] = {}
+    for asked in sweep.configurations:
+        firsts.setdefault(asked.trial.key, asked.trial)
+        seeds.setdefault(asked.trial.key, {}).update(dict.fromkeys(asked.seeds))
+    results = {
+        trial.key: (trial, turn, len(seeds[key]))
+        for key, first in firsts.items()
+        for turn, trial in enumerate(first.with_seeds(seeds[key]))
+    }
     planned: dict[str, PlannedTrial] = {}
 
-    def add(spec: TrialSpec) -> None:
-        if spec.key in planned:
-            return
-        if isinstance(spec.teacher, TrialSpec):
-            add(spec.teacher)
-        role: Role = "result" if spec.key in asked else "teacher"
-        planned[spec.key] = PlannedTrial(spec=spec, key=spec.key, role=role, order=len(planned))
+    def add(spec: TrialSpec, role: Role, **of_seeds: int) -> None:
+        teacher = spec.teacher
+        if isinstance(teacher, TrialSpec) and teacher.key not in results and teacher.key not in planned:
+            add(teacher, "teacher")
+        planned[spec.key] = PlannedTrial(spec=spec, key=spec.key, role=role, order=len(planned), **of_seeds)
 
-    for spec in sweep.trials:
-        add(spec)
-    return Plan(sweep=sweep, trials=tuple(planned.values()))
+    for spec, turn, count in results.values():
+        add(spec, "result", turn=turn, seeds=count)
+    return planned
+
+
+def _teachers_first(trials: Iterable[PlannedTrial], planned: dict[str, PlannedTrial]) -> Iterable[PlannedTrial]:
+    """The trials in their order, but each teacher before its first student."""
+    placed: dict[str, PlannedTrial] = {}
+
+    def place(trial: PlannedTrial) -> None:
+        if trial.key not in placed:
+            if trial.needs is not None:
+                place(planned[trial.needs])
+            placed[trial.key] = trial
+
+    for trial in trials:
+        place(trial)
+    return placed.values()

@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, get_origin, get_type_hints
 
 import pydantic
 
@@ -24,6 +24,14 @@ IN_YAML_TERMS = {
     "a valid string": "text",
     "a valid boolean": "true or false",
 }
+
+
+class Section(Protocol):
+    """A part of the file whose values stand at places of their own."""
+
+    def place(self, key: str) -> Place:
+        """Where in the section the value of this key stands."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +95,7 @@ def refuse_unknown_keys(section: Iterable[str], known: list[str], document: Docu
 
 
 def validated(
-    kind: type[Value], values: object, document: Document, place: Place = (), choice: Choice | None = None
+    kind: type[Value], values: object, document: Document, place: Place = (), section: Section | None = None
 ) -> Value:
     """Makes a spec or a pydantic model of plain values that stand, or are chosen from axes, at a place.
 
@@ -104,8 +112,8 @@ def validated(
         location: Place = first["loc"]
         if isinstance(cause, SpecError) and cause.field:
             location = (*location, cause.field)
-        if choice is not None and location:
-            location = (*choice.place(str(location[0])), *location[1:])
+        if section is not None and location:
+            location = (*section.place(str(location[0])), *location[1:])
         raise document.error((*place, *location), _sentence(kind, first, cause)) from invalid
 
 

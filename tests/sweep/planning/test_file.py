@@ -129,6 +129,17 @@ def test_anchors_and_merged_mappings_work_as_in_yaml(read, good):
     assert read(merged).trials[-1].exits.placement == "1"
 
 
+def test_what_every_block_says_itself_is_not_said_for_all_of_them(read, good):
+    with pytest.raises(DocumentError, match=r"sweep.yaml:4: seeds: every block has its own 'seeds'"):
+        read(good + "blocks: [{seeds: [1]}, {seeds: [2]}]\n")
+
+
+def test_what_a_block_lacks_is_missing_there(read, good):
+    without = good.replace("dataset: digits\n", "")
+    with pytest.raises(DocumentError, match=r"sweep.yaml:12: blocks\[1\].dataset: the key 'dataset' is missing"):
+        read(without + "blocks:\n  - dataset: digits\n  - seeds: [7]\n")
+
+
 def test_the_same_seed_twice_is_one_seed(read, good):
     assert read(good.replace("[0, 1]", "[0, 0, 1]")).seeds == 2
 

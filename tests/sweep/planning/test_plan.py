@@ -1,8 +1,13 @@
 from collections import Counter
 
 import pytest
+import yaml
+from exeunt.sweep.planning.document import DocumentError
 from exeunt.sweep.planning.plan import make_plan
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+ORDERS = ["file", "breadth-first", "cheap-first"]
 HEAD = "name: x\ndataset: digits\narchitectures: [resnet8]\nseeds: [0, 1]\nrecipe: fast\nmethods:\n"
 
 
@@ -30,7 +35,8 @@ def test_an_axis_that_has_no_effect_trains_nothing_more(plan):
 
 
 def test_a_teacher_is_trained_once_and_before_its_first_student(plan):
-    assert described(plan("eed:", "kd: {teacher: resnet14, temperature: [1, 2]}")) == [
+    in_file_order = HEAD.replace("name: x", "name: x\norder: file")
+    assert described(plan("eed:", "kd: {teacher: resnet14, temperature: [1, 2]}", head=in_file_order)) == [
         ("eed", "resnet8", 0, "result"),
         ("eed", "resnet8", 1, "result"),
         ("baseline", "resnet14", 0, "teacher"),
@@ -81,12 +87,138 @@ methods:
     assert Counter(trial.role for trial in trials) == {"result": asked, "teacher": teachers}
 
 
-def test_every_trial_stands_after_its_teacher_and_has_a_key_of_its_own(read, good):
-    trials = make_plan(read(good)).trials
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_trial_stands_after_its_teacher_and_has_a_key_of_its_own(read, good, order):
+    trials = make_plan(read(good + f"order: {order}\n")).trials
     keys = [trial.key for trial in trials]
     assert len(set(keys)) == len(keys)
-    assert [trial.order for trial in trials] == list(range(len(trials)))
-    assert all(trial.needs is None or trial.needs in keys[: trial.order] for trial in trials)
+    assert sorted(trial.order for trial in trials) == list(range(len(trials)))
+    assert all(trial.needs is None or trial.needs in keys[: keys.index(trial.key)] for trial in trials)
+    assert set(keys) == {trial.key for trial in make_plan(read(good)).trials}
+
+
+def test_breadth_first_trains_one_seed_of_everything_before_the_second_seed(read, good):
+    trials = make_plan(read(good.replace("[0, 1]", "[7, 3, 5]"))).trials
+    results = [trial.spec.seed for trial in trials if trial.role == "result"]
+    assert results == sorted(results, key=[7, 3, 5].index)
+    assert [trial.turn for trial in trials if trial.role == "result"] == [[7, 3, 5].index(seed) for seed in results]
+    assert {trial.seeds for trial in trials if trial.role == "result"} == {3}
+
+
+def test_a_seed_is_taken_early_only_where_a_student_needs_it(plan):
+    trials = plan("baseline:", "kd: {teacher: self, teacher_seed: 2}", head=HEAD.replace("[0, 1]", "[0, 1, 2]"))
+    assert [(trial.spec.method.name, trial.spec.seed) for trial in trials] == [
+        *(("baseline", 0), ("baseline", 2), ("kd", 0)),
+        *(("baseline", 1), ("kd", 1), ("kd", 2)),
+    ]
+
+
+def test_cheap_first_trains_what_costs_least_until_it_is_done(plan):
+    head = HEAD.replace("[resnet8]", "[resnet20, resnet8]").replace("recipe: fast", "recipe: {epochs: [9, 3]}")
+    trials = plan("eed:", "baseline:", "kd: {teacher: resnet14}", head="order: cheap-first\n" + head)
+    rows = list(dict.fromkeys((t.spec.architecture.name, t.spec.method.name, t.spec.recipe.epochs) for t in trials))
+    # Multiply-adds at 8x8 with a channel, forward: resnet8 0.8 M, resnet14 1.6 M, resnet20 2.5 M.
+    assert rows[:2] == [("resnet8", "baseline", 3), ("resnet8", "eed", 3)]
+    assert [(name, epochs) for name, method, epochs in rows if method == "baseline"] == [
+        *(("resnet8", 3), ("resnet14", 3), ("resnet8", 9), ("resnet20", 3), ("resnet14", 9), ("resnet20", 9))
+    ]
+    # 3 x 0.8 M for the student and 1.6 M for what the teacher says of each image, after 3 x 1.6 M for the teacher.
+    assert rows.index(("resnet8", "baseline", 9)) < rows.index(("resnet8", "kd", 3))
+    assert rows[-1] == ("resnet20", "kd", 9)
+
+
+def rows_of(trials):
+    return {(t.spec.method.name, t.spec.architecture.name, t.spec.seed) for t in trials if t.role == "result"}
+
+
+def test_a_trial_is_left_out_that_has_a_value_of_every_field_of_a_rule(plan):
+    head = HEAD.replace("[resnet8]", "[resnet8, resnet14]")
+    rules = "exclude: [{architecture: resnet14, method: [kd, eed]}, {method: baseline, seed: 1}]\n"
+    trials = plan("baseline:", "kd: {teacher: self}", "eed: {exits: [all, '1']}", head=rules + head)
+    assert rows_of(trials) == {
+        *(("baseline", "resnet8", 0), ("baseline", "resnet14", 0)),
+        *(("kd", "resnet8", 0), ("kd", "resnet8", 1), ("eed", "resnet8", 0), ("eed", "resnet8", 1)),
+    }
+    assert {trial.seeds for trial in trials if trial.spec.method.name == "baseline"} == {1}
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"),
+    [
+        ("exits: '1,2'", [("1", "mse"), ("1", "kl")]),  # resnet8 has no other stages than these
+        ("exits: all", [("1", "mse"), ("1", "kl")]),
+        ("exits: 1", [("all", "mse"), ("all", "kl")]),
+        ("temperature: 4", [("all", "mse"), ("1", "mse")]),  # mse takes no softmax
+        ("{exits: ['1', all], output_loss: kl}", [("all", "mse"), ("1", "mse")]),
+        ("recipe: fast", None),
+        ("{recipe.epochs: 30, exits: all}", [("1", "mse"), ("1", "kl")]),
+        ("head: conv", None),
+    ],
+)
+def test_a_rule_speaks_of_trials_as_they_are(plan, rule, left):
+    rules = f"exclude: [{{{rule.strip('{}')}}}]\n"
+    methods = ["eed: {exits: [all, '1'], output_loss: [mse, kl], temperature: 4}"]
+    if left is None:
+        with pytest.raises(DocumentError, match="exclude: these rules leave out every trial"):
+            plan(*methods, head=rules + HEAD)
+        return
+    trials = plan(*methods, head=rules + HEAD)
+    assert {(t.spec.exits.placement, t.spec.method.output_loss) for t in trials} == set(left)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "left"), [("self", {"resnet14"}), ("resnet8", {"resnet14"}), ("resnet14", {"resnet8"})]
+)
+def test_a_rule_can_name_a_teacher_who_is_still_trained_for_others(plan, teacher, left):
+    rules = f"exclude: [{{teacher: {teacher}}}, {{method: baseline}}]\n"
+    trials = plan("baseline:", "kd: {teacher: [self, resnet14]}", head=rules + HEAD)
+    assert {t.spec.teacher.architecture.name for t in trials if t.spec.teacher} == left
+    assert [t.role for t in trials if t.spec.method.name == "baseline"] == ["teacher"]
+
+
+METHODS = ["baseline: {}", "kd: {teacher: [self, resnet14]}", "eed: {exits: [all, '1'], output_loss: kl}", "dml: {}"]
+a_block = st.fixed_dictionaries(
+    {"methods": st.sets(st.sampled_from(METHODS), min_size=1), "seeds": st.sets(st.integers(0, 3), min_size=1)},
+    optional={"architectures": st.sets(st.sampled_from(["resnet8", "resnet20"]), min_size=1)},
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
+@given(
+    blocks=st.lists(a_block, min_size=1, max_size=3), order=st.sampled_from(["file", "breadth-first", "cheap-first"])
+)
+def test_a_file_of_blocks_plans_what_files_of_one_block_plan_together(read, blocks, order):
+    def written(block):
+        shown = f"methods: {{{', '.join(sorted(block['methods']))}}}, seeds: {sorted(block['seeds'])}"
+        return shown + (f", architectures: {sorted(block['architectures'])}" if "architectures" in block else "")
+
+    head = f"name: x\ndataset: digits\nrecipe: fast\norder: {order}\n"
+    shared = "architectures: [resnet8]\n" if any("architectures" not in block for block in blocks) else ""
+    whole = make_plan(read(head + shared + f"blocks: [{', '.join(f'{{{written(block)}}}' for block in blocks)}]\n"))
+    alone = [
+        make_plan(
+            read(head + yaml.safe_dump({"architectures": ["resnet8"], **yaml.safe_load(f"{{{written(block)}}}")}))
+        )
+        for block in blocks
+    ]
+    results = {trial.key for plan in alone for trial in plan.trials if trial.role == "result"}
+    trained = {trial.key for plan in alone for trial in plan.trials}
+    assert {trial.key for trial in whole.trials if trial.role == "result"} == results
+    keys = [trial.key for trial in whole.trials]
+    assert sorted(keys) == sorted(trained)
+    assert all(trial.needs is None or trial.needs in keys[:place] for place, trial in enumerate(whole.trials))
+
+
+def test_the_seeds_of_a_configuration_are_those_of_all_blocks(read, good):
+    sweep = read(good + "blocks: [{}, {seeds: [1, 5], methods: {baseline: {}}}]\n")
+    trials = [trial for trial in make_plan(sweep).trials if trial.role == "result"]
+    assert {(trial.spec.method.name, trial.seeds) for trial in trials} == {("baseline", 3), ("kd", 2), ("eed", 2)}
+
+
+def test_a_flat_grid_has_every_axis_in_every_method(read, good):
+    # architectures, seeds, methods, teacher, temperature (4, 1, 3), exits, output_loss
+    assert read(good).flat_grid == 2 * 2 * 3 * 2 * 3 * 2 * 2
+    assert read(good + "blocks: [{}, {seeds: [5], methods: {baseline: {}}}]\n").flat_grid == read(good).flat_grid + 2
 
 
 def test_the_name_the_resources_and_the_order_of_the_file_are_no_part_of_a_trial(read, good):
