@@ -12,7 +12,7 @@ from exeunt.sweep.storage import mirroring
 from exeunt.sweep.storage.tracking import Mirror
 from mlflow import MlflowClient
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mlflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +118,45 @@ def test_a_lost_answer_makes_no_second_run(plan, store, trained, server):
     Mirror(plan, store, server.uri).update_all()
     kept = {run.info.run_id for run in client.search_runs([first.info.experiment_id])}
     assert kept == {first.info.run_id, mine}
+
+
+SWEEP = """\
+name: tiny
+dataset: digits
+architectures: [resnet8]
+seeds: [0, 1, 2]
+recipe: {base: fast, epochs: %d, batch_size: 512}
+methods:
+  baseline: {}
+"""
+
+
+def test_a_sweep_outlives_the_death_of_the_server(server, start, tmp_path):
+    (tmp_path / "sweep.yaml").write_text(SWEEP % 40)
+    server.start()
+    command = start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs", "--tracking", server.uri)
+    command.until(lambda: recorded(server))
+    server.kill()
+    server.start()
+    answer = command.finish()
+    assert (answer.returncode, answer.stderr) == (0, "")
+    away = [line for line in answer.stdout.splitlines() if "Connection refused" in line]
+    back = [line for line in answer.stdout.splitlines() if "MLflow is written again" in line]
+    assert (len(away), len(back)) == (1, 1)
+    assert [state for _, state in recorded(server)] == ["done"] * 3
+    assert answer.stdout.endswith(f"MLflow: {server.uri}\n")
+    assert not (tmp_path / "runs" / "mlflow.db").exists()
+
+
+def test_a_sweep_ends_well_without_its_server_and_says_how_mlflow_gets_the_rest(server, start, run, tmp_path, store):
+    (tmp_path / "sweep.yaml").write_text(SWEEP % 2)
+    answer = start("sweep", tmp_path / "sweep.yaml", "--storage", store.location, "--tracking", server.uri).finish()
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "n=3" in answer.stdout.replace(" ", "") or "n = 3" in answer.stdout
+    assert f"MLflow at {server.uri}: Connection refused." in answer.stdout.splitlines()[-1]
+    command = answer.stdout.splitlines()[-1].partition("exeunt sync ")[2].split()
+    assert command == ["tiny", "--storage", store.location, "--tracking", server.uri]
+    server.start()
+    assert run("sync", *command[:1], "--tracking", server.uri)[0] == 0
+    assert [state for _, state in recorded(server)] == ["done"] * 3
+    assert run("verify", "--tracking", server.uri)[0] == 0
