@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,20 +39,27 @@ def submit(
     The cluster gets this package and the sweep file; its machines need torch, Ray and the rest installed. Sent again,
     a sweep that was cut off goes on where it was.
     """
-    from ..planning.file import read_sweep
-    from ..running.submission import submit as send
-
     given = {"--data": data, "--tracking": tracking}
     options = [word for name, value in given.items() if value for word in (name, str(value))]
-    job = send(read_sweep(file), address, storage, options)
-    typer.echo(f"submitted as {job.job}; `ray job logs --follow {job.job}` shows it, `ray job stop {job.job}` ends it")
+    send(file, storage, address, options, follow=follow)
+
+
+def send(file: Path, storage: str, address: str | None, options: list[str], *, follow: bool = True) -> None:
+    """Submits `exeunt sweep` with these options, and shows what it prints until it ends, if it is to be followed."""
+    from ..planning.file import read_sweep
+    from ..running.submission import submit as submitted
+
+    job = submitted(read_sweep(file), address, storage, options)
+    typer.echo(
+        f"submitted as {job.name}; `ray job logs --follow {job.name}` shows it, `ray job stop {job.name}` ends it"
+    )
     if not follow:
         return
     try:
         for lines in job.lines():
             typer.echo(lines, nl=False)
     except KeyboardInterrupt:
-        typer.echo(f"left; the sweep goes on as {job.job}")
+        typer.echo(f"left; the sweep goes on as {job.name}")
         return
     if not job.succeeded():
         raise typer.Exit(1)

@@ -1,21 +1,13 @@
 import math
 import os
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from contextlib import closing
+from typing import Annotated
 
 import typer
 
 from .program import Data, Download, Storage, SweepFile, Tracking, app, planned, tracking_uri
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ...training import DataSource
-    from ..display.board import Board
-    from ..planning.plan import Plan, PlannedTrial
-    from ..running.halt import Halt
-    from ..storage.store import Store
-
+from .submit import send
 
 OUT_OF_TIME = 3
 """The exit status after `--time-budget`."""
@@ -69,88 +61,63 @@ def sweep(
     Exit status: 0 all is trained; 1 some trials failed; 2 a mistake in the sweep file or the options;
     3 the time budget is over; 130 interrupted.
     """
+    given = {"--data": data, "--tracking": tracking, "--max-concurrent": max_concurrent, "--time-budget": time_budget}
+    said_by_environment = {"--data": "EXEUNT_DATA", "--tracking": "MLFLOW_TRACKING_URI"}
+    options = [
+        word
+        for name, value in given.items()
+        if value is not None and said_by_environment.get(name) not in os.environ
+        for word in (name, str(value))
+    ]
+    options += [word for pattern in only or [] for word in ("--only", pattern)]
+    options += ["--download"] * download
+    if address is not None and address.startswith("ray://"):
+        send(file, storage, address, options)
+        return
+    options += ["--address", address] if address else []
+
     from rich.console import Console
 
-    from ...training import DataSource
-    from ..display.durations import seconds_of
+    from ...training import DataSource, datasets
+    from ..display.board import make_board
+    from ..display.durations import duration, seconds_of
+    from ..display.tables import publish
+    from ..running.cluster import ray_at
     from ..running.halt import Halt, OutOfTime
     from ..running.selection import selected
+    from ..storage.driver import driving
 
     halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = planned(file, storage)
     recorded_at = tracking_uri(store, tracking)
-    console = Console()
+    console, source = Console(), DataSource(directory=data, download=download)
     chosen = {trial.key for trial in selected(plan, only or [])}
-    todo = [trial for trial in store.missing(plan) if trial.key in chosen]
-    store.remember(plan)
-    of_them = f", {len(chosen)} of them chosen" if only else ""
-    console.print(f"{plan.sweep.name}: {len(plan.trials)} trials{of_them}, {len(todo)} to train", highlight=False)
 
     def leave(why: str, status: int) -> typer.Exit:
-        options = [*_option("--data", data, "EXEUNT_DATA"), *_option("--tracking", tracking, "MLFLOW_TRACKING_URI")]
-        options += [*_option("--max-concurrent", max_concurrent), *_option("--time-budget", time_budget)]
-        options += _option("--address", address)
-        options += [word for pattern in only or [] for word in ("--only", pattern)]
-        again = shlex.join(["exeunt", "sweep", str(file), "--storage", str(storage), *options])
+        again = shlex.join(["exeunt", "sweep", str(file), "--storage", storage, *options])
         console.print(f"{why}; go on with: {again}", markup=False, highlight=False, soft_wrap=True)
         return typer.Exit(status)
 
-    if todo:
-        try:
-            board = _board(todo, len(chosen) - len(todo), console)
-            _train(
-                plan,
-                store,
-                DataSource(directory=data, download=download),
-                board,
-                recorded_at,
-                halt,
-                max_concurrent,
-                address,
-            )
-        except KeyboardInterrupt:
-            raise leave("interrupted", INTERRUPTED) from None
-        except OutOfTime:
-            raise leave("the time budget is over", OUT_OF_TIME) from None
-    from ..display.tables import publish
+    with driving(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver:
+        todo = [trial for trial in store.missing(plan) if trial.key in chosen]
+        store.remember(plan)
+        of_them = f", {len(chosen)} of them chosen" if only else ""
+        console.print(f"{plan.sweep.name}: {len(plan.trials)} trials{of_them}, {len(todo)} to train", highlight=False)
+        if todo:
+            try:
+                for name in {trial.spec.dataset.name for trial in todo}:
+                    datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
+                board = make_board(todo, len(chosen) - len(todo), console)
+                with closing(board), ray_at(address) as ray_ready:
+                    from ..running.launch import launch  # while Ray starts
 
-    publish(plan, store, recorded_at, console)
-    if any(trial.key in chosen for trial in store.missing(plan)):
-        raise typer.Exit(1)
-
-
-def _option(name: str, value: object, variable: str = "") -> list[str]:
-    """As it has to be said again, if the environment does not say it."""
-    return [] if value is None or variable in os.environ else [name, str(value)]
-
-
-def _board(todo: "list[PlannedTrial]", already_done: int, console: "Console") -> "Board":
-    from ..display.board import make_board
-
-    return make_board(todo, already_done, console)
-
-
-def _train(
-    plan: "Plan",
-    store: "Store",
-    source: "DataSource",
-    board: "Board",
-    recorded_at: str,
-    halt: "Halt",
-    max_concurrent: int | None,
-    address: str | None,
-) -> None:
-    from ...training import datasets
-    from ..display.durations import duration
-    from ..running.cluster import ray_at
-
-    try:
-        for name in {trial.spec.dataset.name for trial in board.trials.values()}:
-            datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
-        with ray_at(address) as ray_ready:
-            from ..running.launch import launch  # while Ray starts
-
-            launch(plan, store, source, board, ray_ready, recorded_at, halt=halt, most=max_concurrent or math.inf)
-    finally:
-        board.close()
-    board.say(f"{board.counts} after {duration(board.elapsed)}")
+                    most = max_concurrent or math.inf
+                    launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, halt=halt, most=most)
+                board.say(f"{board.counts} after {duration(board.elapsed)}")
+            except KeyboardInterrupt:
+                raise leave("interrupted", INTERRUPTED) from None
+            except OutOfTime:
+                raise leave("the time budget is over", OUT_OF_TIME) from None
+        publish(plan, store, recorded_at, console)
+        if any(trial.key in chosen for trial in store.missing(plan)):
+            raise typer.Exit(1)

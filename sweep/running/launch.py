@@ -35,6 +35,7 @@ def launch(
     ray_ready: Callable[[], None],
     tracking_uri: str,
     *,
+    driver: str,
     halt: Halt,
     most: float,
 ) -> None:
@@ -71,6 +72,8 @@ def launch(
         trainable = functools.partial(
             run_trial,
             store=store,
+            sweep=plan.sweep.name,
+            driver=driver,
             source=source,
             threads=resources.cores // resources.members,
             processes=resources.members,

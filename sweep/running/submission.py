@@ -19,14 +19,14 @@ FILE = "sweep.yaml"
 class SubmittedSweep:
     """A job that was sent to a cluster."""
 
-    def __init__(self, client: JobSubmissionClient, job: str) -> None:
+    def __init__(self, client: JobSubmissionClient, name: str) -> None:
         """Of a job that the client knows."""
         self._client = client
-        self.job = job
+        self.name = name
 
     def lines(self) -> Iterator[str]:
         """What the job prints, as it does, until its end."""
-        stream = self._client.tail_job_logs(self.job)
+        stream = self._client.tail_job_logs(self.name)
         loop = asyncio.new_event_loop()
         try:
             while True:
@@ -39,7 +39,7 @@ class SubmittedSweep:
 
     def succeeded(self) -> bool:
         """Whether it ended well. Call it once it has ended."""
-        return self._client.get_job_status(self.job) == JobStatus.SUCCEEDED
+        return self._client.get_job_status(self.name) == JobStatus.SUCCEEDED
 
 
 def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) -> SubmittedSweep:

@@ -12,13 +12,22 @@ from ...training import DataSource, OutOfMemory, Record, Stopped, StorageError, 
 from ...training.directory import WEIGHTS
 from ...training.trial import TrainedWeights
 from ..storage.attempts import Superseded
+from ..storage.driver import require_driver
 from ..storage.store import Store
 from .processes import train_together
 from .termination import told_to_go
 
 
 def run_trial(
-    config: dict[str, Any], *, store: Store, source: DataSource, threads: int, processes: int, accelerated: bool
+    config: dict[str, Any],
+    *,
+    store: Store,
+    sweep: str,
+    driver: str,
+    source: DataSource,
+    threads: int,
+    processes: int,
+    accelerated: bool,
 ) -> None:
     """Trains the trial that the searcher suggested, and reports each epoch's record and how the attempt ended.
 
@@ -32,6 +41,7 @@ def run_trial(
         tune.report({**record, "state": "running", "epochs": trial.recipe.epochs})
 
     try:
+        require_driver(store.sweep_folder(sweep), driver)
         directory = store.begin(config["key"])
         try:
             with _teacher_weights(trial, store) as teacher, told_to_go() as stop:

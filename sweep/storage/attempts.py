@@ -15,7 +15,7 @@ PREFIX = "attempt-"
 
 
 class Superseded(Exception):  # noqa: N818 (an outcome, told in its message)
-    """Another attempt at the trial has begun, and this one may write nothing more."""
+    """Another attempt at the trial, or another driver of the sweep, has begun: this one may write nothing more."""
 
 
 @dataclass(frozen=True, kw_only=True)

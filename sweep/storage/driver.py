@@ -14,6 +14,7 @@ from typing import Any
 
 from ...specs import SpecError
 from ...training import Folder, StorageError
+from .attempts import Superseded
 
 FILE = "driver.json"
 HEARTBEAT = 10.0
@@ -27,10 +28,11 @@ class SweepIsHeld(SpecError):  # noqa: N818 (told as it is)
 
 
 @contextmanager
-def driving(folder: Folder, name: str) -> Iterator[None]:
+def driving(folder: Folder, name: str) -> Iterator[str]:
     """Makes this process the driver of the sweep with this folder, for as long as the context lasts.
 
-    A driver that has died holds nothing: one on this machine is known by its process, one elsewhere by its silence.
+    Yields a word by which its workers know it. A driver that has died holds nothing: one on this machine is known by
+    its process, one elsewhere by its silence.
 
     Raises:
         SweepIsHeld: where another process runs the sweep; the message says which, where and since when.
@@ -70,7 +72,7 @@ def driving(folder: Folder, name: str) -> Iterator[None]:
     heart = threading.Thread(target=live, name="heartbeat", daemon=True)
     heart.start()
     try:
-        yield
+        yield ours["token"]
     finally:
         finished.set()
         heart.join()
@@ -83,6 +85,21 @@ def holder_of(folder: Folder) -> dict[str, Any] | None:
     """The driver of the sweep with this folder: `host`, `pid` and `since`; None if there is none, or it is dead."""
     holder = _holder(folder)
     return holder if holder is not None and _is_alive(folder, holder) else None
+
+
+def require_driver(folder: Folder, token: str) -> None:
+    """For a worker: whether the sweep with this folder is still run by the driver that sent it.
+
+    Raises:
+        StorageError: where nothing of the driver is seen, since this machine has another folder at that place.
+        Superseded: where another driver has taken over.
+    """
+    holder = _holder(folder)
+    if holder is None:
+        rule = "on several machines --storage is a folder that all of them share, or a URI such as s3://BUCKET/FOLDER"
+        raise StorageError(f"{folder.located(FILE)} is not seen on {socket.gethostname()}: {rule}.")
+    if holder["token"] != token:
+        raise Superseded(f"process {holder['pid']} on {holder['host']} runs the sweep now")
 
 
 def _holder(folder: Folder) -> dict[str, Any] | None:
