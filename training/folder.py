@@ -3,9 +3,10 @@
 import copy
 import fcntl
 import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -64,6 +65,10 @@ class Folder(ABC):
     @abstractmethod
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
+
+    @abstractmethod
+    def remove_all(self) -> None:
+        """Removes the folder with everything in it, whoever has it."""
 
     @abstractmethod
     def rename(self, name: str, new: str) -> None:
@@ -137,6 +142,11 @@ class LocalFolder(Folder):
             if (self.path / name).exists():
                 with self._permitted():
                     (self.path / name).unlink(missing_ok=True)
+
+    def remove_all(self) -> None:
+        """Removes the folder, if it is there."""
+        with self._told("removed"), suppress(FileNotFoundError):
+            shutil.rmtree(self.path)
 
     def rename(self, name: str, new: str) -> None:
         """Renames a file."""

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -48,10 +47,7 @@ class Rubbish:
             self.folder.remove(self.name)
             return
         self.folder.remove("result.json")  # first: a part of a trial must not look like a trial
-        for name in self.folder.entries():
-            self.folder.remove(name)
-        if isinstance(self.folder, LocalFolder):
-            shutil.rmtree(self.folder.path, ignore_errors=True)
+        self.folder.remove_all()
 
 
 def find_rubbish(store: Store, plans: Iterable[Plan]) -> Iterator[Rubbish]:

@@ -77,6 +77,12 @@ class RemoteFolder(Folder):
                 self._ask()
                 self._files.delete_file(self._at(name))
 
+    def remove_all(self) -> None:
+        """Removes all objects whose names begin with the folder's, and its own that marks it as there."""
+        with self._told("removed"):
+            if self._files.get_file_info(self._path).type != fs.FileType.NotFound:
+                self._files.delete_dir(self._path)
+
     def rename(self, name: str, new: str) -> None:
         """Copies an object and removes it under its old name."""
         with self._told("renamed", name):

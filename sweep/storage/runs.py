@@ -15,7 +15,7 @@ TERMINATED = {"done": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "fai
 """MLflow's word for the state of a trial that has ended; any other is RUNNING."""
 
 
-def tags_of(trial: PlannedTrial, progress: Progress, seeds: int) -> dict[str, str]:
+def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
     """What the trial is, how it stands, and on what it was trained."""
     tags = {
         "exeunt.key": trial.key,
@@ -24,7 +24,7 @@ def tags_of(trial: PlannedTrial, progress: Progress, seeds: int) -> dict[str, st
         "exeunt.seed": str(trial.spec.seed),
         "exeunt.role": trial.role,
         "exeunt.order": f"{trial.order:07d}",
-        "exeunt.seeds": str(seeds),
+        "exeunt.seeds": str(trial.seeds),
         "exeunt.state": progress.state,
         "exeunt.protocol": trial.spec.reported,
     }

@@ -70,7 +70,7 @@ class Mirror:
         return written
 
     def _update(self, trial: PlannedTrial, progress: Progress) -> bool:
-        tags = tags_of(trial, progress, self._plan.sweep.seeds)
+        tags = tags_of(trial, progress)
         run = self._runs.get(trial.key)
         if run and run.tags.get("exeunt.state") == progress.state and self._was_retrained(trial.key, progress, run):
             self._client.delete_run(run.id)  # the metrics of a run cannot be changed

@@ -154,7 +154,11 @@ def test_where_a_sweep_cannot_be_planned_orphans_cannot_be_told(orphan, store, f
 
 def test_a_part_of_a_removed_trial_does_not_look_like_a_trial(orphan, fewer, store, folder, monkeypatch):
     (rubbish,) = find_rubbish(store, [fewer])
-    monkeypatch.setattr(type(rubbish.folder), "entries", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(rubbish.folder), "remove_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
         rubbish.remove()
     assert json.loads((folder(orphan) / "spec.json").read_text())

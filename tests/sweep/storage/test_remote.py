@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -107,3 +108,28 @@ def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
     answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
     assert "0 to train" in answer.stdout
     assert "baseline" in exeunt("table", "far", "--storage", uri, "--tracking", database).stdout
+
+
+@pytest.fixture
+def store(uri):
+    """In the place of the one on a disk, also for what leaves trials there."""
+    return Store(uri)
+
+
+def test_a_sweep_there_is_recorded_looked_at_verified_and_cleaned(plan, store, trained, run, tmp_path, monkeypatch):
+    done, orphan = plan.trials[0], replace(plan.trials[1], key="f" * 16)
+    for trial in (done, orphan):
+        trained(trial, weights=True)
+    store.trial(done.key).folder.write("checkpoint-00001-0000000-0123456789abcdef.pt", b"old")
+    store.remember(plan)
+    tracking = ("--tracking", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert run("sync", "tiny")[0] == 2, "there is no place for a database"
+    assert run("sync", "tiny", *tracking) == (0, f"tiny: 1 runs written to MLflow at {tracking[1]}\n", "")
+    assert f"1 done, 0 begun, {len(plan.trials) - 1} waiting" in run("status", "tiny")[1]
+    assert run("verify", "tiny", *tracking)[0] == 0
+    assert run("verify", *tracking)[0] == 1, "the orphan's key is not its spec's"
+    assert "nothing to remove" in run("clean", "--yes")[1], "all was written to lately"
+    monkeypatch.setattr("exeunt.sweep.storage.cleaning.QUIET", -1)
+    assert "removed: 2 things" in run("clean", "--yes")[1]
+    assert store.keys() == [done.key]
+    assert run("verify", *tracking)[0] == 0
