@@ -1,51 +1,89 @@
-"""A plan beside what the store holds of it, method by method."""
+"""What a sweep file asks for, beside what the store holds of it and what it costs, method by method."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..planning.plan import Plan, PlannedTrial
-from ..storage.store import State, Store
+from ..planning.estimate import Effort, Estimate, Row
+from ..storage.store import State
 
 STATES: tuple[State, ...] = ("waiting", "running", "done", "pruned", "diverged", "failed")
 NAMES = {"running": "begun"}
 """The store knows that a trial has begun, not whether somebody trains it at this moment."""
+PREFIXES = ((1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
+SHOWN_PROBLEMS = 20
 
 
-def overview(plan: Plan, store: Store) -> Group:
-    """A table of the trials by method and state, and the reasons of those that did not end well."""
-    counts: dict[tuple[str, str], Counter[State]] = {}
-    problems = []
-    for trial in plan.trials:
-        progress = store.progress(trial.key, plan.sweep.stopping)
-        counts.setdefault(_row(trial), Counter())[progress.state] += 1
-        if progress.reason:
-            problems.append(Text(f"{progress.state}: {trial} (trial {trial.key}): {progress.reason}"))
-    table = Table(title=f"{plan.sweep.name}: {len(plan.trials)} trials in {store.location}", title_justify="left")
+def overview(estimate: Estimate) -> Group:
+    """A table of the trials by architecture, method and state, what they cost, and the reasons of those that failed."""
+    parts: list[RenderableType] = [_table(estimate), *map(Text, _sentences(estimate))]
+    for trial, state, reason in estimate.problems[:SHOWN_PROBLEMS]:
+        parts.append(Text(f"{state}: {trial} (trial {trial.key}): {reason}"))
+    if (more := len(estimate.problems) - SHOWN_PROBLEMS) > 0:
+        parts.append(Text(f"and {more:,} more; exeunt plan --json has them all."))
+    return Group(*parts)
+
+
+def _table(estimate: Estimate) -> Table:
+    states = sum((row.states for row in estimate.rows), Counter[State]())
+    shown: list[State] = [state for state in STATES if state == "done" or states[state]]
+    title = Text(f"{estimate.name}: {estimate.total.trials:,} trials in {estimate.storage}")
+    table = Table(title=title, title_justify="left")
     for heading in ("architecture", "method"):
-        table.add_column(heading)
-    shown: list[State] = [
-        state for state in STATES if state == "done" or any(count[state] for count in counts.values())
-    ]
-    for state in ("trials", *shown):
-        table.add_column(NAMES.get(state, state), justify="right")
-    for (architecture, method), count in counts.items():
-        table.add_row(architecture, method, *_numbers(count, shown))
-    total = sum(counts.values(), Counter[State]())
+        table.add_column(heading, overflow="fold")
+    headings = ["trials", *(NAMES.get(state, state) for state in shown), "multiply-\nadds"]
+    if estimate.pace is not None:
+        headings.append("device-\nhours")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+
+    def numbers(states: Counter[State], effort: Effort) -> Iterable[str]:
+        yield f"{effort.trials:,}"
+        yield from (f"{states[state]:,}" if states[state] else "-" for state in shown)
+        yield _with_prefix(effort.multiply_adds)
+        if estimate.pace is not None:
+            yield _hours(effort.hours)
+
+    for row in estimate.rows:
+        table.add_row(row.architecture, _method(row), *numbers(row.states, row.total))
     table.add_section()
-    table.add_row("all", "", *_numbers(total, shown))
-    return Group(table, *problems)
+    table.add_row("all", "", *numbers(states, estimate.total))
+    return table
 
 
-def _row(trial: PlannedTrial) -> tuple[str, str]:
-    method = trial.spec.method.name
-    return trial.spec.architecture.name, f"{method} (teacher)" if trial.role == "teacher" else method
+def _sentences(estimate: Estimate) -> Iterable[str]:
+    merged, teachers = estimate.asked - estimate.results, estimate.total.trials - estimate.results
+    saved = f"A flat grid of all axes would train {estimate.flat_grid:,} networks."
+    if merged:
+        saved += f" {merged:,} more were asked for, but are the same experiment as another."
+    if teachers:
+        saved += f" {teachers:,} {'is' if teachers == 1 else 'are'} trained only to teach."
+    yield saved
+    left = f"Still to do: {estimate.left.trials:,} trials, {_with_prefix(estimate.left.multiply_adds)} multiply-adds"
+    if estimate.pace is not None:
+        left += f", {_hours(estimate.left.hours)} device-hours"
+    yield f"{left}. Training alone counts: no tests, no waiting."
+    if estimate.pace is not None:
+        yield f"Hours of a device that trains one trial at a time, from steps timed here: {estimate.pace.device}."
+        yield from (f"Not measured: {problem}" for problem in estimate.pace.problems)
 
 
-def _numbers(count: Counter[State], states: list[State]) -> Iterator[str]:
-    yield str(count.total())
-    for state in states:
-        yield str(count[state] or "-")
+def _method(row: Row) -> str:
+    return f"{row.method} (teacher)" if row.role == "teacher" else row.method
+
+
+def _with_prefix(number: float) -> str:
+    """With three digits and a prefix of the SI."""
+    for size, prefix in PREFIXES:
+        if number >= size:
+            return f"{number / size:.3g} {prefix}" if number < 999.5 * size else f"{number / size:.0f} {prefix}"
+    return f"{number:.0f}"
+
+
+def _hours(hours: float | None) -> str:
+    if hours is None:
+        return "?"
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}" if hours >= 0.01 else "< 0.01"

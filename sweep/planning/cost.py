@@ -1,5 +1,6 @@
 """What trials cost, found without running them: multiply-adds of their training."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,11 +25,23 @@ TRAINING_IMAGES = {
 """Of public data sets, which need not be here to be planned with."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    """A trunk without weights, and what passes it."""
+
+    trunk: Trunk
+    multiply_adds: int
+    """Of one image."""
+    maps: list[tuple[int, ...]]
+    """The shape of what an exit after each block sees."""
+
+
 class Costs:
     """Multiply-adds of trials. Each network and each head is counted once for all trials that have it."""
 
     def __init__(self) -> None:
-        self._trunks: dict[tuple[str, str], tuple[Trunk, int]] = {}
+        self._networks: dict[tuple[object, ...], int] = {}
+        self._trunks: dict[tuple[str, str], _Counted] = {}
         self._heads: dict[tuple[str, str, int, str], int] = {}
         self._images: dict[str, int] = {}
 
@@ -44,7 +57,7 @@ class Costs:
         if isinstance(trial.teacher, TrialSpec):
             passes += self.forward(trial.teacher)
         elif trial.teacher is not None:
-            passes += self._trunk(trial, trial.teacher.architecture)[1]
+            passes += self._trunk(trial, trial.teacher.architecture).multiply_adds
         return passes * self.images(trial) * trial.recipe.epochs
 
     def until_done(self, trial: TrialSpec) -> float:
@@ -54,11 +67,14 @@ class Costs:
 
     def forward(self, trial: TrialSpec) -> int:
         """Of one image passing the network or networks that a trial trains, with all exits."""
-        trunk, count = self._trunk(trial, trial.architecture)
-        if trial.method.cohort:
-            return trial.exit_count * count
-        blocks = resolve(trial.exits.placement, trial.layout) if trial.exit_count > 1 else ()
-        return count + sum(self._head(trial, trunk, block) for block in blocks)
+        networks = trial.exit_count if trial.method.cohort else 1
+        exits = trial.exits
+        key = (trial.dataset.name, trial.architecture.name, exits.placement, exits.head, networks)
+        if key not in self._networks:
+            trunk = self._trunk(trial, trial.architecture).multiply_adds
+            heads = sum(self._head(trial, block) for block in resolve(exits.placement, trial.layout))
+            self._networks[key] = networks * trunk + heads
+        return self._networks[key]
 
     def images(self, trial: TrialSpec) -> float:
         """How many a trial's network sees in an epoch."""
@@ -67,33 +83,33 @@ class Costs:
             self._images[name] = TRAINING_IMAGES[name] if name in TRAINING_IMAGES else _counted(name)
         return self._images[name] * (1 - trial.validation)
 
-    def _trunk(self, trial: TrialSpec, architecture: ArchitectureSpec) -> tuple[Trunk, int]:
-        facts = trial.dataset_facts
+    def _trunk(self, trial: TrialSpec, architecture: ArchitectureSpec) -> _Counted:
+        shape, classes = trial.dataset_facts.image_shape, trial.dataset_facts.classes
         key = (trial.dataset.name, architecture.name)
         if key not in self._trunks:
             with torch.device("meta"):  # no weights, shapes alone
-                trunk = architectures[architecture.name](channels=facts.image_shape[0], classes=facts.classes)
-            self._trunks[key] = trunk, multiply_adds(trunk, (1, *facts.image_shape))
+                trunk = architectures[architecture.name](channels=shape[0], classes=classes).eval()
+                maps = _maps(trunk, torch.empty(1, *shape))
+            self._trunks[key] = _Counted(trunk=trunk, multiply_adds=multiply_adds(trunk, (1, *shape)), maps=maps)
         return self._trunks[key]
 
-    def _head(self, trial: TrialSpec, trunk: Trunk, block: int) -> int:
-        facts = trial.dataset_facts
+    def _head(self, trial: TrialSpec, block: int) -> int:
         key = (trial.dataset.name, trial.architecture.name, block, trial.exits.head)
         if key not in self._heads:
+            counted = self._trunk(trial, trial.architecture)
             with torch.device("meta"):
-                head = build_head(trial.exits.head, trunk, block, facts.classes)
-                seen = _map_after(trunk, block, torch.empty(1, *facts.image_shape))
-            self._heads[key] = multiply_adds(head, tuple(seen.shape))
+                head = build_head(trial.exits.head, counted.trunk, block, trial.dataset_facts.classes)
+            self._heads[key] = multiply_adds(head, counted.maps[block - 1])
         return self._heads[key]
 
 
 @torch.no_grad()
-def _map_after(trunk: Trunk, number: int, images: torch.Tensor) -> torch.Tensor:
-    """What an exit after a block sees."""
-    hidden = trunk.eval().stem(images)
-    for earlier in range(1, number + 1):
-        hidden = trunk.block(earlier)(hidden)
-    return trunk.block(number).tap(hidden)
+def _maps(trunk: Trunk, images: torch.Tensor) -> list[tuple[int, ...]]:
+    hidden, maps = trunk.stem(images), []
+    for number in range(1, len(trunk.blocks) + 1):
+        hidden = trunk.block(number)(hidden)
+        maps.append(tuple(trunk.block(number).tap(hidden).shape))
+    return maps
 
 
 def _counted(dataset: str) -> int:

@@ -1,0 +1,63 @@
+"""How long a sweep of 100,000 trials takes to be read and planned in a fresh process, and how much memory."""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rows import report
+
+FILE = """\
+name: planning
+dataset: [cifar10, cifar100]
+architectures: [resnet18, resnet20, resnet32, resnet56, wrn_28_10, vgg16, resnext50_32x4d, mobilenet_v2]
+seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+recipe: [paper, {base: crd, learning_rate: [0.05, 0.1], weight_decay: [1e-4, 5e-4]}]
+methods:
+  baseline: {}
+  kd: {teacher: [self, resnet50], temperature: [1, 2, 4, 8], weight: [0.5, 0.9]}
+  beed: {exits: [all, "1", "1,2", "25%,50%"], head: [conv, bottleneck]}
+  eed:
+    exits: [all, "1", "1,2", "25%,50%"]
+    head: [conv, bottleneck]
+    output_loss: [mse, kl]
+    temperature: [1, 2, 3, 5]
+    feature_weight: [0, 0.1, 1]
+"""
+
+
+def plan(path: Path) -> None:
+    """Plans a file, and prints seconds of importing, reading and planning, trials, and the peak memory in bytes."""
+    started = time.perf_counter()
+    from exeunt.sweep.planning.file import read_sweep  # noqa: PLC0415 (what is measured)
+    from exeunt.sweep.planning.plan import make_plan  # noqa: PLC0415
+
+    imported = time.perf_counter()
+    sweep = read_sweep(path)
+    read = time.perf_counter()
+    trials = len(make_plan(sweep).trials)
+    planned = time.perf_counter()
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(imported - started, read - imported, planned - read, trials, peak)
+
+
+def main() -> None:
+    """Measures a fresh process and reports it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sweep.yaml"
+        path.write_text(FILE, encoding="utf-8")
+        printed = subprocess.run([sys.executable, __file__, path], capture_output=True, text=True, check=True).stdout
+    importing, reading, planning, trials, peak = map(float, printed.split())
+    report(f"planning: {trials:.0f} trials, imports alone", importing, "s")
+    report(f"planning: {trials:.0f} trials, reading the file", reading, "s")
+    report(f"planning: {trials:.0f} trials, reading and planning, of 5 s", reading + planning, "s")
+    report(f"planning: {trials:.0f} trials, peak memory of the process, of 1 GB", peak / 1e9, "GB")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        plan(Path(sys.argv[1]))
+    else:
+        main()

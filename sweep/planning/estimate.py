@@ -1,0 +1,137 @@
+"""What a plan costs beside what the store holds of it, by architecture and method."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...training import TrialSpec
+from ..storage.store import ENDED, State, Store
+from .cost import Costs
+from .pace import Pace
+from .plan import Plan, PlannedTrial, Role
+
+
+@dataclass(kw_only=True)
+class Effort:
+    """What some trials cost, and what of it is still to do: of trials that have not ended, as if none had begun."""
+
+    trials: int = 0
+    multiply_adds: float = 0.0
+    hours: float | None = None
+    """Of one device; None where no trial's pace was measured."""
+
+    def add(self, multiply_adds: float, hours: float | None) -> None:
+        """One trial more."""
+        self.trials += 1
+        self.multiply_adds += multiply_adds
+        if hours is not None:
+            self.hours = (self.hours or 0.0) + hours
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"trials": self.trials, "multiply_adds": self.multiply_adds, "device_hours": self.hours}
+
+
+@dataclass(kw_only=True)
+class Row:
+    """The trials of one architecture and method, in one role."""
+
+    architecture: str
+    method: str
+    role: Role
+    states: Counter[State] = field(default_factory=Counter)
+    total: Effort = field(default_factory=Effort)
+    left: Effort = field(default_factory=Effort)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A plan in numbers."""
+
+    name: str
+    storage: str
+    rows: tuple[Row, ...]
+    """In the order of the file."""
+    total: Effort
+    left: Effort
+    asked: int
+    """How many trials the file asks for, those counted twice that are one experiment written in two ways."""
+    results: int
+    """How many trials the file asks for, each counted once; the others are teachers."""
+    flat_grid: int
+    """How many a grid would have in which every method had every axis of all methods."""
+    problems: tuple[tuple[PlannedTrial, State, str], ...]
+    """Trials that did not end well, and why."""
+    pace: Pace | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, for scripts."""
+        return {
+            "name": self.name,
+            "storage": self.storage,
+            "trials": self.total.trials,
+            "asked": self.asked,
+            "merged": self.asked - self.results,
+            "teachers_added": self.total.trials - self.results,
+            "flat_grid": self.flat_grid,
+            "states": dict(sum((row.states for row in self.rows), Counter[State]())),
+            "total": self.total.to_dict(),
+            "left": self.left.to_dict(),
+            "rows": [
+                {
+                    "architecture": row.architecture,
+                    "method": row.method,
+                    "role": row.role,
+                    "states": dict(row.states),
+                    "total": row.total.to_dict(),
+                    "left": row.left.to_dict(),
+                }
+                for row in self.rows
+            ],
+            "problems": [
+                {"key": trial.key, "trial": str(trial), "state": state, "reason": reason}
+                for trial, state, reason in self.problems
+            ],
+            "device": self.pace and self.pace.device,
+            "not_measured": self.pace and self.pace.problems,
+        }
+
+
+def estimate(plan: Plan, store: Store, pace: Pace | None = None) -> Estimate:
+    """Adds up a plan; with hours where the pace of its trials was measured."""
+    costs = Costs()
+    begun = set(store.keys())
+    progress = store.progress_of((trial.key for trial in plan.trials if trial.key in begun), plan.sweep.stopping)
+    rows: dict[tuple[str, str, Role], Row] = {}
+    total, left = Effort(), Effort()
+    problems = []
+    for trial in sorted(plan.trials, key=lambda trial: trial.order):
+        spec = trial.spec
+        key = spec.architecture.name, spec.method.name, trial.role
+        row = rows.setdefault(key, Row(architecture=key[0], method=key[1], role=key[2]))
+        state: State = "waiting"
+        if trial.key in progress:
+            state, reason = progress[trial.key].state, progress[trial.key].reason
+            if reason:
+                problems.append((trial, state, reason))
+        row.states[state] += 1
+        cost = costs.training(spec), _hours(spec, costs, pace)
+        for effort in (row.total, total) if state in ENDED else (row.total, total, row.left, left):
+            effort.add(*cost)
+    return Estimate(
+        name=plan.sweep.name,
+        storage=store.location,
+        rows=tuple(rows.values()),
+        total=total,
+        left=left,
+        asked=sum(len(asked.seeds) for asked in plan.sweep.configurations),
+        results=sum(trial.role == "result" for trial in plan.trials),
+        flat_grid=plan.sweep.flat_grid,
+        problems=tuple(problems),
+        pace=pace,
+    )
+
+
+def _hours(trial: TrialSpec, costs: Costs, pace: Pace | None) -> float | None:
+    seconds = pace.seconds_per_image(trial) if pace else None
+    return None if seconds is None else seconds * costs.images(trial) * trial.recipe.epochs / 3600

@@ -1,0 +1,125 @@
+import json
+
+import pytest
+from exeunt.models import ArchitectureSpec
+from exeunt.sweep.display.overview import overview
+from exeunt.sweep.planning.cost import Costs
+from exeunt.sweep.planning.estimate import estimate
+from exeunt.sweep.planning.pace import Pace, measure, step_of
+from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.storage.store import Store
+from exeunt.training import DataSource
+from rich.console import Console
+
+
+@pytest.fixture
+def plan(read, good):
+    return make_plan(read(good))
+
+
+def unwatched(trials, number):
+    trials = list(trials)
+    assert len(trials) == number
+    return trials
+
+
+def test_rows_add_up_to_all_trials(plan, tmp_path):
+    numbers = estimate(plan, Store(tmp_path))
+    assert numbers.total.trials == len(plan.trials) == sum(row.total.trials for row in numbers.rows)
+    assert numbers.total.multiply_adds == pytest.approx(sum(Costs().training(trial.spec) for trial in plan.trials))
+    assert numbers.total.multiply_adds == pytest.approx(sum(row.total.multiply_adds for row in numbers.rows))
+    assert numbers.left == numbers.total
+    assert numbers.total.hours is None
+
+
+def test_what_has_ended_is_not_left(plan, tmp_path):
+    store = Store(tmp_path)
+    done, diverged, failed = plan.trials[:3]
+    store.begin(done.key).write_result({"state": "done"})
+    store.begin(diverged.key).write_result({"state": "diverged", "reason": "epoch 1"})
+    store.begin(failed.key).write_failure({"reason": "no memory"})
+    numbers = estimate(plan, store)
+    assert numbers.left.trials == len(plan.trials) - 2
+    ended = sum(Costs().training(trial.spec) for trial in (done, diverged))
+    assert numbers.total.multiply_adds - numbers.left.multiply_adds == pytest.approx(ended)
+    said = numbers.to_dict()
+    assert said["states"] == {"done": 1, "diverged": 1, "failed": 1, "waiting": len(plan.trials) - 3}
+    assert {(problem["key"], problem["reason"]) for problem in said["problems"]} == {
+        (diverged.key, "epoch 1"),
+        (failed.key, "no memory"),
+    }
+
+
+def test_the_numbers_of_a_file_are_those_that_a_hand_counts(plan, tmp_path):
+    said = json.loads(json.dumps(estimate(plan, Store(tmp_path)).to_dict()))
+    # Two architectures and seeds; resnet8 has its two exits alone, so eed's placement `1` is another one than `all`.
+    eed, asked_of_eed = 2 * (1 + 2), 2 * 2 * 2
+    assert said["asked"] == 2 * 2 * (1 + 2 + asked_of_eed)
+    assert said["trials"] == 2 * 2 * (1 + 2 + eed) + 1
+    assert said["merged"] == 2 * 2 * (asked_of_eed - eed)
+    assert said["teachers_added"] == 1
+    assert said["flat_grid"] == 2 * 2 * 3 * 2 * 3 * 2 * 2
+
+
+def test_a_measured_plan_has_hours_for_every_trial_from_one_timing_of_each_kind(read, good, tmp_path):
+    plan = make_plan(read(good.replace("[resnet8, resnet14]", "[resnet8]").replace("resnet20", "resnet14")))
+    timed = []
+
+    def watched(trials, number):
+        timed.extend(trials)
+        assert number == len(timed)
+        return timed
+
+    pace = measure(plan, DataSource(), watched)
+    assert [(t.architecture.name, t.method.name, t.exits.placement) for t in timed] == [
+        *(("resnet8", "baseline", "none"), ("resnet8", "kd", "none"), ("resnet14", "baseline", "none")),
+        *(("resnet8", "kd", "none"), ("resnet8", "eed", "all"), ("resnet8", "eed", "1")),
+    ]
+    assert pace.problems == []
+    numbers = estimate(plan, Store(tmp_path), pace)
+    for trial in plan.trials:
+        assert 0 < pace.seconds_per_image(trial.spec) < 1
+    expected = sum(pace.seconds_per_image(t.spec) * 1438 * t.spec.recipe.epochs / 3600 for t in plan.trials)
+    assert numbers.total.hours == pytest.approx(expected)
+    assert numbers.to_dict()["device"] == pace.device
+
+
+def test_a_kind_of_trial_is_what_a_steps_time_depends_on(plan):
+    first = plan.trials[0].spec
+    assert step_of(next(first.with_seeds([9]))) == step_of(first)
+    others = [first.having(architecture=ArchitectureSpec(name="resnet20")), first.having(recipe=slower(first.recipe))]
+    assert len({step_of(trial) for trial in [first, *others]}) == 3
+
+
+def slower(recipe):
+    return recipe.having(accumulation=4)
+
+
+def test_data_that_are_not_here_are_said_once_and_the_rest_is_measured(read, good, tmp_path):
+    text = good.replace("dataset: digits", "dataset: [digits, cifar10]").replace("[resnet8, resnet14]", "[resnet8]")
+    plan = make_plan(read(text))
+    pace = measure(plan, DataSource(directory=tmp_path), unwatched)
+    (problem,) = pace.problems
+    assert problem.startswith("cifar10: ")
+    numbers = estimate(plan, Store(tmp_path), pace)
+    assert numbers.total.hours > 0
+    assert numbers.to_dict()["not_measured"] == [problem]
+
+
+@pytest.mark.parametrize("name", ["x", "a-very-long-name-of-a-sweep" * 3])
+def test_the_overview_fits_into_80_columns(read, good, tmp_path, name):
+    plan = make_plan(read(good.replace("tiny", name)))
+    store = Store(tmp_path)
+    for trial, state in zip(plan.trials, ("done", "diverged"), strict=False):
+        store.begin(trial.key).write_result({"state": state, "reason": "epoch 1, step 2: loss/total is nan"})
+    store.begin(plan.trials[2].key).write_failure({"reason": "no memory"})
+    pace = Pace("NVIDIA H200")
+    pace.problems.append("cifar10: there is no folder")
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(overview(estimate(plan, store, pace)))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+    assert any("eed" in line for line in lines)
+    assert any("no memory" in line for line in lines)
