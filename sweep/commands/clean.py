@@ -28,7 +28,7 @@ def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) 
     if not found:
         console.print(f"nothing to remove in {store.location}", markup=False, highlight=False, soft_wrap=True)
         return
-    console.print(rubbish_table(found))
+    console.print(rubbish_table(found, store.location))
     if dry_run:
         return
     if not yes:

@@ -1,5 +1,6 @@
 import typer
 
+from ...specs import SpecError
 from .program import Storage, SweepName, Tracking, app, launched, tracking_uri
 
 
@@ -7,10 +8,14 @@ from .program import Storage, SweepName, Tracking, app, launched, tracking_uri
 def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) -> None:
     """Write to MLflow what it lacks of a sweep. The storage has it all, so a new server is filled in this way too."""
     from ...results.connection import answering
+    from ..storage.driver import holder_of
     from ..storage.tracking import Mirror
 
     plan, store = launched(name, storage)
     recorded_at = tracking_uri(store, tracking)
+    if (holder := holder_of(store.sweep_folder(name))) is not None:  # two at once would write a trial twice
+        whose = f"process {holder['pid']} on {holder['host']}"
+        raise SpecError(f"sweep {name!r} is being run by {whose}, which writes to MLflow itself.", field="name")
     with answering(recorded_at):
         written = Mirror(plan, store, recorded_at).update_all()
     typer.echo(f"{name}: {written} runs written to MLflow at {recorded_at}")

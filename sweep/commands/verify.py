@@ -47,8 +47,10 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
         compared = f"but not MLflow. {error}"
     if problems:
         console.print(problems_table(problems))
+    count = {0: "no problems", 1: "1 problem"}.get(len(problems), f"{len(problems)} problems")
+    trials = "1 trial" if len(keys) == 1 else f"{len(keys)} trials"
     console.print(
-        f"{len(keys)} trials in {store.location} looked at, {compared}: {len(problems) or 'no'} problems",
+        f"{trials} in {store.location} looked at, {compared}: {count}",
         markup=False,
         highlight=False,
         soft_wrap=True,

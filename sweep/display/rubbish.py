@@ -10,16 +10,17 @@ SHOWN = 10
 """Of each kind, the largest."""
 
 
-def rubbish_table(found: Sequence[Rubbish]) -> Table:
-    """A section for each kind, with where it is and how large."""
-    table = Table()
+def rubbish_table(found: Sequence[Rubbish], location: str) -> Table:
+    """A section for each kind, with where it is in the store at this location, and how large."""
+    table = Table(title=f"in {location}", title_justify="left")
+    root = location.partition("?")[0].rstrip("/") + "/"
     table.add_column("what", overflow="fold")
     table.add_column("where", overflow="fold")
     table.add_column("MiB", justify="right", no_wrap=True)
     for kind, meaning in KINDS.items():
         of_kind = sorted((one for one in found if one.kind == kind), key=lambda one: -one.size)
         for position, one in enumerate(of_kind[:SHOWN]):
-            table.add_row(meaning if position == 0 else "", str(one), _mib(one.size))
+            table.add_row(meaning if position == 0 else "", str(one).removeprefix(root), _mib(one.size))
         if rest := of_kind[SHOWN:]:
             table.add_row("", f"and {len(rest)} more", _mib(sum(one.size for one in rest)))
         table.add_section()

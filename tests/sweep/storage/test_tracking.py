@@ -1,4 +1,5 @@
 import math
+import os
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ import pytest
 from exeunt.results import load
 from exeunt.results.connection import TrackingError
 from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.storage.driver import driving
 from exeunt.sweep.storage.tracking import BATCH, Mirror
 from mlflow import MlflowClient
 
@@ -168,3 +170,14 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(plan, store, trained):
     assert len(load(store.tracking_uri, "tiny")) == 1
     left = {path.name for path in store.database.parent.iterdir()}
     assert left - {"mlflow.db", "trials"} <= {f".mlflow.db.{maker.pid}"}, "`exeunt clean` would not know it"
+
+
+def test_a_sweep_that_is_being_run_is_not_written_twice(plan, store, runs, trained, run):
+    trained(plan.trials[0])
+    store.remember(plan)
+    with driving(store.sweep_folder("tiny"), "tiny"):
+        status, _, err = run("sync", "tiny")
+    assert status == 2
+    assert f"is being run by process {os.getpid()} on " in err
+    assert run("sync", "tiny")[0] == 0
+    assert list(runs()) == [plan.trials[0].key]

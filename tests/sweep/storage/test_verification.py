@@ -95,7 +95,7 @@ def test_verify_says_all_is_well_or_what_is_not(plan, store, trained, run, monke
     assert run("verify")[0] == 0
     status, out, _ = run("verify", "tiny")
     assert status == 0
-    assert out == f"1 trials in {store.location} looked at, and MLflow: no problems\n"
+    assert out == f"1 trial in {store.location} looked at, and MLflow: no problems\n"
     client = MlflowClient(store.tracking_uri)
     (experiment,) = (found for found in client.search_experiments() if found.name == "tiny")
     (record,) = client.search_runs([experiment.experiment_id])
