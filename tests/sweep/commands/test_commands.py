@@ -45,7 +45,7 @@ def test_help_answers_in_a_second_and_imports_nothing_heavy():
     assert imported.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("command", ["sweep", "plan", "status", "table", "list"])
+@pytest.mark.parametrize("command", ["sweep", "plan", "status", "table", "list", "sync", "verify", "clean"])
 def test_every_command_explains_itself(command):
     answer = python("-m", "exeunt.sweep", command, "--help")
     assert answer.returncode == 0
@@ -114,7 +114,7 @@ def test_a_plan_says_what_is_done_and_why_something_is_not(run, read, good, stor
     assert "the loss is not finite" in " ".join(out.split())
 
 
-@pytest.mark.parametrize("command", ["table", "status"])
+@pytest.mark.parametrize("command", ["table", "status", "sync", "verify"])
 def test_the_name_of_no_sweep_is_refused_with_the_nearest(command, run, read, good, storage):
     Store(storage).remember(make_plan(read(good)))
     status, out, err = run(command, "tinny")
