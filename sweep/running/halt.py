@@ -1,6 +1,7 @@
 """A sweep that is to end before its trials are done: Ctrl-C, SIGTERM, or no time left."""
 
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ class Halt:
                 signal.signal(each, signal.SIG_IGN)
             raise KeyboardInterrupt
 
+        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Tune's would end the sweep without checkpoints
         for number in SIGNALS:
             signal.signal(number, heed)
         try:

@@ -18,6 +18,7 @@ from ..planning.resources import Resources
 from ..storage.mirroring import mirrored
 from ..storage.store import Store
 from .bell import Bell
+from .causes import cause_of
 from .halt import Halt
 from .judging import Judge
 from .overseer import Overseer
@@ -128,6 +129,11 @@ def _check_resources(wanted: Resources) -> None:
             raise SpecError(f"resources.{name}: {rule}.", field=name)
 
 
+def _reason(trial: Trial) -> str:
+    """Why an attempt ended of which the store says nothing."""
+    return trial.last_result["reason"] if trial.last_result.get("state") == "unwritable" else cause_of(trial)
+
+
 class _Watch(tune.Callback):
     """Passes on what happens to trials."""
 
@@ -167,14 +173,13 @@ class _Watch(tune.Callback):
         key, last = trial.config["key"], trial.last_result
         seconds = self._searcher.waits_again(key)
         if seconds is None:
-            self._end(key)
+            self._end(key, _reason(trial))
         elif last.get("state") == "stopped":
             self._board.rest(key)
         else:
-            reason = last["reason"] if last.get("state") == "unwritable" else "its worker died"
-            self._board.rest(key, f"{reason}; starts again in {duration(seconds)}")
+            self._board.rest(key, f"{_reason(trial)}; starts again in {duration(seconds)}")
 
-    def _end(self, key: str) -> None:
+    def _end(self, key: str, unsaid: str = "") -> None:
         progress = self._store.progress(key)
         if progress.state == "done" and progress.result is not None:
             self._board.end(key, seconds=progress.result["seconds"])
@@ -182,7 +187,7 @@ class _Watch(tune.Callback):
             problem = progress.reason
             if not problem:
                 deaths = self._searcher.deaths(key)
-                problem = "its worker died" + (f" in each of {deaths} attempts" if deaths > 1 else "")
+                problem = unsaid + (f" (the last of {deaths} attempts)" if deaths > 1 else "")
                 self._store.trial(key).write_failure({"reason": problem})
             self._board.end(key, problem=problem)
         self._changed.add(key)

@@ -13,7 +13,7 @@ def test_the_first_signal_is_noted_and_the_second_ends_at_once(number):
     halt = Halt()
     assert not halt.wanted()
     try:
-        with pytest.raises(KeyboardInterrupt), halt.heeding_signals():
+        with pytest.raises(KeyboardInterrupt), halt.heeding_signals():  # noqa: PT012 (the last line raises)
             os.kill(os.getpid(), number)
             assert halt.wanted()
             assert isinstance(halt.outcome(), KeyboardInterrupt)

@@ -72,7 +72,7 @@ def test_ray_gives_each_trial_the_share_that_was_suggested_and_an_accelerator_th
             super().__init__()
             self.left = [1.0, 0.25, 0.25, 0.5]
 
-        def suggest(self, trial_id):
+        def suggest(self, trial_id):  # noqa: ARG002 (Tune names it)
             return {"gpu": self.left.pop(0)} if self.left else self.FINISHED
 
         def on_trial_complete(self, trial_id, result=None, error=False):
@@ -81,7 +81,7 @@ def test_ray_gives_each_trial_the_share_that_was_suggested_and_an_accelerator_th
         def save(self, checkpoint_path):
             pass
 
-    def trial(config):
+    def trial(config):  # noqa: ARG001 (likewise)
         had = ray.get_runtime_context().get_assigned_resources()
         tune.report({"had": had.get("GPU"), "worker": os.getpid()})
 

@@ -215,9 +215,25 @@ def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, undisturbed):
     check_same_trials(bench, undisturbed)
 
 
-def test_a_killed_worker_is_shown_and_the_next_run_repairs_its_trial(bench):
+def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(bench, undisturbed):
+    command = bench.start()
+    command.until(lambda: bench.times() and begun(bench))
+    killed = command.workers()
+    os.kill(killed[0], signal.SIGKILL)
+    answer = command.finish()
+    assert answer.returncode == 0, answer.stderr
+    again = [line for line in answer.stdout.splitlines() if line.startswith("again")]
+    assert len(again) == 1
+    assert "its worker died; starts again in 2 s" in again[0]
+    assert not bench.files("failure.json")
+    check_same_trials(bench, undisturbed)
+    check_mirrored(bench)
+    assert bench.tables() == undisturbed.tables()
+
+
+def test_a_trial_whose_worker_dies_too_often_is_shown_and_the_next_run_repairs_it(bench):
     only = FILE.partition("  kd:")[0].replace("epochs: 2", "epochs: 10").replace("[0, 1]", "[0, 1, 2]")
-    bench.file.write_text(only)
+    bench.file.write_text(only + "resources: {retries: 0}\n")
     command = bench.start()
     command.until(lambda: len(begun(bench)) == 2)
     os.kill(command.workers()[0], signal.SIGKILL)

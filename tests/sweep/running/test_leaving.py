@@ -1,0 +1,168 @@
+"""Whole sweeps that leave early, or whose trials do."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+
+LONG = """\
+name: long
+dataset: digits
+architectures: [resnet8]
+seeds: [0, 1]
+recipe: {base: fast, epochs: 2, batch_size: 2}
+methods:
+  baseline: {}
+"""
+"""An epoch takes several seconds."""
+
+PRUNING = """\
+name: pruning
+dataset: digits
+architectures: [resnet8]
+seeds: [0]
+validation: 0.2
+order: file
+stopping: {rule: asha, grace: 2, factor: 2}
+recipe:
+- {base: fast, epochs: 4, batch_size: 16, learning_rate: 0.05}
+- {base: fast, epochs: 4, batch_size: 16, learning_rate: 1.0e-9}
+- {base: fast, epochs: 4, batch_size: 16, learning_rate: 1.0e-10}
+methods:
+  baseline: {}
+"""
+
+
+class Bench:
+    """A sweep file and a storage."""
+
+    def __init__(self, path, start):
+        self.file = path / "sweep.yaml"
+        self.storage = path / "storage"
+        self._start = start
+
+    def start(self, text, *options):
+        self.file.write_text(text)
+        return self._start("sweep", self.file, "--storage", self.storage, *options)
+
+    def files(self, name):
+        return sorted(self.storage.glob(f"trials/*/{name}"))
+
+
+@pytest.fixture
+def bench(tmp_path, start):
+    return Bench(tmp_path, start)
+
+
+def training(bench):
+    """Whether two trials are past their first steps: both have begun a while ago."""
+    specs = bench.files("spec.json")
+    return len(specs) == 2 and time.time() - max(path.stat().st_mtime for path in specs) > 1.5
+
+
+def interrupt(command):
+    os.killpg(command.process.pid, signal.SIGINT)  # the terminal sends it to the whole group
+
+
+def alive(pids):
+    return [pid for pid in pids if _runs(Path("/proc") / str(pid) / "stat")]
+
+
+def _runs(status):
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_ctrl_c_writes_checkpoints_at_the_next_step(bench):
+    command = bench.start(LONG)
+    command.until(lambda: training(bench))
+    workers = command.workers()
+    assert len(workers) == 2
+    began = time.monotonic()
+    interrupt(command)
+    answer = command.finish()
+    assert answer.returncode == 130, answer.stderr
+    assert "2 trials write a checkpoint and stop; Ctrl-C (again) leaves at once\n" in answer.stdout
+    assert answer.stdout.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
+    assert answer.stderr == ""
+    checkpoints = [path.name for path in bench.files("checkpoint-*.pt")]
+    assert len(checkpoints) == 2
+    assert all(name.startswith("checkpoint-00000-") for name in checkpoints), checkpoints
+    assert not bench.files("failure.json")
+    assert not alive(workers)
+    assert time.monotonic() - began < 30
+
+
+def test_ctrl_c_twice_leaves_at_once(bench):
+    command = bench.start(LONG)
+    command.until(lambda: training(bench))
+    workers = command.workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)  # they do not answer
+    interrupt(command)
+    time.sleep(0.5)
+    assert command.process.poll() is None
+    began = time.monotonic()
+    interrupt(command)
+    answer = command.finish()
+    assert time.monotonic() - began < 5
+    assert answer.returncode == 130
+    assert "interrupted; go on with:" in answer.stdout
+    assert answer.stderr == ""
+    assert not alive(workers)
+
+
+def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench):
+    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "25s")
+    answer = bench.start(LONG.replace("epochs: 2", "epochs: 1000"), *options).finish()
+    assert answer.returncode == 3, answer.stderr
+    assert answer.stdout.endswith(
+        f"the time budget is over; go on with: exeunt sweep {bench.file} --storage {bench.storage} "
+        "--max-concurrent 1 --time-budget 25s --only 'base*/*'\n"
+    )
+    assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1
+    assert not bench.files("failure.json")
+
+
+def states(bench):
+    client = MlflowClient(f"sqlite:///{bench.storage / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("pruning").experiment_id])
+    return sorted((run.data.tags["exeunt.state"], run.info.status) for run in runs)
+
+
+def histories(bench):
+    read = {path.parent.name: path.read_text().splitlines() for path in bench.files("history.jsonl")}
+    return {key: [json.loads(line) for line in lines] for key, lines in read.items()}
+
+
+def test_a_trial_that_was_stopped_early_is_pruned_until_a_sweep_without_the_rule_trains_it_further(bench):
+    answer = bench.start(PRUNING, "--max-concurrent", "1").finish()
+    assert answer.returncode == 0, answer.stderr
+    pruned = [line for line in answer.stdout.splitlines() if line.startswith("pruned")]
+    assert len(pruned) == 2
+    assert all("stopped by asha after epoch 2 of 4" in line for line in pruned)
+    assert "1 done, 0 running, 0 waiting, 0 failed, 2 pruned" in answer.stdout
+    assert states(bench) == [("done", "FINISHED"), ("pruned", "KILLED"), ("pruned", "KILLED")]
+    assert "pruned" in answer.stdout.partition("test top-1")[2]
+    before = histories(bench)
+    assert sorted(len(history) for history in before.values()) == [2, 2, 4]
+
+    answer = bench.start(PRUNING).finish()
+    assert answer.returncode == 0, answer.stderr
+    assert "3 trials, 0 to train" in answer.stdout
+    assert histories(bench) == before
+
+    answer = bench.start(PRUNING.replace("stopping:", "# stopping:")).finish()
+    assert answer.returncode == 0, answer.stderr
+    assert "3 trials, 2 to train" in answer.stdout
+    assert states(bench) == [("done", "FINISHED")] * 3
+    after = histories(bench)
+    assert all(len(history) == 4 and history[: len(before[key])] == before[key] for key, history in after.items())
