@@ -66,7 +66,7 @@ def sweep(
     options = [
         word
         for name, value in given.items()
-        if value is not None and said_by_environment.get(name) not in os.environ
+        if value is not None and said_by_environment.get(name, "") not in os.environ
         for word in (name, str(value))
     ]
     options += [word for pattern in only or [] for word in ("--only", pattern)]
