@@ -1,9 +1,11 @@
 """A sweep that runs on a cluster as a job, and goes on when this machine leaves."""
 
 import asyncio
+import logging
 import re
 import secrets
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,11 @@ from ..planning.file import Sweep
 from .package import packed
 
 FILE = "sweep.yaml"
+
+STARTING = ("No available agent", "Initialization failure")
+"""What a cluster says that has just started."""
+PATIENCE = 60.0
+"""Seconds in which it may find a process for the job."""
 
 
 class SubmittedSweep:
@@ -57,19 +64,27 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
     if "://" not in storage and not Path(storage).is_absolute():
         rule = "on a cluster it is an absolute path that all machines share, or a URI such as s3://BUCKET/FOLDER"
         raise SpecError(f"--storage {storage}: {rule}.", field="storage")
-    try:
-        client = JobSubmissionClient(address)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SpecError(f"--address {address or ''}: no cluster takes jobs there: {reason}", field="address") from error
+    for talkative in ("ray.dashboard", "ray._private.runtime_env"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     words = ["python", "-m", "exeunt.sweep", "sweep", FILE, "--address", "auto", "--storage", storage, *options]
-    name = re.sub(r"[^A-Za-z0-9_-]", "-", sweep.name)
+    name = f"exeunt-{re.sub(r'[^A-Za-z0-9_-]', '-', sweep.name)}-{secrets.token_hex(4)}"
     with packed() as package:
         (package / FILE).write_text(sweep.text, encoding="utf-8")
-        job = client.submit_job(
-            entrypoint=shlex.join(words),
-            submission_id=f"exeunt-{name}-{secrets.token_hex(4)}",
-            runtime_env={"working_dir": str(package)},
-            metadata={"sweep": sweep.name},
-        )
-    return SubmittedSweep(client, job)
+        patience = time.monotonic() + PATIENCE
+        while True:
+            try:
+                client = JobSubmissionClient(address)
+                client.submit_job(
+                    entrypoint=shlex.join(words),
+                    submission_id=name,
+                    runtime_env={"working_dir": str(package)},
+                    metadata={"sweep": sweep.name},
+                )
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                if any(sign in str(error) for sign in STARTING) and time.monotonic() < patience:
+                    time.sleep(1)
+                    continue
+                reason = str(error).strip().splitlines()[0]
+                message = f"--address {address or ''}: no cluster takes jobs there: {reason}"
+                raise SpecError(message, field="address") from error
+            return SubmittedSweep(client, name)
