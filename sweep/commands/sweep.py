@@ -61,24 +61,18 @@ def sweep(
     Exit status: 0 all is trained; 1 some trials failed; 2 a mistake in the sweep file or the options;
     3 the time budget is over; 130 interrupted.
     """
-    given = {"--data": data, "--tracking": tracking, "--max-concurrent": max_concurrent, "--time-budget": time_budget}
-    said_by_environment = {"--data": "EXEUNT_DATA", "--tracking": "MLFLOW_TRACKING_URI"}
-    options = [
-        word
-        for name, value in given.items()
-        if value is not None and said_by_environment.get(name, "") not in os.environ
-        for word in (name, str(value))
-    ]
-    options += [word for pattern in only or [] for word in ("--only", pattern)]
+    options = _said({"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only})
+    options += _said({} if "EXEUNT_DATA" in os.environ else {"--data": data})
+    options += _said({} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking})
     options += ["--download"] * download
     if address is not None and address.startswith("ray://"):
         send(file, storage, address, options)
         return
-    options += ["--address", address] if address else []
+    options += _said({"--address": address})
 
     from rich.console import Console
 
-    from ...training import DataSource, datasets
+    from ...training import DataSource, StorageError, datasets
     from ..display.board import make_board
     from ..display.durations import duration, seconds_of
     from ..display.tables import publish
@@ -118,6 +112,15 @@ def sweep(
                 raise leave("interrupted", INTERRUPTED) from None
             except OutOfTime:
                 raise leave("the time budget is over", OUT_OF_TIME) from None
+            except StorageError:
+                leave("the storage cannot be used", 2)
+                raise
         publish(plan, store, recorded_at, console)
         if any(trial.key in chosen for trial in store.missing(plan)):
             raise typer.Exit(1)
+
+
+def _said(options: dict[str, object]) -> list[str]:
+    """The words for options, of which a list is said several times and None not at all."""
+    listed = [(name, value if isinstance(value, list) else [value]) for name, value in options.items()]
+    return [word for name, values in listed for value in values if value is not None for word in (name, str(value))]

@@ -1,4 +1,4 @@
-"""A sweep that is to end before its trials are done: Ctrl-C, SIGTERM, or no time left."""
+"""A sweep that is to end before its trials are done: Ctrl-C, SIGTERM, no time left, or no storage."""
 
 import math
 import os
@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Literal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -22,17 +21,21 @@ class Halt:
     def __init__(self, seconds: float = math.inf) -> None:
         """Of a sweep that has so many seconds from now."""
         self._end = time.monotonic() + seconds
-        self._reason: Literal["", "signal", "time"] = ""
+        self._cause: BaseException | None = None
 
     def wanted(self) -> bool:
         """Whether the sweep is to end."""
-        if not self._reason and time.monotonic() >= self._end:
-            self._reason = "time"
-        return bool(self._reason)
+        if time.monotonic() >= self._end:
+            self.because(OutOfTime())
+        return self._cause is not None
 
-    def outcome(self) -> KeyboardInterrupt | OutOfTime:
+    def because(self, cause: BaseException) -> None:
+        """The sweep is to end, if it is not already."""
+        self._cause = self._cause or cause
+
+    def outcome(self) -> BaseException:
         """What to raise when the sweep has ended for that."""
-        return OutOfTime() if self._reason == "time" else KeyboardInterrupt()
+        return self._cause or KeyboardInterrupt()
 
     @contextmanager
     def heeding_signals(self) -> Iterator[None]:
@@ -42,8 +45,8 @@ class Halt:
 
         def heed(number: int, frame: FrameType | None) -> None:
             del number, frame
-            if self._reason != "signal":
-                self._reason = "signal"
+            if not isinstance(self._cause, KeyboardInterrupt):
+                self._cause = KeyboardInterrupt()
                 return
             nonlocal at_once
             at_once = True

@@ -2,7 +2,8 @@
 
 import functools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
@@ -10,7 +11,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from ...specs import SpecError
-from ...training import DataSource
+from ...training import DataSource, StorageError
 from ..display.board import Board
 from ..display.durations import duration
 from ..planning.plan import Plan
@@ -48,6 +49,7 @@ def launch(
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM, when all that ran has its checkpoint; at once after a second one.
         OutOfTime: likewise, when the time that `halt` knows is over.
+        StorageError: when the storage could not be written, after as many attempts as a trial has.
         SpecError: for resources that there are not, for which Ray would wait for ever.
     """
     resources, stopping = plan.sweep.resources, plan.sweep.stopping
@@ -92,7 +94,7 @@ def launch(
                 name=plan.sweep.name,
                 storage_path=scratch,  # Tune's own records are not needed: the store says what is done
                 verbose=0,
-                callbacks=[_Watch(plan, store, board, searcher, changed)],
+                callbacks=[_Watch(plan, store, board, searcher, halt, changed)],
             ),
         )
         tuner.fit()
@@ -129,19 +131,17 @@ def _check_resources(wanted: Resources) -> None:
             raise SpecError(f"resources.{name}: {rule}.", field=name)
 
 
-def _reason(trial: Trial) -> str:
-    """Why an attempt ended of which the store says nothing."""
-    return trial.last_result["reason"] if trial.last_result.get("state") == "unwritable" else cause_of(trial)
-
-
 class _Watch(tune.Callback):
     """Passes on what happens to trials."""
 
-    def __init__(self, plan: Plan, store: Store, board: Board, searcher: PlanSearcher, changed: set[str]) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, board: Board, searcher: PlanSearcher, halt: Halt, changed: set[str]
+    ) -> None:
         self._stopping = plan.sweep.stopping
         self._store = store
         self._board = board
         self._searcher = searcher
+        self._halt = halt
         self._changed = changed
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
@@ -160,24 +160,29 @@ class _Watch(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key, last = trial.config["key"], trial.last_result
-        if not last:  # it never began: the sweep is to end
+        if "state" not in last:  # it never began: the sweep is to end
             self._board.rest(key)
         elif last["state"] == "running" and self._stopping is not None:
-            self._store.prune(key, self._stopping, epoch=last["epoch"], epochs=last["epochs"])
-            self._board.prune(key, self._store.progress(key, self._stopping).reason)
-            self._changed.add(key)
+            with self._halting_without_storage(key):
+                self._store.prune(key, self._stopping, epoch=last["epoch"], epochs=last["epochs"])
+                self._board.prune(key, self._store.progress(key, self._stopping).reason)
+                self._changed.add(key)
         else:
             self._end(key)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key, last = trial.config["key"], trial.last_result
         seconds = self._searcher.waits_again(key)
-        if seconds is None:
-            self._end(key, _reason(trial))
+        if seconds is None and last.get("state") == "unwritable":
+            with self._halting_without_storage(key):
+                raise StorageError(last["reason"])
+        elif seconds is None:
+            self._end(key, cause_of(trial))
         elif last.get("state") == "stopped":
             self._board.rest(key)
         else:
-            self._board.rest(key, f"{_reason(trial)}; starts again in {duration(seconds)}")
+            reason = last["reason"].rstrip(".") if last.get("state") == "unwritable" else cause_of(trial)
+            self._board.rest(key, f"{reason}; starts again in {duration(seconds)}")
 
     def _end(self, key: str, unsaid: str = "") -> None:
         progress = self._store.progress(key)
@@ -188,6 +193,16 @@ class _Watch(tune.Callback):
             if not problem:
                 deaths = self._searcher.deaths(key)
                 problem = unsaid + (f" (the last of {deaths} attempts)" if deaths > 1 else "")
-                self._store.trial(key).write_failure({"reason": problem})
+                with suppress(StorageError):  # which the next trial will tell of
+                    self._store.trial(key).write_failure({"reason": problem})
             self._board.end(key, problem=problem)
         self._changed.add(key)
+
+    @contextmanager
+    def _halting_without_storage(self, key: str) -> Iterator[None]:
+        """Ends the sweep where the storage cannot be written; the trial is taken up when it can."""
+        try:
+            yield
+        except StorageError as error:
+            self._halt.because(error)
+            self._board.rest(key)

@@ -14,7 +14,7 @@ from ...training.trial import TrainedWeights
 from ..storage.attempts import Superseded
 from ..storage.driver import require_driver
 from ..storage.store import Store
-from .processes import train_together
+from .processes import ProcessDied, train_together
 from .termination import told_to_go
 
 
@@ -50,7 +50,7 @@ def run_trial(
                     result = train(trial, directory, **how)
                 else:
                     result = train_together(trial, directory, processes=processes, accelerated=accelerated, **how)
-        except (Stopped, StorageError, Superseded):
+        except (Stopped, StorageError, Superseded, ProcessDied):
             raise
         except Exception as error:
             reason = _reason(error)

@@ -154,7 +154,7 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
 def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, start):
     cluster.start_head(cpus=1)
     second = cluster.start(f"--address={cluster.address}", "--num-cpus=1")
-    file.write_text(FILE.replace("epochs: 4", "epochs: 30"))
+    file.write_text(FILE.replace("epochs: 4", "epochs: 15"))
     log = (tmp_path / "out").open("w")
     words = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
     driver = subprocess.Popen(
