@@ -131,6 +131,17 @@ def _check_resources(wanted: Resources) -> None:
             raise SpecError(f"resources.{name}: {rule}.", field=name)
 
 
+def _reason(trial: Trial) -> str:
+    """Why an attempt ended after which there is another."""
+    match trial.last_result:
+        case {"state": "stopped"}:
+            return "its worker was told to go"
+        case {"state": "unwritable", "reason": str(reason)}:
+            return reason.rstrip(".")
+        case _:
+            return cause_of(trial)
+
+
 class _Watch(tune.Callback):
     """Passes on what happens to trials."""
 
@@ -178,11 +189,10 @@ class _Watch(tune.Callback):
                 raise StorageError(last["reason"])
         elif seconds is None:
             self._end(key, cause_of(trial))
-        elif last.get("state") == "stopped":
+        elif self._halt.wanted():
             self._board.rest(key)
         else:
-            reason = last["reason"].rstrip(".") if last.get("state") == "unwritable" else cause_of(trial)
-            self._board.rest(key, f"{reason}; starts again in {duration(seconds)}")
+            self._board.rest(key, f"{_reason(trial)}; starts again in {duration(seconds)}")
 
     def _end(self, key: str, unsaid: str = "") -> None:
         progress = self._store.progress(key)
