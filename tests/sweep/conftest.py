@@ -304,6 +304,10 @@ class Command:
             time.sleep(0.02)
         return value
 
+    def processes(self) -> list[int]:
+        """The process ids of the command and of all that it started."""
+        return [self.process.pid, *(pid for pid, _ in _descendants(self.process.pid))]
+
     def workers(self) -> list[int]:
         """The process ids of the Ray workers that hold a trial, in this command's session only."""
         return [pid for pid, title in _descendants(self.process.pid) if title.startswith("ray::Heeding")]
