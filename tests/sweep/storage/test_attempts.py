@@ -1,7 +1,12 @@
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 from exeunt.sweep.storage.attempts import Superseded
 from exeunt.sweep.storage.store import Store
+from exeunt.training import train
 
 
 @pytest.fixture
@@ -52,3 +57,37 @@ def test_a_new_attempt_forgets_why_the_one_before_failed(store):
     assert store.progress("k").reason == "something"
     store.begin("k")
     assert store.progress("k").state == "waiting"
+
+
+ORPHAN = """
+import json, sys
+from exeunt.sweep.storage.store import Store
+from exeunt.training import TrialSpec, train
+trial, store = TrialSpec.from_dict(json.loads(sys.argv[1])), Store(sys.argv[2])
+train(trial, store.begin(trial.key), device="cpu", on_epoch=lambda record: print(record["epoch"], flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_cut_off_and_trains_on_spoils_nothing(tmp_path, read, good):
+    trial = next(
+        trial for trial in read(good.replace("epochs: 2", "epochs: 6")).trials if trial.method.name == "baseline"
+    )
+    spec = json.dumps(trial.to_dict())
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", ORPHAN, spec, tmp_path / "store"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert orphan.stdout.readline() == "1\n"
+    store = Store(tmp_path / "store")
+    told = []
+    train(trial, store.begin(trial.key), device="cpu", on_epoch=lambda record: told.append(record["epoch"]))
+    assert told[-1] == 6, "the newer attempt came to its end"
+    _, problem = orphan.communicate(timeout=60)
+    assert orphan.returncode == 1
+    assert "Superseded: attempt 1 gives way to attempt 2" in problem
+    alone = Store(tmp_path / "alone")
+    train(trial, alone.begin(trial.key), device="cpu")
+    ours, expected = (torch.load(each.trial(trial.key).folder.path / "weights.pt") for each in (store, alone))
+    assert all(torch.equal(ours[name], expected[name]) for name in expected)
+    assert [record["epoch"] for record in store.trial(trial.key).history()] == [1, 2, 3, 4, 5, 6]
