@@ -5,18 +5,37 @@ Convolutions and linear layers are counted; normalisation, activations and pooli
 """
 
 import copy
+import math
+import warnings
 import weakref
-from itertools import accumulate
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from .layers import Module
 from .trunk import Trunk
+
+_COUNTED = {torch.conv1d, torch.conv2d, torch.conv3d, F.linear}
+"""Each output value takes as many multiply-adds as `weight[0]`, the second argument, has values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkCost:
+    """What one image costs on its way through a trunk."""
+
+    after_blocks: tuple[int, ...]
+    """Multiply-adds up to the end of block 1, 2, ..."""
+    whole: int
+    """Multiply-adds of the whole trunk."""
+    taps: tuple[tuple[int, ...], ...]
+    """What an exit after block 1, 2, ... sees: channels, height and width."""
 
 
 def parameters(module: nn.Module) -> int:
@@ -26,18 +45,15 @@ def parameters(module: nn.Module) -> int:
 
 def multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
     """Of one forward pass in evaluation mode over an input of this shape, batch dimension included."""
-    return _counted(_on_meta(module), torch.empty(shape, device="meta"))[0]
+    batch, *one = shape
+    return batch * _passed([module], one)[0][-1]
 
 
-def multiply_adds_after_blocks(trunk: Trunk, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    """Of one image (channels, height, width): the sum up to each block's end, and last that of the whole trunk."""
-    trunk = _on_meta(trunk)
-    hidden: Any = torch.empty((1, *image_shape), device="meta")
-    counts = []
-    for part in (trunk.stem, *trunk.blocks, nn.Sequential(trunk.neck, trunk.classifier)):
-        count, hidden = _counted(part, hidden)
-        counts.append(count)
-    return tuple(accumulate(counts))[1:]
+def trunk_cost(trunk: Trunk, image_shape: tuple[int, int, int]) -> TrunkCost:
+    """Of one image (channels, height, width) in evaluation mode."""
+    counts, hidden = _passed([trunk.stem, *trunk.blocks, nn.Sequential(trunk.neck, trunk.classifier)], image_shape)
+    taps = (trunk.block(number).tap(hidden[number]).shape[1:] for number in range(1, len(trunk.blocks) + 1))
+    return TrunkCost(after_blocks=tuple(counts[1:-1]), whole=counts[-1], taps=tuple(map(tuple, taps)))
 
 
 def peak_activation_bytes(module: nn.Module, shape: tuple[int, ...]) -> int:
@@ -46,10 +62,50 @@ def peak_activation_bytes(module: nn.Module, shape: tuple[int, ...]) -> int:
     For float32 inputs of this shape, batch dimension included; without the weights and without what a
     convolution's algorithm takes for itself.
     """
-    module = _on_meta(module)
+    module = _without_values(module, torch.device("meta"))
     with torch.no_grad(), _LiveBytes() as live:
         module(torch.empty(shape, device="meta"))
     return live.peak
+
+
+def _passed(parts: Sequence[nn.Module], shape: Sequence[int]) -> tuple[list[int], list[Any]]:
+    """What an image has cost after each of these parts, and what comes out of each.
+
+    Nothing is computed: an empty batch on the CPU takes shapes through a network. So does the meta device, on which
+    many operations are written in Python, slower, and load `torch._dynamo` for two seconds; it is for the few networks
+    that cannot be given an empty batch, such as those that view it as (N, -1).
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # some normalisations warn of having nothing to normalise
+            return _pass(parts, torch.empty(0, *shape, device="cpu"))
+    except RuntimeError:
+        return _pass(parts, torch.empty(1, *shape, device="meta"))
+
+
+@torch.no_grad()
+def _pass(parts: Sequence[nn.Module], images: torch.Tensor) -> tuple[list[int], list[Any]]:
+    counts, outputs = [], [images]
+    with _Counter() as counter:
+        for part in parts:
+            outputs.append(_without_values(part, images.device)(outputs[-1]))
+            counts.append(counter.total)
+    return counts, outputs[1:]
+
+
+class _Counter(TorchFunctionMode):
+    """Adds up the multiply-adds of one image, from the shapes of what convolutions and linear layers make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if function in _COUNTED:
+            self.total += math.prod(result.shape[1:]) * math.prod(args[1].shape[1:])
+        return result
 
 
 class _LiveBytes(TorchDispatchMode):
@@ -79,12 +135,18 @@ class _LiveBytes(TorchDispatchMode):
         self._now -= size
 
 
-def _on_meta(module: Module) -> Module:
-    """A copy without weights, which computes shapes alone."""
-    return copy.deepcopy(module).to("meta").eval()
+def _without_values(module: Module, device: torch.device) -> Module:
+    """A copy in evaluation mode, whose weights are memory that nothing was written to: only their shapes count."""
 
+    def unwritten(weight: torch.Tensor | None) -> Any:
+        return weight if weight is None else torch.empty(weight.shape, dtype=weight.dtype, device=device)
 
-def _counted(module: nn.Module, images: Any) -> tuple[int, Any]:
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        output = module(images)
-    return counter.get_total_flops() // 2, output
+    def copied(part: nn.Module | None) -> nn.Module | None:
+        return part if part is None else _without_values(part, device)
+
+    twin = copy.copy(module)  # deepcopy takes several times as long
+    twin.training = False
+    twin._parameters = {name: unwritten(weight) for name, weight in module._parameters.items()}
+    twin._buffers = {name: unwritten(weight) for name, weight in module._buffers.items()}
+    twin._modules = {name: copied(part) for name, part in module._modules.items()}
+    return twin

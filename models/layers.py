@@ -1,9 +1,12 @@
 """Layers that trunks and heads are made of."""
 
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -35,3 +38,23 @@ def initialise(module: Module) -> Module:
             nn.init.ones_(part.weight)
             nn.init.zeros_(part.bias)
     return module
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Modules made in this context have weights with shapes and no values, on the meta device."""
+    with torch.device("meta"), _Unfilled():
+        yield
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves weights without values: on the meta device drawing them has no use, and takes PyTorch seconds."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if function in (Tensor.uniform_, Tensor.normal_):
+            return args[0]
+        if function in (nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_):
+            return (kwargs or {})["tensor"]
+        return function(*args, **(kwargs or {}))

@@ -2,15 +2,10 @@
 
 import functools
 import re
-from collections.abc import Callable
-from typing import Any
-
-import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from ..specs import SpecError, nearest
-from .cost import multiply_adds_after_blocks
+from .cost import TrunkCost, trunk_cost
+from .layers import without_weights
 from .trunk import Trunk, architectures
 
 
@@ -28,7 +23,7 @@ class Layout:
             raise SpecError(
                 f"images of {got} pixels are too small for it; {least}x{least} is the smallest.", field="architecture"
             )
-        self._trunk = trunk
+        self.trunk = trunk
         self._image_shape = image_shape
         self.width = trunk.width
         """Of the features that classifiers read."""
@@ -44,24 +39,19 @@ class Layout:
     @functools.cached_property
     def shares(self) -> tuple[float, ...]:
         """The share of the trunk's multiply-adds that is done after block 1, 2, ..."""
-        counted = multiply_adds_after_blocks(self._trunk, self._image_shape)
-        return tuple(count / counted[-1] for count in counted[:-1])
+        return tuple(count / self.cost.whole for count in self.cost.after_blocks)
+
+    @functools.cached_property
+    def cost(self) -> TrunkCost:
+        """Of one image in the trunk."""
+        return trunk_cost(self.trunk, self._image_shape)
 
 
 @functools.cache
 def architecture_layout(architecture: str, image_shape: tuple[int, int, int], classes: int) -> Layout:
     """The layout of a registered architecture, found without allocating its weights."""
-    with torch.device("meta"), _Unfilled():
+    with without_weights():
         return Layout(architectures[architecture](channels=image_shape[0], classes=classes), image_shape)
-
-
-class _Unfilled(TorchFunctionMode):
-    """Leaves weights without values: on the meta device drawing them has no use, and takes PyTorch a second."""
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return args[0] if function in (Tensor.uniform_, Tensor.normal_) else function(*args, **(kwargs or {}))
 
 
 def resolve(placement: str, layout: Layout) -> tuple[int, ...]:

@@ -1,13 +1,10 @@
 """What trials cost, found without running them: multiply-adds of their training."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from ...models import ArchitectureSpec, architectures, multiply_adds, resolve
+from ...models import multiply_adds, resolve
 from ...models.heads import build_head
-from ...models.trunk import Trunk
+from ...models.layers import without_weights
 from ...training import TrialSpec
 from ...training.data.folders import PREFIX, class_names, list_images
 
@@ -25,23 +22,11 @@ TRAINING_IMAGES = {
 """Of public data sets, which need not be here to be planned with."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Counted:
-    """A trunk without weights, and what passes it."""
-
-    trunk: Trunk
-    multiply_adds: int
-    """Of one image."""
-    maps: list[tuple[int, ...]]
-    """The shape of what an exit after each block sees."""
-
-
 class Costs:
     """Multiply-adds of trials. Each network and each head is counted once for all trials that have it."""
 
     def __init__(self) -> None:
         self._networks: dict[tuple[object, ...], int] = {}
-        self._trunks: dict[tuple[str, str], _Counted] = {}
         self._heads: dict[tuple[str, str, int, str], int] = {}
         self._images: dict[str, int] = {}
 
@@ -56,8 +41,8 @@ class Costs:
             passes += forward
         if isinstance(trial.teacher, TrialSpec):
             passes += self.forward(trial.teacher)
-        elif trial.teacher is not None:
-            passes += self._trunk(trial, trial.teacher.architecture).multiply_adds
+        elif (layout := trial.teacher_layout) is not None:
+            passes += layout.cost.whole
         return passes * self.images(trial) * trial.recipe.epochs
 
     def until_done(self, trial: TrialSpec) -> float:
@@ -71,9 +56,8 @@ class Costs:
         exits = trial.exits
         key = (trial.dataset.name, trial.architecture.name, exits.placement, exits.head, networks)
         if key not in self._networks:
-            trunk = self._trunk(trial, trial.architecture).multiply_adds
             heads = sum(self._head(trial, block) for block in resolve(exits.placement, trial.layout))
-            self._networks[key] = networks * trunk + heads
+            self._networks[key] = networks * trial.layout.cost.whole + heads
         return self._networks[key]
 
     def images(self, trial: TrialSpec) -> float:
@@ -83,33 +67,14 @@ class Costs:
             self._images[name] = TRAINING_IMAGES[name] if name in TRAINING_IMAGES else _counted(name)
         return self._images[name] * (1 - trial.validation)
 
-    def _trunk(self, trial: TrialSpec, architecture: ArchitectureSpec) -> _Counted:
-        shape, classes = trial.dataset_facts.image_shape, trial.dataset_facts.classes
-        key = (trial.dataset.name, architecture.name)
-        if key not in self._trunks:
-            with torch.device("meta"):  # no weights, shapes alone
-                trunk = architectures[architecture.name](channels=shape[0], classes=classes).eval()
-                maps = _maps(trunk, torch.empty(1, *shape))
-            self._trunks[key] = _Counted(trunk=trunk, multiply_adds=multiply_adds(trunk, (1, *shape)), maps=maps)
-        return self._trunks[key]
-
     def _head(self, trial: TrialSpec, block: int) -> int:
         key = (trial.dataset.name, trial.architecture.name, block, trial.exits.head)
         if key not in self._heads:
-            counted = self._trunk(trial, trial.architecture)
-            with torch.device("meta"):
-                head = build_head(trial.exits.head, counted.trunk, block, trial.dataset_facts.classes)
-            self._heads[key] = multiply_adds(head, counted.maps[block - 1])
+            layout = trial.layout
+            with without_weights():
+                head = build_head(trial.exits.head, layout.trunk, block, trial.dataset_facts.classes)
+            self._heads[key] = multiply_adds(head, (1, *layout.cost.taps[block - 1]))
         return self._heads[key]
-
-
-@torch.no_grad()
-def _maps(trunk: Trunk, images: torch.Tensor) -> list[tuple[int, ...]]:
-    hidden, maps = trunk.stem(images), []
-    for number in range(1, len(trunk.blocks) + 1):
-        hidden = trunk.block(number)(hidden)
-        maps.append(tuple(trunk.block(number).tap(hidden).shape))
-    return maps
 
 
 def _counted(dataset: str) -> int:

@@ -1,8 +1,15 @@
+import itertools
+
 import pytest
 import torch
 import torchvision
-from exeunt.models import architectures, multiply_adds, parameters
+from exeunt.models import architectures, heads, multiply_adds, parameters
+from exeunt.models.cost import trunk_cost
+from exeunt.models.layers import without_weights
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from .test_every_architecture import ADOPTED, ONE_OF_EACH_FAMILY
 
 
 def conv(inputs, outputs, size):
@@ -71,25 +78,65 @@ def test_frozen_weights_are_no_parameters(build):
     assert parameters(network) == cifar_resnet(8, 100) - conv(3, 16, 3)
 
 
+EVERY = [*architectures, *ADOPTED]
+FAST = ("resnet8", "vgg8", "wrn_16_1")
+FAST_WITH_HEADS = list(zip(ONE_OF_EACH_FAMILY, itertools.cycle(heads)))
+
+
+def slow_unless(case, fast):
+    return pytest.param(*case, marks=[] if case in fast else pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
-    ("architecture", "placement", "size"),
-    [("resnet8", "all", 32), ("resnet8", "1", 28), ("resnet18", "block3", 8), ("resnet50", "2", 8)],
+    ("architecture", "head"), [slow_unless(case, FAST_WITH_HEADS) for case in itertools.product(EVERY, heads)]
 )
-def test_multiply_adds_are_those_of_every_convolution_and_linear_layer(build, architecture, placement, size):
-    network = build(architecture, placement, size=size)
-    expected = multiply_adds(network, (2, 3, size, size))
-    counted = 0
+def test_multiply_adds_are_half_the_flops_that_torchs_counter_counts(build, architecture, head):
+    size = 64 if architecture in ADOPTED else 32
+    with without_weights():
+        network = build(architecture, "all", head=head, size=size).eval()
+    images = torch.empty(2, 3, size, size, device="meta")
+    assert 2 * multiply_adds(network, tuple(images.shape)) == flops(network, images)[1]
 
-    def count(layer, _inputs, output):
-        nonlocal counted
-        counted += output.numel() * layer.weight[0].numel()
 
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(count)
-    with torch.no_grad():
-        network.eval().to("meta")(torch.empty(2, 3, size, size, device="meta"))
-    assert counted == expected
+@pytest.mark.parametrize("architecture", [slow_unless((name,), [(fast,) for fast in FAST]) for name in EVERY])
+def test_a_trunk_costs_and_shows_exits_after_each_block_what_torch_says(build, architecture):
+    size = 64 if architecture in ADOPTED else 32
+    with without_weights():
+        trunk = build(architecture, size=size).trunk.eval()
+    cost = trunk_cost(trunk, (3, size, size))
+    hidden, counted = flops(trunk.stem, torch.empty(1, 3, size, size, device="meta"))
+    for number, block in enumerate(trunk.blocks):
+        hidden, more = flops(block, hidden)
+        counted += more
+        assert 2 * cost.after_blocks[number] == counted
+        assert cost.taps[number] == block.tap(hidden).shape[1:]
+    assert 2 * cost.whole == counted + flops(nn.Sequential(trunk.neck, trunk.classifier), hidden)[1]
+
+
+def flops(module, images):
+    """What the module makes of images, and what PyTorch's counter counts of it."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        return module(images), counter.get_total_flops()
+
+
+def test_weights_that_do_not_come_from_a_layer_are_counted_too():
+    class Standardised(nn.Conv1d):
+        def forward(self, hidden):
+            return nn.functional.conv1d(hidden, self.weight / self.weight.std(), padding=1)
+
+    standardised = nn.Sequential(Standardised(3, 5, 3), nn.Flatten(), nn.LazyLinear(2))
+    standardised(torch.empty(1, 3, 7))
+    assert multiply_adds(standardised, (4, 3, 7)) == 4 * (7 * 5 * 3 * 3 + 35 * 2)
+
+
+def test_a_network_that_can_take_no_empty_batch_is_counted_too():
+    network = nn.Sequential(nn.Conv2d(3, 5, 3), Viewed(), nn.Linear(20, 2))
+    assert multiply_adds(network, (4, 3, 4, 4)) == 4 * (20 * 3 * 9 + 20 * 2)
+
+
+class Viewed(nn.Module):
+    def forward(self, hidden):
+        return hidden.view(len(hidden), -1)
 
 
 def test_counting_leaves_the_network_as_it_was(build):
