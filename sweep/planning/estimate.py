@@ -1,6 +1,7 @@
 """What a plan costs beside what the store holds of it, by architecture and method."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +21,9 @@ class Effort:
     hours: float | None = None
     """Of one device; None where no trial's pace was measured."""
 
-    def add(self, multiply_adds: float, hours: float | None) -> None:
-        """One trial more."""
-        self.trials += 1
+    def add(self, trials: int, multiply_adds: float, hours: float | None) -> None:
+        """So many trials more, which cost so much together."""
+        self.trials += trials
         self.multiply_adds += multiply_adds
         if hours is not None:
             self.hours = (self.hours or 0.0) + hours
@@ -100,36 +101,41 @@ class Estimate:
 def estimate(plan: Plan, store: Store, pace: Pace | None = None) -> Estimate:
     """Adds up a plan; with hours where the pace of its trials was measured."""
     costs = Costs()
-    begun = set(store.keys())
-    progress = store.progress_of((trial.key for trial in plan.trials if trial.key in begun), plan.sweep.stopping)
+    progress = store.progress_of((trial.key for trial in plan.trials), plan.sweep.stopping)
     rows: dict[tuple[str, str, Role], Row] = {}
-    total, left = Effort(), Effort()
     problems = []
     for trial in sorted(plan.trials, key=lambda trial: trial.order):
         spec = trial.spec
         key = spec.architecture.name, spec.method.name, trial.role
-        row = rows.setdefault(key, Row(architecture=key[0], method=key[1], role=key[2]))
-        state: State = "waiting"
-        if trial.key in progress:
-            state, reason = progress[trial.key].state, progress[trial.key].reason
-            if reason:
-                problems.append((trial, state, reason))
+        if key not in rows:
+            rows[key] = Row(architecture=key[0], method=key[1], role=key[2])
+        row, state, reason = rows[key], progress[trial.key].state, progress[trial.key].reason
+        if reason:
+            problems.append((trial, state, reason))
         row.states[state] += 1
         cost = costs.training(spec), _hours(spec, costs, pace)
-        for effort in (row.total, total) if state in ENDED else (row.total, total, row.left, left):
-            effort.add(*cost)
+        row.total.add(1, *cost)
+        if state not in ENDED:
+            row.left.add(1, *cost)
     return Estimate(
         name=plan.sweep.name,
         storage=store.location,
         rows=tuple(rows.values()),
-        total=total,
-        left=left,
+        total=_sum(row.total for row in rows.values()),
+        left=_sum(row.left for row in rows.values()),
         asked=sum(len(asked.seeds) for asked in plan.sweep.configurations),
         results=sum(trial.role == "result" for trial in plan.trials),
         flat_grid=plan.sweep.flat_grid,
         problems=tuple(problems),
         pace=pace,
     )
+
+
+def _sum(efforts: Iterable[Effort]) -> Effort:
+    total = Effort()
+    for effort in efforts:
+        total.add(effort.trials, effort.multiply_adds, effort.hours)
+    return total
 
 
 def _hours(trial: TrialSpec, costs: Costs, pace: Pace | None) -> float | None:

@@ -116,14 +116,15 @@ class Store:
 
     def progress_of(self, keys: Iterable[str], stopping: "Stopping | None" = None) -> dict[str, Progress]:
         """What the files of many trials say."""
-        known = set(self.keys())
-        waiting = Progress(state="waiting")
+        progress = dict.fromkeys(keys, Progress(state="waiting"))
+        begun = progress.keys() & self.keys()
 
         def look(key: str) -> tuple[str, Progress]:
-            return key, self.progress(key, stopping) if key in known else waiting
+            return key, self.progress(key, stopping)
 
         with ThreadPoolExecutor(READERS) as readers:
-            return dict(readers.map(look, keys, chunksize=64))
+            progress.update(readers.map(look, begun))
+        return progress
 
     def missing(self, plan: "Plan") -> "list[PlannedTrial]":
         """The trials of a plan that have no result yet."""
