@@ -20,6 +20,7 @@ from ...training.trial import Protocol, TrainedWeights
 from .blocks import Block, read_blocks
 from .document import Document, Place
 from .exclusion import Exclusions
+from .garbage import no_search_for_garbage
 from .resources import Resources
 from .stopping import Rule, Stopping
 from .validation import axis, choices, field_names, names, refuse_unknown_keys, validated
@@ -93,6 +94,7 @@ class _Settings(pydantic.BaseModel):
         return self
 
 
+@no_search_for_garbage()
 def read_sweep(path: Path) -> Sweep:
     """Reads and checks a sweep file.
 
@@ -179,7 +181,7 @@ def _configurations(
             trunk = plain.architecture if own else ArchitectureSpec(name=wanted.architecture)
             if wanted.file:
                 return weights(_weights_path(wanted.file, document), trunk, plain.dataset)
-            return replace(plain, architecture=trunk, seed=wanted.teacher_seed)
+            return replace(plain, architecture=trunk, seed=wanted.teacher_seed).canonical()
 
         for way in ways:
             try:

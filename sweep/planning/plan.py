@@ -7,6 +7,7 @@ from typing import Literal
 from ...training import TrialSpec
 from .cost import Costs
 from .file import Order, Sweep
+from .garbage import no_search_for_garbage
 
 Role = Literal["result", "teacher"]
 
@@ -51,6 +52,7 @@ class Plan:
     """In the order in which they are to be run."""
 
 
+@no_search_for_garbage()
 def make_plan(sweep: Sweep) -> Plan:
     """Merges what is the same experiment, adds each missing teacher, and puts all in order."""
     planned = _merged(sweep)
