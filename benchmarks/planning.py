@@ -1,5 +1,10 @@
-"""How long a sweep of 100,000 trials takes to be read and planned in a fresh process, and how much memory."""
+"""How long a sweep of 100,000 trials takes to be read and planned in a fresh process, and how much memory.
 
+And how long `exeunt plan` takes from start to end, for that sweep and for the quickstart. Seconds are those of the
+clock, so that other work on the machine counts; the load printed first says how much there was.
+"""
+
+import os
 import resource
 import subprocess
 import sys
@@ -9,6 +14,7 @@ from pathlib import Path
 
 from rows import report
 
+QUICKSTART = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 FILE = """\
 name: planning
 dataset: [cifar10, cifar100]
@@ -43,17 +49,28 @@ def plan(path: Path) -> None:
     print(imported - started, read - imported, planned - read, trials, peak)
 
 
+def command(path: Path, storage: Path) -> float:
+    """The seconds that `exeunt plan` takes."""
+    started = time.perf_counter()
+    line = [sys.executable, "-m", "exeunt.sweep", "plan", path, "--storage", storage]
+    subprocess.run(line, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
+
+
 def main() -> None:
-    """Measures a fresh process and reports it."""
+    """Measures fresh processes and reports them."""
+    print(f"load before: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "sweep.yaml"
+        path, storage = Path(folder) / "sweep.yaml", Path(folder) / "runs"
         path.write_text(FILE, encoding="utf-8")
         printed = subprocess.run([sys.executable, __file__, path], capture_output=True, text=True, check=True).stdout
-    importing, reading, planning, trials, peak = map(float, printed.split())
-    report(f"planning: {trials:.0f} trials, imports alone", importing, "s")
-    report(f"planning: {trials:.0f} trials, reading the file", reading, "s")
-    report(f"planning: {trials:.0f} trials, reading and planning, of 5 s", reading + planning, "s")
-    report(f"planning: {trials:.0f} trials, peak memory of the process, of 1 GB", peak / 1e9, "GB")
+        importing, reading, planning, trials, peak = map(float, printed.split())
+        report(f"planning: {trials:.0f} trials, imports alone", importing, "s")
+        report(f"planning: {trials:.0f} trials, reading the file", reading, "s")
+        report(f"planning: {trials:.0f} trials, reading and planning, of 5 s", reading + planning, "s")
+        report(f"planning: {trials:.0f} trials, peak memory of the process, of 1 GB", peak / 1e9, "GB")
+        report(f"planning: {trials:.0f} trials, exeunt plan with nothing stored, of 10 s", command(path, storage), "s")
+        report("planning: 16 trials, exeunt plan configs/quickstart.yaml", command(QUICKSTART, storage), "s")
 
 
 if __name__ == "__main__":
