@@ -94,7 +94,9 @@ def test_checkpoints_go_once_the_trial_has_its_result(plan, store, trained):
 
 
 @pytest.mark.parametrize(
-    ("pid", "hours", "goes"), [(DEAD, 25, True), (DEAD, 23, False), (os.getpid(), 25, False), (10**30, 25, True)]
+    ("pid", "hours", "goes"),
+    [(DEAD, 25, True), (DEAD, 23, False), (os.getpid(), 25, False), (10**30, 25, True)],
+    ids=["dead for a day", "dead for less", "alive", "no number of a process"],
 )
 def test_temporary_files_go_when_their_process_has_been_dead_for_a_day(pid, hours, goes, plan, store, trained, folder):
     trained(plan.trials[0])
