@@ -28,6 +28,7 @@ def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
     """
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they would write
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")  # nor does it need snapshots of all trials every 10 s
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are shown by the board, in a line each
     return _embedded_ray() if address is None else _cluster_ray(address)
 

@@ -142,6 +142,12 @@ def _reason(trial: Trial) -> str:
             return cause_of(trial)
 
 
+def _forget_statistics(trial: Trial) -> None:
+    """Of a trial that has ended: Tune would keep 20 KB, which nobody asks for, as long as the sweep runs."""
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
+
+
 class _Watch(tune.Callback):
     """Passes on what happens to trials."""
 
@@ -170,6 +176,7 @@ class _Watch(tune.Callback):
             self._changed.add(trial.config["key"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        _forget_statistics(trial)
         key, last = trial.config["key"], trial.last_result
         if "state" not in last:  # it never began: the sweep is to end
             self._board.rest(key)
@@ -182,6 +189,7 @@ class _Watch(tune.Callback):
             self._end(key)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        _forget_statistics(trial)
         key, last = trial.config["key"], trial.last_result
         seconds = self._searcher.waits_again(key)
         if seconds is None and last.get("state") == "unwritable":

@@ -1,6 +1,7 @@
 """Which trial runs next: those whose teacher is done, in the plan's order."""
 
 import heapq
+import json
 import math
 import time
 from collections import Counter, defaultdict
@@ -73,7 +74,7 @@ class PlanSearcher(Searcher):
         return Searcher, ()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's key and spec, None while all that is left has to wait, or `FINISHED`."""
+        """The next trial's key and spec as JSON, None while all that is left has to wait, or `FINISHED`."""
         if self._halted():
             return Searcher.FINISHED
         if len(self._running) >= self._most:
@@ -86,7 +87,8 @@ class PlanSearcher(Searcher):
             share = self._packing.share(trial, position) if self._packing else self._gpu
             if share is not None:
                 self._running[trial_id] = position
-                return {"key": trial.key, "spec": trial.spec.to_dict(), "gpu": share}
+                # As text: Tune keeps and copies each suggestion, entry by entry.
+                return {"key": trial.key, "spec": json.dumps(trial.spec.to_dict()), "gpu": share}
         return None if self._running or self._again else Searcher.FINISHED
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What runs in a Ray worker: one trial after another, none of which sees anything of the one before."""
 
+import json
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from ..storage.store import Store
 from .processes import ProcessDied, train_together
 from .termination import told_to_go
 
+TOLD = ("epoch", "peak_memory_bytes", *(f"{split}/final/top1" for split in ("validation", "test_by_epoch", "train")))
+"""What the driver is told of an epoch: Tune keeps 2 KB for each number of each trial. The store has the rest."""
+
 
 def run_trial(
     config: dict[str, Any],
@@ -29,16 +33,17 @@ def run_trial(
     processes: int,
     accelerated: bool,
 ) -> None:
-    """Trains the trial that the searcher suggested, and reports each epoch's record and how the attempt ended.
+    """Trains the trial that the searcher suggested; reports each epoch, and how the attempt ended.
 
     The last report has a `state`: of the result, or `stopped` at SIGTERM, or with a `reason` `failed`, or `unwritable`
     where the storage is. Where the trial has no result, an exception ends the attempt, so that Tune gives this worker
     no other trial.
     """
-    trial = TrialSpec.from_dict(config["spec"])
+    trial = TrialSpec.from_dict(json.loads(config["spec"]))
 
     def report(record: Record) -> None:
-        tune.report({**record, "state": "running", "epochs": trial.recipe.epochs})
+        told = {name: record[name] for name in TOLD if name in record}
+        tune.report({**told, "state": "running", "epochs": trial.recipe.epochs})
 
     try:
         require_driver(store.sweep_folder(sweep), driver)

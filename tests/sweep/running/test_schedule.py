@@ -1,3 +1,4 @@
+import json
 import math
 import time
 from types import SimpleNamespace
@@ -62,7 +63,7 @@ def awaited(searcher, trial_id):
 def test_trials_are_handed_out_in_the_order_of_the_plan_as_specs_that_can_be_read_back(search):
     searcher = search([OTHER, TEACHER])
     suggestion = searcher.suggest(trial_id="a")
-    assert TrialSpec.from_dict(suggestion["spec"]).key == suggestion["key"] == OTHER.key
+    assert TrialSpec.from_dict(json.loads(suggestion["spec"])).key == suggestion["key"] == OTHER.key
     assert [suggested(searcher, "b"), suggested(searcher, "c")] == [TEACHER.key, None]
     searcher.on_trial_complete(trial_id="a", result=DONE)
     searcher.on_trial_complete(trial_id="b", result=DONE)
