@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from .tracking import Mirror
 
 INTERVAL = 3.0
-"""Seconds between two batches for MLflow."""
+"""Seconds between two looks at what is new for MLflow."""
+BATCH = 50
+"""Trials that are written at once: the end of a sweep waits seconds for them."""
 
 
 @contextmanager
@@ -28,8 +30,9 @@ def mirrored(plan: Plan, store: Store, tracking_uri: str, announce: Callable[[st
 
     def write() -> None:
         while not finished.wait(INTERVAL):
-            if changed:
-                writer.write(changed)
+            due = list(changed)
+            while due and not finished.is_set() and writer.write(due[:BATCH], changed):
+                del due[:BATCH]
 
     thread = threading.Thread(target=write, name="mlflow", daemon=True)
     thread.start()
@@ -52,13 +55,15 @@ class _Writer:
         self._mirror: Mirror | None = None
         self._away_since: float | None = None
 
-    def write(self, changed: set[str]) -> None:
-        """Writes what is new of the trials with these keys, and takes those out that are written."""
+    def write(self, batch: list[str], changed: set[str]) -> bool:
+        """Writes what is new of the trials with these keys, and takes those out that are written.
+
+        Returns whether MLflow is there.
+        """
         # Late, when something is being trained already: MLflow takes seconds to load.
         from ...results.connection import answering  # noqa: PLC0415
         from .tracking import Mirror  # noqa: PLC0415
 
-        batch = list(changed)
         changed.difference_update(batch)  # before they are read: what changes meanwhile is put in anew
         try:
             with answering(self._tracking_uri):
@@ -68,8 +73,9 @@ class _Writer:
             changed.update(batch)
             self._mirror = None
             self._went_away(error)
-        else:
-            self._came_back()
+            return False
+        self._came_back()
+        return True
 
     def _went_away(self, error: Exception) -> None:
         if self._away_since is None:

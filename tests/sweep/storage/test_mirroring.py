@@ -3,11 +3,13 @@
 import math
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from exeunt.results import load
 from exeunt.results.connection import TrackingError, answering
 from exeunt.sweep.commands import program
+from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage import mirroring
 from exeunt.sweep.storage.tracking import Mirror
 from mlflow import MlflowClient
@@ -84,6 +86,20 @@ def test_a_server_that_hangs_holds_up_nothing(plan, store, trained, server):
     server.resume()
     Mirror(plan, store, server.uri).update_all()
     assert recorded(server) == [(plan.trials[0].key, "done")]
+
+
+def test_the_end_of_a_sweep_does_not_wait_until_all_is_written(read, good, store, trained, monkeypatch):
+    monkeypatch.setattr(mirroring, "BATCH", 1)
+    plan = make_plan(read(good.replace("seeds: [0, 1]", f"seeds: {list(range(20))}")))
+    database = SimpleNamespace(uri=store.tracking_uri)
+    for trial in plan.trials:
+        trained(trial)
+    with mirroring.mirrored(plan, store, database.uri, print) as changed:
+        changed.update(trial.key for trial in plan.trials)
+        until(lambda: recorded(database))
+    assert 0 < len(changed) == len(plan.trials) - len(recorded(database))
+    Mirror(plan, store, database.uri).update_all()
+    assert len(recorded(database)) == len(plan.trials)
 
 
 def test_a_fresh_server_is_filled_from_the_store_and_then_has_nothing_to_be_written(plan, store, trained, server, run):
