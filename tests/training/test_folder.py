@@ -41,7 +41,7 @@ def test_where_it_may_not_write_the_error_says_so_and_leaves_nothing(tmp_path):
     with pytest.raises(StorageError, match="cannot be written: Not a directory"):
         LocalFolder(tmp_path / "file" / "folder").write("a", b"")
     with pytest.raises(StorageError, match="cannot be written: File name too long"):
-        LocalFolder(tmp_path).write("a" * 250, b"")
+        LocalFolder(tmp_path).write("a" * 255, b"")
     (tmp_path / "taken").mkdir()
     with pytest.raises(StorageError, match="taken cannot be written: Is a directory"):
         LocalFolder(tmp_path).write("taken", b"")
