@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from ...specs import SpecError
 from ...training import DataSource, StorageError
@@ -94,7 +95,7 @@ def launch(
                 name=plan.sweep.name,
                 storage_path=scratch,  # Tune's own records are not needed: the store says what is done
                 verbose=0,
-                callbacks=[_Watch(plan, store, board, searcher, halt, changed)],
+                callbacks=[_Watch(plan, store, board, searcher, halt, changed), _Silence()],
             ),
         )
         tuner.fit()
@@ -146,6 +147,18 @@ def _forget_statistics(trial: Trial) -> None:
     """Of a trial that has ended: Tune would keep 20 KB, which nobody asks for, as long as the sweep runs."""
     trial.run_metadata.metric_analysis.clear()
     trial.run_metadata.metric_n_steps.clear()
+
+
+class _Silence(TrialProgressCallback):
+    """In the place of Tune's own, which prints a line of every trial that ends before it began."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return tune.Callback, ()
+
+    def on_trial_result(self, *_: Any, **info: Any) -> None:
+        """The board shows it."""
+
+    on_trial_error = on_trial_complete = on_trial_result
 
 
 class _Watch(tune.Callback):
