@@ -113,7 +113,7 @@ def test_ctrl_c_twice_leaves_at_once(bench):
     began = time.monotonic()
     interrupt(command)
     answer = command.finish()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "far sooner than stopped workers answer"
     assert answer.returncode == 130
     assert "interrupted; go on with:" in answer.stdout
     assert answer.stderr == ""
