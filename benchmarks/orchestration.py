@@ -1,0 +1,272 @@
+"""What a trial costs besides its training: 1,000 trials that train nothing, in a sweep and in plain Ray Tune.
+
+With `--simulate`, how many epochs a second the driver of a large sweep can be told of. Ray Tune, the store and MLflow
+are the real ones, the workers are not: they answer at once.
+"""
+
+import argparse
+import functools
+import importlib
+import io
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import torch
+from exeunt.sweep.display.board import PlainBoard
+from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.planning.plan import Plan, make_plan
+from exeunt.sweep.running.cluster import ray_at
+from exeunt.sweep.running.halt import Halt
+from exeunt.sweep.storage.driver import driving
+from exeunt.sweep.storage.store import Store
+from exeunt.training import DataSource, Record, TrialDirectory, TrialSpec
+from rich.console import Console
+from rows import report
+
+FILE = """\
+name: orchestration
+dataset: digits
+architectures: [resnet8]
+seeds: {seeds}
+recipe: {{base: fast, epochs: {epochs}}}
+methods:
+  baseline: {{}}
+  kd: {{teacher: self}}
+"""
+"""Every second trial waits for its teacher."""
+TENSORS = {"weight": torch.zeros(1000)}
+WORKERS = 256
+SIMULATED = 40 * WORKERS
+"""Trials of the simulation: about 10,000."""
+EPOCHS = 10
+"""Of each. With as few as that, the beginnings and ends of trials weigh more than they will."""
+LONG = 200
+"""Epochs of the trials whose way to MLflow is measured."""
+NEEDED = WORKERS / 10.0
+"""Epochs a second of so many workers, each of which takes ten seconds for one."""
+
+Numbers = dict[str, float]
+
+
+class Stopwatch(PlainBoard):
+    """Shows nothing, and notes when trials begin and end."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Of all trials of a plan."""
+        super().__init__(plan.trials, 0, Console(file=io.StringIO(), quiet=True))
+        self.began: list[float] = []
+        self.ended: list[float] = []
+
+    def start(self, key: str) -> None:
+        """Notes the time too."""
+        self.began.append(time.perf_counter())
+        super().start(key)
+
+    def end(self, key: str, *, problem: str = "", seconds: float = 0.0) -> None:
+        """Notes the time too. Raises if a trial failed."""
+        if problem:
+            raise RuntimeError(problem)
+        self.ended.append(time.perf_counter())
+        super().end(key, seconds=seconds)
+
+
+def make(folder: str, trials: int, epochs: int) -> tuple[Plan, Store]:
+    """A sweep of so many trials that are different, as far as anybody can see who does not train them."""
+    path = Path(folder) / "sweep.yaml"
+    path.write_text(FILE.format(seeds=list(range(trials // 2)), epochs=epochs), encoding="utf-8")
+    return make_plan(read_sweep(path)), Store(Path(folder) / "storage")
+
+
+def launched(plan: Plan, store: Store, replace: Callable[[Any], None]) -> Stopwatch:
+    """Runs a sweep as the command does, after something has been replaced in the module that launches it."""
+    board = Stopwatch(plan)
+    with driving(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver, closing(board), ray_at(None) as ready:
+        from exeunt.sweep.running import launch  # noqa: PLC0415 (after Ray's environment is set)
+
+        replace(launch)
+        launch.launch(
+            plan, store, DataSource(), board, ready, store.tracking_uri, driver=driver, halt=Halt(), most=math.inf
+        )
+    return board
+
+
+def train_nothing(
+    trial: TrialSpec, directory: TrialDirectory, *, on_epoch: Callable[[Record], None], **settings: object
+) -> Record:
+    """Leaves the files that a training of one epoch leaves, in the order in which it writes them."""
+    from simulated import record_of, result_of  # noqa: PLC0415 (in Ray's worker)
+
+    del settings
+    record = record_of(1)
+    result = result_of(trial.key, record)
+    directory.write_spec(trial.to_dict())
+    directory.checkpoints.write(TENSORS, epoch=1, step=0)
+    directory.write_history([record])
+    on_epoch(record)
+    directory.write_weights(TENSORS)
+    directory.write_result(result)
+    return result
+
+
+def run_empty_trial(config: dict[str, Any], **where: Any) -> None:
+    """Exeunt's worker without the training."""
+    worker: Any = importlib.import_module("exeunt.sweep.running.worker")
+    worker.train = train_nothing
+    worker.run_trial(config, **where)
+
+
+def measure_sweep(trials: int, folder: str) -> Numbers:
+    """Of empty trials on Ray's workers."""
+
+    def replace(launch: Any) -> None:
+        launch.run_trial = run_empty_trial
+
+    board = launched(*make(folder, trials, epochs=1), replace)
+    return pace(board.began, board.ended)
+
+
+def measure_tune(trials: int, folder: str) -> Numbers:
+    """Of a function that reports once and does nothing else, with nothing but Ray Tune."""
+    began: list[float] = []
+    ended: list[float] = []
+    with ray_at(None) as ready:
+        from ray import tune  # noqa: PLC0415 (after Ray's environment is set)
+
+        class Watch(tune.Callback):
+            def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+                del iteration, trials, trial, info
+                began.append(time.perf_counter())
+
+            def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+                del iteration, trials, trial, info
+                ended.append(time.perf_counter())
+
+        def trial(config: dict[str, Any]) -> None:
+            tune.report({"epoch": 1, "seed": config["seed"]})
+
+        ready()
+        tune.Tuner(
+            tune.with_resources(trial, {"CPU": 1}),
+            param_space={"seed": tune.grid_search(list(range(trials)))},
+            tune_config=tune.TuneConfig(reuse_actors=True),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Watch()]),
+        ).fit()
+    return pace(began, ended)
+
+
+def measure_simulation(trials: int, folder: str) -> Numbers:
+    """Of a driver whose workers answer at once."""
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(WORKERS)  # as on a cluster with so many cores
+    plan, store = make(folder, trials, EPOCHS)
+
+    def replace(launch: Any) -> None:
+        del launch
+        from ray.tune.execution import tune_controller  # noqa: PLC0415 (after Ray's environment is set)
+        from simulated import Workers  # noqa: PLC0415
+
+        workers = functools.partial(Workers, store=store, count=WORKERS, epochs=EPOCHS)
+        tune_controller.RayActorManager = workers  # type: ignore[assignment, misc]
+
+    board = launched(plan, store, replace)
+    return pace(board.began, board.ended)
+
+
+def measure_mirror(trials: int, folder: str) -> Numbers:
+    """Of MLflow, when each of the trials that run has had one more epoch."""
+    from exeunt.sweep.storage.tracking import Mirror  # noqa: PLC0415 (MLflow takes seconds to load)
+    from simulated import record_of  # noqa: PLC0415
+
+    plan, store = make(folder, trials, LONG)
+    mirror = Mirror(plan, store, store.tracking_uri)
+    for epochs in (LONG - 1, LONG):
+        for trial in plan.trials:
+            store.trial(trial.key).write_history([record_of(epoch) for epoch in range(1, epochs + 1)])
+        started = time.perf_counter()
+        mirror.update(plan.trials)
+    return {"trial": (time.perf_counter() - started) / trials}
+
+
+def pace(began: list[float], ended: list[float]) -> Numbers:
+    """Seconds of a trial when several run at once: of all, of the first and of the last tenth."""
+    tenth = len(ended) // 10
+    return {
+        "trial": (ended[-1] - began[0]) / len(ended),
+        "first": (ended[tenth] - ended[0]) / tenth,
+        "last": (ended[-1] - ended[-1 - tenth]) / tenth,
+    }
+
+
+PROGRAMS = {
+    "sweep": measure_sweep,
+    "tune": measure_tune,
+    "simulation": measure_simulation,
+    "mirror": measure_mirror,
+}
+
+
+def measured(program: str, trials: int) -> Numbers:
+    """What a program finds in a process of its own."""
+    command = [sys.executable, __file__, "--trials", str(trials), "--program", program]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+
+
+def run_here(program: str, trials: int) -> None:
+    """Runs a program and prints what it found, and the peak memory of this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = PROGRAMS[program](trials, folder)
+    print(json.dumps(numbers | {"peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+
+
+def report_overhead(trials: int) -> None:
+    """Empty trials, in a sweep and without."""
+    ours, plain = measured("sweep", trials), measured("tune", trials)
+    name = f"orchestration: {trials} empty trials"
+    beside = ours["trial"] / plain["trial"]
+    report(f"{name}, each, of 0.25 s, beside plain Ray Tune", ours["trial"], "s", ratio=beside)
+    report(f"{name}, of the last tenth, beside the first", ours["last"], "s", ratio=ours["last"] / ours["first"])
+    report(f"{name}, peak memory of the driver, of 1 GB", ours["peak"] / 1e9, "GB", ratio=ours["peak"] / plain["peak"])
+
+
+def report_simulation(trials: int) -> None:
+    """What a driver can be told of, beside what it will be."""
+    driver, mirror = measured("simulation", trials), measured("mirror", WORKERS)
+    name = f"orchestration: simulation of {trials} trials on {WORKERS} workers"
+    told, written = EPOCHS / driver["trial"], 1 / mirror["trial"]
+    report(f"{name}, epochs that the driver can take, beside those of 10 s", told, "/s", ratio=told / NEEDED)
+    report(
+        f"{name}, trials of the last tenth, beside the first",
+        driver["last"],
+        "s",
+        ratio=driver["last"] / driver["first"],
+    )
+    report(f"{name}, epochs that MLflow can take, beside those of 10 s", written, "/s", ratio=written / NEEDED)
+    report(f"{name}, peak memory of the driver", driver["peak"] / 1e9, "GB")
+
+
+def main() -> None:
+    """Measures and reports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, help=f"1000; of the simulation {SIMULATED}")
+    parser.add_argument("--simulate", action="store_true")
+    parser.add_argument("--program", choices=PROGRAMS, help="print what this one finds, and report nothing")
+    options = parser.parse_args()
+    if options.program:
+        run_here(options.program, options.trials)
+    elif options.simulate:
+        report_simulation(options.trials or SIMULATED)
+    else:
+        report_overhead(options.trials or 1000)
+
+
+if __name__ == "__main__":
+    main()
