@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .tracking import Mirror
 
 INTERVAL = 3.0
-"""Seconds between two looks at what is new for MLflow."""
+"""Seconds between two looks at what is new for MLflow, at least."""
 BATCH = 50
 """Trials that are written at once: the end of a sweep waits seconds for them."""
 
@@ -29,10 +29,13 @@ def mirrored(plan: Plan, store: Store, tracking_uri: str, announce: Callable[[st
     writer = _Writer(plan, store, tracking_uri, announce)
 
     def write() -> None:
-        while not finished.wait(INTERVAL):
+        pause = INTERVAL
+        while not finished.wait(pause):
+            started = time.monotonic()
             due = list(changed)
             while due and not finished.is_set() and writer.write(due[:BATCH], changed):
                 del due[:BATCH]
+            pause = max(INTERVAL, time.monotonic() - started)  # half of the time is the driver's
 
     thread = threading.Thread(target=write, name="mlflow", daemon=True)
     thread.start()
