@@ -17,10 +17,16 @@ from .package import packed
 
 FILE = "sweep.yaml"
 
-STARTING = ("No available agent", "Initialization failure")
+NO_AGENT = "No available agent"
+STARTING = (NO_AGENT, "Initialization failure")
 """What a cluster says that has just started."""
 PATIENCE = 60.0
 """Seconds in which it may find a process for the job."""
+PORT_TAKEN = (
+    "its machine may run another Ray, which has the port 52365 that jobs come through; "
+    "`ray start --dashboard-agent-listen-port=0` takes a free one"
+)
+"""Why a cluster may never find one (ray 2.60): Ray starts without that port and tells nobody."""
 
 
 class SubmittedSweep:
@@ -84,7 +90,8 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
                 if any(sign in str(error) for sign in STARTING) and time.monotonic() < patience:
                     time.sleep(1)
                     continue
-                reason = str(error).strip().splitlines()[0]
-                message = f"--address {address or ''}: no cluster takes jobs there: {reason}"
+                reason = str(error).strip().splitlines()[0].rstrip(".")
+                advice = f". Perhaps {PORT_TAKEN}" if NO_AGENT in reason else ""
+                message = f"--address {address or ''}: no cluster takes jobs there: {reason}{advice}."
                 raise SpecError(message, field="address") from error
             return SubmittedSweep(client, name)

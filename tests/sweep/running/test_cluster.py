@@ -69,7 +69,8 @@ class Cluster:
     def start(self, *options: object) -> subprocess.Popen[str]:
         ray = Path(sys.executable).with_name("ray")
         log = (self.folder / f"machine{len(self.machines)}.log").open("w")
-        words = [ray, "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", *map(str, options)]
+        here = ["--node-ip-address=127.0.0.1", "--dashboard-agent-listen-port=0"]  # Ray's own port may be another Ray's
+        words = [ray, "start", "--block", "--disable-usage-stats", *here, *map(str, options)]
         machine = subprocess.Popen(
             words, stdout=log, stderr=subprocess.STDOUT, text=True, env=self.environment, start_new_session=True
         )
