@@ -5,6 +5,7 @@ from .labels import Column, Row
 from .metrics import Metric, describe
 from .render import FORMATS, render, to_rich
 from .table import Cell, Table, comparison
+from .tuning import Search
 
 __all__ = [
     "FORMATS",
@@ -12,6 +13,7 @@ __all__ = [
     "Column",
     "Metric",
     "Row",
+    "Search",
     "Table",
     "comparison",
     "describe",

@@ -20,12 +20,15 @@ TYPES = {
     "seeds": "int64",
     "order": "int64",
     "protocol": "str",
+    "tuning": "str",
+    "budget": "str",
+    "tried": "str",
     "run_id": "str",
 }
 PARAMETER_PREFIX = "param."
 _TAG_PREFIX = "exeunt."
-_TAGS = ("key", "role", "state", "error", "seeds", "order", "protocol")
-_OPTIONAL = ("error",)
+_TAGS = ("key", "role", "state", "error", "seeds", "order", "protocol", "tuning", "budget", "tried")
+_OPTIONAL = ("error", "tuning", "budget", "tried")
 _PARAMETERS = {
     "dataset.name": "dataset",
     "architecture.name": "architecture",
@@ -40,10 +43,14 @@ def load(tracking_uri: str, sweep: str) -> pd.DataFrame:
     Columns, always present:
 
     - `sweep`, `key` (16 hex digits), `run_id` (MLflow's);
-    - `role`: `result` (asked for), `teacher` (trained for a student only), `unplanned` (no longer asked for);
+    - `role`: `result` (asked for), `teacher` (trained for a student only), `search` (a method was tuned by it),
+      `unplanned` (no longer asked for);
     - `state`: `running`, `done`, `diverged` or `failed`; `error`: why, missing unless diverged or failed;
     - `dataset`, `architecture`, `method`: names; `seed`: this trial's; `seeds`: how many the sweep plans for
-      this configuration; `order`: the trial's position in the plan; `protocol`.
+      this configuration; `order`: the trial's position in the plan; `protocol`;
+    - of the results of a search, missing elsewhere, `tuning`: whether the settings are the `default` ones of the sweep
+      file, `tuned`, or `default and tuned`, and for one of several tuned ones which: `tuned, trial 7`; `budget`: of
+      the search, in words; `tried`: what became of its trials, such as `6 complete, 1 pruned, 1 failed`.
 
     Then, sorted by name, a text column `param.NAME` for each further parameter, missing where it does not
     matter for the trial, and a float column for each metric under its own name, such as `test/final/top1`

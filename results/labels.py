@@ -29,7 +29,10 @@ class Column:
 
     method: str
     settings: tuple[str, ...] = ()
-    """Such as `temperature=3`: what varies among the trials of this method in method, exits and teacher."""
+    """Such as `temperature=3`: what varies among the trials of this method in method, exits and teacher.
+
+    Before it `trial 7` of a search that found several tuned settings.
+    """
 
     @property
     def label(self) -> str:

@@ -74,7 +74,8 @@ def tidy_csv(table: Table) -> str:
             "n": cell.n,
             "planned": cell.planned,
             "difference": cell.difference,
-            "note": _inert(cell.note),
+            **({"gain": cell.gain} if table.is_of_search else {}),
+            "note": _inert(", ".join(filter(None, (cell.note, cell.warning)))),
         }
         for row, cells in zip(table.rows, table.cells, strict=True)
         for column, cell in zip(table.columns, cells, strict=True)

@@ -9,6 +9,7 @@ from ..specs import SpecError, unknown
 from .frame import PARAMETER_PREFIX, metric_names
 from .labels import Column, Row, columns, rows
 from .metrics import Metric, describe
+from .tuning import Search, confirmed, has_search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +26,26 @@ class Cell:
     """How many seeds the sweep plans; None where no trial of this cell is recorded."""
     difference: float | None = None
     """Mean minus the baseline's mean on the same row; None without both, and for the baseline itself."""
+    gain: float | None = None
+    """Tuned minus default settings, mean over the seeds that are done with both; None without any, or a search."""
     best: bool = False
     """Whether no other mean of the row is better; equal ones are all best."""
     outcome: str = ""
     """What became of the seeds that are not in the mean, e.g. `1 diverged, 1 not run`."""
     note: str = ""
     """The same in full: which seeds, and why."""
+    search: Search | None = None
+    """How the settings were found; None where they are those of the sweep file."""
 
     @property
     def complete(self) -> bool:
         """Whether the mean is over every planned seed."""
         return self.planned is not None and self.n >= self.planned
+
+    @property
+    def warning(self) -> str:
+        """What a reader has to know of the search; mostly empty."""
+        return self.search.warning if self.search else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +63,11 @@ class Table:
     """A tuple for each row, with a cell for each column."""
 
     @property
+    def is_of_search(self) -> bool:
+        """Whether methods were tuned, and cells have a gain."""
+        return any(cell.search for row in self.cells for cell in row)
+
+    @property
     def seeds(self) -> int | None:
         """How many seeds each cell has; None if they differ or if some cell lacks planned ones."""
         cells = [cell for row in self.cells for cell in row]
@@ -67,11 +82,13 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
     """Compare the methods of one loaded sweep by a metric, or by the accuracy that its protocol reports.
 
     Only trials that the sweep file asks for count (role `result`). Rows and columns come in the order of the
-    plan, whatever the order of the frame. `baseline` is the label of the column that differences refer to.
+    plan, whatever the order of the frame. `baseline` is the label of the column that differences refer to. Of a
+    search the tuned settings are compared; rows and columns are those of the default ones.
 
     Raises `SpecError` (a `ValueError`) if there is nothing to compare yet, if trials are done and none has the
     metric, or if two trials have the same parameters and seed.
     """
+    searched = has_search(frame)
     runs = frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True)
     if runs.empty:
         raise SpecError("there is nothing to compare: no trial that the sweep file asks for is recorded yet.")
@@ -83,7 +100,7 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
 
     recorded = runs[metric] if metric in known else pd.Series(np.nan, index=runs.index)
     runs["value"] = recorded.where(done & np.isfinite(recorded))
-    runs = runs.assign(row=rows(runs), column=columns(runs))
+    runs = confirmed(runs) if searched else runs.assign(row=rows(runs), column=columns(runs), gain=np.nan, search=None)
     cells = {place: _cell(trials) for place, trials in runs.groupby(["row", "column"], sort=False)}
     row_order = tuple(dict.fromkeys(runs["row"]))
     column_order = tuple(dict.fromkeys(runs["column"]))
@@ -112,7 +129,7 @@ def _cell(trials: pd.DataFrame) -> Cell:
     if trials["seed"].duplicated().any():
         keys = ", ".join(trials["key"])
         raise SpecError(f"trials of one cell must differ in their seed, but {keys} record the same parameters.")
-    values = trials["value"].dropna()
+    values, gains = trials["value"].dropna(), trials["gain"].dropna()
     absent = trials.drop(values.index)
     states = absent["state"].replace("done", "not measured")
     notes = [
@@ -128,8 +145,10 @@ def _cell(trials: pd.DataFrame) -> Cell:
         std=statistics.stdev(values) if len(values) > 1 else None,
         n=len(values),
         planned=planned,
+        gain=statistics.fmean(gains) if len(gains) else None,
         outcome=_counted([*states, *["not run"] * unrecorded]),
         note=", ".join(notes),
+        search=trials["search"].iloc[0],
     )
 
 

@@ -68,7 +68,12 @@ def planned(file: Path, storage: str) -> "tuple[Plan, Store]":
     from ..planning.plan import make_plan
     from ..storage.store import Store
 
-    return make_plan(read_sweep(file)), Store(storage)
+    sweep, store = read_sweep(file), Store(storage)
+    if sweep.search is None:
+        return make_plan(sweep), store
+    from ..searching.confirmation import search_plan
+
+    return search_plan(sweep, store), store
 
 
 def launched(name: str, storage: str) -> "tuple[Plan, Store]":

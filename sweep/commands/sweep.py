@@ -1,6 +1,5 @@
 import math
 import os
-import shlex
 from contextlib import closing
 from typing import Annotated
 
@@ -8,11 +7,6 @@ import typer
 
 from .program import Data, Download, Storage, SweepFile, Tracking, app, planned, tracking_uri
 from .submit import send
-
-OUT_OF_TIME = 3
-"""The exit status after `--time-budget`."""
-INTERRUPTED = 130
-"""The exit status of a program that Ctrl-C ended."""
 
 Address = Annotated[
     str | None,
@@ -61,66 +55,58 @@ def sweep(
     Exit status: 0 all is trained; 1 some trials failed; 2 a mistake in the sweep file or the options;
     3 the time budget is over; 130 interrupted.
     """
-    options = _said({"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only})
-    options += _said({} if "EXEUNT_DATA" in os.environ else {"--data": data})
-    options += _said({} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking})
+    options = said({"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only})
+    options += said({} if "EXEUNT_DATA" in os.environ else {"--data": data})
+    options += said({} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking})
     options += ["--download"] * download
     if address is not None and address.startswith("ray://"):
         send(file, storage, address, options)
         return
-    options += _said({"--address": address})
+    options += said({"--address": address})
 
     from rich.console import Console
 
-    from ...training import DataSource, StorageError, datasets
+    from ...specs import SpecError
+    from ...training import DataSource, datasets
     from ..display.board import make_board
-    from ..display.durations import duration, seconds_of
     from ..display.tables import publish
+    from ..planning.durations import duration, seconds_of
     from ..running.cluster import ray_at
-    from ..running.halt import Halt, OutOfTime
+    from ..running.halt import Halt
     from ..running.selection import selected
     from ..storage.driver import driving
+    from .leaving import leaving
 
     halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = planned(file, storage)
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
+    again = ["exeunt", "sweep", str(file), "--storage", storage, *options]
     chosen = {trial.key for trial in selected(plan, only or [])}
 
-    def leave(why: str, status: int) -> typer.Exit:
-        again = shlex.join(["exeunt", "sweep", str(file), "--storage", storage, *options])
-        console.print(f"{why}; go on with: {again}", markup=False, highlight=False, soft_wrap=True)
-        return typer.Exit(status)
-
+    if plan.sweep.search is not None:
+        raise SpecError(f"{file} has a `search` part, so it is run by: exeunt search {file}", field="search")
     with driving(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver:
         todo = [trial for trial in store.missing(plan) if trial.key in chosen]
         store.remember(plan)
         of_them = f", {len(chosen)} of them chosen" if only else ""
         console.print(f"{plan.sweep.name}: {len(plan.trials)} trials{of_them}, {len(todo)} to train", highlight=False)
         if todo:
-            try:
-                for name in {trial.spec.dataset.name for trial in todo}:
-                    datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
-                board = make_board(todo, len(chosen) - len(todo), console)
-                with closing(board), ray_at(address) as ray_ready:
-                    from ..running.launch import launch  # while Ray starts
+            for name in {trial.spec.dataset.name for trial in todo}:
+                datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
+            board = make_board(todo, len(chosen) - len(todo), console)
+            with leaving(console, again), closing(board), ray_at(address) as ray_ready:
+                from ..running.launch import launch  # while Ray starts
 
-                    most = max_concurrent or math.inf
-                    launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, halt=halt, most=most)
-                board.say(f"{board.counts} after {duration(board.elapsed)}")
-            except KeyboardInterrupt:
-                raise leave("interrupted", INTERRUPTED) from None
-            except OutOfTime:
-                raise leave("the time budget is over", OUT_OF_TIME) from None
-            except StorageError:
-                leave("the storage cannot be used", 2)
-                raise
+                most = max_concurrent or math.inf
+                launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, halt=halt, most=most)
+            board.say(f"{board.counts} after {duration(board.elapsed)}")
         publish(plan, store, recorded_at, console)
         if any(trial.key in chosen for trial in store.missing(plan)):
             raise typer.Exit(1)
 
 
-def _said(options: dict[str, object]) -> list[str]:
+def said(options: dict[str, object]) -> list[str]:
     """The words for options, of which a list is said several times and None not at all."""
     listed = [(name, value if isinstance(value, list) else [value]) for name, value in options.items()]
     return [word for name, values in listed for value in values if value is not None for word in (name, str(value))]

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from ..planning.durations import duration
 from ..planning.plan import PlannedTrial
-from .durations import duration
 from .pace import Pace
 
 ACCURACIES = {"validation": "validation", "test_by_epoch": "test", "train": "training"}
@@ -39,12 +39,31 @@ class Board(ABC):
         self.done = already_done
         self.failed = 0
         self.pruned = 0
+        self.coming = 0
+        """How many trials there will be besides `trials`, which are not known yet."""
         self.running: dict[str, str] = {}
         """Of each running trial, how far it is."""
         self.console = console
         self._pace = Pace(self.trials.values())
         self._started = time.monotonic()
         self._ended = 0
+
+    def announce(self, like: PlannedTrial, number: int) -> None:
+        """So many trials will come, each of about the cost of this one."""
+        self.total += number
+        self.coming += number
+        self._pace.announce(like, number)
+
+    def expect(self, trial: PlannedTrial, *, instead_of: PlannedTrial) -> None:
+        """One of those that were announced is known now."""
+        self._come(instead_of)
+        self.trials[trial.key] = trial
+        self._pace.expect(trial)
+
+    def settle(self, announced: PlannedTrial) -> None:
+        """One of those that were announced need not run."""
+        self._come(announced)
+        self.done += 1
 
     def start(self, key: str) -> None:
         """A trial has begun, anew or where it was."""
@@ -83,7 +102,7 @@ class Board(ABC):
     @property
     def unfinished(self) -> int:
         """How many trials have not ended."""
-        return len(self.trials) - self._ended
+        return len(self.trials) + self.coming - self._ended
 
     @property
     def elapsed(self) -> float:
@@ -116,6 +135,13 @@ class Board(ABC):
 
     def close(self) -> None:  # noqa: B027 (nor anything to close)
         """Nothing more will be shown."""
+
+    def _come(self, announced: PlannedTrial) -> None:
+        if self.coming:  # where a budget is in hours, nobody knows how many will come
+            self.coming -= 1
+            self._pace.announce(announced, -1)
+        else:
+            self.total += 1
 
     def _leave(self, key: str, what: str, how: str) -> None:
         self.running.pop(key, None)

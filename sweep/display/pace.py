@@ -18,15 +18,25 @@ class Pace:
             clock: in seconds.
         """
         self._clock = clock
-        self._left = {trial.key: trial.spec.recipe.epochs for trial in trials}
-        self._networks = {trial.key: _network(trial) for trial in trials}
+        self._left: dict[str, int] = {}
+        self._networks: dict[str, tuple[Hashable, ...]] = {}
         self._epochs_left: Counter[tuple[Hashable, ...]] = Counter()
-        for key, network in self._networks.items():
-            self._epochs_left[network] += self._left[key]
+        for trial in trials:
+            self.expect(trial)
         self._seconds: defaultdict[Hashable, float] = defaultdict(float)
         self._epochs: Counter[Hashable] = Counter()
         self._since: dict[str, float] = {}
         self._widest = 1
+
+    def expect(self, trial: PlannedTrial) -> None:
+        """A trial will run."""
+        network, epochs = _network(trial), trial.spec.recipe.epochs
+        self._networks[trial.key], self._left[trial.key] = network, epochs
+        self._epochs_left[network] += epochs
+
+    def announce(self, like: PlannedTrial, number: int) -> None:
+        """So many more trials like this one will come, or fewer if it is negative."""
+        self._epochs_left[_network(like)] += number * like.spec.recipe.epochs
 
     def start(self, key: str) -> None:
         """A trial has begun, anew or again."""

@@ -22,6 +22,7 @@ from .document import Document, Place
 from .exclusion import Exclusions
 from .garbage import no_search_for_garbage
 from .resources import Resources
+from .search import Candidate, Search, read_search
 from .stopping import Rule, Stopping
 from .validation import axis, choices, field_names, names, refuse_unknown_keys, validated
 from .ways import SELF, Teacher, Way, read_ways
@@ -52,6 +53,8 @@ class Sweep:
     resources: Resources
     stopping: Stopping | None
     """None where every trial trains to its last epoch."""
+    search: Search | None
+    """How the methods are tuned; then the trials are those of the settings that the file has."""
     text: str
     """The file as it was written, but that it names files of weights by their absolute paths."""
 
@@ -86,11 +89,14 @@ class _Settings(pydantic.BaseModel):
     stopping: Any = "none"
     order: Order = "breadth-first"
     exclude: Any = []
+    search: Any = None
 
     @pydantic.model_validator(mode="after")
     def _is_tuned_on_images(self) -> Self:
         held_out = self.protocol != "tuning" or self.validation > 0
         require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
+        confirms = self.search is None or self.protocol == "final"
+        require(confirms, "protocol is final with search, whose winners are read once on test", protocol=self.protocol)
         return self
 
 
@@ -107,22 +113,28 @@ def read_sweep(path: Path) -> Sweep:
     settings = validated(_Settings, {key: document.content[key] for key in keys if key in document.content}, document)
     exclusions = Exclusions(settings.exclude, document)
     weights = functools.cache(trained_weights)  # a file is read once
-    configurations: list[Configuration] = []
+    candidates: list[Candidate] = []
     flat_grid, text = 0, document.text
     for block in blocks:
         ways = list(read_ways(block.axes.methods, document, block.place("methods")))
         block_recipes = list(_recipes(block.axes.recipe, document, block.place("recipe")))
-        configurations += _configurations(block, block_recipes, ways, settings, exclusions, document, weights)
+        candidates += _candidates(block, block_recipes, ways, settings, exclusions, document, weights)
         flat_grid += _flat_grid(block, block_recipes, ways)
         text = _with_absolute_paths(text, ways, document)
-    exclusions.check(anything_left=bool(configurations))
+    exclusions.check(anything_left=bool(candidates))
+    stopping = _stopping(settings, document, most_epochs=max(asked.trial.recipe.epochs for asked in candidates))
+    search = None
+    if settings.search is not None:
+        judges_early = stopping is not None
+        search = read_search(settings.search, candidates, settings.validation, document, judges_early=judges_early)
     return Sweep(
         name=settings.name,
-        configurations=tuple(configurations),
+        configurations=tuple(Configuration(trial=asked.trial, seeds=asked.seeds) for asked in candidates),
         order=settings.order,
         flat_grid=flat_grid,
         resources=validated(Resources, settings.resources, document, ("resources",)),
-        stopping=_stopping(settings, document, most_epochs=max(asked.trial.recipe.epochs for asked in configurations)),
+        stopping=stopping,
+        search=search,
         text=text,
     )
 
@@ -141,14 +153,15 @@ def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> St
     stopping = validated(Stopping, section, document, place)
     try:
         judged = "validation > 0 with stopping, since the test set must not decide"
-        require(written.validation > 0, judged, validation=written.validation)
+        held_out = written.validation > 0 or written.search is not None
+        require(held_out, judged, validation=written.validation)
         require(stopping.grace < most_epochs, "grace < epochs", grace=stopping.grace, epochs=most_epochs)
     except SpecError as error:
         raise document.error((*place, error.field or "") if error.field in section else place, str(error)) from error
     return stopping.canonical()
 
 
-def _configurations(
+def _candidates(
     block: Block,
     named_recipes: list[tuple[str, Recipe]],
     ways: list[Way],
@@ -156,7 +169,7 @@ def _configurations(
     exclusions: Exclusions,
     document: Document,
     weights: Callable[[Path, ArchitectureSpec, DatasetSpec], TrainedWeights],
-) -> Iterator[Configuration]:
+) -> Iterator[Candidate]:
     """The product of a block's axes, without what is excluded."""
     axes = block.axes
     dataset_names = names(datasets, axes.dataset, document, block.place("dataset"))
@@ -172,7 +185,7 @@ def _configurations(
             method=Baseline(),
             recipe=recipe,
             protocol=settings.protocol,
-            validation=settings.validation,
+            validation=settings.validation if settings.search is None else 0.0,  # a search holds out by itself
         )
 
         @functools.cache  # one teacher for all of its students
@@ -191,7 +204,7 @@ def _configurations(
                 raise document.error(way.place(error.field), f"for {architecture.name}, {error}") from error
             if seeds := exclusions.kept(trial, recipe_name, axes.seeds):
                 # The canonical form forgets where a teacher's file is, which the worker has to know.
-                yield Configuration(trial=trial.having(teacher=teacher), seeds=seeds)
+                yield Candidate(trial=trial.having(teacher=teacher), seeds=seeds, way=way)
 
 
 def _flat_grid(block: Block, named_recipes: list[tuple[str, Recipe]], ways: list[Way]) -> int:

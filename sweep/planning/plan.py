@@ -9,7 +9,19 @@ from .cost import Costs
 from .file import Order, Sweep
 from .garbage import no_search_for_garbage
 
-Role = Literal["result", "teacher"]
+Role = Literal["result", "teacher", "search"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """What is known of settings that were tuned, or that tuned ones are compared with."""
+
+    tuning: str
+    """`default`, `tuned` or `default and tuned`; of several settings on a Pareto front also which."""
+    budget: str
+    """What each method got, in words."""
+    tried: str
+    """What became of the trials of this method, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +31,15 @@ class PlannedTrial:
     spec: TrialSpec
     key: str
     role: Role
-    """`teacher`: trained only because another trial learns from it."""
+    """`teacher`: trained only because another trial learns from it. `search`: trained to try its settings."""
     order: int
     """Position in the order of the file, which tables follow."""
     turn: int = 0
     """Which of its configuration's seeds it has, counted from 0."""
     seeds: int = 1
     """How many seeds its configuration is trained with."""
+    confirmed: Confirmed | None = None
+    """Of results of a search."""
 
     @property
     def needs(self) -> str | None:
@@ -80,11 +94,11 @@ def _merged(sweep: Sweep) -> dict[str, PlannedTrial]:
     }
     planned: dict[str, PlannedTrial] = {}
 
-    def add(spec: TrialSpec, role: Role, **of_seeds: int) -> None:
+    def add(spec: TrialSpec, role: Role, turn: int = 0, seeds: int = 1) -> None:
         teacher = spec.teacher
         if isinstance(teacher, TrialSpec) and teacher.key not in results and teacher.key not in planned:
             add(teacher, "teacher")
-        planned[spec.key] = PlannedTrial(spec=spec, key=spec.key, role=role, order=len(planned), **of_seeds)
+        planned[spec.key] = PlannedTrial(spec=spec, key=spec.key, role=role, order=len(planned), turn=turn, seeds=seeds)
 
     for spec, turn, count in results.values():
         add(spec, "result", turn=turn, seeds=count)

@@ -76,35 +76,48 @@ class Way:
         return (*self.section, *self.choice.place("exits" if field == "placement" else field or ""))
 
 
+EXIT_KEYS = _Exits.settings()
+"""What a method's section may say of its exits."""
+
+
 def read_ways(written: Mapping[str, Mapping[str, Any] | None], document: Document, place: Place) -> Iterator[Way]:
     """Every combination of values in the sections of `methods`. Raises `DocumentError` for the first mistake."""
     for name, section in written.items():
         yield from _ways(name, dict(section or {}), document, (*place, name))
 
 
+def way_of(way: Way, values: Mapping[str, Any], document: Document) -> Way:
+    """The way with these values in its section of the file. Raises `DocumentError` where they do not fit."""
+    choice = Choice(values={**way.choice.values, **values}, positions=way.choice.positions)
+    return _way(type(way.method), choice, document, way.section)
+
+
 def _ways(name: str, section: dict[str, Any], document: Document, place: Place) -> Iterator[Way]:
     if name not in methods:
         raise document.error(place, str(unknown("method", name, methods)))
     kind = methods[name]
-    exit_keys = [] if kind.exits == "ignored" else field_names(_Exits)
-    teacher_keys = TEACHER_KEYS[kind.teacher]
-    refuse_unknown_keys(section, [*field_names(kind), *exit_keys, *teacher_keys], document, place)
+    exit_keys = [] if kind.exits == "ignored" else [*EXIT_KEYS]
+    refuse_unknown_keys(section, [*field_names(kind), *exit_keys, *TEACHER_KEYS[kind.teacher]], document, place)
     for choice in choices(section, kind, document, place):
-        values = {"exits": "all" if kind.exits == "required" else "none", **choice.values}
-        if kind.teacher == "self":
-            values["teacher"] = SELF
-        if isinstance(values["exits"], int):  # a stage's number written without quotes
-            values["exits"] = str(values["exits"])
+        yield _way(kind, choice, document, place)
 
-        def part(spec: type[Any], values: dict[str, Any] = values, choice: Choice = choice) -> Any:
-            own = {key: value for key, value in values.items() if key in field_names(spec)}
-            return validated(spec, own, document, place, choice)
 
-        exits = part(_Exits)
-        yield Way(
-            method=part(kind).canonical(),
-            exits=ExitSpec(placement=exits.exits, head=exits.head),
-            teacher=part(Teacher) if teacher_keys else None,
-            choice=choice,
-            section=place,
-        )
+def _way(kind: type[Method], choice: Choice, document: Document, place: Place) -> Way:
+    values = {"exits": "all" if kind.exits == "required" else "none", **choice.values}
+    if kind.teacher == "self":
+        values["teacher"] = SELF
+    if isinstance(values["exits"], int):  # a stage's number written without quotes
+        values["exits"] = str(values["exits"])
+
+    def part(spec: type[Any]) -> Any:
+        own = {key: value for key, value in values.items() if key in field_names(spec)}
+        return validated(spec, own, document, place, choice)
+
+    exits = part(_Exits)
+    return Way(
+        method=part(kind).canonical(),
+        exits=ExitSpec(placement=exits.exits, head=exits.head),
+        teacher=part(Teacher) if TEACHER_KEYS[kind.teacher] else None,
+        choice=choice,
+        section=place,
+    )

@@ -7,12 +7,11 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
-from ...training import TrialSpec
 from ..planning.plan import PlannedTrial
 from ..planning.stopping import Stopping
 
-Group = tuple[str, int]
-"""Trials that are judged together: of one data set, for as many epochs."""
+Group = tuple[str | int, ...]
+"""Trials that are judged together: of one data set, for as many epochs, and in a search of one method's budget."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +32,10 @@ class Judge:
         self._rules: dict[tuple[Group, int], TrialScheduler] = {}
         self._known: set[str] = set()
 
+    def expect(self, trial: PlannedTrial) -> None:
+        """There is another trial."""
+        self._trials[trial.key] = trial
+
     def recall(self, key: str, history: Iterable[Mapping[str, Any]]) -> None:
         """Learns what a trial measured before this run of the sweep."""
         for record in history:
@@ -40,24 +43,31 @@ class Judge:
 
     def stops(self, key: str, record: Mapping[str, Any]) -> bool:
         """Whether a trial is stopped after the epoch with this record."""
-        spec = self._trials[key].spec
-        epochs = spec.recipe.epochs
-        if epochs <= self._stopping.grace or record["epoch"] >= epochs:
+        trial = self._trials[key]
+        epochs = trial.spec.recipe.epochs
+        if epochs <= self._stopping.grace or record["epoch"] >= epochs or Stopping.metric not in record:
             return False
-        rule, judged = self._rule(key, spec), _Judged(trial_id=key)
+        rule, judged = self._rule(trial), _Judged(trial_id=key)
         if key not in self._known:
             self._known.add(key)
             rule.on_trial_add(None, judged)  # type: ignore[arg-type]
         decision = rule.on_trial_result(None, judged, dict(record))  # type: ignore[arg-type]
         return decision == TrialScheduler.STOP and key not in self._needed
 
-    def _rule(self, key: str, spec: TrialSpec) -> TrialScheduler:
-        epochs = spec.recipe.epochs
-        bracket = bracket_of(key, self._stopping, epochs) if self._stopping.rule == "hyperband" else 0
-        place = ((spec.dataset.name, epochs), bracket)
+    def _rule(self, trial: PlannedTrial) -> TrialScheduler:
+        epochs = trial.spec.recipe.epochs
+        bracket = bracket_of(trial.key, self._stopping, epochs) if self._stopping.rule == "hyperband" else 0
+        place = (_group(trial), bracket)
         if place not in self._rules:
             self._rules[place] = _make_rule(self._stopping, epochs, bracket)
         return self._rules[place]
+
+
+def _group(trial: PlannedTrial) -> Group:
+    spec = trial.spec
+    everyone = (spec.dataset.name, spec.recipe.epochs)
+    # One method's trials must not cost another method a part of its budget.
+    return (*everyone, spec.method.name, spec.architecture.name) if trial.role == "search" else everyone
 
 
 def bracket_of(key: str, stopping: Stopping, epochs: int) -> int:

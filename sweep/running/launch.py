@@ -4,7 +4,7 @@ import functools
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
@@ -14,9 +14,10 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ...specs import SpecError
 from ...training import DataSource, StorageError
 from ..display.board import Board
-from ..display.durations import duration
+from ..planning.durations import duration
 from ..planning.plan import Plan
 from ..planning.resources import Resources
+from ..searching.tuning import Tuning
 from ..storage.mirroring import mirrored
 from ..storage.store import Store
 from .bell import Bell
@@ -28,6 +29,9 @@ from .packing import Packing, smallest_accelerator
 from .schedule import PlanSearcher
 from .termination import heeding
 from .worker import run_trial
+
+if TYPE_CHECKING:
+    from ..searching.studies import Studies
 
 
 def launch(
@@ -41,8 +45,9 @@ def launch(
     driver: str,
     halt: Halt,
     most: float,
+    search: "Studies | None" = None,
 ) -> None:
-    """Trains the board's trials, as many at once as Ray's resources and `most` allow, and mirrors them to MLflow.
+    """Trains the board's trials, and those of a search if there is one, as many at once as Ray's resources and `most` allow, and mirrors them to MLflow.
 
     A trial that fails, diverges or is stopped early is shown, and the rest goes on. One whose worker or machine died
     is started again.
@@ -60,18 +65,22 @@ def launch(
             store.trial(key).forget_failure()  # so that there is one only if an attempt of this run failed
     ray_ready()
     _check_resources(resources)
+    known = {trial.key: trial for trial in plan.trials}
+    judge = _judge(plan, store)
+    tuning = None if search is None else Tuning(search, store, board, halt, known, judge)
     searcher = PlanSearcher(
         board.trials.values(),
         [key for key, known in progress.items() if known.state == "done"],
         retries=resources.retries,
         gpu=Packing(smallest_accelerator()) if resources.gpu == "auto" else resources.gpu,
-        most=most,
+        most=most if tuning is None else min(most, _capacity(resources)),  # what is asked early is asked knowing less
         recorded=lambda key: store.progress(key).state,
         give_up=lambda key, reason: board.end(key, problem=reason),
         halted=halt.wanted,
+        proposals=tuning,
     )
     bell = Bell()
-    mirror = mirrored(plan, store, tracking_uri, board.say)
+    mirror = mirrored(plan, known, store, tracking_uri, board.say)
     with mirror as changed, tempfile.TemporaryDirectory() as scratch, halt.heeding_signals():
         trainable = functools.partial(
             run_trial,
@@ -87,7 +96,7 @@ def launch(
             heeding(tune.with_resources(trainable, functools.partial(_requested, resources.cores)), bell),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                scheduler=Overseer(_judge(plan, store), halt, on_halt=lambda: _halt(bell, board)),
+                scheduler=Overseer(judge, halt, on_halt=lambda: _halt(bell, board)),
                 num_samples=-1,  # the searcher says when all have ended, however often each was started
                 reuse_actors=True,
             ),
@@ -130,6 +139,13 @@ def _check_resources(wanted: Resources) -> None:
         if number > (most := max(node.get(name.upper(), 0) for node in nodes)):
             rule = f"a trial cannot have {number:g}, the largest machine has only {most:g}"
             raise SpecError(f"resources.{name}: {rule}.", field=name)
+
+
+def _capacity(wanted: Resources) -> float:
+    """How many trials can run at once."""
+    shares = {"CPU": wanted.cores, "GPU": 0 if wanted.gpu == "auto" else wanted.gpu}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(min(node.get(name, 0) // share for name, share in shares.items() if share) for node in nodes)
 
 
 def _reason(trial: Trial) -> str:

@@ -5,8 +5,8 @@ import json
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Container, Iterable
+from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
@@ -15,6 +15,18 @@ from .packing import Packing
 
 BACK_OFF = 2.0
 """Seconds until a trial whose worker died is started again; each further time twice as long."""
+
+
+class Proposals(Protocol):
+    """Where trials come from that are in no plan, because each depends on how those before it ended."""
+
+    def propose(self, done: Container[str]) -> PlannedTrial | None:
+        """Another trial that can run now, given the keys of those that are done; None if there is none at present."""
+        ...
+
+    def ended(self, key: str, state: str) -> None:
+        """The trial with this key will not be run again; the state is that of its last report."""
+        ...
 
 
 class PlanSearcher(Searcher):
@@ -36,6 +48,7 @@ class PlanSearcher(Searcher):
         recorded: Callable[[str], str] = lambda key: "running",  # noqa: ARG005
         give_up: Callable[[str, str], None] = lambda key, reason: None,  # noqa: ARG005
         halted: Callable[[], bool] = lambda: False,
+        proposals: Proposals | None = None,
     ) -> None:
         """Of the trials to run and the keys of those that are done already.
 
@@ -49,6 +62,7 @@ class PlanSearcher(Searcher):
             recorded: a trial's state in the store, asked when its worker ended with an error.
             give_up: told the key of a trial that cannot run, and why.
             halted: whether to hand out nothing more.
+            proposals: asked for more trials when all that may run are handed out.
         """
         super().__init__()
         self._trials = list(trials)
@@ -61,6 +75,7 @@ class PlanSearcher(Searcher):
         self._recorded = recorded
         self._give_up = give_up
         self._halted = halted
+        self._proposals = proposals
         self._ready: list[int] = []  # a heap of positions in the plan
         self._again: list[tuple[float, int]] = []  # a heap of the times from which trials may run again
         self._pupils: defaultdict[str, list[int]] = defaultdict(list)  # by the key of the teacher that they wait for
@@ -81,6 +96,9 @@ class PlanSearcher(Searcher):
             return None
         while self._again and self._again[0][0] <= time.monotonic():
             heapq.heappush(self._ready, heapq.heappop(self._again)[1])
+        if not self._ready and self._proposals and (proposed := self._proposals.propose(self._done)):
+            self._ready.append(len(self._trials))
+            self._trials.append(proposed)
         while self._ready:
             position = heapq.heappop(self._ready)
             trial = self._trials[position]
@@ -113,14 +131,12 @@ class PlanSearcher(Searcher):
             self._release(self._pupils.pop(trial.key, []))
         elif state == "stopped":  # its machine goes; it said so, and has its checkpoint
             self._put_back(position, self._back_off)
-        elif error and state not in ("diverged", "failed"):
-            self._deaths[trial.key] += 1
-            if self._deaths[trial.key] <= self._retries:
-                self._put_back(position, self._back_off * 2 ** (self._deaths[trial.key] - 1))
-            else:
-                self._give_up_pupils(trial.key)
+        elif error and state not in ("diverged", "failed") and self._dies(trial.key) <= self._retries:
+            self._put_back(position, self._back_off * 2 ** (self._deaths[trial.key] - 1))
         else:
             self._give_up_pupils(trial.key)
+        if self._proposals and state not in ("", "unwritable") and self.waits_again(trial.key) is None:
+            self._proposals.ended(trial.key, "failed" if error and state == "running" else state)
 
     def waits_again(self, key: str) -> float | None:
         """In how many seconds a trial is handed out again; None if it is not."""
@@ -129,6 +145,10 @@ class PlanSearcher(Searcher):
 
     def deaths(self, key: str) -> int:
         """How often a trial's worker or machine died."""
+        return self._deaths[key]
+
+    def _dies(self, key: str) -> int:
+        self._deaths[key] += 1
         return self._deaths[key]
 
     def _begin(self) -> None:

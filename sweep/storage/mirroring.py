@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..planning.plan import Plan
+from ..planning.plan import Plan, PlannedTrial
 from .store import Store
 
 if TYPE_CHECKING:
@@ -19,14 +19,16 @@ BATCH = 50
 
 
 @contextmanager
-def mirrored(plan: Plan, store: Store, tracking_uri: str, announce: Callable[[str], None]) -> Iterator[set[str]]:
-    """Writes the trials whose keys are put into the set to MLflow, every few seconds, beside the training.
+def mirrored(
+    plan: Plan, known: Mapping[str, PlannedTrial], store: Store, tracking_uri: str, announce: Callable[[str], None]
+) -> Iterator[set[str]]:
+    """Writes the known trials whose keys are put into the set to MLflow, every few seconds, beside the training.
 
     MLflow may go away and come back: each is announced in a line, and the keys stay in the set until they are written.
     """
     changed: set[str] = set()
     finished = threading.Event()
-    writer = _Writer(plan, store, tracking_uri, announce)
+    writer = _Writer(plan, known, store, tracking_uri, announce)
 
     def write() -> None:
         pause = INTERVAL
@@ -49,12 +51,19 @@ def mirrored(plan: Plan, store: Store, tracking_uri: str, announce: Callable[[st
 class _Writer:
     """A mirror that is opened again after whatever went wrong."""
 
-    def __init__(self, plan: Plan, store: Store, tracking_uri: str, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        known: Mapping[str, PlannedTrial],
+        store: Store,
+        tracking_uri: str,
+        announce: Callable[[str], None],
+    ) -> None:
         self._plan = plan
+        self._known = known
         self._store = store
         self._tracking_uri = tracking_uri
         self._announce = announce
-        self._trials = {trial.key: trial for trial in plan.trials}
         self._mirror: Mirror | None = None
         self._away_since: float | None = None
 
@@ -71,7 +80,7 @@ class _Writer:
         try:
             with answering(self._tracking_uri):
                 self._mirror = self._mirror or Mirror(self._plan, self._store, self._tracking_uri)
-                self._mirror.update(self._trials[key] for key in batch)
+                self._mirror.update(self._known[key] for key in batch)
         except Exception as error:  # whatever it is, the sweep goes on, and its end tries once more
             changed.update(batch)
             self._mirror = None

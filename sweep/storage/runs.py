@@ -28,6 +28,12 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
         "exeunt.state": progress.state,
         "exeunt.protocol": trial.spec.reported,
     }
+    if trial.confirmed is not None:
+        tags |= {
+            "exeunt.tuning": trial.confirmed.tuning,
+            "exeunt.budget": trial.confirmed.budget,
+            "exeunt.tried": trial.confirmed.tried,
+        }
     if progress.reason:
         tags["exeunt.error"] = progress.reason[:500]
     if progress.result is not None:

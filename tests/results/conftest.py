@@ -43,6 +43,9 @@ class Recorder:
         key: str | None = None,
         metrics: dict[str, float] | None = None,
         protocol: str = "final",
+        tuning: str | None = None,
+        budget: str | None = None,
+        tried: str | None = None,
         **parameters: str,
     ) -> str:
         """Record one trial; keyword `method__temperature` is the parameter `method.temperature`."""
@@ -54,7 +57,9 @@ class Recorder:
             "exeunt.seeds": str(seeds),
             "exeunt.protocol": REPORTED[protocol],
             "exeunt.order": f"{position:06d}",
-        } | ({"exeunt.error": error} if error else {})
+        }
+        optional = {"error": error, "tuning": tuning, "budget": budget, "tried": tried}
+        tags |= {f"exeunt.{name}": text for name, text in optional.items() if text}
         params = {
             "dataset.name": dataset,
             "architecture.name": architecture,

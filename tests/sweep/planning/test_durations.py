@@ -1,6 +1,6 @@
 import pytest
 from exeunt.specs import SpecError
-from exeunt.sweep.display.durations import duration, seconds_of
+from exeunt.sweep.planning.durations import duration, seconds_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""How a command that trains ends before all is trained."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from ...training import StorageError
+from ..running.halt import OutOfTime
+
+OUT_OF_TIME = 3
+"""The exit status after `--time-budget`."""
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended."""
+
+
+@contextmanager
+def leaving(console: Console, again: list[str]) -> Iterator[None]:
+    """Says why the command leaves, and with which words it goes on, where something inside ended it early."""
+
+    def leave(why: str, status: int) -> typer.Exit:
+        console.print(f"{why}; go on with: {shlex.join(again)}", markup=False, highlight=False, soft_wrap=True)
+        return typer.Exit(status)
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise leave("interrupted", INTERRUPTED) from None
+    except OutOfTime:
+        raise leave("the time budget is over", OUT_OF_TIME) from None
+    except StorageError:
+        leave("the storage cannot be used", 2)
+        raise

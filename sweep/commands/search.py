@@ -1,0 +1,122 @@
+import math
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .program import Data, Download, Storage, Tracking, app, launched, planned, tracking_uri
+from .sweep import Address, MaxConcurrent, TimeBudget, said
+
+if TYPE_CHECKING:
+    from ..planning.plan import Plan
+    from ..searching.studies import Studies
+    from ..storage.store import Store
+
+FileOrName = Annotated[
+    str,
+    typer.Argument(metavar="FILE|NAME", help="The sweep file; with --show the `name` in it.", show_default=False),
+]
+Show = Annotated[bool, typer.Option("--show", help="Show what was found so far and draw its figures; train nothing.")]
+
+
+@app.command()
+def search(
+    file: FileOrName,
+    storage: Storage = "runs",
+    data: Data = None,
+    download: Download = False,
+    tracking: Tracking = None,
+    max_concurrent: MaxConcurrent = None,
+    time_budget: TimeBudget = None,
+    address: Address = None,
+    show: Show = False,
+) -> None:
+    """Tune every method with the same budget on validation images; then confirm the best settings on test.
+
+    The best settings of each method, and those of the file, are trained on all training images with the seeds of the
+    file, and read once on test. Run it again after any interruption: it goes on where it was.
+
+    Exit status: as of `exeunt sweep`.
+    """
+    if show:
+        _show(*launched(file, storage))
+        return
+
+    from rich.console import Console
+
+    from ...specs import SpecError
+    from ...training import DataSource, datasets
+    from ..display.board import make_board
+    from ..display.search import search_table
+    from ..display.tables import publish
+    from ..planning.durations import duration, seconds_of
+    from ..running.cluster import ray_at
+    from ..running.halt import Halt
+    from ..searching.confirmation import search_plan
+    from ..searching.outcome import is_over, outcomes
+    from ..searching.studies import Studies
+    from ..storage.driver import driving
+    from .leaving import leaving
+
+    halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
+    plan, store = planned(Path(file), storage)
+    if plan.sweep.search is None:
+        raise SpecError(
+            f"{file} has no `search` part; what it asks for is trained by: exeunt sweep {file}", field="search"
+        )
+    recorded_at = tracking_uri(store, tracking)
+    console, source = Console(), DataSource(directory=data, download=download)
+    options = said({"--data": data, "--tracking": tracking, "--max-concurrent": max_concurrent, "--address": address})
+    options += said({"--time-budget": time_budget}) + ["--download"] * download
+    again = ["exeunt", "search", file, "--storage", storage, *options]
+    name = plan.sweep.name
+    with driving(store.sweep_folder(name), name) as driver, leaving(console, again), ray_at(address) as ray_ready:
+        from ..running.launch import launch  # while Ray starts
+
+        def train(part: "Plan", studies: "Studies | None") -> None:
+            board = make_board([trial for trial in store.missing(part) if trial.role != "search"], 0, console)
+            with closing(board):
+                most = max_concurrent or math.inf
+                how = {"driver": driver, "halt": halt, "most": most, "search": studies}
+                launch(part, store, source, board, ray_ready, recorded_at, **how)
+            board.say(f"{board.counts} after {duration(board.elapsed)}")
+
+        for dataset in {asked.trial.dataset.name for asked in plan.sweep.configurations}:
+            datasets[dataset].load(source)
+        store.remember(plan)
+        studies = Studies(plan.sweep, store)
+        studies.mend()
+        console.print(
+            f"{name}: {len(plan.sweep.search.spaces)} studies, each {plan.sweep.search.effort}", highlight=False
+        )
+        if not is_over(outcomes(studies)):
+            train(plan, studies)
+        console.print(search_table(outcomes(studies)))
+        plan = search_plan(plan.sweep, store)
+        if any(trial.role == "result" for trial in store.missing(plan)):
+            train(plan, None)
+    publish(plan, store, recorded_at, console)
+    if not is_over(outcomes(studies)) or any(trial.role == "result" for trial in store.missing(plan)):
+        raise typer.Exit(1)
+
+
+def _show(plan: "Plan", store: "Store") -> None:
+    """What was found, and where its figures are."""
+    from rich.console import Console
+
+    from ...specs import SpecError
+    from ..display.figures import write_figures
+    from ..display.search import search_table
+    from ..searching.outcome import outcomes
+    from ..searching.studies import Studies
+
+    name = plan.sweep.name
+    if plan.sweep.search is None:
+        raise SpecError(f"sweep {name!r} has no search.", field="name")
+    console, studies = Console(), Studies(plan.sweep, store)
+    console.print(search_table(outcomes(studies)))
+    for space in plan.sweep.search.spaces:
+        folder = Path("figures") / name / space.name.replace("/", "-")
+        written = write_figures(studies.of(space), folder)
+        console.print(f"{folder}: {len(written)} files", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,164 @@
+"""Optuna's studies, the record of a search: one for each method on each network."""
+
+import functools
+import logging
+import os
+import warnings
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from ...specs import SpecError
+from ..planning.file import Sweep
+from ..planning.search import Between, Choices, Sampler, Search, Space
+from ..storage.store import Store
+
+JOURNAL = "studies.journal"
+"""In the folder of the sweep."""
+
+SAMPLER_CLASSES: dict[Sampler, Callable[..., BaseSampler]] = {
+    "tpe": functools.partial(optuna.samplers.TPESampler, constant_liar=True),
+    "gp": optuna.samplers.GPSampler,
+    "cmaes": functools.partial(optuna.samplers.CmaEsSampler, warn_independent_sampling=False),
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "qmc": functools.partial(optuna.samplers.QMCSampler, scramble=True, warn_asynchronous_seeding=False),
+    "random": optuna.samplers.RandomSampler,
+}
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # the board tells of trials
+logging.getLogger("sqlalchemy").setLevel(logging.ERROR)
+
+
+class StudiesError(SpecError):
+    """The studies cannot be read or written."""
+
+
+class Studies:
+    """The studies of a sweep's search, in a journal in the storage or in a database."""
+
+    def __init__(self, sweep: Sweep, store: Store) -> None:
+        """Of a sweep that has a search. Nothing is opened yet."""
+        assert sweep.search is not None
+        self.search: Search = sweep.search
+        self.stopping = sweep.stopping
+        self._sweep = sweep.name
+        self._store = store
+        self._opened: dict[str, optuna.Study] = {}
+
+    def exist(self) -> bool:
+        """Whether the search has begun, as far as that can be known without opening them."""
+        return self.search.studies is not None or JOURNAL in self._store.sweep_folder(self._sweep).entries()
+
+    def mend(self) -> None:
+        """Makes the journal whole again after its writer died. For the driver, the only process that writes."""
+        if self.search.studies is None and self._store.is_local:
+            mend_journal(self._journal_path)
+
+    def name(self, space: Space) -> str:
+        """Of a space's study: another one where what it tries, or how it judges, is another."""
+        return f"{self._sweep}/{space.name}/{self.search.identity(space)}"
+
+    def of(self, space: Space) -> optuna.Study:
+        """The study of a space, made if there is none. Raises `StudiesError` where it cannot be opened."""
+        name = self.name(space)
+        if name not in self._opened:
+            self._opened[name] = self._open(name, space)
+        return self._opened[name]
+
+    def ask(self, space: Space) -> optuna.Trial:
+        """The next settings to try.
+
+        Every trial has a generator of its own, so that a search that was interrupted goes on as it would have gone
+        on. With several at once the order in which they end decides too, and no seed can.
+        """
+        study = self.of(space)
+        study.sampler = self._sampler(len(study.get_trials(deepcopy=False)))
+        return self.complete(space, study.ask())
+
+    def complete(self, space: Space, trial: optuna.Trial) -> optuna.Trial:
+        """The trial with a value for each range, also if it was cut off while it got them."""
+        for name, wanted in space.ranges.items():
+            match wanted:
+                case Choices():
+                    trial.suggest_categorical(name, wanted.values)
+                case Between(whole=True):
+                    low, high, step = int(wanted.low), int(wanted.high), int(wanted.step or 1)
+                    trial.suggest_int(name, low, high, log=wanted.log, step=step)
+                case Between():
+                    trial.suggest_float(name, wanted.low, wanted.high, log=wanted.log, step=wanted.step)
+        return trial
+
+    def cut_off(self, space: Space, known: Container[int]) -> list[optuna.Trial]:
+        """Trials that were asked for and not told, but for those with known numbers: their driver died."""
+        study = self.of(space)
+        running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        study.sampler = self._sampler(len(study.get_trials(deepcopy=False)))
+        return [optuna.Trial(study, trial._trial_id) for trial in running if trial.number not in known]
+
+    @functools.cached_property
+    def _storage(self) -> BaseStorage:
+        return self._database() if self.search.studies else self._journal()
+
+    def _database(self) -> BaseStorage:
+        url = os.path.expandvars(self.search.studies or "")
+        try:
+            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        except Exception as error:  # whatever the database's driver raises
+            reason = str(error).strip().partition("\n")[0]
+            raise StudiesError(
+                f"search.studies: {self.search.studies} cannot be used: {reason}", field="studies"
+            ) from error
+
+    def _journal(self) -> BaseStorage:
+        if not self._store.is_local:
+            rule = "an object store has no place for the journal of a search; name a database"
+            example = "search: {studies: postgresql+psycopg://USER:$PASSWORD@HOST/NAME}"
+            raise StudiesError(f"{self._store.location}: {rule}, such as {example}.", field="studies")
+        path = self._journal_path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+
+    @property
+    def _journal_path(self) -> Path:
+        return Path(self._store.sweep_folder(self._sweep).located(JOURNAL))
+
+    def _open(self, name: str, space: Space) -> optuna.Study:
+        objectives = self.search.objectives
+        directions = [objective.direction for objective in objectives]
+        study = optuna.create_study(storage=self._storage, study_name=name, directions=directions, load_if_exists=True)
+        if study.metric_names is None:
+            with _no_experimental_warning():
+                study.set_metric_names([objective.words for objective in objectives])
+        return study
+
+    def _sampler(self, number: int) -> BaseSampler:
+        """For the trial with this number. Sobol's points are one sequence, which has one seed."""
+        seeds = (self.search.seed,) if self.search.sampler == "qmc" else (self.search.seed, number)
+        seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+        with _no_experimental_warning():
+            return SAMPLER_CLASSES[self.search.sampler](seed=seed)
+
+
+@contextmanager
+def _no_experimental_warning() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def mend_journal(path: Path) -> None:
+    """Takes away a last line that was cut off when its writer died, which Optuna would take for damage.
+
+    For the only process that writes.
+    """
+    if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+    path.with_name(path.name + ".lock").unlink(missing_ok=True)

@@ -1,0 +1,241 @@
+"""The trials of a search: asked of its studies one by one, and told to them when they have ended."""
+
+import time
+from collections.abc import Callable, Container
+from typing import Any, TypeVar
+
+import optuna
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...specs import SpecError
+from ..display.board import Board
+from ..planning.plan import PlannedTrial
+from ..planning.search import Space
+from ..running.halt import Halt
+from ..running.judging import Judge
+from ..storage.store import ENDED, Store
+from .outcome import KEY, REASON, SECONDS
+from .studies import Studies, StudiesError
+
+PAUSES = (0.5, 2.0, 8.0)
+"""Seconds before a database that did not answer is asked once more."""
+Answer = TypeVar("Answer")
+
+UNAVAILABLE = (optuna.exceptions.OptunaError, SQLAlchemyError, OSError)
+
+
+class Tuning:
+    """What is tried next in each space, so that all get their budgets at the same pace.
+
+    The studies are the record: what was asked and not told when a driver died is asked again, under its own number.
+    Where they cannot be reached the sweep is halted, and nothing is lost.
+    """
+
+    def __init__(
+        self,
+        studies: Studies,
+        store: Store,
+        board: Board,
+        halt: Halt,
+        known: dict[str, PlannedTrial],
+        judge: Judge | None = None,
+    ) -> None:
+        """Of a search.
+
+        Args:
+            studies: those of the search.
+            store: where trials are.
+            board: shows them.
+            halt: ends the sweep.
+            known: the trials of the plan by key, to which those that are proposed are added.
+            judge: who stops trials early, if anybody does.
+        """
+        self._studies = studies
+        self._search = studies.search
+        self._store = store
+        self._board = board
+        self._halt = halt
+        self._known = known
+        self._judge = judge
+        self._spaces = [_InStudy(studies, space) for space in self._search.spaces]
+        self._waiting: dict[str, list[tuple[_InStudy, optuna.Trial]]] = {}
+        """By key, the trials of studies that are told when the trial of the store has ended."""
+        self._ended: dict[str, str] = {}
+        for space in self._spaces:
+            if (left := space.left) is not None:
+                board.announce(space.default, left)
+
+    def propose(self, done: Container[str]) -> PlannedTrial | None:
+        """The next trial to run, where there is one whose teacher is done."""
+        while (space := self._next_space(done)) is not None:
+            asked = self._steadily(lambda space=space: space.ask(), again=space.look_again)
+            if asked is None or self._halt.wanted():
+                return None
+            planned = self._planned(space, asked)
+            if planned is not None:
+                return planned
+        return None
+
+    def ended(self, key: str, state: str) -> None:
+        """A trial has ended so, and is not run again: `done`, `diverged`, `failed`, or `running` where it was pruned."""
+        self._ended[key] = state
+        for space, asked in self._waiting.pop(key, []):
+            self._tell(space, asked, key, state)
+
+    def _next_space(self, done: Container[str]) -> "_InStudy | None":
+        ready = [
+            space for space in self._spaces if space.wants_more and (space.teacher is None or space.teacher in done)
+        ]
+        return min(ready, key=lambda space: space.used, default=None)
+
+    def _planned(self, space: "_InStudy", asked: optuna.Trial) -> PlannedTrial | None:
+        """The trial of the store with these settings, if it has to be run for this."""
+        try:
+            spec = self._search.trial(space.space, asked.params)
+        except SpecError as error:
+            self._fail(space, asked, str(error))
+            return None
+        key = spec.key
+        self._steadily(lambda: asked.set_user_attr(KEY, key))
+        self._waiting.setdefault(key, []).append((space, asked))
+        if key in self._known and key not in self._ended:  # it runs, or will
+            self._board.settle(space.default)
+            return None
+        state = self._ended.get(key) or self._recorded(key)
+        if state:
+            self._board.settle(space.default)
+            self.ended(key, state)
+            return None
+        planned = PlannedTrial(spec=spec, key=key, role="search", order=len(self._known), turn=asked.number)
+        self._known[key] = planned
+        self._board.expect(planned, instead_of=space.default)
+        if self._judge is not None:
+            self._judge.expect(planned)
+            self._judge.recall(key, self._store.trial(key).history())
+        return planned
+
+    def _recorded(self, key: str) -> str:
+        """How a trial ended that need not be run."""
+        state = self._store.progress(key, self._studies.stopping).state
+        if state == "failed":
+            self._store.trial(key).forget_failure()
+        return {"pruned": "running"}.get(state, state) if state in ENDED else ""
+
+    def _tell(self, space: "_InStudy", asked: optuna.Trial, key: str, state: str) -> None:
+        directory = self._store.trial(key)
+        history = directory.history()
+        result: dict[str, Any] = directory.result() or {} if state == "done" else {}
+        metrics = result.get("metrics", {})
+        values = [metrics.get(objective.metric) for objective in self._search.objectives]
+        seconds = result.get("seconds", sum(record["seconds"] for record in history))
+        if state == "done" and None in values:
+            self._fail(space, asked, f"it does not record {', '.join(o.metric for o in self._search.objectives)}")
+            return
+        if state not in ("done", "running"):
+            progress = self._store.progress(key)
+            self._fail(space, asked, progress.reason or state, seconds=seconds)
+            return
+
+        def tell() -> None:
+            asked.set_user_attr(SECONDS, seconds)
+            if self._studies.stopping is not None:
+                for record in history:
+                    asked.report(record[self._search.objectives[0].metric], record["epoch"])
+            if state == "running":
+                space.study.tell(asked.number, state=TrialState.PRUNED, skip_if_finished=True)
+            else:
+                space.study.tell(asked.number, values, skip_if_finished=True)
+
+        self._steadily(tell)
+        space.told(asked, seconds)
+
+    def _fail(self, space: "_InStudy", asked: optuna.Trial, reason: str, seconds: float = 0.0) -> None:
+        def tell() -> None:
+            asked.set_user_attr(REASON, reason[:500])
+            asked.set_user_attr(SECONDS, seconds)
+            space.study.tell(asked.number, state=TrialState.FAIL, skip_if_finished=True)
+
+        self._steadily(tell)
+        space.told(asked, seconds)
+
+    def _steadily(self, act: Callable[[], Answer], again: Callable[[], None] = lambda: None) -> Answer | None:
+        """What `act` returns, asked again for a while where the studies cannot be reached; then the sweep is halted."""
+        for pause in (*PAUSES, None):
+            try:
+                return act()
+            except UNAVAILABLE as error:
+                if pause is None:
+                    reason = str(error).strip().partition("\n")[0]
+                    self._halt.because(StudiesError(f"the studies of the search cannot be written: {reason}"))
+                    return None
+                time.sleep(pause)
+                try:
+                    again()
+                except UNAVAILABLE:
+                    continue
+        return None
+
+
+class _InStudy:
+    """A space, and how much of its budget is used."""
+
+    def __init__(self, studies: Studies, space: Space) -> None:
+        self.space = space
+        self.study = studies.of(space)
+        self._studies = studies
+        self._search = studies.search
+        teacher = self._search.teacher(space)
+        self.teacher = teacher.key if teacher else None
+        spec = self._search.trial(space, {})
+        self.default = PlannedTrial(spec=spec, key=spec.key, role="search", order=0)
+        self._running: set[int] = set()
+        self._cut_off: list[optuna.Trial] = []
+        self.look_again()
+
+    def look_again(self) -> None:
+        """What the study holds that this driver has not asked for."""
+        trials = self.study.get_trials(deepcopy=False)
+        self._asked = len(trials)
+        ended = [trial for trial in trials if trial.state.is_finished()]
+        self._ended = len(ended)
+        self._seconds = sum(trial.user_attrs.get(SECONDS, 0.0) for trial in ended)
+        self._cut_off = self._studies.cut_off(self.space, self._running)
+
+    def ask(self) -> optuna.Trial:
+        """The next trial, of those that were cut off first."""
+        if self._cut_off:
+            asked = self._studies.complete(self.space, self._cut_off[0])
+            del self._cut_off[0]
+        else:
+            asked = self._studies.ask(self.space)
+            self._asked += 1
+        self._running.add(asked.number)
+        return asked
+
+    def told(self, asked: optuna.Trial, seconds: float) -> None:
+        """A trial has ended."""
+        self._running.discard(asked.number)
+        self._ended += 1
+        self._seconds += seconds
+
+    @property
+    def left(self) -> int | None:
+        """How many trials are still to end; None where that is not known."""
+        return None if self._search.budget is None else max(self._search.budget, self._asked) - self._ended
+
+    @property
+    def used(self) -> float:
+        """How much of the budget, where trials that run count as those that have ended."""
+        if self._search.budget is not None:
+            return self._ended + len(self._running)
+        return self._seconds + len(self._running) * self._seconds / max(1, self._ended)
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is something left to ask."""
+        if self._cut_off:
+            return True
+        if self._search.budget is not None:
+            return self._asked < self._search.budget
+        return self.used < (self._search.seconds or 0.0) and (self._ended > 0 or len(self._running) < 1)
