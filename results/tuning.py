@@ -56,9 +56,9 @@ def confirmed(runs: pd.DataFrame) -> pd.DataFrame:
     nothing that was tuned tells them apart, their `search`, and their `gain`: the value minus that of the default
     settings with the same seed. Where no tuned settings are recorded, the default ones stand as `not confirmed`.
     """
-    parts = runs["tuning"].fillna("").str.partition(", ")  # a run without the tag belongs to no search
-    kind, trial = parts[0], parts[2]
-    runs = runs.assign(is_tuned=kind.str.endswith("tuned"), is_default=kind != "tuned")
+    tuning = runs["tuning"].fillna("")  # a run without the tag belongs to no search
+    is_tuned = tuning.str.contains("tuned")
+    runs = runs.assign(is_tuned=is_tuned, is_default=tuning.str.contains("default") | ~is_tuned)
     runs["default"] = _defaults(runs)
     runs = _labelled(runs)
     runs["gain"] = _gains(runs)
@@ -69,9 +69,10 @@ def confirmed(runs: pd.DataFrame) -> pd.DataFrame:
     runs["search"] = pd.Series([searches[place] for place in runs["place"]], index=runs.index, dtype="object")
     waiting = runs["tuning"].notna() & ~of_place["is_tuned"].transform("any")
     runs.loc[waiting, ["value", "state", "error"]] = [math.nan, "not confirmed", None]
+    of_front = tuning.str.findall(r"trial \d+").str.join(" and ")  # several trials may have the same settings
     runs["column"] = [
-        replace(column, settings=(name, *column.settings)) if name else column
-        for column, name in zip(runs["column"], trial, strict=True)
+        replace(column, settings=(trial, *column.settings)) if trial else column
+        for column, trial in zip(runs["column"], of_front, strict=True)
     ]
     shown = runs["is_tuned"] | waiting | runs["tuning"].isna()
     return runs.loc[shown].sort_values("place", kind="stable")

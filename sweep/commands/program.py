@@ -71,7 +71,7 @@ def planned(file: Path, storage: str) -> "tuple[Plan, Store]":
     sweep, store = read_sweep(file), Store(storage)
     if sweep.search is None:
         return make_plan(sweep), store
-    from ..searching.confirmation import search_plan
+    from ..searching import search_plan
 
     return search_plan(sweep, store), store
 

@@ -10,7 +10,6 @@ from .sweep import Address, MaxConcurrent, TimeBudget, said
 
 if TYPE_CHECKING:
     from ..planning.plan import Plan
-    from ..searching.studies import Studies
     from ..storage.store import Store
 
 FileOrName = Annotated[
@@ -53,51 +52,50 @@ def search(
     from ..planning.durations import duration, seconds_of
     from ..running.cluster import ray_at
     from ..running.halt import Halt
-    from ..searching.confirmation import search_plan
-    from ..searching.outcome import is_over, outcomes
-    from ..searching.studies import Studies
+    from ..searching import Studies, is_over, outcomes, search_plan
     from ..storage.driver import driving
     from .leaving import leaving
 
     halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = planned(Path(file), storage)
-    if plan.sweep.search is None:
-        raise SpecError(
-            f"{file} has no `search` part; what it asks for is trained by: exeunt sweep {file}", field="search"
-        )
+    name, wanted = plan.sweep.name, plan.sweep.search
+    if wanted is None:
+        raise SpecError(f"{file} has no `search` part; without one, use: exeunt sweep {file}", field="search")
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
     options = said({"--data": data, "--tracking": tracking, "--max-concurrent": max_concurrent, "--address": address})
     options += said({"--time-budget": time_budget}) + ["--download"] * download
     again = ["exeunt", "search", file, "--storage", storage, *options]
-    name = plan.sweep.name
-    with driving(store.sweep_folder(name), name) as driver, leaving(console, again), ray_at(address) as ray_ready:
-        from ..running.launch import launch  # while Ray starts
 
-        def train(part: "Plan", studies: "Studies | None") -> None:
-            board = make_board([trial for trial in store.missing(part) if trial.role != "search"], 0, console)
-            with closing(board):
-                most = max_concurrent or math.inf
-                how = {"driver": driver, "halt": halt, "most": most, "search": studies}
-                launch(part, store, source, board, ray_ready, recorded_at, **how)
-            board.say(f"{board.counts} after {duration(board.elapsed)}")
+    def train(part: "Plan", driver: str, studies: Studies | None = None) -> None:
+        board = make_board([trial for trial in store.missing(part) if trial.role != "search"], 0, console)
+        with leaving(console, again), closing(board), ray_at(address) as ray_ready:
+            from ..running.launch import launch  # while Ray starts
 
+            how = {"driver": driver, "halt": halt, "most": max_concurrent or math.inf, "search": studies}
+            launch(part, store, source, board, ray_ready, recorded_at, **how)
+        board.say(f"{board.counts} after {duration(board.elapsed)}")
+
+    def unconfirmed() -> bool:
+        return any(trial.role == "result" for trial in store.missing(plan))
+
+    with driving(store.sweep_folder(name), name) as driver:
         for dataset in {asked.trial.dataset.name for asked in plan.sweep.configurations}:
             datasets[dataset].load(source)
         store.remember(plan)
         studies = Studies(plan.sweep, store)
         studies.mend()
-        console.print(
-            f"{name}: {len(plan.sweep.search.spaces)} studies, each {plan.sweep.search.effort}", highlight=False
-        )
+        console.print(f"{name}: {len(wanted.spaces)} studies, each {wanted.effort}", highlight=False, soft_wrap=True)
         if not is_over(outcomes(studies)):
-            train(plan, studies)
+            train(plan, driver, studies)
+            plan = search_plan(plan.sweep, store)
         console.print(search_table(outcomes(studies)))
-        plan = search_plan(plan.sweep, store)
-        if any(trial.role == "result" for trial in store.missing(plan)):
-            train(plan, None)
-    publish(plan, store, recorded_at, console)
-    if not is_over(outcomes(studies)) or any(trial.role == "result" for trial in store.missing(plan)):
+        if not is_over(outcomes(studies)):
+            raise typer.Exit(1)
+        if unconfirmed():
+            train(plan, driver)
+        publish(plan, store, recorded_at, console)
+    if unconfirmed():
         raise typer.Exit(1)
 
 
@@ -108,15 +106,15 @@ def _show(plan: "Plan", store: "Store") -> None:
     from ...specs import SpecError
     from ..display.figures import write_figures
     from ..display.search import search_table
-    from ..searching.outcome import outcomes
-    from ..searching.studies import Studies
+    from ..searching import Studies, outcomes
 
     name = plan.sweep.name
     if plan.sweep.search is None:
         raise SpecError(f"sweep {name!r} has no search.", field="name")
     console, studies = Console(), Studies(plan.sweep, store)
     console.print(search_table(outcomes(studies)))
+    place = Path(store.sweep_folder(name).located("figures")) if store.is_local else Path(f"{name}-figures")
     for space in plan.sweep.search.spaces:
-        folder = Path("figures") / name / space.name.replace("/", "-")
+        folder = place / space.name.replace("/", "-")
         written = write_figures(studies.of(space), folder)
         console.print(f"{folder}: {len(written)} files", markup=False, highlight=False, soft_wrap=True)

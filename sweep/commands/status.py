@@ -17,7 +17,9 @@ def status(name: SweepName, storage: Storage = "runs", watch: Watch = False) -> 
     from ..storage.situation import Observer
 
     console = Console()
-    observer = Observer(*launched(name, storage))
+    plan, store = launched(name, storage)
+    grows = plan.sweep.search is not None
+    observer = Observer(plan, store, replan=(lambda: launched(name, storage)[0]) if grows else None)
     if watch:
         with suppress(KeyboardInterrupt):
             situation.watch(observer, console)

@@ -55,13 +55,8 @@ def _table(estimate: Estimate) -> Table:
 
 
 def _sentences(estimate: Estimate) -> Iterable[str]:
-    merged, teachers = estimate.asked - estimate.results, estimate.total.trials - estimate.results
-    saved = f"A flat grid of all axes would train {estimate.flat_grid:,} networks."
-    if merged:
-        saved += f" {merged:,} more were asked for, but are the same experiment as another."
-    if teachers:
-        saved += f" {teachers:,} {'is' if teachers == 1 else 'are'} trained only to teach."
-    yield saved
+    if estimate.flat_grid is not None:
+        yield _saved(estimate, estimate.flat_grid)
     left = f"Still to do: {estimate.left.trials:,} trials, {_with_prefix(estimate.left.multiply_adds)} multiply-adds"
     if estimate.pace is not None:
         left += f", {_hours(estimate.left.hours)} device-hours"
@@ -71,8 +66,18 @@ def _sentences(estimate: Estimate) -> Iterable[str]:
         yield from (f"Not measured: {problem}" for problem in estimate.pace.problems)
 
 
+def _saved(estimate: Estimate, flat_grid: int) -> str:
+    merged, teachers = estimate.asked - estimate.results, estimate.total.trials - estimate.results
+    saved = f"A flat grid of all axes would train {flat_grid:,} networks."
+    if merged:
+        saved += f" {merged:,} more were asked for, but are the same experiment as another."
+    if teachers:
+        saved += f" {teachers:,} {'is' if teachers == 1 else 'are'} trained only to teach."
+    return saved
+
+
 def _method(row: Row) -> str:
-    return f"{row.method} (teacher)" if row.role == "teacher" else row.method
+    return row.method if row.role == "result" else f"{row.method} ({row.role})"
 
 
 def _with_prefix(number: float) -> str:

@@ -8,8 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ..planning.durations import duration
-from ..searching.outcome import Outcome
+from ..searching import Outcome, settings
 
 SHOWN = 5
 """Settings of a Pareto front that are shown of each method."""
@@ -22,40 +21,29 @@ def search_table(stand: Iterable[Outcome]) -> Group:
     """
     stand = list(stand)
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("method")
-    table.add_column("architecture")
-    for heading in ("trials", "complete", "pruned", "failed", "trained"):
-        table.add_column(heading, justify="right")
-    table.add_column("best", justify="right")
-    table.add_column("settings")
+    table.add_column("study", overflow="fold")
+    for heading in ("trials", "pruned", "failed", "device-hours", "best"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for outcome in stand:
-        table.add_row(*_row(outcome))
-    return Group(table, *map(Text, _sentences(stand)))
+        table.add_row(
+            outcome.space.name,
+            str(len(outcome.trials)),
+            str(outcome.count(TrialState.PRUNED)),
+            str(outcome.count(TrialState.FAIL)),
+            f"{outcome.seconds / 3600:.2f}",
+            "\n".join(_values(trial) for trial in outcome.best[:SHOWN]),
+        )
+    return Group(table, *map(Text, [*_settings(stand), *_sentences(stand)]))
 
 
-def _row(outcome: Outcome) -> list[str]:
-    counts = [outcome.count(state) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)]
-    spec = outcome.space.default
-    best = outcome.best[:SHOWN]
-    return [
-        spec.method.name,
-        spec.architecture.name,
-        str(len(outcome.trials)),
-        *map(str, counts),
-        duration(outcome.seconds),
-        "\n".join(_values(trial) for trial in best),
-        "\n".join(_settings(trial) for trial in best),
-    ]
+def _settings(stand: list[Outcome]) -> Iterable[str]:
+    for outcome in stand:
+        for trial in outcome.best[:SHOWN]:
+            yield f"best of {outcome.space.name}, trial {trial.number}: {settings(trial.params)}"
 
 
 def _values(trial: FrozenTrial) -> str:
     return ", ".join(f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}" for value in trial.values)
-
-
-def _settings(trial: FrozenTrial) -> str:
-    return ", ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in trial.params.items()
-    )
 
 
 def _sentences(stand: list[Outcome]) -> Iterable[str]:

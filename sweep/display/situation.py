@@ -55,7 +55,8 @@ def _heading(sweep: Situation) -> Iterator[Text]:
         since = datetime.fromtimestamp(sweep.driver["since"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         yield Text(f"run by process {sweep.driver['pid']} on {sweep.driver['host']} since {since}")
     elif not sweep.is_over:
-        yield Text("nobody runs it; `exeunt sweep FILE` goes on with it")
+        command = "sweep" if sweep.plan.sweep.search is None else "search"
+        yield Text(f"nobody runs it; `exeunt {command} FILE` goes on with it")
     left = "" if sweep.seconds_left is None or sweep.is_over else f"; about {duration(sweep.seconds_left)} left"
     yield Text(_counts(sweep) + left)
 

@@ -59,8 +59,8 @@ class Estimate:
     """How many trials the file asks for, those counted twice that are one experiment written in two ways."""
     results: int
     """How many trials the file asks for, each counted once; the others are teachers."""
-    flat_grid: int
-    """How many a grid would have in which every method had every axis of all methods."""
+    flat_grid: int | None
+    """How many a grid would have in which every method had every axis of all methods; None for a search."""
     problems: tuple[tuple[PlannedTrial, State, str], ...]
     """Trials that did not end well, and why."""
     pace: Pace | None
@@ -104,19 +104,25 @@ def estimate(plan: Plan, store: Store, pace: Pace | None = None) -> Estimate:
     progress = store.progress_of((trial.key for trial in plan.trials), plan.sweep.stopping)
     rows: dict[tuple[str, str, Role], Row] = {}
     problems = []
-    for trial in sorted(plan.trials, key=lambda trial: trial.order):
+
+    def count(trial: PlannedTrial, state: State, number: int = 1) -> None:
         spec = trial.spec
         key = spec.architecture.name, spec.method.name, trial.role
-        if key not in rows:
-            rows[key] = Row(architecture=key[0], method=key[1], role=key[2])
-        row, state, reason = rows[key], progress[trial.key].state, progress[trial.key].reason
+        row = rows.setdefault(key, Row(architecture=key[0], method=key[1], role=key[2]))
+        row.states[state] += number
+        hours = _hours(spec, costs, pace)
+        cost = number * costs.training(spec), None if hours is None else number * hours
+        row.total.add(number, *cost)
+        if state not in ENDED:
+            row.left.add(number, *cost)
+
+    for trial in sorted(plan.trials, key=lambda trial: trial.order):
+        state, reason = progress[trial.key].state, progress[trial.key].reason
         if reason:
             problems.append((trial, state, reason))
-        row.states[state] += 1
-        cost = costs.training(spec), _hours(spec, costs, pace)
-        row.total.add(1, *cost)
-        if state not in ENDED:
-            row.left.add(1, *cost)
+        count(trial, state)
+    for trial, number in plan.coming:
+        count(trial, "waiting", number)
     return Estimate(
         name=plan.sweep.name,
         storage=store.location,
@@ -125,7 +131,7 @@ def estimate(plan: Plan, store: Store, pace: Pace | None = None) -> Estimate:
         left=_sum(row.left for row in rows.values()),
         asked=sum(len(asked.seeds) for asked in plan.sweep.configurations),
         results=sum(trial.role == "result" for trial in plan.trials),
-        flat_grid=plan.sweep.flat_grid,
+        flat_grid=plan.sweep.flat_grid if plan.sweep.search is None else None,
         problems=tuple(problems),
         pace=pace,
     )

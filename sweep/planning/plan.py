@@ -40,6 +40,8 @@ class PlannedTrial:
     """How many seeds its configuration is trained with."""
     confirmed: Confirmed | None = None
     """Of results of a search."""
+    tried: str = ""
+    """Of trials of a search, the settings that are tried, for people; `turn` counts them in their study."""
 
     @property
     def needs(self) -> str | None:
@@ -48,13 +50,18 @@ class PlannedTrial:
 
     def __str__(self) -> str:
         spec = self.spec
+        where = f"{spec.architecture.name}, {spec.dataset.name}"
+        if self.tried:
+            return f"{spec.method.name} ({self.tried}), {where}, trial {self.turn}"
+        if self.confirmed is not None:
+            return f"{spec.method.name}, {self.confirmed.tuning}, {where}, seed {spec.seed}"
         usual = type(spec.method)().to_dict()
         unusual = {name: value for name, value in spec.method.to_dict().items() if usual.get(name) != value}
         if spec.exits.placement != "none":
             unusual["exits"] = spec.exits.placement
         settings = ", ".join(f"{name}={value}" for name, value in unusual.items())
         method = f"{spec.method.name} ({settings})" if settings else spec.method.name
-        return f"{method}, {spec.architecture.name}, {spec.dataset.name}, seed {spec.seed}"
+        return f"{method}, {where}, seed {spec.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +71,8 @@ class Plan:
     sweep: Sweep
     trials: tuple[PlannedTrial, ...]
     """In the order in which they are to be run."""
+    coming: tuple[tuple[PlannedTrial, int], ...] = ()
+    """Of a search that is not over: trials whose settings are not known yet are about like these, so many of each."""
 
 
 @no_search_for_garbage()

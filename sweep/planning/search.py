@@ -25,6 +25,7 @@ RECIPE = "recipe."
 FIXED = {"epochs": "budgets would not be equal if some trials trained for longer"}
 """Fields of a recipe that are not tuned, and why."""
 
+Direction = Literal["maximize", "minimize"]
 Value = str | int | float | bool | None
 
 
@@ -108,7 +109,7 @@ class Objective:
         return int(self.exit.removeprefix("exit")) < trial.exit_count
 
     @property
-    def direction(self) -> Literal["maximize", "minimize"]:
+    def direction(self) -> Direction:
         """Which values are good."""
         return "minimize" if self.metric.startswith("cost/") else "maximize"
 
@@ -309,7 +310,9 @@ def _spaces(
     met: set[tuple[object, ...]] = set()
     for candidate in candidates:
         way, trial = candidate.way, candidate.trial
-        network = (trial.dataset, trial.architecture, trial.recipe, way.method.name)
+        if trial.recipe != candidates[0].trial.recipe:
+            raise document.error(("recipe",), "a search has one recipe: list what is tried in `search.recipe` instead.")
+        network = (trial.dataset, trial.architecture, way.method.name)
         if network in met:
             rule = "a method has one budget, so it has no axes here: list the values in `search.methods` instead"
             raise document.error(way.section, f"{rule}.")

@@ -17,7 +17,6 @@ from ..display.board import Board
 from ..planning.durations import duration
 from ..planning.plan import Plan
 from ..planning.resources import Resources
-from ..searching.tuning import Tuning
 from ..storage.mirroring import mirrored
 from ..storage.store import Store
 from .bell import Bell
@@ -31,7 +30,7 @@ from .termination import heeding
 from .worker import run_trial
 
 if TYPE_CHECKING:
-    from ..searching.studies import Studies
+    from ..searching import Studies, Tuning
 
 
 def launch(
@@ -47,10 +46,10 @@ def launch(
     most: float,
     search: "Studies | None" = None,
 ) -> None:
-    """Trains the board's trials, and those of a search if there is one, as many at once as Ray's resources and `most` allow, and mirrors them to MLflow.
+    """Trains the board's trials, as many at once as Ray's resources and `most` allow, and mirrors them to MLflow.
 
-    A trial that fails, diverges or is stopped early is shown, and the rest goes on. One whose worker or machine died
-    is started again.
+    With a search, trials are added until its budgets are used up. A trial that fails, diverges or is stopped early is
+    shown, and the rest goes on. One whose worker or machine died is started again.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM, when all that ran has its checkpoint; at once after a second one.
@@ -67,7 +66,7 @@ def launch(
     _check_resources(resources)
     known = {trial.key: trial for trial in plan.trials}
     judge = _judge(plan, store)
-    tuning = None if search is None else Tuning(search, store, board, halt, known, judge)
+    tuning = None if search is None else _tuning(search, store, board, halt, known, judge)
     searcher = PlanSearcher(
         board.trials.values(),
         [key for key, known in progress.items() if known.state == "done"],
@@ -139,6 +138,12 @@ def _check_resources(wanted: Resources) -> None:
         if number > (most := max(node.get(name.upper(), 0) for node in nodes)):
             rule = f"a trial cannot have {number:g}, the largest machine has only {most:g}"
             raise SpecError(f"resources.{name}: {rule}.", field=name)
+
+
+def _tuning(search: "Studies", *of_sweep: Any) -> "Tuning":
+    from ..searching import Tuning  # noqa: PLC0415 (Optuna takes a while to load, and most sweeps have no search)
+
+    return Tuning(search, *of_sweep)
 
 
 def _capacity(wanted: Resources) -> float:

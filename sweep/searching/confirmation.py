@@ -8,7 +8,7 @@ from ...training import TrialSpec
 from ..planning.file import Configuration, Sweep
 from ..planning.plan import Confirmed, Plan, PlannedTrial, make_plan
 from ..storage.store import Store
-from .outcome import Outcome, is_over, outcomes
+from .outcome import Outcome, is_over, outcomes, tried_trial
 from .studies import Studies
 
 
@@ -19,13 +19,17 @@ def search_plan(sweep: Sweep, store: Store) -> Plan:
     """
     studies = Studies(sweep, store)
     planned = {trial.key: trial for trial in _teachers(studies)}
+    coming = tuple(_coming(sweep, [0] * len(studies.search.spaces)))
     if studies.exist():
         stand = outcomes(studies)
+        coming = tuple(_coming(sweep, [len(outcome.trials) for outcome in stand]))
         for trial in _tried(stand):
             planned.setdefault(trial.key, trial)
         if is_over(stand):
             planned |= {trial.key: trial for trial in confirming(sweep, stand)}
-    return Plan(sweep=sweep, trials=tuple(replace(trial, order=order) for order, trial in enumerate(planned.values())))
+            coming = ()
+    trials = tuple(replace(trial, order=order) for order, trial in enumerate(planned.values()))
+    return Plan(sweep=sweep, trials=trials, coming=coming)
 
 
 def confirming(sweep: Sweep, stand: Iterable[Outcome]) -> Iterator[PlannedTrial]:
@@ -54,6 +58,18 @@ def confirming(sweep: Sweep, stand: Iterable[Outcome]) -> Iterator[PlannedTrial]
         yield replace(trial, confirmed=confirmed)
 
 
+def _coming(sweep: Sweep, asked: list[int]) -> Iterator[tuple[PlannedTrial, int]]:
+    """The rest of each budget that is in trials, and twice the results: with the best settings and with the file's."""
+    search = sweep.search
+    assert search is not None
+    for space, number in zip(search.spaces, asked, strict=True):
+        if search.budget is not None and (left := search.budget - number) > 0:
+            spec = search.trial(space, {})
+            yield PlannedTrial(spec=spec, key=spec.key, role="search", order=0), left
+    for trial in make_plan(sweep).trials:
+        yield trial, 2 if trial.role == "result" else 1
+
+
 def _teachers(studies: Studies) -> Iterator[PlannedTrial]:
     for space in studies.search.spaces:
         teacher = studies.search.teacher(space)
@@ -66,7 +82,7 @@ def _tried(stand: Iterable[Outcome]) -> Iterator[PlannedTrial]:
     for outcome in stand:
         for trial in outcome.trials:
             if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(outcome, trial.params)):
-                yield PlannedTrial(spec=spec, key=spec.key, role="search", order=0, turn=trial.number)
+                yield tried_trial(spec, trial, order=0)
 
 
 def _spec(outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:

@@ -1,11 +1,13 @@
 """How the search of one method on one network stands, and what it found."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ...training import TrialSpec
+from ..planning.plan import PlannedTrial
 from ..planning.search import Search, Space
 from .studies import Studies
 
@@ -55,6 +57,19 @@ class Outcome:
     def mostly_failed(self) -> bool:
         """Whether at least half of the trials failed."""
         return bool(self.trials) and 2 * self.count(TrialState.FAIL) >= len(self.trials)
+
+
+def tried_trial(spec: TrialSpec, asked: FrozenTrial | optuna.Trial, order: int) -> PlannedTrial:
+    """The trial of the store that tries what a study asked for."""
+    tried = settings(asked.params)
+    return PlannedTrial(spec=spec, key=spec.key, role="search", order=order, turn=asked.number, tried=tried)
+
+
+def settings(values: Mapping[str, object]) -> str:
+    """Settings that were tried, for people: `temperature=4.769, recipe.learning_rate=0.02`."""
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()
+    )
 
 
 def is_over(stand: Iterable[Outcome]) -> bool:

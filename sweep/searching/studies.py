@@ -15,9 +15,9 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from ...specs import SpecError
+from ...training import StorageError
 from ..planning.file import Sweep
-from ..planning.search import Between, Choices, Sampler, Search, Space
+from ..planning.search import Between, Choices, Direction, Sampler, Search, Space
 from ..storage.store import Store
 
 JOURNAL = "studies.journal"
@@ -36,7 +36,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # the board tells of trials
 logging.getLogger("sqlalchemy").setLevel(logging.ERROR)
 
 
-class StudiesError(SpecError):
+class StudiesError(StorageError):
     """The studies cannot be read or written."""
 
 
@@ -69,7 +69,7 @@ class Studies:
         """The study of a space, made if there is none. Raises `StudiesError` where it cannot be opened."""
         name = self.name(space)
         if name not in self._opened:
-            self._opened[name] = self._open(name, space)
+            self._opened[name] = self._open(name)
         return self._opened[name]
 
     def ask(self, space: Space) -> optuna.Trial:
@@ -112,15 +112,13 @@ class Studies:
             return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
         except Exception as error:  # whatever the database's driver raises
             reason = str(error).strip().partition("\n")[0]
-            raise StudiesError(
-                f"search.studies: {self.search.studies} cannot be used: {reason}", field="studies"
-            ) from error
+            raise StudiesError(f"search.studies: {self.search.studies} cannot be used: {reason}") from error
 
     def _journal(self) -> BaseStorage:
         if not self._store.is_local:
             rule = "an object store has no place for the journal of a search; name a database"
             example = "search: {studies: postgresql+psycopg://USER:$PASSWORD@HOST/NAME}"
-            raise StudiesError(f"{self._store.location}: {rule}, such as {example}.", field="studies")
+            raise StudiesError(f"{self._store.location}: {rule}, such as {example}.")
         path = self._journal_path
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
@@ -129,9 +127,9 @@ class Studies:
     def _journal_path(self) -> Path:
         return Path(self._store.sweep_folder(self._sweep).located(JOURNAL))
 
-    def _open(self, name: str, space: Space) -> optuna.Study:
+    def _open(self, name: str) -> optuna.Study:
         objectives = self.search.objectives
-        directions = [objective.direction for objective in objectives]
+        directions: list[Direction] = [objective.direction for objective in objectives]
         study = optuna.create_study(storage=self._storage, study_name=name, directions=directions, load_if_exists=True)
         if study.metric_names is None:
             with _no_experimental_warning():

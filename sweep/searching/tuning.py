@@ -15,7 +15,7 @@ from ..planning.search import Space
 from ..running.halt import Halt
 from ..running.judging import Judge
 from ..storage.store import ENDED, Store
-from .outcome import KEY, REASON, SECONDS
+from .outcome import KEY, REASON, SECONDS, tried_trial
 from .studies import Studies, StudiesError
 
 PAUSES = (0.5, 2.0, 8.0)
@@ -78,15 +78,14 @@ class Tuning:
         return None
 
     def ended(self, key: str, state: str) -> None:
-        """A trial has ended so, and is not run again: `done`, `diverged`, `failed`, or `running` where it was pruned."""
+        """A trial has ended so, and is not run again: `done`, `diverged`, `failed`, `running` where it was pruned."""
         self._ended[key] = state
         for space, asked in self._waiting.pop(key, []):
             self._tell(space, asked, key, state)
 
     def _next_space(self, done: Container[str]) -> "_InStudy | None":
-        ready = [
-            space for space in self._spaces if space.wants_more and (space.teacher is None or space.teacher in done)
-        ]
+        taught = [space for space in self._spaces if space.teacher is None or space.teacher in done]
+        ready = [space for space in taught if space.wants_more]
         return min(ready, key=lambda space: space.used, default=None)
 
     def _planned(self, space: "_InStudy", asked: optuna.Trial) -> PlannedTrial | None:
@@ -95,6 +94,7 @@ class Tuning:
             spec = self._search.trial(space.space, asked.params)
         except SpecError as error:
             self._fail(space, asked, str(error))
+            self._board.settle(space.default)
             return None
         key = spec.key
         self._steadily(lambda: asked.set_user_attr(KEY, key))
@@ -107,7 +107,7 @@ class Tuning:
             self._board.settle(space.default)
             self.ended(key, state)
             return None
-        planned = PlannedTrial(spec=spec, key=key, role="search", order=len(self._known), turn=asked.number)
+        planned = tried_trial(spec, asked, order=len(self._known))
         self._known[key] = planned
         self._board.expect(planned, instead_of=space.default)
         if self._judge is not None:

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,21 +64,24 @@ class Situation:
 
     @property
     def is_over(self) -> bool:
-        """Whether no trial runs or waits."""
-        return not (self.counts["running"] or self.counts["waiting"])
+        """Whether no trial runs or waits, and none is to come."""
+        return not (self.plan.coming or self.counts["running"] or self.counts["waiting"])
 
 
 class Observer:
     """Looks at a sweep again and again, and reads what has ended once."""
 
-    def __init__(self, plan: Plan, store: Store) -> None:
-        """Of a sweep in a store."""
+    def __init__(self, plan: Plan, store: Store, replan: Callable[[], Plan] | None = None) -> None:
+        """Of a sweep in a store; `replan` is asked at each look where the plan grows, as that of a search does."""
         self._plan = plan
+        self._replan = replan
         self._store = store
         self._ended: dict[str, Progress] = {}
 
     def look(self) -> Situation:
         """How the sweep stands now."""
+        if self._replan is not None:
+            self._plan = self._replan()
         left = [trial for trial in self._plan.trials if trial.key not in self._ended]
         known = set(self._store.keys())
         found = self._store.progress_of((trial.key for trial in left), self._plan.sweep.stopping)

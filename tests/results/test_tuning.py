@@ -161,6 +161,13 @@ def test_every_setting_of_a_pareto_front_has_its_column(search):
     assert "\nresnet8, eed: 5 of its 8 trials in the search failed.\n" in printed
 
 
+def test_settings_of_two_trials_of_the_pareto_front_are_one_column(search):
+    search.confirm("eed", "default and tuned, trial 0 and tuned, trial 4", 95.0, 96.0)
+    search.confirm("eed", "tuned, trial 5 and tuned, trial 7", 97.0, 97.0, method__temperature="2")
+    found = {label: cell.gain for label, cell in cells(compared(search)).items()}
+    assert found == {"eed trial 0 and trial 4": 0.0, "eed trial 5 and trial 7": 1.5}
+
+
 def test_default_settings_on_the_pareto_front_are_what_the_others_gain_over(search):
     search.confirm("eed", "default and tuned, trial 0", 95.0, 96.0, 97.0, method__temperature="1")
     search.confirm("eed", "tuned, trial 7", 97.0, 98.0, 99.0, method__temperature="2")
@@ -240,15 +247,15 @@ def test_text_of_a_search(tuned):
     assert (
         render(compared(tuned))
         == """\
-test_text_of_a_search on digits: test top-1 accuracy of the final exit in %. Protocol: last epoch on test. Each
-method tuned with 8 trials by tpe, judged by validation top-1 of the final exit on 20% of the
-training images. Cells: mean ± sample standard deviation over n = 3 seeds. Signed numbers:
+test_text_of_a_search on digits: test top-1 accuracy of the final exit in %. Protocol: last epoch on
+test. Each method tuned with 8 trials by tpe, judged by validation top-1 of the final exit on 20% of
+the training images. Cells: mean ± sample standard deviation over n = 3 seeds. Signed numbers:
 difference to baseline in percentage points. Gain: tuned minus default settings over the same seeds
 in percentage points. Best mean of each row marked *.
 
-  architecture          baseline                       eed
- ──────────────────────────────────────────────────────────
-  resnet8           95.00 ± 1.00            * 96.83 ± 1.04
+  architecture          baseline                      eed
+ ─────────────────────────────────────────────────────────
+  resnet8           95.00 ± 1.00           * 96.83 ± 1.04
                  gain +0.00, n=3   +1.83, gain +0.83, n=3
 
 """
@@ -278,6 +285,16 @@ def test_csv_has_the_gain_in_full(tuned, record):
     plain = record("a sweep without a search")
     plain.trials("eed", 94.0, 95.0, 96.0)
     assert "gain" not in render(compared(plain), "csv")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_frame_from_before_there_were_searches_gives_the_same_table(record, format):
+    sweep = record()
+    sweep.trials("baseline", 94.0, 95.0)
+    sweep.trials("eed", 95.0, 96.0, 97.0)
+    frame = load(sweep.tracking_uri, sweep.sweep)
+    before = frame.drop(columns=["tuning", "budget", "tried"])
+    assert render(comparison(before), format) == render(comparison(frame), format)
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -130,6 +130,16 @@ def test_a_parameter_with_one_value_is_left_out(page):
     assert '"text":"recipe.warmup_epochs"' not in shown
 
 
+def test_the_same_study_gives_the_same_files(tmp_path):
+    study = made("minimize")
+    for number in range(4):
+        add(study, [float(number)], rate=0.1 + 0.1 * number)
+    first, second = ([path.read_bytes() for path in write_figures(study, tmp_path / name)] for name in "ab")
+    assert len(first) == 7
+    assert first == second
+
+
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_files_in_another_process(tmp_path):
     code = """if True:
         import sys
@@ -171,6 +181,7 @@ def test_nothing_is_left_of_the_drawing(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_each_of_several_objectives_has_its_figures_and_the_pareto_front_all(tmp_path):
     study = made("maximize", "minimize", names=["accuracy", "cost"])
     for number in range(8):
@@ -187,7 +198,7 @@ def test_each_of_several_objectives_has_its_figures_and_the_pareto_front_all(tmp
 
 def test_three_objectives_have_a_pareto_front_too(tmp_path):
     study = made("maximize", "minimize", "minimize")
-    add(study, [1.0, 2.0, 3.0], rate=0.1)
+    add(study, [1.0, 2.0, 3.0])
     paths = write_figures(study, tmp_path)
     assert figures(paths) == ["pareto", "history_1", "history_2", "history_3"]
 
