@@ -84,6 +84,18 @@ def launched(name: str, storage: str) -> "tuple[Plan, Store]":
         return planned(file, storage)
 
 
+def said_again(options: dict[str, object], *, data: Path | None, tracking: str | None, download: bool) -> list[str]:
+    """The words of a command that goes on with what this one began; what the environment says need not be said.
+
+    Of the options, a list is said several times, and None not at all.
+    """
+    said = options | ({} if "EXEUNT_DATA" in os.environ else {"--data": data})
+    said |= {} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking}
+    listed = [(name, value if isinstance(value, list) else [value]) for name, value in said.items()]
+    words = [word for name, values in listed for value in values if value is not None for word in (name, str(value))]
+    return words + ["--download"] * download
+
+
 def tracking_uri(store: "Store", wanted: str | None) -> str:
     """Where a sweep is recorded in MLflow: what `--tracking` says, or the database in the store.
 

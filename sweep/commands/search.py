@@ -1,14 +1,18 @@
 import math
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .program import Data, Download, Storage, Tracking, app, launched, planned, tracking_uri
-from .sweep import Address, MaxConcurrent, TimeBudget, said
+from .program import Data, Download, Storage, Tracking, app, launched, planned, said_again, tracking_uri
+from .submit import send
+from .sweep import Address, MaxConcurrent, TimeBudget
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...training import DataSource
     from ..planning.plan import Plan
     from ..storage.store import Store
 
@@ -42,19 +46,25 @@ def search(
         _show(*launched(file, storage))
         return
 
+    limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget}
+    options = said_again(limits, data=data, tracking=tracking, download=download)
+    if address is not None and address.startswith("ray://"):
+        send(Path(file), storage, address, options)
+        return
+    options += ["--address", address] if address else []
+
+    from functools import partial
+
     from rich.console import Console
 
     from ...specs import SpecError
     from ...training import DataSource, datasets
-    from ..display.board import make_board
     from ..display.search import search_table
     from ..display.tables import publish
-    from ..planning.durations import duration, seconds_of
-    from ..running.cluster import ray_at
+    from ..planning.durations import seconds_of
     from ..running.halt import Halt
     from ..searching import Studies, is_over, outcomes, search_plan
     from ..storage.driver import driving
-    from .leaving import leaving
 
     halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = planned(Path(file), storage)
@@ -63,18 +73,6 @@ def search(
         raise SpecError(f"{file} has no `search` part; without one, use: exeunt sweep {file}", field="search")
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
-    options = said({"--data": data, "--tracking": tracking, "--max-concurrent": max_concurrent, "--address": address})
-    options += said({"--time-budget": time_budget}) + ["--download"] * download
-    again = ["exeunt", "search", file, "--storage", storage, *options]
-
-    def train(part: "Plan", driver: str, studies: Studies | None = None) -> None:
-        board = make_board([trial for trial in store.missing(part) if trial.role != "search"], 0, console)
-        with leaving(console, again), closing(board), ray_at(address) as ray_ready:
-            from ..running.launch import launch  # while Ray starts
-
-            how = {"driver": driver, "halt": halt, "most": max_concurrent or math.inf, "search": studies}
-            launch(part, store, source, board, ray_ready, recorded_at, **how)
-        board.say(f"{board.counts} after {duration(board.elapsed)}")
 
     def unconfirmed() -> bool:
         return any(trial.role == "result" for trial in store.missing(plan))
@@ -86,17 +84,44 @@ def search(
         studies = Studies(plan.sweep, store)
         studies.mend()
         console.print(f"{name}: {len(wanted.spaces)} studies, each {wanted.effort}", highlight=False, soft_wrap=True)
+        again = ["exeunt", "search", file, "--storage", storage, *options]
+        how = {"driver": driver, "halt": halt, "most": max_concurrent or math.inf}
+        train = partial(_train, store, source, console, recorded_at, address, again, **how)
         if not is_over(outcomes(studies)):
-            train(plan, driver, studies)
+            train(plan, search=studies)
             plan = search_plan(plan.sweep, store)
         console.print(search_table(outcomes(studies)))
         if not is_over(outcomes(studies)):
             raise typer.Exit(1)
         if unconfirmed():
-            train(plan, driver)
+            train(plan)
         publish(plan, store, recorded_at, console)
     if unconfirmed():
         raise typer.Exit(1)
+
+
+def _train(
+    store: "Store",
+    source: "DataSource",
+    console: "Console",
+    recorded_at: str,
+    address: str | None,
+    again: list[str],
+    plan: "Plan",
+    **how: Any,
+) -> None:
+    """What a plan lacks, but for trials of the search that did not end well, which are a part of its record."""
+    from ..display.board import make_board
+    from ..planning.durations import duration
+    from ..running.cluster import ray_at
+    from .leaving import leaving
+
+    board = make_board([trial for trial in store.missing(plan) if trial.role != "search"], 0, console)
+    with leaving(console, again), closing(board), ray_at(address) as ray_ready:
+        from ..running.launch import launch  # while Ray starts
+
+        launch(plan, store, source, board, ray_ready, recorded_at, **how)
+    board.say(f"{board.counts} after {duration(board.elapsed)}")
 
 
 def _show(plan: "Plan", store: "Store") -> None:

@@ -45,7 +45,7 @@ def submit(
 
 
 def send(file: Path, storage: str, address: str | None, options: list[str], *, follow: bool = True) -> None:
-    """Submits `exeunt sweep` with these options, and shows what it prints until it ends, if it is to be followed."""
+    """Submits a sweep or a search with these options, and shows what it prints until its end, if that is wanted."""
     from ..planning.file import read_sweep
     from ..running.submission import submit as submitted
 

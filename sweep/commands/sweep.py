@@ -1,11 +1,10 @@
 import math
-import os
 from contextlib import closing
 from typing import Annotated
 
 import typer
 
-from .program import Data, Download, Storage, SweepFile, Tracking, app, planned, tracking_uri
+from .program import Data, Download, Storage, SweepFile, Tracking, app, planned, said_again, tracking_uri
 from .submit import send
 
 Address = Annotated[
@@ -55,14 +54,12 @@ def sweep(
     Exit status: 0 all is trained; 1 some trials failed; 2 a mistake in the sweep file or the options;
     3 the time budget is over; 130 interrupted.
     """
-    options = said({"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only})
-    options += said({} if "EXEUNT_DATA" in os.environ else {"--data": data})
-    options += said({} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking})
-    options += ["--download"] * download
+    limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only}
+    options = said_again(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
         send(file, storage, address, options)
         return
-    options += said({"--address": address})
+    options += ["--address", address] if address else []
 
     from rich.console import Console
 
@@ -104,9 +101,3 @@ def sweep(
         publish(plan, store, recorded_at, console)
         if any(trial.key in chosen for trial in store.missing(plan)):
             raise typer.Exit(1)
-
-
-def said(options: dict[str, object]) -> list[str]:
-    """The words for options, of which a list is said several times and None not at all."""
-    listed = [(name, value if isinstance(value, list) else [value]) for name, value in options.items()]
-    return [word for name, values in listed for value in values if value is not None for word in (name, str(value))]

@@ -172,11 +172,12 @@ def _candidates(
 ) -> Iterator[Candidate]:
     """The product of a block's axes, without what is excluded."""
     axes = block.axes
+    in_form = [(name, recipe, recipe.canonical()) for name, recipe in named_recipes]
     dataset_names = names(datasets, axes.dataset, document, block.place("dataset"))
     architecture_names = names(architectures, axes.architectures, document, block.place("architectures"))
-    for dataset, (recipe_name, recipe), architecture in itertools.product(
+    for dataset, (recipe_name, as_written, recipe), architecture in itertools.product(
         [DatasetSpec(name=name) for name in dataset_names],
-        named_recipes,
+        in_form,
         [ArchitectureSpec(name=name) for name in architecture_names],
     ):
         plain = TrialSpec(
@@ -204,7 +205,7 @@ def _candidates(
                 raise document.error(way.place(error.field), f"for {architecture.name}, {error}") from error
             if seeds := exclusions.kept(trial, recipe_name, axes.seeds):
                 # The canonical form forgets where a teacher's file is, which the worker has to know.
-                yield Candidate(trial=trial.having(teacher=teacher), seeds=seeds, way=way)
+                yield Candidate(trial=trial.having(teacher=teacher), seeds=seeds, recipe=as_written, way=way)
 
 
 def _flat_grid(block: Block, named_recipes: list[tuple[str, Recipe]], ways: list[Way]) -> int:
@@ -231,7 +232,7 @@ def _recipes(written: object, document: Document, place: Place) -> Iterator[tupl
         refuse_unknown_keys(settings, ["base", *field_names(Recipe)], document, at)
         for choice in choices(settings, Recipe, document, at):
             complete = {**recipes[base].to_dict(), **choice.values}
-            yield base, validated(Recipe, complete, document, at, choice).canonical()
+            yield base, validated(Recipe, complete, document, at, choice)
 
 
 def _weights_path(file: str, document: Document) -> Path:

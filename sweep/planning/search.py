@@ -1,9 +1,11 @@
 """The `search` part of a sweep file: what is tuned, within which ranges, and with how much effort for each method."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Literal
 
 import pydantic
@@ -12,6 +14,7 @@ from ...specs import Setting, SpecError, canonical_json, key_of, nearest, requir
 from ...training import Recipe, TrialSpec
 from .document import Document, Place
 from .durations import seconds_of
+from .stopping import Stopping
 from .validation import axis, field_names, refuse_unknown_keys, validated
 from .ways import EXIT_KEYS, Way, way_of
 
@@ -58,9 +61,18 @@ class Between:
                 require(value is None or value == int(value), f"{name} is a whole number", **{name: value})
 
     @property
-    def ends(self) -> tuple[Value, Value]:
-        """The two values that are furthest from each other."""
-        return (int(self.low), int(self.high)) if self.whole else (float(self.low), float(self.high))
+    def highest(self) -> float:
+        """The greatest value: `high`, or the last step below it."""
+        if self.step is None:
+            return self.high
+        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
+        return float(low + (high - low) // step * step)
+
+    @property
+    def ends(self) -> "Mapping[str | int, Value]":
+        """The two values that are furthest from each other, by where in the range they stand."""
+        kind = int if self.whole else float
+        return {"low": kind(self.low), "high": kind(self.highest)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +82,9 @@ class Choices:
     values: tuple[Value, ...]
 
     @property
-    def ends(self) -> tuple[Value, ...]:
-        """All of them."""
-        return self.values
+    def ends(self) -> "Mapping[str | int, Value]":
+        """All of them, by where in the list they stand."""
+        return dict(enumerate(self.values))
 
 
 Range = Between | Choices
@@ -129,6 +141,8 @@ class Space:
     """With the settings of the file, as they are confirmed: the protocol `final`, and the seed 0."""
     ranges: Mapping[str, Range]
     """By field: one of the method's, `exits`, `head`, or one of the recipe's as `recipe.learning_rate`."""
+    recipe: Recipe
+    """The file's, also with what has no effect in it but may have with other values."""
     way: Way
     document: Document
 
@@ -142,18 +156,25 @@ class Space:
         of_recipe = {name.removeprefix(RECIPE): value for name, value in values.items() if name.startswith(RECIPE)}
         of_method = {name: value for name, value in values.items() if not name.startswith(RECIPE)}
         way = way_of(self.way, of_method, self.document)
-        recipe = self.default.recipe.having(**of_recipe).canonical()
-        return replace(self.default, method=way.method, exits=way.exits, recipe=recipe).canonical()
+        recipe = self.recipe.having(**of_recipe)
+        trial = replace(self.default, method=way.method, exits=way.exits, recipe=recipe).canonical()
+        return trial.having(teacher=self.default.teacher)  # of weights the canonical form forgets where they are
+
+    @property
+    def ends(self) -> Iterator[tuple[str, str | int, Value]]:
+        """The values at the ends of each range, after the name of the range and where in it they stand."""
+        for name, wanted in self.ranges.items():
+            for step, value in wanted.ends.items():
+                yield name, step, value
 
     def check(self, place_of: Mapping[str, Place]) -> None:
         """Raises `DocumentError` for a range with values that the field cannot have."""
-        for name, wanted in self.ranges.items():
-            for value in wanted.ends:
-                try:
-                    self.trial({name: value})
-                except SpecError as error:
-                    told = str(error).partition(f"{self.document.path}")[2].partition(": ")[2] or str(error)
-                    raise self.document.error(place_of[name], f"with {value!r}, {told}") from error
+        for name, step, value in self.ends:
+            try:
+                self.trial({name: value})
+            except SpecError as error:
+                told = str(error).partition(f"{self.document.path}")[2].partition(": ")[2] or str(error)
+                raise self.document.error((*place_of[name], step), f"with {value!r}, {told}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +208,8 @@ class Search:
         return key_of(
             canonical_json(
                 {
-                    "trial": self.trial(space, {}).text,
+                    "trial": self.trial(space, {}).key,
+                    "ends": [self.trial(space, {name: value}).key for name, _, value in space.ends],
                     "ranges": {name: _written(wanted) for name, wanted in space.ranges.items()},
                     "objectives": [objective.name for objective in self.objectives],
                     "sampler": self.sampler,
@@ -207,7 +229,8 @@ class Search:
         teacher = spec.teacher
         if isinstance(teacher, TrialSpec):
             teacher = self._on_validation(teacher, teacher.seed)
-        return replace(spec, protocol="tuning", validation=self.validation, seed=seed, teacher=teacher).canonical()
+        held_out = replace(spec, protocol="tuning", validation=self.validation, seed=seed).canonical()
+        return held_out.having(teacher=teacher)
 
 
 class _Part(pydantic.BaseModel):
@@ -215,7 +238,7 @@ class _Part(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
-    budget: int | str
+    budget: Any
     sampler: Sampler = "tpe"
     objective: Any = "final"
     seed: int | None = pydantic.Field(default=None, ge=0, lt=2**32)
@@ -230,6 +253,8 @@ class Candidate:
 
     trial: TrialSpec
     seeds: tuple[int, ...]
+    recipe: Recipe
+    """As the file has it; that of the trial is in canonical form."""
     way: Way
 
 
@@ -252,8 +277,8 @@ def read_search(
     part = validated(_Part, written, document, place)
     budget, seconds = _budget(part.budget, document)
     objectives = _objectives(part, document)
-    if judges_early and len(objectives) > 1:
-        raise document.error((*place, "objective"), "with `stopping` there is one objective, by which it judges.")
+    if judges_early and [objective.metric for objective in objectives] != [Stopping.metric]:
+        raise document.error((*place, "objective"), "with `stopping` it is final alone, by which trials are stopped.")
     seeds = {seed for candidate in candidates for seed in candidate.seeds}
     if part.seed in seeds:
         rule = "results are confirmed with seeds that no setting was chosen by"
@@ -268,17 +293,19 @@ def read_search(
         sampler=part.sampler,
         objectives=objectives,
         validation=validation or HELD_OUT,
-        seed=max(seeds) + 1 if part.seed is None else part.seed,
+        seed=next(seed for seed in itertools.count() if seed not in seeds) if part.seed is None else part.seed,
         studies=part.studies,
         spaces=tuple(_spaces(part, candidates, objectives, document)),
     )
 
 
-def _budget(written: int | str, document: Document) -> tuple[int | None, float | None]:
+def _budget(written: object, document: Document) -> tuple[int | None, float | None]:
     """Trials, or seconds."""
     try:
         if isinstance(written, str):
             return None, seconds_of(written)
+        if not isinstance(written, int) or isinstance(written, bool):
+            raise SpecError(f"a budget is a number of trials or a time such as 4h, but got {written!r}.")
         require(written >= 1, "1 <= budget", budget=written)
     except SpecError as error:
         raise document.error(("search", "budget"), str(error)) from error
@@ -330,7 +357,7 @@ def _spaces(
             at: Place = ("search", "objective", *([position] if isinstance(part.objective, list) else []))
             if not objective.is_measured(trial):
                 raise document.error(at, f"{way.method.name} on {trial.architecture.name} has no {objective.exit}.")
-        space = Space(default=trial, ranges=ranges, way=way, document=document)
+        space = Space(default=trial, ranges=ranges, recipe=candidate.recipe, way=way, document=document)
         space.check({name: _place_of(name, recipe_place, method_place) for name in ranges})
         yield space
 

@@ -72,7 +72,8 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
         raise SpecError(f"--storage {storage}: {rule}.", field="storage")
     for talkative in ("ray.dashboard", "ray._private.runtime_env"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
-    words = ["python", "-m", "exeunt.sweep", "sweep", FILE, "--address", "auto", "--storage", storage, *options]
+    command = "sweep" if sweep.search is None else "search"
+    words = ["python", "-m", "exeunt.sweep", command, FILE, "--address", "auto", "--storage", storage, *options]
     name = f"exeunt-{re.sub(r'[^A-Za-z0-9_-]', '-', sweep.name)}-{secrets.token_hex(4)}"
     with packed() as package:
         (package / FILE).write_text(sweep.text, encoding="utf-8")

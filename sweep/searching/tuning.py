@@ -99,7 +99,7 @@ class Tuning:
         key = spec.key
         self._steadily(lambda: asked.set_user_attr(KEY, key))
         self._waiting.setdefault(key, []).append((space, asked))
-        if key in self._known and key not in self._ended:  # it runs, or will
+        if key in self._board.trials and key not in self._ended:  # it runs, or will
             self._board.settle(space.default)
             return None
         state = self._ended.get(key) or self._recorded(key)

@@ -1,0 +1,261 @@
+"""Whole searches through the real command line."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.searching import Studies, outcomes
+from exeunt.sweep.storage.store import Store
+from mlflow import MlflowClient
+from PIL import Image
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+
+FILE = """\
+name: tuned
+dataset: digits
+architectures: [resnet8]
+seeds: [0, 1]
+recipe: {base: fast, epochs: 2, batch_size: 512}
+methods:
+  baseline: {}
+  kd: {teacher: resnet14}
+search:
+  budget: 4
+  recipe: {learning_rate: {low: 0.01, high: 0.5, log: true}}
+  methods:
+    kd: {temperature: {low: 1, high: 8}}
+"""
+BUDGET, METHODS, SEEDS = 4, 2, 2
+TRIALS = 1 + METHODS * BUDGET + 1 + METHODS * 2 * SEEDS
+"""Teacher and search on validation; teacher and results, tuned and default, on test."""
+
+
+class Bench:
+    """A search file and a storage, and what searches left there."""
+
+    def __init__(self, path, start):
+        self.file = path / "search.yaml"
+        self.storage = path / "storage"
+        self.file.write_text(FILE)
+        words = ["search", self.file, "--storage", self.storage, "--max-concurrent", 1]
+        self.start = lambda: start(*words)
+
+    def outcomes(self):
+        return outcomes(Studies(read_sweep(self.file), Store(self.storage)))
+
+    def told(self):
+        """What each study holds, as far as it does not depend on the clock."""
+        return [[(t.number, t.state, t.params, t.values) for t in outcome.trials] for outcome in self.outcomes()]
+
+    def files(self, name):
+        return {path.parent.name: path for path in self.storage.glob(f"trials/*/{name}")}
+
+    def times(self):
+        return {key: path.stat().st_mtime_ns for key, path in self.files("result.json").items()}
+
+    def table(self):
+        return (self.storage / "sweeps" / "tuned" / "table.csv").read_bytes()
+
+    def check_over(self, undisturbed):
+        """Exactly the budget, nothing cut off, each trial once, and all as if nothing had happened."""
+        assert self.told() == undisturbed.told()
+        assert self.files("result.json").keys() == undisturbed.files("result.json").keys()
+        assert self.table() == undisturbed.table()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, start):
+    """A search that ran to its end at once. Not to be changed."""
+    bench = Bench(tmp_path_factory.mktemp("undisturbed"), start)
+    bench.answer = bench.start().finish()
+    assert bench.answer.returncode == 0, bench.answer.stderr
+    return bench
+
+
+@pytest.fixture
+def bench(tmp_path, start):
+    return Bench(tmp_path, start)
+
+
+def test_a_search_tunes_alike_confirms_on_test_and_records_it(undisturbed, exeunt):
+    answer = undisturbed.answer
+    assert answer.stderr == ""
+    assert "Equal budgets: each method had 4 trials by tpe" in " ".join(answer.stdout.split())
+    for outcome in undisturbed.outcomes():
+        assert outcome.tried == "4 complete, 0 pruned, 0 failed"
+    results = [json.loads(path.read_text()) for path in undisturbed.files("result.json").values()]
+    specs = [json.loads(path.read_text()) for path in undisturbed.files("spec.json").values()]
+    assert len(results) == TRIALS
+    assert Counter((spec["protocol"], spec["validation"]) for spec in specs) == {
+        ("tuning", 0.1): 1 + METHODS * BUDGET,
+        ("final", 0.0): 1 + METHODS * 2 * SEEDS,
+    }
+    assert {spec["seed"] for spec in specs if spec["protocol"] == "tuning"} == {0, 2}, "teacher; not the results' seeds"
+    measured = {key: sorted({name.partition("/")[0] for name in json.loads(path.read_text())["metrics"]})
+                for key, path in undisturbed.files("result.json").items()}  # fmt: skip
+    assert Counter("test" in splits for splits in measured.values()) == {False: 9, True: 9}
+    client = MlflowClient(f"sqlite:///{undisturbed.storage / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("tuned").experiment_id])
+    roles = Counter((run.data.tags["exeunt.role"], run.data.tags.get("exeunt.tuning")) for run in runs)
+    assert roles == {
+        ("search", None): 8, ("teacher", None): 2, ("result", "default"): 4, ("result", "tuned"): 4,
+    }  # fmt: skip
+    table = exeunt("table", "tuned", "--storage", undisturbed.storage)
+    assert "Each method tuned with 4 trials by tpe" in " ".join(table.stdout.split())
+    assert table.stdout.count("gain ") == METHODS
+    assert exeunt("verify", "--storage", undisturbed.storage).returncode == 0
+    assert "nothing to remove" in exeunt("clean", "--dry-run", "--storage", undisturbed.storage).stdout
+
+
+def test_the_winner_is_the_trial_that_was_best_on_validation(undisturbed):
+    for outcome in undisturbed.outcomes():
+        best = max(outcome.trials, key=lambda trial: trial.values[0])
+        assert outcome.best[0].values == best.values
+        confirmed = outcome.space.trial(outcome.best[0].params)
+        seeds = {trial.key for trial in confirmed.with_seeds([0, 1])}
+        assert seeds <= undisturbed.files("result.json").keys()
+
+
+def test_the_same_command_again_trains_nothing(undisturbed, bench):
+    shutil.copytree(undisturbed.storage, bench.storage)
+    before = bench.times()
+    answer = bench.start().finish()
+    assert answer.returncode == 0
+    assert bench.times() == before
+    bench.check_over(undisturbed)
+
+
+@pytest.mark.parametrize("results", [1, 4, 11], ids=["the teacher is trained", "in the search", "while it confirms"])
+def test_after_a_kill_the_search_goes_on_where_it_was(bench, undisturbed, results):
+    command = bench.start()
+    command.until(lambda: len(bench.files("result.json")) >= results)
+    command.kill()
+    before = bench.times()
+    answer = bench.start().finish()
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    bench.check_over(undisturbed)
+    after = bench.times()
+    assert {key: after[key] for key in before} == before
+
+
+def test_killed_at_random_moments_until_it_ends(bench, undisturbed):
+    moments = random.Random(0)
+    ended: dict[str, int] = {}
+    for _ in range(5):
+        command = bench.start()
+        patience = time.monotonic() + moments.uniform(4, 22)
+        while command.process.poll() is None and time.monotonic() < patience:
+            time.sleep(0.1)
+        command.kill()
+        times = bench.times()
+        assert ended.items() <= times.items(), "trained again"
+        ended = times
+    answer = bench.start().finish()
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert ended.items() <= bench.times().items(), "trained again"
+    bench.check_over(undisturbed)
+
+
+def test_a_killed_worker_costs_no_trial(bench, undisturbed):
+    command = bench.start()
+    command.until(lambda: len(bench.files("result.json")) >= 2 and command.workers())
+    for worker in command.workers():
+        os.kill(worker, signal.SIGKILL)
+    answer = command.finish()
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    bench.check_over(undisturbed)
+
+
+def test_ctrl_c_says_how_to_go_on(bench, undisturbed):
+    command = bench.start()
+    command.until(lambda: len(bench.files("result.json")) >= 3)
+    command.process.send_signal(signal.SIGINT)
+    answer = command.finish()
+    assert answer.returncode == 130, answer.stdout + answer.stderr
+    words = ["exeunt", "search", bench.file, "--storage", bench.storage, "--max-concurrent", 1]
+    assert f"interrupted; go on with: {' '.join(map(str, words))}" in answer.stdout
+    assert bench.start().finish().returncode == 0
+    bench.check_over(undisturbed)
+
+
+def test_several_at_once_use_exactly_the_budget(tmp_path, start):
+    file = tmp_path / "search.yaml"
+    file.write_text(
+        FILE.replace("budget: 4", "budget: 7").replace("[0, 1]", "[0]") + "stopping: {rule: asha, grace: 1}\n"
+    )
+    answer = start("search", file, "--storage", tmp_path / "runs").finish()
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    for outcome in outcomes(Studies(read_sweep(file), Store(tmp_path / "runs"))):
+        assert len(outcome.trials) == 7
+        complete, pruned = (
+            outcome.count(state) for state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+        )
+        assert complete + pruned == 7
+        assert pruned > 0, "by the half after the first of two epochs"
+        for trial in outcome.trials:
+            assert len(trial.intermediate_values) == (2 if trial.state == optuna.trial.TrialState.COMPLETE else 1)
+
+
+def pictures(folder: Path, classes: int, number: int) -> None:
+    pixels = np.random.default_rng(0)
+    for label in range(classes):
+        place = folder / f"class{label}"
+        place.mkdir(parents=True)
+        for index in range(number):
+            image = pixels.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            image[:, :, label] //= 4
+            Image.fromarray(image).save(place / f"{index}.png")
+
+
+def test_the_test_images_are_not_read_before_the_winners_are(tmp_path, start):
+    """They are no images here, so reading one raises."""
+    pictures(tmp_path / "data" / "train", classes=2, number=20)
+    shutil.copytree(tmp_path / "data" / "train", tmp_path / "data" / "test")
+    for picture in (tmp_path / "data" / "test").rglob("*.png"):
+        picture.write_bytes(b"no picture")
+    file = tmp_path / "search.yaml"
+    small = FILE.replace("dataset: digits", f"dataset: folder:{tmp_path / 'data'}").replace(
+        "batch_size: 512", "batch_size: 8"
+    )
+    file.write_text(small.replace("budget: 4", "budget: 2").replace("[0, 1]", "[0]"))
+    answer = start("search", file, "--storage", tmp_path / "runs").finish()
+    stand = outcomes(Studies(read_sweep(file), Store(tmp_path / "runs")))
+    assert [outcome.tried for outcome in stand] == ["2 complete, 0 pruned, 0 failed"] * METHODS, answer.stdout
+    assert answer.returncode == 1, "the confirmation reads them"
+    assert "FAILED baseline, tuned" in answer.stdout
+    assert ".png" in answer.stdout
+
+
+def test_what_is_no_search_is_refused(bench, exeunt, tmp_path):
+    answer = exeunt("sweep", bench.file, "--storage", bench.storage)
+    assert answer.returncode == 2
+    assert answer.stderr == f"exeunt: {bench.file} has a `search` part, so it is run by: exeunt search {bench.file}\n"
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(FILE.partition("search:")[0])
+    answer = exeunt("search", plain, "--storage", bench.storage)
+    assert answer.returncode == 2
+    assert answer.stderr == f"exeunt: {plain} has no `search` part; without one, use: exeunt sweep {plain}\n"
+    answer = exeunt("search", "tuned", "--show", "--storage", bench.storage)
+    assert answer.returncode == 2
+    assert "no sweep 'tuned' was launched" in answer.stderr
+    assert not bench.storage.exists()
+
+
+def test_what_was_found_is_shown_with_figures(undisturbed, exeunt):
+    answer = exeunt("search", "tuned", "--show", "--storage", undisturbed.storage)
+    assert answer.returncode == 0, answer.stderr
+    assert "best of kd/resnet8, trial" in answer.stdout
+    figures = undisturbed.storage / "sweeps" / "tuned" / "figures"
+    assert {"history.pdf", "importance.png", "figures.html"} <= {
+        path.name for path in (figures / "kd-resnet8").iterdir()
+    }
