@@ -20,6 +20,8 @@ Guard = Callable[[], object]
 class StorageError(SpecError):
     """A place where files are kept cannot be written or read. The message says which, and why."""
 
+    what = "the storage"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:

@@ -30,6 +30,6 @@ def leaving(console: Console, again: list[str]) -> Iterator[None]:
         raise leave("interrupted", INTERRUPTED) from None
     except OutOfTime:
         raise leave("the time budget is over", OUT_OF_TIME) from None
-    except StorageError:
-        leave("the storage cannot be used", 2)
+    except StorageError as error:
+        leave(f"{error.what} cannot be used", 2)
         raise

@@ -65,6 +65,7 @@ def search(
     from ..running.halt import Halt
     from ..searching import Studies, is_over, outcomes, search_plan
     from ..storage.driver import driving
+    from .leaving import leaving
 
     halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = planned(Path(file), storage)
@@ -77,22 +78,22 @@ def search(
     def unconfirmed() -> bool:
         return any(trial.role == "result" for trial in store.missing(plan))
 
-    with driving(store.sweep_folder(name), name) as driver:
+    again = ["exeunt", "search", file, "--storage", storage, *options]
+    with driving(store.sweep_folder(name), name) as driver, leaving(console, again):
         for dataset in {asked.trial.dataset.name for asked in plan.sweep.configurations}:
             datasets[dataset].load(source)
         store.remember(plan)
         studies = Studies(plan.sweep, store)
         studies.mend()
         console.print(f"{name}: {len(wanted.spaces)} studies, each {wanted.effort}", highlight=False, soft_wrap=True)
-        again = ["exeunt", "search", file, "--storage", storage, *options]
         how = {"driver": driver, "halt": halt, "most": max_concurrent or math.inf}
-        train = partial(_train, store, source, console, recorded_at, address, again, **how)
+        train = partial(_train, store, source, console, recorded_at, address, **how)
         if not is_over(outcomes(studies)):
             train(plan, search=studies)
             plan = search_plan(plan.sweep, store)
         console.print(search_table(outcomes(studies)))
         if not is_over(outcomes(studies)):
-            raise typer.Exit(1)
+            raise halt.outcome() if halt.wanted() else typer.Exit(1)
         if unconfirmed():
             train(plan)
         publish(plan, store, recorded_at, console)
@@ -106,7 +107,6 @@ def _train(
     console: "Console",
     recorded_at: str,
     address: str | None,
-    again: list[str],
     plan: "Plan",
     **how: Any,
 ) -> None:
@@ -114,10 +114,9 @@ def _train(
     from ..display.board import make_board
     from ..planning.durations import duration
     from ..running.cluster import ray_at
-    from .leaving import leaving
 
     board = make_board([trial for trial in store.missing(plan) if trial.role != "search"], 0, console)
-    with leaving(console, again), closing(board), ray_at(address) as ray_ready:
+    with closing(board), ray_at(address) as ray_ready:
         from ..running.launch import launch  # while Ray starts
 
         launch(plan, store, source, board, ray_ready, recorded_at, **how)
@@ -126,6 +125,8 @@ def _train(
 
 def _show(plan: "Plan", store: "Store") -> None:
     """What was found, and where its figures are."""
+    from functools import partial
+
     from rich.console import Console
 
     from ...specs import SpecError
@@ -141,5 +142,5 @@ def _show(plan: "Plan", store: "Store") -> None:
     place = Path(store.sweep_folder(name).located("figures")) if store.is_local else Path(f"{name}-figures")
     for space in plan.sweep.search.spaces:
         folder = place / space.name.replace("/", "-")
-        written = write_figures(studies.of(space), folder)
+        written = studies.steadily(partial(write_figures, studies.of(space), folder))
         console.print(f"{folder}: {len(written)} files", markup=False, highlight=False, soft_wrap=True)

@@ -79,7 +79,7 @@ def is_over(stand: Iterable[Outcome]) -> bool:
 
 def outcomes(studies: Studies) -> list[Outcome]:
     """Of all spaces of a search, in the file's order."""
-    return [_outcome(studies, space) for space in studies.search.spaces]
+    return studies.steadily(lambda: [_outcome(studies, space) for space in studies.search.spaces])
 
 
 def _outcome(studies: Studies, space: Space) -> Outcome:

@@ -2,16 +2,17 @@
 
 import functools
 import logging
-import os
+import time
 import warnings
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
@@ -19,9 +20,13 @@ from ...training import StorageError
 from ..planning.file import Sweep
 from ..planning.search import Between, Choices, Direction, Sampler, Search, Space
 from ..storage.store import Store
+from .database import UNAVAILABLE, BadUrlError, open_database, reason_of
 
 JOURNAL = "studies.journal"
 """In the folder of the sweep."""
+PAUSES = (0.5, 2.0, 8.0)
+"""Seconds before studies that did not answer are asked once more."""
+Answer = TypeVar("Answer")
 
 SAMPLER_CLASSES: dict[Sampler, Callable[..., BaseSampler]] = {
     "tpe": functools.partial(optuna.samplers.TPESampler, constant_liar=True),
@@ -38,6 +43,8 @@ logging.getLogger("sqlalchemy").setLevel(logging.ERROR)
 
 class StudiesError(StorageError):
     """The studies cannot be read or written."""
+
+    what = "the studies"
 
 
 class Studies:
@@ -69,50 +76,68 @@ class Studies:
         """The study of a space, made if there is none. Raises `StudiesError` where it cannot be opened."""
         name = self.name(space)
         if name not in self._opened:
-            self._opened[name] = self._open(name)
+            self._opened[name] = self.steadily(lambda: self._open(name))
         return self._opened[name]
+
+    def steadily(self, act: Callable[[], Answer], again: Callable[[], object] = lambda: None) -> Answer:
+        """What `act` returns, tried for a while where the studies do not answer, each further time after `again`.
+
+        Raises `StudiesError` in the end.
+        """
+        begun = False
+        for pause in (*PAUSES, None):
+            try:
+                if begun:
+                    again()
+                begun = True
+                return act()
+            except UNAVAILABLE as error:
+                if pause is None:
+                    raise StudiesError(f"the studies of the search do not answer: {reason_of(error)}.") from error
+                time.sleep(pause)
+        raise AssertionError("the last one returns or raises")
 
     def ask(self, space: Space) -> optuna.Trial:
         """The next settings to try.
 
         Every trial has a generator of its own, so that a search that was interrupted goes on as it would have gone
-        on. With several at once the order in which they end decides too, and no seed can.
+        on, with each of the samplers. With several at once the order in which they end decides too, and no seed can.
         """
-        study = self.of(space)
-        study.sampler = self._sampler(len(study.get_trials(deepcopy=False)))
-        return self.complete(space, study.ask())
+        return self.complete(space, self.of(space).ask())
 
     def complete(self, space: Space, trial: optuna.Trial) -> optuna.Trial:
-        """The trial with a value for each range, also if it was cut off while it got them."""
+        """The trial with a value for each range, also if it was cut off while it got them.
+
+        One that was cut off between two values may get others than it would have got, and `qmc` goes on one point
+        further in its sequence.
+        """
+        trial.study.sampler = self._sampler(trial.number)
         for name, wanted in space.ranges.items():
             match wanted:
                 case Choices():
                     trial.suggest_categorical(name, wanted.values)
                 case Between(whole=True):
-                    low, high, step = int(wanted.low), int(wanted.high), int(wanted.step or 1)
+                    low, high, step = int(wanted.low), int(wanted.highest), int(wanted.step or 1)
                     trial.suggest_int(name, low, high, log=wanted.log, step=step)
                 case Between():
-                    trial.suggest_float(name, wanted.low, wanted.high, log=wanted.log, step=wanted.step)
+                    trial.suggest_float(name, wanted.low, wanted.highest, log=wanted.log, step=wanted.step)
         return trial
 
     def cut_off(self, space: Space, known: Container[int]) -> list[optuna.Trial]:
         """Trials that were asked for and not told, but for those with known numbers: their driver died."""
         study = self.of(space)
         running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-        study.sampler = self._sampler(len(study.get_trials(deepcopy=False)))
         return [optuna.Trial(study, trial._trial_id) for trial in running if trial.number not in known]
 
     @functools.cached_property
     def _storage(self) -> BaseStorage:
-        return self._database() if self.search.studies else self._journal()
-
-    def _database(self) -> BaseStorage:
-        url = os.path.expandvars(self.search.studies or "")
+        if self.search.studies is None:
+            return self._journal()
         try:
-            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-        except Exception as error:  # whatever the database's driver raises
-            reason = str(error).strip().partition("\n")[0]
-            raise StudiesError(f"search.studies: {self.search.studies} cannot be used: {reason}") from error
+            return open_database(self.search.studies)
+        except BadUrlError as error:
+            place = self.search.spaces[0].document.error(("search", "studies"), str(error))
+            raise StudiesError(str(place)) from error
 
     def _journal(self) -> BaseStorage:
         if not self._store.is_local:
@@ -130,7 +155,9 @@ class Studies:
     def _open(self, name: str) -> optuna.Study:
         objectives = self.search.objectives
         directions: list[Direction] = [objective.direction for objective in objectives]
-        study = optuna.create_study(storage=self._storage, study_name=name, directions=directions, load_if_exists=True)
+        study = optuna.create_study(
+            storage=self._storage, study_name=name, directions=directions, load_if_exists=True, sampler=self._sampler(0)
+        )
         if study.metric_names is None:
             with _no_experimental_warning():
                 study.set_metric_names([objective.words for objective in objectives])

@@ -1,12 +1,12 @@
 """The trials of a search: asked of its studies one by one, and told to them when they have ended."""
 
-import time
 from collections.abc import Callable, Container
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from ...specs import SpecError
 from ..display.board import Board
@@ -16,13 +16,10 @@ from ..running.halt import Halt
 from ..running.judging import Judge
 from ..storage.store import ENDED, Store
 from .outcome import KEY, REASON, SECONDS, tried_trial
-from .studies import Studies, StudiesError
+from .studies import Answer, Studies, StudiesError
 
-PAUSES = (0.5, 2.0, 8.0)
-"""Seconds before a database that did not answer is asked once more."""
-Answer = TypeVar("Answer")
-
-UNAVAILABLE = (optuna.exceptions.OptunaError, SQLAlchemyError, OSError)
+LEAST = 1.0
+"""Seconds that a trial which failed uses up of a budget in time, so that it is used up even if all of them fail."""
 
 
 class Tuning:
@@ -107,8 +104,7 @@ class Tuning:
             self._board.settle(space.default)
             self.ended(key, state)
             return None
-        planned = tried_trial(spec, asked, order=len(self._known))
-        self._known[key] = planned
+        planned = self._known.setdefault(key, tried_trial(spec, asked, order=len(self._known)))
         self._board.expect(planned, instead_of=space.default)
         if self._judge is not None:
             self._judge.expect(planned)
@@ -140,41 +136,43 @@ class Tuning:
         def tell() -> None:
             asked.set_user_attr(SECONDS, seconds)
             if self._studies.stopping is not None:
+                reported = space.study.get_trials(deepcopy=False)[asked.number].intermediate_values
                 for record in history:
-                    asked.report(record[self._search.objectives[0].metric], record["epoch"])
+                    if record["epoch"] not in reported:  # by a driver that died before it could tell the rest
+                        asked.report(record[self._search.objectives[0].metric], record["epoch"])
             if state == "running":
                 space.study.tell(asked.number, state=TrialState.PRUNED, skip_if_finished=True)
             else:
                 space.study.tell(asked.number, values, skip_if_finished=True)
 
-        self._steadily(tell)
-        space.told(asked, seconds)
+        self._end(space, asked, tell, seconds)
 
     def _fail(self, space: "_InStudy", asked: optuna.Trial, reason: str, seconds: float = 0.0) -> None:
+        if self._search.seconds is not None:
+            seconds = max(seconds, LEAST)
+
         def tell() -> None:
             asked.set_user_attr(REASON, reason[:500])
             asked.set_user_attr(SECONDS, seconds)
             space.study.tell(asked.number, state=TrialState.FAIL, skip_if_finished=True)
 
-        self._steadily(tell)
+        self._end(space, asked, tell, seconds)
+
+    def _end(self, space: "_InStudy", asked: optuna.Trial, tell: Callable[[], None], seconds: float) -> None:
+        def once() -> None:
+            with suppress(UpdateFinishedTrialError):  # it was told before, and only the answer was lost
+                tell()
+
+        self._steadily(once)
         space.told(asked, seconds)
 
-    def _steadily(self, act: Callable[[], Answer], again: Callable[[], None] = lambda: None) -> Answer | None:
-        """What `act` returns, asked again for a while where the studies cannot be reached; then the sweep is halted."""
-        for pause in (*PAUSES, None):
-            try:
-                return act()
-            except UNAVAILABLE as error:
-                if pause is None:
-                    reason = str(error).strip().partition("\n")[0]
-                    self._halt.because(StudiesError(f"the studies of the search cannot be written: {reason}"))
-                    return None
-                time.sleep(pause)
-                try:
-                    again()
-                except UNAVAILABLE:
-                    continue
-        return None
+    def _steadily(self, act: Callable[[], Answer], again: Callable[[], object] = lambda: None) -> Answer | None:
+        """What `act` returns; where the studies do not answer, the sweep is halted."""
+        try:
+            return self._studies.steadily(act, again)
+        except StudiesError as error:
+            self._halt.because(error)
+            return None
 
 
 class _InStudy:
@@ -191,7 +189,7 @@ class _InStudy:
         self.default = PlannedTrial(spec=spec, key=spec.key, role="search", order=0)
         self._running: set[int] = set()
         self._cut_off: list[optuna.Trial] = []
-        self.look_again()
+        studies.steadily(self.look_again)
 
     def look_again(self) -> None:
         """What the study holds that this driver has not asked for."""
@@ -209,6 +207,8 @@ class _InStudy:
             del self._cut_off[0]
         else:
             asked = self._studies.ask(self.space)
+            if asked.number != self._asked:  # Optuna asked twice, since the first answer was lost
+                raise StorageInternalError("the study has a trial more than was asked for")
             self._asked += 1
         self._running.add(asked.number)
         return asked

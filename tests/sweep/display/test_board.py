@@ -127,3 +127,61 @@ def test_of_very_many_running_trials_some_are_drawn():
         assert "and 7 more" in drawn(board)
     finally:
         board.close()
+
+
+class TestSearch:
+    """Trials that come one after the other, each known only when it is asked for."""
+
+    LIKE = planned(99)
+
+    def test_those_announced_count_from_the_beginning(self, plain):
+        plain.announce(self.LIKE, 3)
+        assert plain.counts == "1 done, 0 running, 7 waiting, 0 failed"
+        assert plain.unfinished == 4 + 3
+
+    def test_one_that_is_known_at_last_is_one_of_them(self, plain):
+        plain.announce(self.LIKE, 3)
+        plain.expect(planned(50), instead_of=self.LIKE)
+        assert (plain.total, plain.coming, plain.unfinished) == (8, 2, 7)
+        plain.start(planned(50).key)
+        plain.end(planned(50).key, seconds=1)
+        assert plain.counts == "2 done, 0 running, 6 waiting, 0 failed"
+        assert plain.unfinished == 6
+
+    def test_one_that_need_not_run_is_done(self, plain):
+        plain.announce(self.LIKE, 2)
+        plain.settle(self.LIKE)
+        plain.settle(self.LIKE)
+        assert (plain.total, plain.coming, plain.unfinished) == (7, 0, 4)
+        assert plain.counts == "3 done, 0 running, 4 waiting, 0 failed"
+
+    def test_where_a_budget_is_in_hours_the_total_grows(self, plain):
+        plain.expect(planned(50), instead_of=self.LIKE)
+        plain.settle(self.LIKE)
+        assert (plain.total, plain.coming, plain.unfinished) == (7, 0, 5)
+        assert plain.counts == "2 done, 0 running, 5 waiting, 0 failed"
+
+    @pytest.mark.xfail(reason="LiveBoard.refresh does not tell its bar the new total")
+    def test_the_bar_of_a_terminal_moves_with_them(self, live):
+        live.announce(self.LIKE, 3)
+        for seed in (50, 51):
+            live.expect(planned(seed), instead_of=self.LIKE)
+            live.start(planned(seed).key)
+            live.end(planned(seed).key, seconds=1)
+        live.settle(self.LIKE)
+        live.refresh()
+        assert "4/8 trials" in drawn(live)
+        assert "4 done, 0 running, 4 waiting, 0 failed" in drawn(live)
+
+    def test_the_time_left_counts_them(self, plain, monkeypatch):
+        clock = SimpleNamespace(now=1000.0)
+        monkeypatch.setattr(plain._pace, "_clock", lambda: clock.now)
+        plain.announce(self.LIKE, 2)
+        plain.start(FIRST)
+        clock.now += 60
+        plain.advance(FIRST, record(1))
+        assert plain.time_left == "about 59 min 0 s left", "9 + 3 * 10 + 2 * 10 epochs"
+        plain.settle(self.LIKE)
+        assert plain.time_left == "about 49 min 0 s left"
+        plain.expect(planned(50), instead_of=self.LIKE)
+        assert plain.time_left == "about 49 min 0 s left"

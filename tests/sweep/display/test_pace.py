@@ -106,3 +106,20 @@ def test_a_trial_that_ends_early_leaves_no_work(clock):
     pace.end(FIRST)
     pace.end(SECOND)
     assert pace.seconds_left() == 0
+
+
+def test_trials_to_come_count_as_the_one_they_are_like_until_they_are_known(clock):
+    pace = paced(SMALL[:1], clock)
+    pace.start(FIRST)
+    trained(pace, clock, FIRST, 2, range(1, 11))
+    pace.end(FIRST)
+    assert pace.seconds_left() == 0
+    pace.announce(SMALL[1], 3)
+    assert pace.seconds_left() == 2 * 30
+    pace.announce(SMALL[1], -1)
+    pace.expect(SMALL[2])
+    assert pace.seconds_left() == 2 * 30
+    pace.start(THIRD)
+    trained(pace, clock, THIRD, 2, [1])
+    pace.end(THIRD)
+    assert pace.seconds_left() == 2 * 20

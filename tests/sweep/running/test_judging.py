@@ -11,19 +11,20 @@ from exeunt.training import DatasetSpec, Recipe, TrialSpec
 EPOCHS = 9
 
 
-def planned(seed, *, dataset="digits", epochs=EPOCHS, teacher=None):
+def planned(seed, *, dataset="digits", epochs=EPOCHS, teacher=None, architecture="resnet8", role="result"):
     spec = TrialSpec(
         dataset=DatasetSpec(name=dataset),
-        architecture=ArchitectureSpec(name="resnet8"),
+        architecture=ArchitectureSpec(name=architecture),
         method=KD() if teacher else Baseline(),
         recipe=Recipe(epochs=epochs, milestones=()),
         seed=seed,
         teacher=teacher and teacher.spec,
         validation=0.1,
     )
-    return PlannedTrial(spec=spec, key=spec.key, role="result", order=seed)
+    return PlannedTrial(spec=spec, key=spec.key, role=role, order=seed)
 
 
+TEACHER = planned(9)
 TRIALS = [planned(seed) for seed in range(6)]
 
 
@@ -109,3 +110,48 @@ def test_hyperband_looks_at_some_trials_later():
     last = dict(zip((trial.key for trial in TRIALS), judged(stopping), strict=True))
     for trial in TRIALS:
         assert last[trial.key] >= 3 ** bracket_of(trial.key, stopping, EPOCHS)
+
+
+class TestSearch:
+    """One method's trials must not cost another method a part of its budget."""
+
+    STUDIES = (
+        [planned(seed, role="search") for seed in range(3)],
+        [planned(seed, role="search", teacher=TEACHER) for seed in range(3)],
+        [planned(seed, role="search", architecture="resnet14") for seed in range(3)],
+    )
+    STOPPING = Stopping(rule="asha", grace=1, factor=3)
+
+    def test_trials_are_judged_among_those_of_their_own_study(self):
+        judge = Judge(self.STOPPING, [TEACHER])
+        for trials, best in zip(self.STUDIES, (90, 50, 10), strict=True):
+            for trial in trials:
+                judge.expect(trial)
+            assert not judge.stops(trials[0].key, record(1, best)), "the first of its study, whatever the others have"
+            assert judge.stops(trials[1].key, record(1, best - 1))
+            assert not judge.stops(trials[2].key, record(1, best + 1))
+
+    def test_each_study_is_judged_as_if_it_were_alone(self):
+        accuracies = (30, 20, 40)
+        alone = [judged(self.STOPPING, trials, accuracies) for trials in self.STUDIES]
+        judge = Judge(self.STOPPING, [trial for trials in self.STUDIES for trial in trials])
+        together = [[EPOCHS] * 3 for _ in self.STUDIES]
+        for turn, top1 in enumerate(accuracies):
+            for study, trials in enumerate(self.STUDIES):
+                for epoch in range(1, EPOCHS + 1):
+                    if judge.stops(trials[turn].key, record(epoch, top1 + epoch)):
+                        together[study][turn] = epoch
+                        break
+        assert together == alone == [[9, 1, 9]] * 3
+
+    def test_what_a_study_measured_before_a_restart_counts_in_it_alone(self):
+        judge = Judge(self.STOPPING, [trial for trials in self.STUDIES for trial in trials])
+        judge.recall(self.STUDIES[0][0].key, [record(epoch, 90) for epoch in range(1, EPOCHS + 1)])
+        assert judge.stops(self.STUDIES[0][1].key, record(1, 1))
+        assert not judge.stops(self.STUDIES[1][1].key, record(1, 1))
+
+    def test_results_are_judged_together_whatever_their_method(self):
+        first, second = planned(0), planned(1, teacher=TEACHER)
+        judge = Judge(self.STOPPING, [first, second])
+        judge.stops(first.key, record(1, 90))
+        assert judge.stops(second.key, record(1, 1))

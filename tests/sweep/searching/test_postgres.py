@@ -1,11 +1,14 @@
 """Studies in a real PostgreSQL, whose connections end and which goes away and comes back."""
 
+import itertools
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -13,20 +16,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import psycopg
 import pytest
+from exeunt.sweep.__main__ import main
+from exeunt.sweep.display.board import make_board
 from exeunt.sweep.planning.file import read_sweep
-from exeunt.sweep.searching import Studies
+from exeunt.sweep.running.halt import Halt
+from exeunt.sweep.searching import Studies, Tuning
 from exeunt.sweep.storage.store import Store
 from optuna.trial import TrialState
+from rich.console import Console
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.default import DefaultDialect
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
 
 PATIENCE = 60
 """Seconds after which a server neither starts nor stops."""
-PASSWORD = "p@ss/w:rd %40#?"  # noqa: S105 (of a server that lives as long as these tests)
+PASSWORD = "p@ss/w:rd %40#?"
 BUDGET = 4
 SEARCH = """\
 name: stored
@@ -114,7 +124,8 @@ def programs_of_postgres() -> Path | None:
     found = shutil.which("postgres")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if all((folder / name).exists() for name in ("initdb", "postgres"))), None)
+    wanted = ("initdb", "postgres")
+    return next((folder for folder in folders if all((folder / name).exists() for name in wanted)), None)
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +141,237 @@ def server() -> Iterator[Postgres]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture
+def search(server, tmp_path, request, monkeypatch) -> SimpleNamespace:
+    """A search whose studies are in a database of its own: the file, the storage, the database and what it holds."""
+    name = re.sub(r"\W", "_", request.node.name.removeprefix("test_"))[-60:].strip("_").lower()
+    with server.connected() as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    monkeypatch.setenv("STUDIES_PASSWORD", PASSWORD)
+    file = tmp_path / "search.yaml"
+    file.write_text(SEARCH % server.url(name))
+    storage = tmp_path / "runs"
+
+    def trials() -> list[list[optuna.trial.FrozenTrial]]:
+        """Of each study."""
+        studies = Studies(read_sweep(file), Store(storage))
+        return [studies.of(space).get_trials(deepcopy=False) for space in studies.search.spaces]
+
+    def finished() -> int:
+        """Read by the way, so that it can be asked while a search runs."""
+        with server.connected(name) as connection:
+            found = connection.execute("SELECT to_regclass('trials') IS NOT NULL").fetchone()[0]
+            query = "SELECT count(*) FROM trials WHERE state = 'COMPLETE'"
+            return connection.execute(query).fetchone()[0] if found else 0
+
+    words = ("search", file, "--storage", storage)
+    return SimpleNamespace(file=file, storage=storage, name=name, trials=trials, finished=finished, words=words)
+
+
+def results(storage: Path) -> dict[str, int]:
+    """When each trial's result was written, by key."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in storage.glob("trials/*/result.json")}
+
+
+def check_whole(search, answer) -> None:
+    """A search that is over: every budget used up exactly, nothing left running, no trial trained twice."""
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    check_silent(answer)
+    assert "tuned" in answer.stdout
+    for trials in search.trials():
+        assert [trial.number for trial in trials] == list(range(BUDGET))
+        assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+        assert all((search.storage / "trials" / trial.user_attrs["key"] / "result.json").exists() for trial in trials)
+    tried = {trial.user_attrs["key"] for trials in search.trials() for trial in trials}
+    assert len(tried) == BUDGET * len(SPACES), "settings were tried twice"
+
+
+def check_silent(answer) -> None:
+    printed = answer.stdout + answer.stderr
+    assert "Traceback" not in printed, printed
+    assert PASSWORD not in printed
+    assert "w:rd" not in printed
+    assert "p%40ss" not in printed
+
+
+def attempts(storage: Path) -> set[str]:
+    """The numbers of the attempts at all trials."""
+    return {path.name for path in storage.glob("trials/*/attempt-*")}
+
+
+def test_a_search_whose_studies_are_there(search, exeunt):
+    answer = exeunt(*search.words)
+    check_whole(search, answer)
+    assert attempts(search.storage) == {"attempt-00001.json"}
+    before = results(search.storage)
+    answer = exeunt(*search.words)
+    check_whole(search, answer)
+    assert results(search.storage) == before, "the second time there is nothing to do"
+    assert not (search.storage / "sweeps/stored/studies.journal").exists()
+
+
+@contextmanager
+def connections_ended(server: Postgres) -> Iterator[list[int]]:
+    """Ends all connections every second; gives how many that were, each time."""
+    over, ended = threading.Event(), []
+    query = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+    def end() -> None:
+        with server.connected() as connection:
+            while not over.wait(1):
+                ended.append(connection.execute(query).fetchone()[0])
+
+    thread = threading.Thread(target=end, daemon=True)
+    thread.start()
+    try:
+        yield ended
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_connections_that_end_again_and_again_cost_nothing(server, search, start):
+    command = start(*search.words)
+    command.until(lambda: search.finished() >= 1)
+    with connections_ended(server) as ended:
+        answer = command.finish()
+    assert sum(ended) > 2, "no connection was there to be ended"
+    check_whole(search, answer)
+    assert attempts(search.storage) == {"attempt-00001.json"}
+
+
+def test_a_server_that_goes_away_ends_the_search_which_goes_on_when_it_is_back(server, search, exeunt, start):
+    command = start(*search.words)
+    command.until(lambda: search.finished() >= 2)
+    try:
+        server.stop()
+        answer = command.finish()
+        assert answer.returncode == 2, answer.stdout + answer.stderr
+        check_silent(answer)
+        again = f"the studies cannot be used; go on with: exeunt search {search.file} --storage {search.storage}\n"
+        assert again in answer.stdout
+        reason = f'connection to server at "127.0.0.1", port {server.port} failed: Connection refused'
+        assert answer.stderr.endswith(f"exeunt: the studies of the search do not answer: {reason}.\n")
+        before = results(search.storage)
+        assert 2 <= len(before) < BUDGET * len(SPACES)
+        answer = exeunt(*search.words)
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert f"127.0.0.1:{server.port}/{search.name} cannot be used: connection to server" in answer.stderr
+        assert len(answer.stderr.splitlines()) == 1
+    finally:
+        server.start()
+    check_whole(search, exeunt(*search.words))
+    after = results(search.storage)
+    assert {key: after[key] for key in before} == before, "a trial that was done was trained again"
+
+
+@contextmanager
+def answers_lost(statement: str, row: int) -> Iterator[list[str]]:
+    """The second and fifth commit after such a statement are done, and so many answers from then on never arrive."""
+    met, lost, losing = itertools.count(1), [], 0
+
+    def begin(*about: Any) -> None:
+        nonlocal losing
+        if about[2].startswith(statement) and next(met) in (2, 5):
+            losing = row
+
+    def commit(dialect: DefaultDialect, pooled: Any) -> None:
+        nonlocal losing
+        really(dialect, pooled)
+        if losing:
+            losing -= 1
+            lost.append(statement)
+            pooled.dbapi_connection.close()
+            raise psycopg.OperationalError("the connection is lost")
+
+    really = DefaultDialect.do_commit
+    event.listen(Engine, "before_cursor_execute", begin)
+    DefaultDialect.do_commit = commit
+    try:
+        yield lost
+    finally:
+        DefaultDialect.do_commit = really
+        event.remove(Engine, "before_cursor_execute", begin)
+
+
+@pytest.mark.parametrize("row", [1, 2])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO trials ",
+        "INSERT INTO trial_params",
+        "INSERT INTO trial_user",
+        "UPDATE trials",
+        "INSERT INTO studies",
+    ],
+)
+def test_what_was_written_without_an_answer_is_written_once(statement, row, search, monkeypatch):
+    monkeypatch.setattr("exeunt.sweep.searching.studies.PAUSES", (0.0,) * 3)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # Optuna's, between its own attempts
+    store, halt = Store(search.storage), Halt()
+    studies = Studies(read_sweep(search.file), store)
+    with answers_lost(statement, row) as lost:
+        tuning = Tuning(studies, store, make_board([], 0, Console(quiet=True)), halt, {})
+        while (planned := tuning.propose(())) is not None:
+            metrics = {"validation/final/top1": float(planned.turn)}
+            store.trial(planned.key).write_result({"state": "done", "seconds": 1.0, "metrics": metrics})
+            tuning.ended(planned.key, "done")
+    assert not halt.wanted(), halt.outcome()
+    assert len(lost) in (row, 2 * row)
+    for trials in search.trials():
+        assert [trial.number for trial in trials] == list(range(BUDGET))
+        assert [trial.state for trial in trials] == [TrialState.COMPLETE] * BUDGET
+        assert [trial.value for trial in trials] == [trial.number for trial in trials]
+        assert [trial.user_attrs["seconds"] for trial in trials] == [1.0] * BUDGET
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql+psycopg://exeunt:$STUDIES_PASSWORD@127.0.0.1:1/none", "port 1 failed: Connection refused."),
+        ("postgresql+psycopg://exeunt:$WRONG@127.0.0.1:PORT/none", "password authentication failed for user"),
+        ("postgresql+psycopg://exeunt:w:rd@127.0.0.1:PORT/none", "password authentication failed for user"),
+        ("postgresql+psycopg://exeunt:$UNSET@127.0.0.1:PORT/none", "the environment variable UNSET, which holds the"),
+        ("postgresql+psycopg://exeunt:${STUDIES_PASSWORD}@127.0.0.1:PORT/none", 'database "none" does not exist.'),
+        ("postgresql+psycopg://exeunt:a@w:rd@127.0.0.1:PORT/none", "has more than one @; in a name or a password"),
+        ("postgresql+psycopg://exeunt:w:rd", "is no URL of a database; name one as postgresql+psycopg://"),
+        ("postgress://exeunt:w:rd@127.0.0.1/none", "no database is known by 'postgress'; name one as"),
+        ("postgresql+pg8000://exeunt:w:rd@127.0.0.1/none", "(No module named 'pg8000'); write postgresql+psycopg://"),
+        ("mysql+pymysql://exeunt:w:rd@127.0.0.1/none", "the package that speaks with it is missing (No module named"),
+        ("studies.db", "'studies.db' is no URL of a database; name one as"),
+        ("''", "'' is no URL of a database; name one as"),
+        ("sqlite://", "is a database in memory, which keeps nothing; name a file"),
+        ("sqlite:////there/is/none.db", "cannot be used: unable to open database file."),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_one_message_before_anything_is_trained(url, reason, server, tmp_path, run):
+    file = tmp_path / "search.yaml"
+    file.write_text(SEARCH % url.replace("PORT", str(server.port)))
+    status, out, err = run("search", file)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"exeunt: {file}:10: search.studies: ")
+    assert reason in err
+    assert len(err.splitlines()) == 1
+    for secret in (PASSWORD, "w:rd", "swordfish"):
+        assert secret not in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Runs a command in this process: its exit status, its output and its messages."""
+    monkeypatch.setenv("STUDIES_PASSWORD", PASSWORD)
+    monkeypatch.setenv("WRONG", "swordfish")
+
+    def run_command(*words):
+        monkeypatch.setattr(sys, "argv", ["exeunt", *map(str, words), "--storage", str(tmp_path / "runs")])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code or 0, *capsys.readouterr()
+
+    return run_command

@@ -7,16 +7,13 @@ import shutil
 import signal
 import time
 from collections import Counter
-from pathlib import Path
 
-import numpy as np
 import optuna
 import pytest
 from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.searching import Studies, outcomes
 from exeunt.sweep.storage.store import Store
 from mlflow import MlflowClient
-from PIL import Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
 
@@ -204,36 +201,6 @@ def test_several_at_once_use_exactly_the_budget(tmp_path, start):
         assert pruned > 0, "by the half after the first of two epochs"
         for trial in outcome.trials:
             assert len(trial.intermediate_values) == (2 if trial.state == optuna.trial.TrialState.COMPLETE else 1)
-
-
-def pictures(folder: Path, classes: int, number: int) -> None:
-    pixels = np.random.default_rng(0)
-    for label in range(classes):
-        place = folder / f"class{label}"
-        place.mkdir(parents=True)
-        for index in range(number):
-            image = pixels.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            image[:, :, label] //= 4
-            Image.fromarray(image).save(place / f"{index}.png")
-
-
-def test_the_test_images_are_not_read_before_the_winners_are(tmp_path, start):
-    """They are no images here, so reading one raises."""
-    pictures(tmp_path / "data" / "train", classes=2, number=20)
-    shutil.copytree(tmp_path / "data" / "train", tmp_path / "data" / "test")
-    for picture in (tmp_path / "data" / "test").rglob("*.png"):
-        picture.write_bytes(b"no picture")
-    file = tmp_path / "search.yaml"
-    small = FILE.replace("dataset: digits", f"dataset: folder:{tmp_path / 'data'}").replace(
-        "batch_size: 512", "batch_size: 8"
-    )
-    file.write_text(small.replace("budget: 4", "budget: 2").replace("[0, 1]", "[0]"))
-    answer = start("search", file, "--storage", tmp_path / "runs").finish()
-    stand = outcomes(Studies(read_sweep(file), Store(tmp_path / "runs")))
-    assert [outcome.tried for outcome in stand] == ["2 complete, 0 pruned, 0 failed"] * METHODS, answer.stdout
-    assert answer.returncode == 1, "the confirmation reads them"
-    assert "FAILED baseline, tuned" in answer.stdout
-    assert ".png" in answer.stdout
 
 
 def test_what_is_no_search_is_refused(bench, exeunt, tmp_path):

@@ -1,0 +1,70 @@
+"""The test set is not read while settings are tried."""
+
+from dataclasses import replace
+
+import pytest
+from exeunt.sweep.planning.file import read_sweep
+from exeunt.training import DataSource, TrialDirectory, TrialSpec, datasets, train
+from exeunt.training.data.images import ImageSet
+
+FILE = """\
+name: tuned
+dataset: digits
+architectures: [resnet8]
+seeds: [0, 1]
+recipe: {base: fast, epochs: 1, batch_size: 512}
+methods:
+  baseline: {}
+  kd: {teacher: resnet14}
+search:
+  budget: 4
+  recipe: {learning_rate: {low: 0.01, high: 0.5, log: true}}
+  methods: {kd: {temperature: {low: 1, high: 8}}}
+"""
+
+
+class TestSetWasRead(Exception):
+    __test__ = False
+
+
+class Forbidden(ImageSet):
+    """Nothing can be known of it."""
+
+    @property
+    def labels(self):
+        raise TestSetWasRead
+
+    def subset(self, which):
+        raise TestSetWasRead
+
+    def to(self, device):
+        raise TestSetWasRead
+
+    def batches(self, order, boxes=None):
+        raise TestSetWasRead
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    (tmp_path / "search.yaml").write_text(FILE)
+    search = read_sweep(tmp_path / "search.yaml").search
+    digits = datasets["digits"]
+    guarded = replace(digits, load=lambda source: (digits.load(source)[0], Forbidden()))
+    monkeypatch.setattr(TrialSpec, "dataset_facts", property(lambda trial: guarded))
+    return search
+
+
+def test_no_trial_of_a_search_reads_it(search, tmp_path):
+    baseline, kd = search.spaces
+    teacher = search.teacher(kd)
+    source = {"source": DataSource()}
+    train(teacher, TrialDirectory(tmp_path / "teacher"), **source)
+    weights = tmp_path / "teacher" / "weights.pt"
+    for number, trial in enumerate([search.trial(baseline, {"recipe.learning_rate": 0.2}), search.trial(kd, {})]):
+        result = train(trial, TrialDirectory(tmp_path / str(number)), teacher=weights, **source)
+        assert "validation/final/top1" in result["metrics"]
+
+
+def test_a_confirmation_does(search, tmp_path):
+    with pytest.raises(TestSetWasRead):
+        train(search.spaces[0].default, TrialDirectory(tmp_path / "confirmed"), source=DataSource())
