@@ -23,7 +23,7 @@ search:
 """
 
 
-class TestSetWasRead(Exception):
+class TestSetReadError(Exception):
     __test__ = False
 
 
@@ -32,16 +32,16 @@ class Forbidden(ImageSet):
 
     @property
     def labels(self):
-        raise TestSetWasRead
+        raise TestSetReadError
 
     def subset(self, which):
-        raise TestSetWasRead
+        raise TestSetReadError(which)
 
     def to(self, device):
-        raise TestSetWasRead
+        raise TestSetReadError(device)
 
     def batches(self, order, boxes=None):
-        raise TestSetWasRead
+        raise TestSetReadError(order, boxes)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def search(tmp_path, monkeypatch):
     search = read_sweep(tmp_path / "search.yaml").search
     digits = datasets["digits"]
     guarded = replace(digits, load=lambda source: (digits.load(source)[0], Forbidden()))
-    monkeypatch.setattr(TrialSpec, "dataset_facts", property(lambda trial: guarded))
+    monkeypatch.setattr(TrialSpec, "dataset_facts", guarded)
     return search
 
 
@@ -66,5 +66,5 @@ def test_no_trial_of_a_search_reads_it(search, tmp_path):
 
 
 def test_a_confirmation_does(search, tmp_path):
-    with pytest.raises(TestSetWasRead):
+    with pytest.raises(TestSetReadError):
         train(search.spaces[0].default, TrialDirectory(tmp_path / "confirmed"), source=DataSource())
