@@ -1,9 +1,13 @@
 """Recorded trials in, comparisons out: MLflow -> pandas -> tables. Only reads."""
 
 from .frame import load
+from .kinds.main import main
 from .labels import Column, Row
 from .metrics import Metric, describe
 from .render import FORMATS, render, to_rich
+from .sheet import Entry, Heading, Sheet
+from .significance import Significance, significance
+from .statistics import PairedTest, Ranking, paired_test, ranking
 from .table import Cell, Table, comparison
 from .tuning import Search
 
@@ -11,13 +15,23 @@ __all__ = [
     "FORMATS",
     "Cell",
     "Column",
+    "Entry",
+    "Heading",
     "Metric",
+    "PairedTest",
+    "Ranking",
     "Row",
     "Search",
+    "Sheet",
+    "Significance",
     "Table",
     "comparison",
     "describe",
     "load",
+    "main",
+    "paired_test",
+    "ranking",
     "render",
+    "significance",
     "to_rich",
 ]
