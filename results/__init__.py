@@ -1,6 +1,7 @@
 """Recorded trials in, comparisons out: MLflow -> pandas -> tables. Only reads."""
 
 from .frame import load
+from .history import epochs, history
 from .kinds.main import main
 from .labels import Column, Row
 from .metrics import Metric, describe
@@ -27,6 +28,8 @@ __all__ = [
     "Table",
     "comparison",
     "describe",
+    "epochs",
+    "history",
     "load",
     "main",
     "paired_test",
