@@ -24,12 +24,13 @@ TYPES = {
     "tuning": "str",
     "budget": "str",
     "tried": "str",
+    "commit": "str",
     "run_id": "str",
 }
 PARAMETER_PREFIX = "param."
 _TAG_PREFIX = "exeunt."
-_TAGS = ("key", "role", "state", "error", "seeds", "order", "protocol", "tuning", "budget", "tried")
-_OPTIONAL = ("error", "tuning", "budget", "tried")
+_TAGS = ("key", "role", "state", "error", "seeds", "order", "protocol", "tuning", "budget", "tried", "commit")
+_OPTIONAL = ("error", "tuning", "budget", "tried", "commit")
 _PARAMETERS = {
     "dataset.name": "dataset",
     "architecture.name": "architecture",
@@ -48,9 +49,10 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
     - `sweep`, `key` (16 hex digits), `run_id` (MLflow's);
     - `role`: `result` (asked for), `teacher` (trained for a student only), `search` (a method was tuned by it),
       `unplanned` (no longer asked for);
-    - `state`: `running`, `done`, `diverged` or `failed`; `error`: why, missing unless diverged or failed;
+    - `state`: `running`, `done`, `pruned`, `diverged` or `failed`; `error`: why it is one of the last three;
     - `dataset`, `architecture`, `method`: names; `seed`: this trial's; `seeds`: how many the sweep plans for
       this configuration; `order`: the trial's position in the plan; `protocol`;
+    - `commit`: of the code that trained it, missing until it is done or where it is not known;
     - of the results of a search, missing elsewhere, `tuning`: whether the settings are the `default` ones of the sweep
       file, `tuned`, or `default and tuned`, and for one of several tuned ones which: `tuned, trial 7`; `budget`: of
       the search, in words; `tried`: what became of its trials, such as `6 complete, 1 pruned, 1 failed`.
