@@ -1,9 +1,14 @@
 """Recorded trials in, comparisons out: MLflow -> pandas -> tables. Only reads."""
 
 from .frame import load
+from .history import epochs, history
+from .kinds.main import main
 from .labels import Column, Row
 from .metrics import Metric, describe
 from .render import FORMATS, render, to_rich
+from .sheet import Entry, Heading, Sheet
+from .significance import Significance, significance
+from .statistics import PairedTest, Ranking, paired_test, ranking
 from .table import Cell, Table, comparison
 from .tuning import Search
 
@@ -11,13 +16,25 @@ __all__ = [
     "FORMATS",
     "Cell",
     "Column",
+    "Entry",
+    "Heading",
     "Metric",
+    "PairedTest",
+    "Ranking",
     "Row",
     "Search",
+    "Sheet",
+    "Significance",
     "Table",
     "comparison",
     "describe",
+    "epochs",
+    "history",
     "load",
+    "main",
+    "paired_test",
+    "ranking",
     "render",
+    "significance",
     "to_rich",
 ]

@@ -1,6 +1,7 @@
 """How MLflow is reached, by whoever reads or writes it."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,10 +66,10 @@ def sqlite_file(tracking_uri: str) -> Path | None:
 
 @contextmanager
 def answering(tracking_uri: str) -> Iterator[None]:
-    """Whatever MLflow raises inside is raised as a `TrackingError` that says it in a line."""
+    """Whatever MLflow or SQLite raises inside is raised as a `TrackingError` that says it in a line."""
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, sqlite3.Error) as error:
         raise TrackingError(f"MLflow at {tracking_uri}: {_reason(str(error))}.") from error
 
 

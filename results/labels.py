@@ -9,6 +9,7 @@ _NAMES_IN_THE_SWEEP_FILE = {
     "exits.placement": "exits",
     "recipe.name": "recipe",
     "teacher.architecture": "teacher",
+    "teacher.key": "teacher_key",
     "teacher.seed": "teacher_seed",
 }
 
@@ -55,9 +56,20 @@ def columns(runs: pd.DataFrame) -> list[Column]:
     if "teacher.architecture" in parameters:
         teacher = parameters["teacher.architecture"]
         parameters["teacher.architecture"] = teacher.mask(teacher == runs["architecture"], "self")
-    methods = parameters.groupby(runs["method"])
-    settings = pd.concat([_settings(same_method) for _, same_method in methods]).loc[runs.index]
+    keys = parameters.pop("teacher.key") if "teacher.key" in parameters else None
+    settings = _settings_of_methods(parameters, runs)
+    if keys is not None:
+        # A teacher has another key on each row, which tells no columns apart; two teachers of one row do, such as two
+        # files with weights of one architecture.
+        places = pd.Series(list(zip(rows(runs), runs["method"], settings, strict=True)), index=runs.index)
+        if bool((keys.groupby(places, sort=False).nunique() > 1).any()):
+            settings = _settings_of_methods(parameters.assign(**{"teacher.key": keys}), runs)
     return [Column(method=method, settings=texts) for method, texts in zip(runs["method"], settings, strict=True)]
+
+
+def _settings_of_methods(parameters: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
+    methods = parameters.groupby(runs["method"])
+    return pd.concat([_settings(same_method) for _, same_method in methods]).loc[runs.index]
 
 
 def _parameters(runs: pd.DataFrame, *, of_rows: bool) -> pd.DataFrame:

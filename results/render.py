@@ -1,8 +1,10 @@
 import csv
 import io
+import json
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 
 from rich import box
 from rich.console import Console
@@ -10,111 +12,136 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..specs import unknown
+from .html import html
 from .latex import latex
-from .table import Cell, Table
-from .wording import caption, detail, header, notes, one_line, row_label, value
+from .sheet import HIDDEN, Entry, Sheet, aligned, one_line, sentences
 
 
-def render(table: Table, format: str = "text") -> str:
-    """Write a table as `text`, `csv`, `latex` or `markdown`, ending in a line break.
+def render(sheet: Sheet, format: str = "text") -> str:
+    """Write a sheet as `text`, `csv`, `latex`, `markdown`, `html` or `json`, ending in a line break.
 
     Raises `SpecError` (a `ValueError`) for any other format.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS, field="format")
-    return FORMATS[format](table)
+    return FORMATS[format](sheet)
 
 
-def to_rich(table: Table) -> RichTable:
-    """Build the table for a terminal, best means in bold."""
-    grid = _grid(table, mark="")
-    grid.title = Text(caption(table, best="in bold"))
-    grid.caption = Text("\n".join(notes(table)))
+def to_rich(sheet: Sheet) -> RichTable:
+    """Build the table for a terminal, the best in bold and the second best underlined."""
+    grid = _grid(sheet, best="", second="")
+    grid.title = Text(_said(sheet, best="in bold", second="underlined"))
+    grid.caption = Text("\n".join(sheet.notes))
     return grid
 
 
-def text(table: Table) -> str:
-    """Write aligned plain text, as wide as it needs to be and without escape codes; a `*` marks the best."""
+def text(sheet: Sheet) -> str:
+    """Write aligned plain text, as wide as it needs to be, without escape codes; `*` marks the best, `°` the next."""
     console = Console(file=io.StringIO(), width=10_000, color_system=None, force_jupyter=False)
     with console.capture() as printed:
-        console.print(_grid(table, mark="* "))
-    lines = [*textwrap.wrap(caption(table, best="marked *"), 100), *printed.get().splitlines(), *notes(table)]
+        console.print(_grid(sheet, best="* ", second="° "))
+    said = textwrap.wrap(_said(sheet, best="marked *", second="°"), 100, break_on_hyphens=False)
+    lines = [*said, *printed.get().splitlines(), *map(one_line, sheet.notes)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def markdown(table: Table) -> str:
-    """Write a table in GitHub's Markdown, after its caption and before its notes."""
-    heading = ["architecture", *(_escape_markdown(one_line(column.label)) for column in table.columns)]
-    rows = [
-        [_escape_markdown(row_label(table, row)), *(_markdown_cell(cell, table) for cell in cells)]
-        for row, cells in zip(table.rows, table.cells, strict=True)
-    ]
-    rule = ["---", *("---:" for _ in table.columns)]
+def markdown(sheet: Sheet) -> str:
+    """Write a table in GitHub's Markdown, after its title and remarks and before its notes."""
+    heading = [_escape_markdown(one_line(" ".join(heading.lines))) for heading in sheet.headings]
+    rule = ["---:" if heading.align == "right" else "---" for heading in sheet.headings]
+    rows = [[_markdown_entry(entry) for entry in row] for row in sheet.rows]
     lines = [
-        _escape_markdown(caption(table, best="in bold")),
+        _escape_markdown(_said(sheet, best="in bold", second="in italics")),
         "",
         *(f"| {' | '.join(line)} |" for line in [heading, rule, *rows]),
-        *(f"\n{_escape_markdown(note)}" for note in notes(table)),
+        *(f"\n{_escape_markdown(one_line(note))}" for note in sheet.notes),
     ]
     return "\n".join(lines) + "\n"
 
 
-def tidy_csv(table: Table) -> str:
-    """Write a line for each cell; numbers in the metric's unit, in full, and empty where there is none."""
-    lines = [
-        {
-            "dataset": _inert(row.dataset),
-            "architecture": _inert(row.architecture),
-            "settings": _inert(", ".join(row.settings)),
-            "method": _inert(column.label),
-            "metric": _inert(table.metric.name),
-            "protocol": _inert(table.protocol),
-            "mean": cell.mean,
-            "std": cell.std,
-            "n": cell.n,
-            "planned": cell.planned,
-            "difference": cell.difference,
-            **({"gain": cell.gain} if table.is_of_search else {}),
-            "note": _inert(", ".join(filter(None, (cell.note, cell.warning)))),
-        }
-        for row, cells in zip(table.rows, table.cells, strict=True)
-        for column, cell in zip(table.columns, cells, strict=True)
-    ]
+def tidy_csv(sheet: Sheet) -> str:
+    """Write a line for each record; numbers in full, and empty where there is none."""
     output = io.StringIO()
-    writer = csv.DictWriter(output, fieldnames=list(lines[0]), lineterminator="\n")
+    names = list(sheet.records[0]) if sheet.records else []
+    writer = csv.DictWriter(output, fieldnames=names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    for record in sheet.records:
+        writer.writerow({name: _inert(value) if isinstance(value, str) else value for name, value in record.items()})
     return output.getvalue()
 
 
-FORMATS: dict[str, Callable[[Table], str]] = {
+def to_json(sheet: Sheet) -> str:
+    """Write what is said and the records as one object; null where there is no number."""
+    content = {
+        "sweep": sheet.sweep,
+        "subject": sheet.subject,
+        "title": sheet.title,
+        "remarks": sheet.remarks,
+        "notes": sheet.notes,
+        "records": [dict(record) for record in sheet.records],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Sheet], str]] = {
     "text": text,
     "csv": tidy_csv,
     "latex": latex,
     "markdown": markdown,
+    "html": html,
+    "json": to_json,
 }
 """The formats of `render`, by name."""
 
 
-def _grid(table: Table, *, mark: str) -> RichTable:
-    grid = RichTable(box=box.SIMPLE_HEAD, leading=1, title_justify="left", caption_justify="left")
-    for index, lines in enumerate(zip(*header(table), strict=True)):
-        grid.add_column(Text("\n".join(lines)), justify="right" if index else "left", overflow="fold")
-    for row, cells in zip(table.rows, table.cells, strict=True):
-        grid.add_row(Text(row_label(table, row)), *(_rich_cell(cell, table, mark) for cell in cells))
+def _said(sheet: Sheet, *, best: str, second: str) -> str:
+    return sentences([sheet.title, *sheet.remarks, *sheet.ranks(best=best, second=second)])
+
+
+def _grid(sheet: Sheet, *, best: str, second: str) -> RichTable:
+    spaced = any(entry.details for row in sheet.rows for entry in row)
+    grid = RichTable(box=box.SIMPLE_HEAD, leading=int(spaced), title_justify="left", caption_justify="left")
+    for heading, lines in zip(sheet.headings, _even(heading.lines for heading in sheet.headings), strict=True):
+        justify = "right" if heading.align == "right" else "left"
+        grid.add_column(Text("\n".join(map(one_line, lines))), justify=justify, overflow="fold")
+    leads = {"best": (best, "bold"), "second": (second, "underline"), None: ("", "")}
+    columns = [
+        [_rich_entry(entry, text, behind, *leads[entry.rank]) for entry, text, behind in _written(column)]
+        for column in zip(*sheet.rows, strict=True)
+    ]
+    for row in zip(*columns, strict=True):
+        grid.add_row(*row)
     return grid
 
 
-def _rich_cell(cell: Cell, table: Table, mark: str) -> Text:
-    number = value(cell, table.metric)
-    first = (f"{mark}{number}", "bold") if cell.best else number
-    return Text.assemble(first, ("\n" + ", ".join(detail(cell, table.metric)), "dim"))
+def _written(column: Sequence[Entry]) -> list[tuple[Entry, str, str]]:
+    """Each entry with its text and with what stands behind it: its mark, and blanks where others are wider."""
+    # Rich cuts spaces off the end of a line.
+    blank, width = "\N{NO-BREAK SPACE}", max(len(entry.mark) for entry in column)
+    return [
+        (
+            entry,
+            text.replace(HIDDEN, " "),
+            (entry.mark.ljust(width) + hidden).replace(" ", blank).replace(HIDDEN, blank),
+        )
+        for entry, (text, hidden) in zip(column, aligned(column), strict=True)
+    ]
 
 
-def _markdown_cell(cell: Cell, table: Table) -> str:
-    number = value(cell, table.metric)
-    more = ", ".join(detail(cell, table.metric))
-    return (f"**{number}**" if cell.best else number) + (f" ({more})" if more else "")
+def _rich_entry(entry: Entry, text: str, behind: str, lead: str, style: str) -> Text:
+    written = Text.assemble((f"{lead}{text}", style), behind)
+    return Text.assemble(written, *(("\n" + one_line(detail), "dim") for detail in entry.details))
+
+
+def _even(lines: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Fill up with empty lines, so that all headings have as many."""
+    return list(zip(*zip_longest(*lines, fillvalue=""), strict=True))
+
+
+def _markdown_entry(entry: Entry) -> str:
+    text = _escape_markdown(one_line(entry.text))
+    ranked = {"best": f"**{text}**", "second": f"*{text}*", None: text}[entry.rank] + entry.mark
+    return ranked + (f" ({_escape_markdown(one_line(', '.join(entry.details)))})" if entry.details else "")
 
 
 def _escape_markdown(text: str) -> str:

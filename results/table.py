@@ -1,6 +1,7 @@
 import statistics
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,10 @@ class Cell:
     """Tuned minus default settings, mean over the seeds that are done with both; None without any, or a search."""
     best: bool = False
     """Whether no other mean of the row is better; equal ones are all best."""
+    second: bool = False
+    """Whether only the best means of the row are better; never with fewer than three means."""
+    values: Mapping[int, float] = field(default_factory=dict)
+    """What the mean is of, by seed."""
     outcome: str = ""
     """What became of the seeds that are not in the mean, e.g. `1 diverged, 1 not run`."""
     note: str = ""
@@ -57,6 +62,8 @@ class Table:
     protocol: str
     baseline: Column | None
     """The column that differences refer to; None if the sweep has none."""
+    commits: tuple[str, ...] = ()
+    """Of Exeunt, that the trials were trained with; empty where that is not recorded."""
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     cells: tuple[tuple[Cell, ...], ...]
@@ -111,6 +118,7 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
         metric=describe(metric),
         protocol=" and ".join(runs["protocol"].unique()),
         baseline=reference,
+        commits=tuple(sorted(set(runs["commit"].dropna()) - {""})) if "commit" in runs else (),
         rows=row_order,
         columns=column_order,
         cells=tuple(_compared(of_row, reference, describe(metric)) for of_row in by_row),
@@ -149,6 +157,7 @@ def _cell(trials: pd.DataFrame) -> Cell:
         outcome=_counted([*states, *["not run"] * unrecorded]),
         note=", ".join(notes),
         search=trials["search"].iloc[0],
+        values=dict(zip(trials.loc[values.index, "seed"], values, strict=True)),
     )
 
 
@@ -161,9 +170,11 @@ def _counted(outcomes: list[str]) -> str:
 
 
 def _compared(cells: dict[Column, Cell], baseline: Column | None, metric: Metric) -> tuple[Cell, ...]:
-    """Complete the cells of one row with what depends on the row: differences and the best mean."""
+    """Complete the cells of one row with what depends on the row: differences, the best mean and the second best."""
     means = {column: cell.mean for column, cell in cells.items() if cell.mean is not None}
-    best = metric.best_of([round(mean, metric.digits) for mean in means.values()])
+    shown = {column: round(mean, metric.digits) for column, mean in means.items()}
+    best = metric.best_of([*shown.values()])
+    second = metric.best_of([mean for mean in shown.values() if mean != best]) if len(shown) > 2 else None
     differences = {
         column: mean - means[baseline] for column, mean in means.items() if baseline in means and column != baseline
     }
@@ -171,7 +182,8 @@ def _compared(cells: dict[Column, Cell], baseline: Column | None, metric: Metric
         replace(
             cell,
             difference=differences.get(column),
-            best=column in means and round(means[column], metric.digits) == best,
+            best=column in shown and shown[column] == best,
+            second=column in shown and shown[column] == second,
         )
         for column, cell in cells.items()
     )

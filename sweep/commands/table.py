@@ -4,7 +4,7 @@ import typer
 
 from .program import Storage, SweepName, Tracking, app, tracking_uri
 
-Format = Literal["text", "csv", "latex", "markdown"]
+Format = Literal["text", "csv", "latex", "markdown", "html", "json"]
 
 
 @app.command()
@@ -15,9 +15,9 @@ def table(
     format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
 ) -> None:
     """Print the comparison table of a sweep, from what MLflow recorded."""
-    from ...results import comparison, load, render
+    from ...results import comparison, load, main, render
     from ..storage.store import Store
 
     store = Store(storage)
     store.require_launched(name)
-    typer.echo(render(comparison(load(tracking_uri(store, tracking), name)), format), nl=False)
+    typer.echo(render(main(comparison(load(tracking_uri(store, tracking), name))), format), nl=False)

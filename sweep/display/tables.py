@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from ...results import comparison, load, render, to_rich
+from ...results import comparison, load, main, render, to_rich
 from ...results.connection import TrackingError, answering
 from ..planning.plan import Plan
 from ..storage.store import Store
@@ -23,11 +23,11 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
     """
     problem = None
     try:
-        table = comparison(_recorded(plan, store, tracking_uri))
+        table = main(comparison(_recorded(plan, store, tracking_uri)))
     except TrackingError as error:
         problem = error
         with tempfile.TemporaryDirectory() as scratch:
-            table = comparison(_recorded(plan, store, f"sqlite:///{Path(scratch) / 'mlflow.db'}"))
+            table = main(comparison(_recorded(plan, store, f"sqlite:///{Path(scratch) / 'mlflow.db'}")))
     console.print()
     if console.is_terminal:
         console.print(to_rich(table))

@@ -1,3 +1,8 @@
+import math
+import sqlite3
+from contextlib import closing
+
+import pandas as pd
 import pytest
 from exeunt.results import load
 from exeunt.specs import SpecError
@@ -37,8 +42,34 @@ def test_rows_come_in_the_order_of_the_plan(record):
     assert load(sweep.tracking_uri, sweep.sweep)["order"].tolist() == [0, 1, 2]
 
 
-def test_more_runs_than_one_page(record, monkeypatch):
+@pytest.fixture
+def through_client(monkeypatch):
+    """As a server is read: through MLflow's client."""
+
+    def begin():
+        monkeypatch.setattr("exeunt.results.recorded.sqlite_file", lambda _: None)
+
+    return begin
+
+
+def test_a_database_is_read_as_through_mlflows_client(record, through_client):
     sweep = record()
+    numbers = {"loss": math.nan, "most": math.inf, "least": -math.inf}
+    sweep.trial("kd", 97.5, method__temperature="4", metrics=numbers)
+    sweep.trial("baseline", state="failed", error="out of memory")
+    sweep.client.delete_run(sweep.trial("baseline", 90.0))
+
+    from_database = load(sweep.tracking_uri, sweep.sweep)
+    through_client()
+
+    pd.testing.assert_frame_equal(from_database, load(sweep.tracking_uri, sweep.sweep))
+    assert from_database.loc[0, ["most", "least"]].tolist() == [math.inf, -math.inf]
+    assert math.isnan(from_database.loc[0, "loss"])
+
+
+def test_more_runs_than_one_page(record, monkeypatch, through_client):
+    sweep = record()
+    through_client()
     for seed in range(7):
         sweep.trial("baseline", 90.0, seed=seed)
     monkeypatch.setattr("exeunt.results.connection.RUNS_PER_PAGE", 3)
@@ -93,3 +124,48 @@ def test_a_foreign_run_is_named_with_what_it_lacks(record):
     run_id = sweep.client.create_run(sweep.experiment_id).info.run_id
     with pytest.raises(SpecError, match=rf"{run_id}.*key, role"):
         load(sweep.tracking_uri, sweep.sweep)
+
+
+def test_several_sweeps_one_after_the_other(record):
+    first, second = record("several-first"), record("several-second")
+    first.trial("baseline", 90.0, key="c" * 16)
+    second.trial("kd", 91.0, key="d" * 16, method__temperature="4")
+    second.trial("baseline", 90.0, key="c" * 16)
+
+    frame = load(first.tracking_uri, [second.sweep, first.sweep, second.sweep])
+
+    assert frame["sweep"].tolist() == ["several-second", "several-second", "several-first"]
+    assert frame["key"].tolist() == ["d" * 16, "c" * 16, "c" * 16]
+    assert frame["param.method.temperature"].isna().tolist() == [False, True, True]
+    assert frame["seed"].dtype == "int64"
+
+
+def test_of_several_sweeps_an_unknown_one_is_named(record):
+    sweep = record("known-sweep")
+    with pytest.raises(SpecError, match="known-sweeq"):
+        load(sweep.tracking_uri, ["known-sweep", "known-sweeq"])
+
+
+def test_a_database_with_other_tables_is_said_in_a_line(record, tmp_path):
+    sweep = record()
+    sweep.trial("baseline", 90.0)
+    database = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(sweep.tracking_uri.removeprefix("sqlite:///"))) as whole:
+        whole.execute(f"VACUUM INTO '{database}'")
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("ALTER TABLE params RENAME COLUMN value TO content")
+    with pytest.raises(SpecError, match="no such column: value"):
+        load(f"sqlite:///{database}", sweep.sweep)
+
+
+def test_parquet_and_csv_keep_what_is_loaded(record, tmp_path):
+    sweep = record()
+    sweep.trial("kd", 97.5, method__temperature="4")
+    sweep.trial("baseline", state="failed", error="out of memory")
+    frame = load(sweep.tracking_uri, sweep.sweep)
+
+    frame.to_parquet(tmp_path / "trials.parquet")
+    frame.to_csv(tmp_path / "trials.csv", index=False)
+
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "trials.parquet"), frame)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "trials.csv", dtype=frame.dtypes.to_dict()), frame)

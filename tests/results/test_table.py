@@ -123,6 +123,33 @@ def test_columns_name_only_what_varies_within_their_method(record):
     ]
 
 
+def test_a_teacher_of_each_row_makes_one_column(record):
+    sweep = record()
+    for architecture, key in (("resnet8", "1"), ("resnet14", "2")):
+        for teacher in (architecture, "resnet50"):
+            sweep.trial(
+                "kd", 95.0, architecture=architecture, teacher__architecture=teacher, teacher__key=f"{key}{teacher}"
+            )
+    assert labels(compared(sweep)) == ["kd teacher=self", "kd teacher=resnet50"]
+
+
+def test_two_teachers_that_only_their_keys_tell_apart_are_two_columns(record):
+    sweep = record()
+    for key in ("1", "2"):
+        sweep.trial("kd", 95.0, teacher__architecture="resnet50", teacher__key=key)
+    assert labels(compared(sweep)) == ["kd teacher_key=1", "kd teacher_key=2"]
+
+
+def test_the_second_best_is_marked_from_three_means_on(record):
+    sweep = record()
+    sweep.trial("baseline", 94.0)
+    sweep.trial("kd", 95.0)
+    assert [cell.second for cell in compared(sweep).cells[0]] == [False, False]
+    sweep.trial("eed", 96.0)
+    sweep.trial("dml", 95.001)
+    assert [cell.second for cell in compared(sweep).cells[0]] == [False, True, False, True]
+
+
 def test_a_parameter_that_is_absent_elsewhere_is_named_only_where_nothing_else_tells(record):
     sweep = record()
     sweep.trial("eed", 95.0, method__output_loss="mse")

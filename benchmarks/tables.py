@@ -1,0 +1,175 @@
+"""From MLflow to the main table: 1,000 and 10,000 runs of an SQLite database, and the history of 100.
+
+The database is MLflow's own, filled past MLflow, which would take hours. Tags and parameters are those that a sweep
+writes, and each run has the latest value of each metric of a trial with three exits or none. Only the runs whose
+history is read have one: the table does not read it. Seconds are those of the clock, of a fresh process without its
+imports; the load printed first says how much else there was.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.planning.plan import PlannedTrial, make_plan
+from exeunt.sweep.storage.runs import params_of, tags_of
+from exeunt.sweep.storage.store import Progress
+from exeunt.sweep.storage.tracking import create_database
+from exeunt.training import Record
+from mlflow import MlflowClient
+from rows import report
+
+FILE = """\
+name: {name}
+dataset: cifar100
+architectures: [resnet18, resnet34, resnet50, resnet101, resnet152]
+seeds: {seeds}
+recipe: paper
+methods:
+  baseline: {{}}
+  kd: {{teacher: self, temperature: [1, 2, 4, 8]}}
+  eed: {{exits: [all, "1", "1,2"], output_loss: kl, temperature: [1, 2, 3, 5, 8]}}
+"""
+CONFIGURATIONS = 100
+RUNS = (1_000, 10_000)
+WITH_HISTORY = 100
+"""How many runs the sweep has whose history is read."""
+EPOCHS = 200
+ENVIRONMENT = ("exeunt", "torch", "python", "host", "device", "precision", "threads", "processes")
+HISTORY = """\
+INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan)
+WITH RECURSIVE epochs(epoch) AS (SELECT 1 UNION ALL SELECT epoch + 1 FROM epochs WHERE epoch < ?)
+SELECT key, value + 1.0 / epoch, epoch, run_uuid, epoch, 0 FROM latest_metrics JOIN runs USING (run_uuid), epochs
+WHERE experiment_id = ? AND key NOT LIKE 'test/%' AND key NOT LIKE 'cost/%'
+"""
+
+
+Numbers = dict[str, float]
+
+
+def metrics(trial: PlannedTrial) -> Record:
+    """What training records of the last epoch, by name; seeds and settings have different values."""
+    exits = ["final"] if trial.spec.exits.placement == "none" else ["exit1", "exit2", "exit3", "final", "ensemble"]
+    names = [
+        f"{split}/{exit}/{m}" for split in ("train", "test") for exit in exits for m in ("top1", "top5", "nll", "ece")
+    ]
+    names += [f"cost/{exit}/{cost}" for exit in exits for cost in ("parameters", "multiply_adds")]
+    names += ["train/loss/label", "train/loss/output", "train/gradient_norm", "train/learning_rate", "cost/parameters"]
+    names += ["images_per_second", "peak_memory_bytes", "seconds"]
+    return dict.fromkeys(names, 70 + trial.order % 1009 / 100)
+
+
+def fill(database: Path, name: str, runs: int, *, epochs: int = 0) -> None:
+    """Adds a sweep whose trials are done; of so many epochs there is a history."""
+    path = database.with_name(f"{name}.yaml")
+    path.write_text(FILE.format(name=name, seeds=list(range(runs // CONFIGURATIONS))), encoding="utf-8")
+    trials = {uuid.uuid4().hex: trial for trial in make_plan(read_sweep(path)).trials}
+    experiment = MlflowClient(f"sqlite:///{database}").create_experiment(name)
+    done = Progress(state="done", result={"environment": dict.fromkeys(ENVIRONMENT, "the same everywhere")})
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executemany(
+            "INSERT INTO runs (run_uuid, name, user_id, status, start_time, lifecycle_stage, experiment_id)"
+            " VALUES (?, ?, 'unknown', 'FINISHED', ?, 'active', ?)",
+            ((run, str(trial), trial.order, experiment) for run, trial in trials.items()),
+        )
+        tags = ((key, value, run) for run, trial in trials.items() for key, value in tags_of(trial, done).items())
+        connection.executemany("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", tags)
+        params = ((param.key, param.value, run) for run, trial in trials.items() for param in params_of(trial))
+        connection.executemany("INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)", params)
+        latest = ((key, value, EPOCHS, run) for run, trial in trials.items() for key, value in metrics(trial).items())
+        connection.executemany(
+            "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, 0, ?, 0, ?)",
+            latest,
+        )
+        if epochs:
+            connection.execute(HISTORY, (epochs, experiment))
+
+
+def main_table(tracking_uri: str, name: str) -> Numbers:
+    """Loads, compares, and renders with its tests."""
+    from exeunt.results import comparison, load, main, render  # noqa: PLC0415 (imports are not measured)
+
+    times = [time.perf_counter()]
+    frame = load(tracking_uri, name)
+    times.append(time.perf_counter())
+    table = comparison(frame)
+    times.append(time.perf_counter())
+    render(main(table), "text")
+    times.append(time.perf_counter())
+    return dict(zip(("load", "comparison", "render"), np.diff(times), strict=True)) | {"all": times[-1] - times[0]}
+
+
+def histories(tracking_uri: str, name: str) -> Numbers:
+    """Reads what was measured after each epoch, and how many rows each frame has."""
+    from exeunt.results import epochs, history  # noqa: PLC0415 (imports are not measured)
+
+    numbers: Numbers = {}
+    for read in (history, epochs):
+        started = time.perf_counter()
+        rows = len(read(tracking_uri, name))
+        numbers |= {read.__name__: time.perf_counter() - started, f"{read.__name__} rows": rows}
+    return numbers
+
+
+PROGRAMS = {"table": main_table, "history": histories}
+
+
+def measured(program: str, database: Path, name: str) -> Numbers:
+    """What a program finds in a process of its own, and the peak memory of this, in bytes."""
+    command = [sys.executable, __file__, "--program", program, "--database", database, "--sweep", name]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+
+
+def run_here(program: str, database: Path, name: str) -> None:
+    """Runs a program and prints what it found."""
+    numbers = PROGRAMS[program](f"sqlite:///{database}", name)
+    print(json.dumps(numbers | {"peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+
+
+def report_all(database: Path) -> None:
+    """Fills a database and reports what it takes to read it."""
+    create_database(database)
+    for runs in RUNS:
+        fill(database, f"table-{runs}", runs)
+    fill(database, "history", WITH_HISTORY, epochs=EPOCHS)
+    print(f"load before: {os.getloadavg()[0]:.1f}")
+    few, many = (measured("table", database, f"table-{runs}") for runs in RUNS)
+    name = f"tables: {RUNS[-1]} runs of {EPOCHS} epochs in SQLite"
+    report(f"{name}, load", many["load"], "s")
+    report(f"{name}, comparison", many["comparison"], "s")
+    report(f"{name}, tests and text", many["render"], "s")
+    report(f"{name}, main table, of 20 s, beside {RUNS[0]} runs", many["all"], "s", ratio=many["all"] / few["all"])
+    report(f"{name}, peak memory, of 1.5 GB", many["peak"] / 1e9, "GB", ratio=many["peak"] / few["peak"])
+    past = measured("history", database, "history")
+    name = f"tables: {WITH_HISTORY} runs of {EPOCHS} epochs in SQLite"
+    report(f"{name}, history, {past['history rows']} rows", past["history"], "s")
+    report(f"{name}, epochs, {past['epochs rows']} rows", past["epochs"], "s")
+
+
+def run() -> None:
+    """Measures and reports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--program", choices=PROGRAMS, help="print what this one finds, and report nothing")
+    parser.add_argument("--database", type=Path, help="that it reads")
+    parser.add_argument("--sweep", help="that it reads")
+    options = parser.parse_args()
+    if options.program:
+        run_here(options.program, options.database, options.sweep)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            report_all(Path(folder) / "mlflow.db")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,52 @@
+from collections.abc import Iterable
+from html import escape
+from itertools import chain
+
+from .sheet import Entry, Heading, Sheet, aligned, one_line, sentences
+
+_CELL = {"right": ' class="number"', "left": "", "wrap": ""}
+
+
+def html(sheet: Sheet) -> str:
+    """Write a `table` with caption, headings with their scope, and a paragraph for each note; no style, no script.
+
+    Numbers have the class `number`, and need `text-align: right; font-variant-numeric: tabular-nums` to be aligned.
+    """
+    said = sentences([sheet.title, *sheet.remarks, *sheet.ranks(best="in bold", second="underlined")])
+    headings = [f'<th scope="col"{_CELL[heading.align]}>{_lines(heading.lines)}</th>' for heading in sheet.headings]
+    texts = zip(*map(aligned, zip(*sheet.rows, strict=True)), strict=True)
+    rows = [
+        f"<tr>{''.join(_cells(sheet.headings, row, of_row))}</tr>"
+        for row, of_row in zip(sheet.rows, texts, strict=True)
+    ]
+    lines = [
+        "<table>",
+        f"<caption>{escape(said)}</caption>",
+        f"<thead><tr>{''.join(headings)}</tr></thead>",
+        "<tbody>",
+        *rows,
+        "</tbody>",
+        "</table>",
+        *(f"<p>{escape(one_line(note))}</p>" for note in sheet.notes),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(headings: Iterable[Heading], row: Iterable[Entry], texts: Iterable[tuple[str, str]]) -> Iterable[str]:
+    first, *others = [_entry(entry, *text) for entry, text in zip(row, texts, strict=True)]
+    _, *aligns = [_CELL[heading.align] for heading in headings]
+    cells = [f"<td{align}>{cell}</td>" for align, cell in zip(aligns, others, strict=True)]
+    return chain([f'<th scope="row">{first}</th>'], cells)
+
+
+def _entry(entry: Entry, text: str, hidden: str) -> str:
+    written = escape(text)
+    ranked = {"best": f"<strong>{written}</strong>", "second": f"<u>{written}</u>", None: written}[entry.rank]
+    mark = f"<sup>{escape(entry.mark)}</sup>" if entry.mark else ""
+    return (
+        ranked + mark + hidden + "".join(f"<br><small>{escape(one_line(detail))}</small>" for detail in entry.details)
+    )
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "<br>".join(escape(one_line(line)) for line in lines)

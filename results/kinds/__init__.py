@@ -1,0 +1,1 @@
+"""The kinds of tables: each makes a `Sheet` of a loaded sweep."""

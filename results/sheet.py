@@ -1,0 +1,83 @@
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+HIDDEN = "\N{FIGURE SPACE}"
+"""As wide as a digit, and keeps the place of one that is not there."""
+
+_SPREAD = " ± "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What stands in one place of a sheet."""
+
+    text: str = ""
+    details: tuple[str, ...] = ()
+    """Lines below the text, in smaller print."""
+    rank: Literal["best", "second"] | None = None
+    mark: str = ""
+    """A sign behind the text that the remarks explain."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """What stands over one column."""
+
+    lines: tuple[str, ...]
+    align: Literal["left", "right", "wrap"] = "right"
+    """`wrap` is for sentences: to the left, and on several lines where the format has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A table of any kind as every format writes it. Texts are recorded ones, not yet escaped for any format."""
+
+    sweep: str
+    subject: str
+    """What tells this sheet from others of the sweep: its kind, or the metric."""
+    title: str
+    """What the numbers are, without a full stop; here and in remarks and notes."""
+    remarks: tuple[str, ...] = ()
+    """How the numbers came about and are to be read."""
+    ranked: str = ""
+    """What `best` is the best of, such as `mean of each row`; empty where nothing is ranked."""
+    headings: tuple[Heading, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    """As many entries in each as there are headings; the first names the row."""
+    notes: tuple[str, ...] = ()
+    """What stands below."""
+    records: tuple[Mapping[str, str | float | int | None], ...]
+    """The numbers in full, one record for each fact, all with the same names."""
+
+    def ranks(self, *, best: str, second: str) -> list[str]:
+        """The sentence that says how a format shows ranks; empty where nothing is ranked."""
+        if not self.ranked:
+            return []
+        has_second = any(entry.rank == "second" for row in self.rows for entry in row)
+        return [f"Best {self.ranked} {best}" + (f", second best {second}" if has_second else "")]
+
+
+def one_line(text: str) -> str:
+    """Return recorded text without line breaks and control characters, which would break every layout."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def sentences(texts: Iterable[str]) -> str:
+    """Write texts one after the other, each with its full stop."""
+    return " ".join(f"{one_line(text)}." for text in texts)
+
+
+def aligned(column: Iterable[Entry]) -> list[tuple[str, str]]:
+    """Give each text of a column, and the blank behind it that puts decimal points in line where all is flush right."""
+    parts = [one_line(entry.text).partition(_SPREAD) for entry in column]
+    width = max((len(spread) for _, _, spread in parts), default=0)
+    return [
+        (f"{value}{_SPREAD}{spread.rjust(width, HIDDEN)}", "") if spread else (value, _blank(value, width))
+        for value, _, spread in parts
+    ]
+
+
+def _blank(value: str, width: int) -> str:
+    is_number = value[-1:].isdigit() and value.lstrip("+-")[:1].isdigit()
+    return HIDDEN * (len(_SPREAD) + width) if width and is_number else ""
