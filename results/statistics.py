@@ -21,8 +21,8 @@ LEAST_PAIRS_FOR_BOOTSTRAP = 6
 """Three pairs have 10 different resamples, five 126, six 462: an interval from fewer would be too narrow."""
 
 _RESAMPLES = 9999
-_PERMUTATIONS = 2**16
-"""With ties, Wilcoxon's p is exact up to 16 pairs and drawn at random, with a fixed seed, above."""
+_EXACT, _EXACT_WITH_TIES = 50, 10
+"""Up to so many pairs Wilcoxon's p is exact; with more it is that of a normal distribution, corrected for ties."""
 _DECIMALS = 10
 """Differences are rounded to so many, for those that are alike up to rounding errors have to tie."""
 
@@ -153,9 +153,11 @@ def _wilcoxon(values: np.ndarray) -> float:
 @cache
 def _wilcoxon_of_ranks(signed_ranks: tuple[float, ...]) -> float:
     """The test depends on nothing else, and a table of few seeds has few different ones."""
-    has_ties = len({abs(rank) for rank in signed_ranks}) < len(signed_ranks)
-    permuted = stats.PermutationMethod(n_resamples=_PERMUTATIONS, rng=np.random.default_rng(0))
-    method: Any = permuted if has_ties else "exact"
+    pairs = len(signed_ranks)
+    method: Any = "exact" if pairs <= _EXACT else "asymptotic"
+    if len({abs(rank) for rank in signed_ranks}) < pairs:  # SciPy's exact method knows no ties; all signs are tried
+        everything = stats.PermutationMethod(n_resamples=2**_EXACT_WITH_TIES)
+        method = everything if pairs <= _EXACT_WITH_TIES else "asymptotic"
     result: Any = stats.wilcoxon(signed_ranks, method=method)
     return float(result.pvalue)
 

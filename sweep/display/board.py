@@ -190,7 +190,7 @@ class LiveBoard(Board):
 
     def refresh(self) -> None:
         """Draws the present state."""
-        self._bar.update(self._task, completed=self.total - self.unfinished)
+        self._bar.update(self._task, total=self.total, completed=self.total - self.unfinished)
         self._live.update(self._draw())
 
     def close(self) -> None:

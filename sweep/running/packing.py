@@ -46,6 +46,11 @@ class Packing:
         self._measuring: dict[Hashable, str] = {}
         self._held: defaultdict[Hashable, list[int]] = defaultdict(list)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a trial waits until another like it was measured."""
+        return bool(self._held)
+
     def share(self, trial: PlannedTrial, position: int) -> float | None:
         """A trial's share; None while it has to wait, then `position` is given back once it has not."""
         network = _network(trial)

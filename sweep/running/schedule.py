@@ -96,7 +96,8 @@ class PlanSearcher(Searcher):
             return None
         while self._again and self._again[0][0] <= time.monotonic():
             heapq.heappush(self._ready, heapq.heappop(self._again)[1])
-        if not self._ready and self._proposals and (proposed := self._proposals.propose(self._done)):
+        waits = self._packing is not None and self._packing.holds_back
+        if not self._ready and self._proposals and not waits and (proposed := self._proposals.propose(self._done)):
             self._ready.append(len(self._trials))
             self._trials.append(proposed)
         while self._ready:
@@ -122,6 +123,7 @@ class PlanSearcher(Searcher):
         state = self._reported.pop(trial_id, "")
         if self._packing:
             self._release(self._packing.ended(trial))
+        storage_is_away = state == "unwritable"
         if error and state not in ("done", "diverged", "failed", "stopped"):
             state = self._recorded(trial.key)  # it may have ended well and died before it could say so
         elif not error:
@@ -135,7 +137,8 @@ class PlanSearcher(Searcher):
             self._put_back(position, self._back_off * 2 ** (self._deaths[trial.key] - 1))
         else:
             self._give_up_pupils(trial.key)
-        if self._proposals and state not in ("", "unwritable") and self.waits_again(trial.key) is None:
+        is_told = state == "done" or (state and not storage_is_away)
+        if self._proposals and is_told and self.waits_again(trial.key) is None:
             self._proposals.ended(trial.key, "failed" if error and state == "running" else state)
 
     def waits_again(self, key: str) -> float | None:

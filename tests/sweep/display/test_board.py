@@ -161,7 +161,6 @@ class TestSearch:
         assert (plain.total, plain.coming, plain.unfinished) == (7, 0, 5)
         assert plain.counts == "2 done, 0 running, 5 waiting, 0 failed"
 
-    @pytest.mark.xfail(reason="LiveBoard.refresh does not tell its bar the new total")
     def test_the_bar_of_a_terminal_moves_with_them(self, live):
         live.announce(self.LIKE, 3)
         for seed in (50, 51):

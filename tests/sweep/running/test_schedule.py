@@ -283,11 +283,7 @@ class TestProposals:
             ({"reported": {"state": "failed"}, "error": True}, "failed"),
             ({"reported": RUNNING, "error": True}, "failed"),
             ({"reported": RUNNING, "error": True, "recorded": "done"}, "done"),
-            pytest.param(
-                {"reported": {"state": "unwritable"}, "error": True},
-                None,
-                marks=pytest.mark.xfail(reason="what the store says takes the place of `unwritable`"),
-            ),
+            pytest.param({"reported": {"state": "unwritable"}, "error": True}, None),
             ({"reported": {"state": "stopped"}, "error": True}, None),
             ({"result": None}, None),
         ],
@@ -302,7 +298,6 @@ class TestProposals:
         searcher.on_trial_complete(trial_id="a", error=end.get("error", False), result=end.get("result"))
         assert proposals.told == ([(planned(5).key, told)] if told else [])
 
-    @pytest.mark.xfail(reason="while the first is measured each call asks for another, which is asked knowing nothing")
     def test_none_is_asked_for_while_those_asked_for_wait_to_be_measured(self, search):
         proposals = Proposing(*map(planned, range(5, 11)))
         searcher = search([], proposals=proposals, most=3, gpu=Packing(10 * 2**30))

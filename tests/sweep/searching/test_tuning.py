@@ -137,7 +137,7 @@ class TestBudgets:
         sweep = baseline_alone(("budget: 6", "budget: 20s"), UNFIT)
         driver = drive(sweep, accuracy=lambda _: "failed")
         driver.trainer.records = lambda _: []
-        driver.run()
+        driver.run(steps=50)
         outcome = stand_of(driver)["baseline"]
         assert set(states(outcome)) == {TrialState.FAIL}
         assert 1 < len(outcome.trials) <= 20
