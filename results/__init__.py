@@ -2,6 +2,7 @@
 
 from .frame import load
 from .history import epochs, history
+from .kinds import KINDS, tabulate
 from .kinds.main import main
 from .labels import Column, Row
 from .metrics import Metric, describe
@@ -14,6 +15,7 @@ from .tuning import Search
 
 __all__ = [
     "FORMATS",
+    "KINDS",
     "Cell",
     "Column",
     "Entry",
@@ -36,5 +38,6 @@ __all__ = [
     "ranking",
     "render",
     "significance",
+    "tabulate",
     "to_rich",
 ]

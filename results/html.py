@@ -2,7 +2,7 @@ from collections.abc import Iterable
 from html import escape
 from itertools import chain
 
-from .sheet import Entry, Heading, Sheet, aligned, one_line, sentences
+from .sheet import HIDDEN, Entry, Heading, Sheet, aligned, one_line, sentences
 
 _CELL = {"right": ' class="number"', "left": "", "wrap": ""}
 
@@ -43,9 +43,8 @@ def _entry(entry: Entry, text: str, hidden: str) -> str:
     written = escape(text)
     ranked = {"best": f"<strong>{written}</strong>", "second": f"<u>{written}</u>", None: written}[entry.rank]
     mark = f"<sup>{escape(entry.mark)}</sup>" if entry.mark else ""
-    return (
-        ranked + mark + hidden + "".join(f"<br><small>{escape(one_line(detail))}</small>" for detail in entry.details)
-    )
+    details = "".join(f"<br><small>{escape(one_line(detail))}</small>" for detail in entry.details)
+    return ranked + mark + HIDDEN * len(hidden) + details
 
 
 def _lines(lines: Iterable[str]) -> str:

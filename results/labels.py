@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -67,6 +68,24 @@ def columns(runs: pd.DataFrame) -> list[Column]:
     return [Column(method=method, settings=texts) for method, texts in zip(runs["method"], settings, strict=True)]
 
 
+def setting(parameter: str) -> str:
+    """Name a parameter, such as `exits.placement`, as the sweep file does."""
+    return _NAMES_IN_THE_SWEEP_FILE.get(parameter, parameter.split(".", 1)[-1])
+
+
+def besides(runs: pd.DataFrame, axes: Collection[str]) -> list[str]:
+    """Say for each run what but the axes tells it from others; axes are columns of the frame."""
+    names = [name for name in ("dataset", "architecture", "method") if name not in axes and len(set(runs[name])) > 1]
+    parameters = runs.filter(regex=f"^{PARAMETER_PREFIX}")
+    parameters = parameters.drop(columns=[*axes, f"{PARAMETER_PREFIX}teacher.key"], errors="ignore")
+    parameters.columns = parameters.columns.str.removeprefix(PARAMETER_PREFIX)
+    names_of_run = runs.loc[:, names].to_numpy(dtype="object")
+    return [
+        " ".join([*own, ", ".join(texts)]).strip()
+        for own, texts in zip(names_of_run, _settings(parameters), strict=True)
+    ]
+
+
 def _settings_of_methods(parameters: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     methods = parameters.groupby(runs["method"])
     return pd.concat([_settings(same_method) for _, same_method in methods]).loc[runs.index]
@@ -103,7 +122,7 @@ def _distinct(parameters: pd.DataFrame, names: list[str]) -> int:
 
 
 def _texts(parameters: pd.DataFrame) -> pd.Series:
-    names = [_NAMES_IN_THE_SWEEP_FILE.get(name, name.split(".", 1)[-1]) for name in parameters]
+    names = [setting(name) for name in parameters]
     texts = [
         tuple(f"{name}={value}" for name, value in zip(names, values, strict=True) if pd.notna(value))
         for values in parameters.to_numpy(dtype="object")

@@ -48,7 +48,7 @@ def latex(sheet: Sheet) -> str:
         *_rows(body),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip{{\footnotesize {_numbers(escape(note))}\par}}" for note in footnotes),
+        *(rf"\par\smallskip{{\footnotesize\raggedright {_numbers(escape(note))}\par}}" for note in footnotes),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -75,7 +75,7 @@ def _entry(entry: Entry, text: str, hidden: str) -> str:
     ranked = {"best": rf"\textbf{{{written}}}", "second": rf"\underline{{{written}}}", None: written}[entry.rank]
     # A mark takes no width, so that it moves no number out of its line.
     mark = rf"\rlap{{\textsuperscript{{{escape(entry.mark)}}}}}" if entry.mark else ""
-    return ranked + mark + escape(hidden)
+    return ranked + mark + (rf"\phantom{{{escape(hidden)}}}" if hidden else "")
 
 
 def _numbers(escaped: str) -> str:

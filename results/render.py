@@ -16,6 +16,9 @@ from .html import html
 from .latex import latex
 from .sheet import HIDDEN, Entry, Sheet, aligned, one_line, sentences
 
+_BLANK = "\N{BRAILLE PATTERN BLANK}"
+"""Prints as nothing, and is none of the spaces that Rich cuts off the end of a line."""
+
 
 def render(sheet: Sheet, format: str = "text") -> str:
     """Write a sheet as `text`, `csv`, `latex`, `markdown`, `html` or `json`, ending in a line break.
@@ -41,7 +44,7 @@ def text(sheet: Sheet) -> str:
     with console.capture() as printed:
         console.print(_grid(sheet, best="* ", second="° "))
     said = textwrap.wrap(_said(sheet, best="marked *", second="°"), 100, break_on_hyphens=False)
-    lines = [*said, *printed.get().splitlines(), *map(one_line, sheet.notes)]
+    lines = [*said, *printed.get().replace(_BLANK, " ").splitlines(), *map(one_line, sheet.notes)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -116,13 +119,12 @@ def _grid(sheet: Sheet, *, best: str, second: str) -> RichTable:
 
 def _written(column: Sequence[Entry]) -> list[tuple[Entry, str, str]]:
     """Each entry with its text and with what stands behind it: its mark, and blanks where others are wider."""
-    # Rich cuts spaces off the end of a line.
-    blank, width = "\N{NO-BREAK SPACE}", max(len(entry.mark) for entry in column)
+    width = max(len(entry.mark) for entry in column)
     return [
         (
             entry,
             text.replace(HIDDEN, " "),
-            (entry.mark.ljust(width) + hidden).replace(" ", blank).replace(HIDDEN, blank),
+            entry.mark.ljust(width, _BLANK) + _BLANK * len(hidden),
         )
         for entry, (text, hidden) in zip(column, aligned(column), strict=True)
     ]

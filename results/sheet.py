@@ -5,6 +5,8 @@ from typing import Literal
 HIDDEN = "\N{FIGURE SPACE}"
 """As wide as a digit, and keeps the place of one that is not there."""
 
+Rank = Literal["best", "second"]
+
 _SPREAD = " ± "
 
 
@@ -15,7 +17,7 @@ class Entry:
     text: str = ""
     details: tuple[str, ...] = ()
     """Lines below the text, in smaller print."""
-    rank: Literal["best", "second"] | None = None
+    rank: Rank | None = None
     mark: str = ""
     """A sign behind the text that the remarks explain."""
 
@@ -69,15 +71,19 @@ def sentences(texts: Iterable[str]) -> str:
 
 
 def aligned(column: Iterable[Entry]) -> list[tuple[str, str]]:
-    """Give each text of a column, and the blank behind it that puts decimal points in line where all is flush right."""
+    """Give each text of a column, and what has to be left blank behind it, as wide as it would be printed.
+
+    Then decimal points are in line where all is flush right.
+    """
     parts = [one_line(entry.text).partition(_SPREAD) for entry in column]
-    width = max((len(spread) for _, _, spread in parts), default=0)
+    widest = max((spread for _, _, spread in parts), key=len, default="")
     return [
-        (f"{value}{_SPREAD}{spread.rjust(width, HIDDEN)}", "") if spread else (value, _blank(value, width))
+        (f"{value}{_SPREAD}{spread.rjust(len(widest), HIDDEN)}", "")
+        if spread
+        else (value, f"{_SPREAD}{widest}" if widest and _is_number(value) else "")
         for value, _, spread in parts
     ]
 
 
-def _blank(value: str, width: int) -> str:
-    is_number = value[-1:].isdigit() and value.lstrip("+-")[:1].isdigit()
-    return HIDDEN * (len(_SPREAD) + width) if width and is_number else ""
+def _is_number(text: str) -> bool:
+    return text[-1:].isdigit() and text.lstrip("+-")[:1].isdigit()

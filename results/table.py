@@ -1,6 +1,6 @@
 import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -95,45 +95,57 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
     Raises `SpecError` (a `ValueError`) if there is nothing to compare yet, if trials are done and none has the
     metric, or if two trials have the same parameters and seed.
     """
-    searched = has_search(frame)
-    runs = frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True)
-    if runs.empty:
-        raise SpecError("there is nothing to compare: no trial that the sweep file asks for is recorded yet.")
-    metric = metric or _reported(runs)
-    done = runs["state"] == "done"
-    known = metric_names(runs)
-    if metric not in known and done.any():
-        raise unknown("metric", metric, known)
-
-    recorded = runs[metric] if metric in known else pd.Series(np.nan, index=runs.index)
-    runs["value"] = recorded.where(done & np.isfinite(recorded))
-    runs = confirmed(runs) if searched else runs.assign(row=rows(runs), column=columns(runs), gain=np.nan, search=None)
-    cells = {place: _cell(trials) for place, trials in runs.groupby(["row", "column"], sort=False)}
+    runs, known = labelled(frame, metric)
+    cells = {place: summed(trials) for place, trials in runs.groupby(["row", "column"], sort=False)}
     row_order = tuple(dict.fromkeys(runs["row"]))
     column_order = tuple(dict.fromkeys(runs["column"]))
     reference = next((column for column in column_order if column.label == baseline), None)
     by_row = [{column: cells.get((row, column), _NOT_RUN) for column in column_order} for row in row_order]
     return Table(
         sweep=runs["sweep"].iloc[0],
-        metric=describe(metric),
+        metric=known,
         protocol=" and ".join(runs["protocol"].unique()),
         baseline=reference,
         commits=tuple(sorted(set(runs["commit"].dropna()) - {""})) if "commit" in runs else (),
         rows=row_order,
         columns=column_order,
-        cells=tuple(_compared(of_row, reference, describe(metric)) for of_row in by_row),
+        cells=tuple(_compared(of_row, reference, known) for of_row in by_row),
     )
 
 
-def _reported(runs: pd.DataFrame) -> str:
-    """The final exit's top-1 accuracy on the images that the protocol looks at: tuning never sees test."""
-    parameter = f"{PARAMETER_PREFIX}protocol"
-    protocols = set(runs[parameter]) if parameter in runs else set()
-    return "validation/final/top1" if protocols == {"tuning"} else "test/final/top1"
+def labelled(frame: pd.DataFrame, metric: str | None = None) -> tuple[pd.DataFrame, Metric]:
+    """Give the trials that `comparison` compares, and the metric: in the order of the plan, one row per trial.
+
+    Columns are added to those of the frame: `row` and `column`; `value`, missing unless the trial is done and has a
+    finite one; `gain` and `search`, missing unless the sweep is a search. Raises as `comparison` does.
+    """
+    searched = has_search(frame)
+    runs = results(frame)
+    metric = metric or _reported(runs)
+    done = runs["state"] == "done"
+    known = metric_names(runs)
+    if metric not in known and bool(done.any()):
+        raise unknown("metric", metric, known)
+    recorded = runs[metric] if metric in known else pd.Series(np.nan, index=runs.index)
+    runs["value"] = recorded.where(done & np.isfinite(recorded))
+    if searched:
+        return confirmed(runs), describe(metric)
+    return runs.assign(row=rows(runs), column=columns(runs), gain=np.nan, search=None), describe(metric)
 
 
-def _cell(trials: pd.DataFrame) -> Cell:
-    """Sum up the trials of one configuration, in the order of the plan."""
+def results(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give the trials that the sweep file asks for, in the order of the plan. Raises `SpecError` if there is none."""
+    runs = frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True)
+    if runs.empty:
+        raise SpecError("there is nothing to compare: no trial that the sweep file asks for is recorded yet.")
+    return runs
+
+
+def summed(trials: pd.DataFrame) -> Cell:
+    """Sum up the labelled trials of one configuration, in the order of the plan.
+
+    Raises `SpecError` if two have the same seed.
+    """
     if trials["seed"].duplicated().any():
         keys = ", ".join(trials["key"])
         raise SpecError(f"trials of one cell must differ in their seed, but {keys} record the same parameters.")
@@ -161,6 +173,25 @@ def _cell(trials: pd.DataFrame) -> Cell:
     )
 
 
+def ranked(cells: Sequence[Cell], metric: Metric) -> list[Cell]:
+    """Say which of the cells has the best mean and, from three means on, which the second best."""
+    shown = [None if cell.mean is None else round(cell.mean, metric.digits) for cell in cells]
+    known = [mean for mean in shown if mean is not None]
+    best = metric.best_of(known)
+    second = metric.best_of([mean for mean in known if mean != best]) if len(known) > 2 else None
+    return [
+        replace(cell, best=mean is not None and mean == best, second=mean is not None and mean == second)
+        for cell, mean in zip(cells, shown, strict=True)
+    ]
+
+
+def _reported(runs: pd.DataFrame) -> str:
+    """The final exit's top-1 accuracy on the images that the protocol looks at: tuning never sees test."""
+    parameter = f"{PARAMETER_PREFIX}protocol"
+    protocols = set(runs[parameter]) if parameter in runs else set()
+    return "validation/final/top1" if protocols == {"tuning"} else "test/final/top1"
+
+
 def _counted(outcomes: list[str]) -> str:
     """Write `diverged` where all are, else `2 diverged, 1 failed`."""
     counts = Counter(outcomes)
@@ -170,20 +201,11 @@ def _counted(outcomes: list[str]) -> str:
 
 
 def _compared(cells: dict[Column, Cell], baseline: Column | None, metric: Metric) -> tuple[Cell, ...]:
-    """Complete the cells of one row with what depends on the row: differences, the best mean and the second best."""
-    means = {column: cell.mean for column, cell in cells.items() if cell.mean is not None}
-    shown = {column: round(mean, metric.digits) for column, mean in means.items()}
-    best = metric.best_of([*shown.values()])
-    second = metric.best_of([mean for mean in shown.values() if mean != best]) if len(shown) > 2 else None
-    differences = {
-        column: mean - means[baseline] for column, mean in means.items() if baseline in means and column != baseline
-    }
+    """Complete the cells of one row with what depends on the row: ranks, and differences to the baseline."""
+    reference = cells[baseline].mean if baseline else None
     return tuple(
-        replace(
-            cell,
-            difference=differences.get(column),
-            best=column in shown and shown[column] == best,
-            second=column in shown and shown[column] == second,
-        )
-        for column, cell in cells.items()
+        cell
+        if column == baseline or cell.mean is None or reference is None
+        else replace(cell, difference=cell.mean - reference)
+        for column, cell in zip(cells, ranked(list(cells.values()), metric), strict=True)
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from .labels import Column, Row
 from .metrics import Metric
-from .sheet import Entry, Heading, one_line
+from .sheet import Entry, Heading, Rank, one_line
 from .table import Cell, Table
 
 
@@ -17,11 +17,19 @@ def title(table: Table) -> str:
 
 
 def remarks(table: Table) -> list[str]:
-    """Say how the numbers came about: protocol, budgets of a search, spread over seeds, what is signed."""
+    """Say how the numbers came about: protocol, budgets of a search, spread over seeds, commits."""
     said = [f"Protocol: {table.protocol}"]
     if table.is_of_search:
         said.append(_budgets(table))
     said.append(f"Cells: {spread(table.seeds)}")
+    if table.commits:
+        said.append(f"Commit: {', '.join(commit[:12] for commit in table.commits)}")
+    return said
+
+
+def signs(table: Table) -> list[str]:
+    """Say what the signed numbers beside the values are."""
+    said = []
     if table.baseline:
         said.append(f"Signed numbers: difference to {table.baseline.label} in {table.metric.difference_unit}")
     if any(cell.gain is not None for _, _, cell in places(table)):
@@ -71,12 +79,34 @@ def heading(column: Column) -> Heading:
 def entry(cell: Cell, metric: Metric, *, mark: str = "") -> Entry:
     """Write a cell: its value and below it what stands beside the value."""
     beside = ", ".join(detail(cell, metric))
+    return Entry(text=value(cell, metric), details=(beside,) if beside else (), rank=_rank(cell), mark=mark)
+
+
+def plain(cell: Cell, metric: Metric) -> Entry:
+    """Write a cell without its difference: its value, and below it `2 of 3` where seeds are missing."""
+    is_short = cell.planned is not None and not cell.complete
     return Entry(
-        text=value(cell, metric),
-        details=(beside,) if beside else (),
-        rank="best" if cell.best else "second" if cell.second else None,
-        mark=mark,
+        text=value(cell, metric), details=(f"{cell.n} of {cell.planned}",) if is_short else (), rank=_rank(cell)
     )
+
+
+def record(table: Table, row: Row, column: Column, cell: Cell) -> dict[str, str | float | int | None]:
+    """Give the numbers of a cell in full, in the metric's unit."""
+    return {
+        "dataset": row.dataset,
+        "architecture": row.architecture,
+        "settings": ", ".join(row.settings),
+        "method": column.label,
+        "metric": table.metric.name,
+        "protocol": table.protocol,
+        "mean": cell.mean,
+        "std": cell.std,
+        "n": cell.n,
+        "planned": cell.planned,
+        "difference": cell.difference,
+        **({"gain": cell.gain} if table.is_of_search else {}),
+        "note": ", ".join(filter(None, (cell.note, cell.warning))),
+    }
 
 
 def value(cell: Cell, metric: Metric) -> str:
@@ -105,6 +135,10 @@ def places(table: Table) -> Iterator[tuple[Row, Column, Cell]]:
     for row, cells in zip(table.rows, table.cells, strict=True):
         for column, cell in zip(table.columns, cells, strict=True):
             yield row, column, cell
+
+
+def _rank(cell: Cell) -> Rank | None:
+    return "best" if cell.best else "second" if cell.second else None
 
 
 def _budgets(table: Table) -> str:

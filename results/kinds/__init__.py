@@ -1,1 +1,51 @@
 """The kinds of tables: each makes a `Sheet` of a loaded sweep."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from ...specs import SpecError, unknown
+from ..sheet import Sheet
+from ..table import comparison
+from .ablation import ablation
+from .cost import cost
+from .exits import exits
+from .failures import failures
+from .kd import kd
+from .main import main
+from .published import published
+
+_OF_A_FRAME: dict[str, Callable[[pd.DataFrame], Sheet]] = {
+    "main": lambda frame: main(comparison(frame)),
+    "exits": exits,
+    "kd": kd,
+    "cost": cost,
+    "published": published,
+    "failures": failures,
+}
+KINDS = (*_OF_A_FRAME, "ablation")
+"""What `tabulate` can make."""
+
+
+def tabulate(
+    frame: pd.DataFrame,
+    kind: str = "main",
+    *,
+    rows: str | None = None,
+    columns: str | None = None,
+    method: str | None = None,
+) -> Sheet:
+    """Make the table of a kind from a loaded sweep.
+
+    `rows`, `columns` and `method` belong to an ablation: two settings, and the method that has them. Raises `SpecError`
+    (a `ValueError`) for an unknown kind, where an ablation lacks an axis or another kind has one, and where there is
+    nothing to show.
+    """
+    if kind == "ablation":
+        return ablation(frame, rows=rows, columns=columns, method=method)
+    if kind not in KINDS:
+        raise unknown("kind of table", kind, KINDS, field="kind")
+    for name, value in {"rows": rows, "columns": columns, "method": method}.items():
+        if value is not None:
+            raise SpecError(f"a table of kind {kind!r} has no {name} to choose, but an ablation has.", field=name)
+    return _OF_A_FRAME[kind](frame)

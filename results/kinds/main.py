@@ -1,11 +1,10 @@
 """Methods by architectures: mean, spread, difference to the baseline, and whether that is more than chance."""
 
-from ..labels import Column, Row
 from ..sheet import Entry, Heading, Sheet, one_line
 from ..significance import Significance, significance
 from ..statistics import PairedTest, pairs_needed, smallest_wilcoxon_p
 from ..table import Cell, Table
-from ..wording import entry, heading, notes, places, remarks, row_label, title
+from ..wording import entry, heading, notes, places, record, remarks, row_label, signs, title
 
 MARK = "†"
 
@@ -24,21 +23,16 @@ def main(table: Table) -> Sheet:
         sweep=table.sweep,
         subject=table.metric.name,
         title=title(table),
-        remarks=(*remarks(table), *_tests(table, tests), *commits(table)),
+        remarks=(*remarks(table), *signs(table), *_tests(table, tests)),
         ranked="mean of each row" if table.metric.best else "",
         headings=(Heading(lines=("architecture",), align="left"), *map(heading, table.columns)),
         rows=(*rows, *_pooled(table, tests)),
         notes=(*notes(table), *_ranking(table, tests)),
         records=tuple(
-            _record(table, row, column, cell, test)
+            record(table, row, column, cell) | _tested(test)
             for (row, column, cell), test in zip(places(table), sum(tests.cells, ()), strict=True)
         ),
     )
-
-
-def commits(table: Table) -> list[str]:
-    """Say with what version of Exeunt the trials were trained, where that is recorded."""
-    return [f"Commit: {', '.join(commit[:12] for commit in table.commits)}"] if table.commits else []
 
 
 def _entry(cell: Cell, test: PairedTest | None, table: Table) -> Entry:
@@ -99,25 +93,11 @@ def _ranking(table: Table, tests: Significance) -> list[str]:
     return [one_line(f"Mean ranks over the {found.rows} rows where all have a mean: {ranks}. {friedman}; {nemenyi}.")]
 
 
-def _record(
-    table: Table, row: Row, column: Column, cell: Cell, test: PairedTest | None
-) -> dict[str, str | float | int | None]:
+def _tested(test: PairedTest | None) -> dict[str, float | int | None]:
+    """What a record has of a test."""
     t_low, t_high = (test and test.t_interval) or (None, None)
     bootstrap_low, bootstrap_high = (test and test.bootstrap_interval) or (None, None)
     return {
-        "dataset": row.dataset,
-        "architecture": row.architecture,
-        "settings": ", ".join(row.settings),
-        "method": column.label,
-        "metric": table.metric.name,
-        "protocol": table.protocol,
-        "mean": cell.mean,
-        "std": cell.std,
-        "n": cell.n,
-        "planned": cell.planned,
-        "difference": cell.difference,
-        **({"gain": cell.gain} if table.is_of_search else {}),
-        "note": ", ".join(filter(None, (cell.note, cell.warning))),
         "pairs": test.pairs if test else None,
         "paired_difference": test.mean if test else None,
         "t_low": t_low,

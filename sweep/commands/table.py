@@ -13,11 +13,28 @@ def table(
     storage: Storage = "runs",
     tracking: Tracking = None,
     format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
+    kind: Annotated[
+        str,
+        typer.Option(metavar="KIND", help="What to show: main, exits, ablation, kd, cost, published or failures."),
+    ] = "main",
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="SETTING", help="The rows of an ablation, such as temperature.", show_default=False),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="SETTING", help="Its columns, such as exits.", show_default=False)
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD", help="The method that it is of, where several have both.", show_default=False),
+    ] = None,
 ) -> None:
-    """Print the comparison table of a sweep, from what MLflow recorded."""
-    from ...results import comparison, load, main, render
+    """Print a table of a sweep, from what MLflow recorded: by default the comparison of its methods."""
+    from ...results import load, render, tabulate
     from ..storage.store import Store
 
     store = Store(storage)
     store.require_launched(name)
-    typer.echo(render(main(comparison(load(tracking_uri(store, tracking), name))), format), nl=False)
+    frame = load(tracking_uri(store, tracking), name)
+    sheet = tabulate(frame, kind, rows=rows, columns=columns, method=method)
+    typer.echo(render(sheet, format), nl=False)

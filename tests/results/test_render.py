@@ -147,7 +147,9 @@ resnet8 & \underline{95.00 $\pm$ 1.00} & \textbf{97.00 $\pm$ 1.00} & 94.50 $\pm$
 \bottomrule
 \end{tabular}"""
     )
-    assert footnotes.startswith(r"{\footnotesize Protocol: last epoch on test. Cells: mean $\pm$ sample standard dev")
+    assert footnotes.startswith(
+        r"{\footnotesize\raggedright Protocol: last epoch on test. Cells: mean $\pm$ sample standard dev"
+    )
     assert footnotes.endswith("\\par}\n\\end{table}\n")
 
 
@@ -160,6 +162,17 @@ def awkward(record, request) -> Table:
         sweep.trial("eed", 95.0, seeds=1, architecture=architecture, method__odd=SPECIAL)
         sweep.trial("eed", seeds=1, architecture=architecture, state="failed", error=SPECIAL, method__odd="-")
     return compared(sweep)
+
+
+def test_decimal_points_are_in_line(record):
+    sweep = record()
+    sweep.trials("eed", 94.0, 95.0, 96.0)
+    sweep.trial("eed", 9.5, seeds=1, architecture="resnet14")
+    sweep.trials("eed", 40.0, 60.0, 80.0, architecture="vgg8")
+    lines = [line for line in written(compared(sweep)).splitlines() if line.startswith(("  resnet", "  vgg"))]
+    assert [line.split(maxsplit=1)[1].strip("* ") for line in lines] == ["95.00 ±  1.00", "9.50", "60.00 ± 20.00"]
+    assert len({line.index(".") for line in lines}) == 1
+    assert r"\textbf{9.50}\phantom{ $\pm$ 20.00} \\" in written(compared(sweep), "latex")
 
 
 def test_latex_escapes_every_special_character(awkward):
