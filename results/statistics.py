@@ -20,6 +20,9 @@ LEAST_PAIRS = 3
 LEAST_PAIRS_FOR_BOOTSTRAP = 6
 """Three pairs have 10 different resamples, five 126, six 462: an interval from fewer would be too narrow."""
 
+MOST_FOR_EXACT = 50
+"""With more pairs, as pooling gives, Wilcoxon's p is that of the normal approximation, as by SciPy's default."""
+
 _RESAMPLES = 9999
 _PERMUTATIONS = 2**16
 """With ties, Wilcoxon's p is exact up to 16 pairs and drawn at random, with a fixed seed, above."""
@@ -48,7 +51,7 @@ class PairedTest:
     t_p: float | None = None
     """Two-sided p of the paired t-test."""
     wilcoxon_p: float | None = None
-    """Two-sided p of Wilcoxon's signed-rank test, exact; pairs without a difference are left out of it."""
+    """Two-sided p of Wilcoxon's signed-rank test, exact up to 50 pairs; those without a difference are left out."""
     t_p_holm: float | None = None
     """`t_p` after Holm's correction over all tests of the table."""
     wilcoxon_p_holm: float | None = None
@@ -155,7 +158,7 @@ def _wilcoxon_of_ranks(signed_ranks: tuple[float, ...]) -> float:
     """The test depends on nothing else, and a table of few seeds has few different ones."""
     has_ties = len({abs(rank) for rank in signed_ranks}) < len(signed_ranks)
     permuted = stats.PermutationMethod(n_resamples=_PERMUTATIONS, rng=np.random.default_rng(0))
-    method: Any = permuted if has_ties else "exact"
+    method: Any = "approx" if len(signed_ranks) > MOST_FOR_EXACT else permuted if has_ties else "exact"
     result: Any = stats.wilcoxon(signed_ranks, method=method)
     return float(result.pvalue)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from ...specs import SpecError
 from ..labels import Column, Row
 from ..metrics import Metric, describe
-from ..table import Cell, labelled, summed
+from ..table import SUMMED, Cell, labelled, summed
 
 _SPLITS = ("validation", "test_by_epoch", "train")
 """Which images are looked at: the first of these that accuracy is recorded of after every epoch."""
@@ -30,7 +30,7 @@ class Curves:
             quantity(row, self.by_key[key]) if key in self.by_key else np.nan
             for row, key in zip(self.runs["row"], self.runs["key"], strict=True)
         ]
-        runs = self.runs.assign(value=values)
+        runs = self.runs.assign(value=values).loc[:, ["row", "column", *SUMMED]]
         places = runs.groupby("row", sort=False)
         return {
             (trials["row"].iloc[0], trials["column"].iloc[0]): summed(trials)

@@ -184,7 +184,7 @@ def test_cost(sweep):
         "memory, GiB",
     ]
     lines = {tuple(row[:2]): row[2:] for row in shown(sheet)}
-    assert lines["resnet20", "baseline"] == ["40.0", "15.00", "1.00", "1.00"]
+    assert lines["resnet20", "baseline"] == ["40.0", "15.00", "1.000", "1.00"]
     assert lines["resnet20", "eed temperature=1, exits=all,block1"][0] == "40.0 2 of 3"
 
 
