@@ -352,3 +352,9 @@ def test_latex_of_every_kind_compiles_with_booktabs_alone(sweep, kind, tmp_path)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "table.pdf").exists()
+
+
+def test_every_commit_is_named_with_what_was_changed_in_it(sweep):
+    frame = sweep.frame()
+    frame["commit"] = ["0123456789ab", "ba9876543210+changes"] * (len(frame) // 2) + [""] * (len(frame) % 2)
+    assert "Commit: 0123456789ab, ba9876543210+changes" in tabulate(frame).remarks
