@@ -48,7 +48,7 @@ class PairedTest:
     t_p: float | None = None
     """Two-sided p of the paired t-test."""
     wilcoxon_p: float | None = None
-    """Two-sided p of Wilcoxon's signed-rank test, exact; pairs without a difference are left out of it."""
+    """Two-sided p of Wilcoxon's signed-rank test, exact up to 50 pairs; those without a difference are left out."""
     t_p_holm: float | None = None
     """`t_p` after Holm's correction over all tests of the table."""
     wilcoxon_p_holm: float | None = None

@@ -23,7 +23,7 @@ def remarks(table: Table) -> list[str]:
         said.append(_budgets(table))
     said.append(f"Cells: {spread(table.seeds)}")
     if table.commits:
-        said.append(f"Commit: {', '.join(commit[:12] for commit in table.commits)}")
+        said.append(f"Commit: {', '.join(table.commits)}")
     return said
 
 

@@ -8,12 +8,14 @@ from ...specs import SpecError, unknown
 from ..sheet import Sheet
 from ..table import comparison
 from .ablation import ablation
+from .convergence import convergence
 from .cost import cost
 from .exits import exits
 from .failures import failures
 from .kd import kd
 from .main import main
 from .published import published
+from .stability import stability
 
 _OF_A_FRAME: dict[str, Callable[[pd.DataFrame], Sheet]] = {
     "main": lambda frame: main(comparison(frame)),
@@ -23,7 +25,11 @@ _OF_A_FRAME: dict[str, Callable[[pd.DataFrame], Sheet]] = {
     "published": published,
     "failures": failures,
 }
-KINDS = (*_OF_A_FRAME, "ablation")
+_OF_A_HISTORY: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Sheet]] = {
+    "convergence": convergence,
+    "stability": stability,
+}
+KINDS = (*_OF_A_FRAME, *_OF_A_HISTORY, "ablation")
 """What `tabulate` can make."""
 
 
@@ -34,10 +40,12 @@ def tabulate(
     rows: str | None = None,
     columns: str | None = None,
     method: str | None = None,
+    history: Callable[[], pd.DataFrame] | None = None,
 ) -> Sheet:
     """Make the table of a kind from a loaded sweep.
 
-    `rows`, `columns` and `method` belong to an ablation: two settings, and the method that has them. Raises `SpecError`
+    `rows`, `columns` and `method` belong to an ablation: two settings, and the method that has them. `history` gives
+    the sweep's history, and is asked by kinds that are about epochs: `convergence` and `stability`. Raises `SpecError`
     (a `ValueError`) for an unknown kind, where an ablation lacks an axis or another kind has one, and where there is
     nothing to show.
     """
@@ -48,4 +56,8 @@ def tabulate(
     for name, value in {"rows": rows, "columns": columns, "method": method}.items():
         if value is not None:
             raise SpecError(f"a table of kind {kind!r} has no {name} to choose, but an ablation has.", field=name)
+    if kind in _OF_A_HISTORY:
+        if history is None:
+            raise SpecError(f"a table of kind {kind!r} needs the history of the sweep.", field="history")
+        return _OF_A_HISTORY[kind](frame, history())
     return _OF_A_FRAME[kind](frame)

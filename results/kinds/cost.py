@@ -29,7 +29,7 @@ _QUANTITIES = (
     _Quantity(metric="cost/final/parameters", heading=("parameters", "deployed, M"), per=1e6),
     _Quantity(metric="cost/final/multiply_adds", heading=("multiply-adds", "per image, M"), per=1e6, digits=1),
     _Quantity(metric="seconds", heading=("seconds", "per epoch")),
-    _Quantity(metric=_HOURS, heading=("device-", "hours")),
+    _Quantity(metric=_HOURS, heading=("device-", "hours"), digits=3),
     _Quantity(metric="peak_memory_bytes", heading=("memory,", "GiB"), per=2**30),
 )
 

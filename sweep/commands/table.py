@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -15,7 +16,10 @@ def table(
     format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
     kind: Annotated[
         str,
-        typer.Option(metavar="KIND", help="What to show: main, exits, ablation, kd, cost, published or failures."),
+        typer.Option(
+            metavar="KIND",
+            help="What to show: main, exits, ablation, kd, convergence, stability, cost, published or failures.",
+        ),
     ] = "main",
     rows: Annotated[
         str | None,
@@ -30,11 +34,12 @@ def table(
     ] = None,
 ) -> None:
     """Print a table of a sweep, from what MLflow recorded: by default the comparison of its methods."""
-    from ...results import load, render, tabulate
+    from ...results import history, load, render, tabulate
     from ..storage.store import Store
 
     store = Store(storage)
     store.require_launched(name)
-    frame = load(tracking_uri(store, tracking), name)
-    sheet = tabulate(frame, kind, rows=rows, columns=columns, method=method)
+    uri = tracking_uri(store, tracking)
+    chosen = {"rows": rows, "columns": columns, "method": method}
+    sheet = tabulate(load(uri, name), kind, **chosen, history=partial(history, uri, name))
     typer.echo(render(sheet, format), nl=False)

@@ -47,6 +47,16 @@ class Sweep:
         self.trials.append(trial | {f"param.{name}": value for name, value in parameters.items()} | columns)
         return trial["key"]
 
+    def history(self) -> pd.DataFrame:
+        """Four epochs of each trial that is done, the last of which is its accuracy less one point."""
+        return pd.DataFrame(
+            {"key": trial["key"], "epoch": epoch, "split": split, "exit": "final", "top1": top1 - distance}
+            for trial in self.trials
+            if trial["state"] == "done" and (top1 := trial["test/final/top1"])
+            for epoch, distance in ((4, 1.0), (1, 40.0), (2, 3.0), (3, 2.0))
+            for split in ("train", "validation")
+        )
+
     def frame(self) -> pd.DataFrame:
         return pd.DataFrame(self.trials).astype(TYPES)
 
@@ -79,7 +89,7 @@ def sweep() -> Sweep:
 
 
 def made(sweep: Sweep, kind: str) -> Sheet:
-    return tabulate(sweep.frame(), kind, **OPTIONS.get(kind, {}))
+    return tabulate(sweep.frame(), kind, **OPTIONS.get(kind, {}), history=sweep.history)
 
 
 def shown(sheet: Sheet) -> list[list[str]]:
@@ -174,7 +184,7 @@ def test_cost(sweep):
         "memory, GiB",
     ]
     lines = {tuple(row[:2]): row[2:] for row in shown(sheet)}
-    assert lines["resnet20", "baseline"] == ["40.0", "15.00", "1.00", "1.00"]
+    assert lines["resnet20", "baseline"] == ["40.0", "15.00", "1.000", "1.00"]
     assert lines["resnet20", "eed temperature=1, exits=all,block1"][0] == "40.0 2 of 3"
 
 
@@ -205,6 +215,47 @@ def test_where_nothing_is_reported_it_is_said():
     sweep.trial("baseline", 70.0, architecture="odd", dataset="digits")
     with pytest.raises(SpecError, match="nothing is reported of what this sweep trains: odd on digits"):
         made(sweep, "published")
+
+
+def test_convergence(sweep):
+    sheet = made(sweep, "convergence")
+    assert [heading.lines[-1] for heading in sheet.headings[2:]] == ["90%", "95%", "99%", "100%", "area"]
+    assert sheet.remarks[0].startswith("Accuracy: validation top-1 accuracy of the final exit, after each epoch")
+    lines = {tuple(row[:2]): row[2:] for row in shown(sheet)}
+    # The baseline ends at 68, 69 and 70, so that 69 has to be reached.
+    assert lines["resnet20", "baseline"][3] == "3.5 ± 0.7 2 of 3"
+    assert lines["resnet20", "kd teacher=resnet56"][:4] == ["2.0 ± 0.0", "2.0 ± 0.0", "2.3 ± 0.6", "2.3 ± 0.6"]
+    # (32 + 69) / 2, (69 + 70) / 2 and (70 + 71) / 2 of the middle seed, by three.
+    assert lines["resnet20", "kd teacher=resnet56"][4] == "63.50 ± 1.00"
+    assert lines["resnet20", "eed temperature=1, exits=all,block1"][4].endswith("2 of 3")
+    (record, *_) = (record for record in sheet.records if record["quantity"] == "epochs to 100%")
+    assert record["target"] == pytest.approx(69.0)
+
+
+def test_a_method_that_stays_below_the_baseline_does_not_reach_it():
+    sweep = Sweep()
+    sweep.trial("baseline", 70.0, seeds=1)
+    sweep.trial("eed", 60.0, seeds=1)
+    sweep.trial("kd", state="diverged", seeds=1)
+    _, eed, kd = shown(made(sweep, "convergence"))
+    assert eed[2:6] == ["not reached 0 of 1"] * 4
+    assert kd[2] == "diverged 0 of 1"
+
+
+def test_stability(sweep):
+    lines = {tuple(row[:2]): row[2:] for row in shown(made(sweep, "stability"))}
+    over_epochs = np.std([-40.0, -3.0, -2.0, -1.0], ddof=1)
+    assert lines["resnet20", "baseline"] == ["70.00", "1.00", f"{over_epochs:.2f}"]
+    assert lines["resnet20", "eed temperature=3, exits=all,block1"][0].endswith("2 of 3")
+
+
+@pytest.mark.parametrize("kind", ["convergence", "stability"])
+def test_without_a_history_there_are_no_curves(sweep, kind):
+    with pytest.raises(SpecError, match="needs the history"):
+        tabulate(sweep.frame(), kind)
+    empty = sweep.history().iloc[:0]
+    with pytest.raises(SpecError, match="no accuracy is recorded epoch by epoch yet"):
+        tabulate(sweep.frame(), kind, history=lambda: empty)
 
 
 def test_failures(sweep):
@@ -239,7 +290,7 @@ def test_only_an_ablation_has_axes(sweep):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_the_frame_changes_no_byte(sweep, kind):
-    frame, options = sweep.frame(), OPTIONS.get(kind, {})
+    frame, options = sweep.frame(), OPTIONS.get(kind, {}) | {"history": sweep.history}
     sheet, *others = (tabulate(frame.sample(frac=1, random_state=attempt), kind, **options) for attempt in range(3))
     for format in FORMATS:
         assert {render(other, format) for other in others} == {render(sheet, format)}
@@ -301,3 +352,9 @@ def test_latex_of_every_kind_compiles_with_booktabs_alone(sweep, kind, tmp_path)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "table.pdf").exists()
+
+
+def test_every_commit_is_named_with_what_was_changed_in_it(sweep):
+    frame = sweep.frame()
+    frame["commit"] = ["0123456789ab", "ba9876543210+changes"] * (len(frame) // 2) + [""] * (len(frame) % 2)
+    assert "Commit: 0123456789ab, ba9876543210+changes" in tabulate(frame).remarks

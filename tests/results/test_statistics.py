@@ -64,6 +64,12 @@ def test_ties_and_zeros_have_an_exact_wilcoxon_p():
     assert paired_test([0.1 + 0.2, 0.3, -0.4]).wilcoxon_p == paired_test([0.3, 0.3, -0.4]).wilcoxon_p
 
 
+def test_many_pairs_have_the_wilcoxon_p_of_the_normal_approximation():
+    differences = np.round(np.random.default_rng(0).normal(0.2, 1, 300), 2)
+    reference = stats.wilcoxon(differences[differences != 0], method="approx").pvalue
+    assert paired_test(differences).wilcoxon_p == pytest.approx(reference)
+
+
 @pytest.mark.parametrize("differences", [[0.5], [0.5, 0.7]])
 def test_two_pairs_are_not_tested(differences):
     assert paired_test(differences) == PairedTest(pairs=len(differences), mean=pytest.approx(np.mean(differences)))
