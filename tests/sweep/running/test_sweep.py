@@ -177,6 +177,17 @@ def begun(bench):
     return bench.files("checkpoint-*.pt").keys() - bench.files("result.json").keys()
 
 
+def stopped_worker(bench):
+    """The process id of a worker that is stopped within a trial, if one was caught there."""
+    for key in begun(bench):
+        worker = json.loads(max(bench.storage.glob(f"trials/{key}/attempt-*.json")).read_text())["pid"]
+        os.kill(worker, signal.SIGSTOP)
+        if key in begun(bench):
+            return worker
+        os.kill(worker, signal.SIGCONT)
+    return None
+
+
 @pytest.mark.parametrize("moment", ["first trial", "middle", "last trial"])
 def test_after_a_kill_the_same_command_finishes_what_is_missing(moment, bench, undisturbed):
     reached = {
@@ -217,9 +228,7 @@ def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, undisturbed):
 
 def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(bench, undisturbed):
     command = bench.start()
-    command.until(lambda: bench.times() and begun(bench))
-    killed = command.workers()
-    os.kill(killed[0], signal.SIGKILL)
+    os.kill(command.until(lambda: bench.times() and stopped_worker(bench)), signal.SIGKILL)
     answer = command.finish()
     assert answer.returncode == 0, answer.stderr
     again = [line for line in answer.stdout.splitlines() if line.startswith("again")]
