@@ -26,7 +26,7 @@ def open_database(written: str) -> RDBStorage:
 
     Raises:
         BadUrlError: where there is none that can be used, in one sentence.
-        SQLAlchemyError: where it was there and went away in this moment.
+        SQLAlchemyError, OptunaError: where it was there and went away in this moment.
     """
     url = _url(_filled(written))
     at = url.set(query={}).render_as_string()  # its password as ***
@@ -45,19 +45,34 @@ def open_database(written: str) -> RDBStorage:
             reason += "; write postgresql+psycopg:// and install it with: pip install 'exeunt[postgresql]'"
         raise BadUrlError(f"{at} cannot be used: {reason}") from error
     except Exception as error:  # whatever the database's driver raises
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
+        if _went_away(error):
             raise
         raise BadUrlError(f"{at} cannot be used: {reason_of(error)}.") from error
 
 
 def reason_of(error: BaseException) -> str:
     """What an error says, in a line, without the errors around it."""
-    if isinstance(error, StorageInternalError) and error.__cause__:
-        error = error.__cause__
+    error = _cause(error)
     if isinstance(error, DBAPIError) and error.orig:
         error = error.orig
     said = str(error).strip().partition("\n")[0] or type(error).__name__
     return said.removeprefix("connection failed: ").rstrip(".")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Optuna's own error for a statement that failed hides the one with the reason."""
+    return error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+
+
+def _went_away(error: BaseException) -> bool:
+    """Whether a database that was there ended the connection, or is about to start or stop.
+
+    The connection itself may not have noticed yet, so PostgreSQL's SQLSTATE (57P01 to 57P05) is looked at too.
+    """
+    error = _cause(error)
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or str(getattr(error.orig, "sqlstate", "")).startswith("57P")
 
 
 def _filled(written: str) -> str:

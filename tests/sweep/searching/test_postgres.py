@@ -271,6 +271,39 @@ def test_a_server_that_goes_away_ends_the_search_which_goes_on_when_it_is_back(s
 
 
 @contextmanager
+def connection_ended_at(server: Postgres, number: int) -> Iterator[list[str]]:
+    """Ends the connection of the statement with this number just before it; gives the statements, in order."""
+    met = []
+
+    def execute(dialect: DefaultDialect, cursor: psycopg.Cursor, statement: str, *about: Any) -> None:
+        met.append(statement)
+        if len(met) == number:
+            with server.connected() as connection:
+                connection.execute("SELECT pg_terminate_backend(%s, 5000)", [cursor.connection.info.backend_pid])
+        really(dialect, cursor, statement, *about)
+
+    really = DefaultDialect.do_execute
+    DefaultDialect.do_execute = execute
+    try:
+        yield met
+    finally:
+        DefaultDialect.do_execute = really
+
+
+def test_a_connection_that_ends_at_any_statement_of_opening_the_studies_costs_nothing(server, search, monkeypatch):
+    monkeypatch.setattr("exeunt.sweep.searching.studies.PAUSES", (0.0,) * 3)
+    for number in itertools.count(1):
+        studies = Studies(read_sweep(search.file), Store(search.storage))
+        with connection_ended_at(server, number) as met:
+            for space in studies.search.spaces:
+                studies.of(space)
+        if len(met) < number:
+            break
+    assert number > 10, "too few statements were met to say anything"
+    assert search.trials() == [[], []]
+
+
+@contextmanager
 def answers_lost(statement: str, row: int) -> Iterator[list[str]]:
     """The second and fifth commit after such a statement are done, and so many answers from then on never arrive."""
     met, lost, losing = itertools.count(1), [], 0
