@@ -1,5 +1,6 @@
 """Recorded trials in, comparisons out: MLflow -> pandas -> tables. Only reads."""
 
+from .figures import Figure, draw
 from .frame import load
 from .history import epochs, history
 from .kinds import KINDS, tabulate
@@ -19,6 +20,7 @@ __all__ = [
     "Cell",
     "Column",
     "Entry",
+    "Figure",
     "Heading",
     "Metric",
     "PairedTest",
@@ -30,6 +32,7 @@ __all__ = [
     "Table",
     "comparison",
     "describe",
+    "draw",
     "epochs",
     "history",
     "load",
