@@ -25,12 +25,15 @@ TYPES = {
     "budget": "str",
     "tried": "str",
     "commit": "str",
+    "training_seconds": "float64",
     "run_id": "str",
 }
 PARAMETER_PREFIX = "param."
+ENVIRONMENT_PREFIX = "environment."
 _TAG_PREFIX = "exeunt."
-_TAGS = ("key", "role", "state", "error", "seeds", "order", "protocol", "tuning", "budget", "tried", "commit")
-_OPTIONAL = ("error", "tuning", "budget", "tried", "commit")
+_OPTIONAL = ("error", "tuning", "budget", "tried", "commit", "training_seconds")
+_TAGS = ("key", "role", "state", "seeds", "order", "protocol", *_OPTIONAL)
+_TEXTS = (ENVIRONMENT_PREFIX, PARAMETER_PREFIX)
 _PARAMETERS = {
     "dataset.name": "dataset",
     "architecture.name": "architecture",
@@ -53,13 +56,15 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
     - `dataset`, `architecture`, `method`: names; `seed`: this trial's; `seeds`: how many the sweep plans for
       this configuration; `order`: the trial's position in the plan; `protocol`;
     - `commit`: of the code that trained it, missing until it is done or where it is not known;
+    - `training_seconds`: of all its epochs, without what is measured between them; missing until it is done;
     - of the results of a search, missing elsewhere, `tuning`: whether the settings are the `default` ones of the sweep
       file, `tuned`, or `default and tuned`, and for one of several tuned ones which: `tuned, trial 7`; `budget`: of
       the search, in words; `tried`: what became of its trials, such as `6 complete, 1 pruned, 1 failed`.
 
-    Then, sorted by name, a text column `param.NAME` for each further parameter, missing where it does not
-    matter for the trial, and a float column for each metric under its own name, such as `test/final/top1`
-    (accuracies in percent), holding the value of the last epoch.
+    Then, each sorted by name: a text column `environment.NAME` for each thing known of where the trial was trained,
+    such as `torch` and `device`, missing until it is done; a text column `param.NAME` for each further parameter,
+    missing where it does not matter for the trial; and a float column for each metric under its own name, such as
+    `test/final/top1` (accuracies in percent), holding the value of the last epoch.
 
     Raises `SpecError` (a `ValueError`) if there is no such sweep, if a run in it was not written by Exeunt,
     or if two runs are of one trial; `TrackingError`, which is one, if MLflow cannot be reached.
@@ -70,7 +75,7 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
 
 def metric_names(frame: pd.DataFrame) -> list[str]:
     """List the metrics that a loaded frame holds."""
-    return [name for name in frame.columns if name not in TYPES and not name.startswith(PARAMETER_PREFIX)]
+    return [name for name in frame.columns if name not in TYPES and not name.startswith(_TEXTS)]
 
 
 def infinite(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -80,9 +85,9 @@ def infinite(numbers: pd.DataFrame) -> pd.DataFrame:
 
 def _typed(records: list[dict[str, Any]]) -> pd.DataFrame:
     names = {name for record in records for name in record} - TYPES.keys()
-    parameters = sorted(name for name in names if name.startswith(PARAMETER_PREFIX))
-    metrics = sorted(names.difference(parameters))
-    types = TYPES | dict.fromkeys(parameters, "str") | dict.fromkeys(metrics, "float64")
+    texts = sorted(name for name in names if name.startswith(_TEXTS))
+    metrics = sorted(names.difference(texts))
+    types = TYPES | dict.fromkeys(texts, "str") | dict.fromkeys(metrics, "float64")
     frame = pd.DataFrame.from_records(records, columns=list(types)).astype(types)
     frame[metrics] = infinite(frame.loc[:, metrics])
     return frame
@@ -110,5 +115,10 @@ def _record(run: Recorded, sweep: str) -> dict[str, Any]:
         raise SpecError(
             f"sweep {sweep!r}: MLflow run {run.run_id} was not written by Exeunt, it records no {', '.join(lacking)}."
         )
-    others = {f"{PARAMETER_PREFIX}{name}": value for name, value in run.params.items() if name not in _PARAMETERS}
-    return {**record, **others, **run.metrics}
+    parameters = {f"{PARAMETER_PREFIX}{name}": value for name, value in run.params.items() if name not in _PARAMETERS}
+    environment = {
+        tag.removeprefix(_TAG_PREFIX): value
+        for tag, value in run.tags.items()
+        if tag.startswith(f"{_TAG_PREFIX}{ENVIRONMENT_PREFIX}")
+    }
+    return {**record, **environment, **parameters, **run.metrics}

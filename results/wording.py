@@ -71,6 +71,15 @@ def row_label(table: Table, row: Row) -> str:
     return one_line(" ".join([*names, ", ".join(row.settings)]))
 
 
+PLACE_HEADINGS = (Heading(lines=("architecture",), align="left"), Heading(lines=("method",), align="left"))
+"""What stands over the entries of `place`."""
+
+
+def place(table: Table, row: Row, column: Column) -> tuple[Entry, Entry]:
+    """Write the architecture and the method, for sheets with a row for each cell of the table."""
+    return Entry(text=row_label(table, row)), Entry(text=one_line(column.label))
+
+
 def heading(column: Column) -> Heading:
     """Name the method, and below it its settings."""
     return Heading(lines=(one_line(column.method), *map(one_line, column.settings)))
@@ -84,19 +93,18 @@ def entry(cell: Cell, metric: Metric, *, mark: str = "") -> Entry:
 
 def plain(cell: Cell, metric: Metric) -> Entry:
     """Write a cell without its difference: its value, and below it `2 of 3` where seeds are missing."""
-    is_short = cell.planned is not None and not cell.complete
-    return Entry(
-        text=value(cell, metric), details=(f"{cell.n} of {cell.planned}",) if is_short else (), rank=_rank(cell)
-    )
+    return Entry(text=value(cell, metric), details=_missing(cell), rank=_rank(cell))
+
+
+def number(cell: Cell, quantity: float | None, digits: int) -> Entry:
+    """Write a number of a cell, with `2 of 3` below it where seeds are missing; a – where there is none."""
+    return Entry(text="–" if quantity is None else f"{quantity:.{digits}f}", details=_missing(cell))
 
 
 def record(table: Table, row: Row, column: Column, cell: Cell) -> dict[str, str | float | int | None]:
     """Give the numbers of a cell in full, in the metric's unit."""
     return {
-        "dataset": row.dataset,
-        "architecture": row.architecture,
-        "settings": ", ".join(row.settings),
-        "method": column.label,
+        **names(row, column.label),
         "metric": table.metric.name,
         "protocol": table.protocol,
         "mean": cell.mean,
@@ -106,6 +114,16 @@ def record(table: Table, row: Row, column: Column, cell: Cell) -> dict[str, str 
         "difference": cell.difference,
         **({"gain": cell.gain} if table.is_of_search else {}),
         "note": ", ".join(filter(None, (cell.note, cell.warning))),
+    }
+
+
+def names(row: Row, method: str) -> dict[str, str]:
+    """Give what tells a record from others of its sheet."""
+    return {
+        "dataset": row.dataset,
+        "architecture": row.architecture,
+        "settings": ", ".join(row.settings),
+        "method": method,
     }
 
 
@@ -135,6 +153,11 @@ def places(table: Table) -> Iterator[tuple[Row, Column, Cell]]:
     for row, cells in zip(table.rows, table.cells, strict=True):
         for column, cell in zip(table.columns, cells, strict=True):
             yield row, column, cell
+
+
+def _missing(cell: Cell) -> tuple[str, ...]:
+    is_short = cell.planned is not None and not cell.complete
+    return (f"{cell.n} of {cell.planned}",) if is_short else ()
 
 
 def _rank(cell: Cell) -> Rank | None:

@@ -10,6 +10,7 @@ from ..table import comparison
 from .ablation import ablation
 from .convergence import convergence
 from .cost import cost
+from .early_exit import early_exit
 from .exits import exits
 from .failures import failures
 from .kd import kd
@@ -22,6 +23,7 @@ _OF_A_FRAME: dict[str, Callable[[pd.DataFrame], Sheet]] = {
     "exits": exits,
     "kd": kd,
     "cost": cost,
+    "early-exit": early_exit,
     "published": published,
     "failures": failures,
 }

@@ -1,6 +1,7 @@
 """How fast training gets where the baseline ends."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from ..labels import Row
 from ..sheet import Entry, Heading, Sheet, one_line
 from ..table import Cell, Table, comparison
-from ..wording import notes, places, remarks, row_label
+from ..wording import PLACE_HEADINGS, names, notes, number, place, places, remarks
 from .curves import Curves, curves
 
 _SHARES = (0.9, 0.95, 0.99, 1.0)
@@ -34,23 +35,21 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> Sheet:
         subject="convergence",
         title=one_line(f"{table.sweep}: epochs until a share of the baseline's final accuracy is reached"),
         remarks=(
-            f"Accuracy: {found.metric.title.removesuffix(' in the last epoch').removesuffix(' after the last epoch')}, "
-            "after each epoch; its mean over the baseline's seeds after the last epoch is what has to be reached",
+            f"Accuracy: {found.title}, after each epoch; "
+            "its mean over the baseline's seeds after the last epoch is what has to be reached",
             *remarks(table)[1:],
             "A share is reached in the first epoch with at least that accuracy; epochs are averaged over the trials "
             "that reach it, and 2 of 3 says that one does not",
             "Area: mean accuracy over all epochs in %, by the trapezoid rule",
         ),
         headings=(
-            Heading(lines=("architecture",), align="left"),
-            Heading(lines=("method",), align="left"),
+            *PLACE_HEADINGS,
             *(Heading(lines=("epochs to", f"{share:.0%}")) for share in _SHARES),
             Heading(lines=("area",)),
         ),
         rows=tuple(
             (
-                Entry(text=row_label(table, row)),
-                Entry(text=one_line(column.label)),
+                *place(table, row, column),
                 *(_entry(reached[share][row, column], digits=1) for share in _SHARES),
                 _entry(areas[row, column], digits=2),
             )
@@ -59,10 +58,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> Sheet:
         notes=tuple(notes(table)),
         records=tuple(
             {
-                "dataset": row.dataset,
-                "architecture": row.architecture,
-                "settings": ", ".join(row.settings),
-                "method": column.label,
+                **names(row, column.label),
                 "metric": found.metric.name,
                 "quantity": quantity,
                 "mean": cell.mean,
@@ -100,8 +96,7 @@ def _area(curve: np.ndarray) -> float:
 
 
 def _entry(cell: Cell, *, digits: int) -> Entry:
+    written = number(cell, cell.mean, digits)
     if cell.mean is None:
-        text = cell.outcome.replace("not measured", "not reached")
-    else:
-        text = f"{cell.mean:.{digits}f}" + ("" if cell.std is None else f" ± {cell.std:.{digits}f}")
-    return Entry(text=text, details=() if cell.complete else (f"{cell.n} of {cell.planned}",))
+        return replace(written, text=cell.outcome.replace("not measured", "not reached"))
+    return written if cell.std is None else replace(written, text=f"{written.text} ± {cell.std:.{digits}f}")

@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from ...specs import SpecError
-from ..frame import PARAMETER_PREFIX, metric_names
+from ..frame import ENVIRONMENT_PREFIX, metric_names
 from ..sheet import Entry, Heading, Sheet, one_line
 from ..table import Cell, comparison
-from ..wording import notes, places, record, remarks, row_label
+from ..wording import PLACE_HEADINGS, notes, number, place, places, record, remarks
 
-_EPOCHS = f"{PARAMETER_PREFIX}recipe.epochs"
+_DEVICES = f"{ENVIRONMENT_PREFIX}processes"
 _HOURS = "hours"
 
 
@@ -55,17 +54,15 @@ def cost(frame: pd.DataFrame) -> Sheet:
             *(text.replace("Cells: mean ± sample standard deviation", "Cells: mean") for text in remarks(first)),
             "Deployed: the network up to its final exit, without the other exits; multiply-adds are of that",
             "Seconds and memory are those of the last epoch",
-            "Device-hours: these seconds times the epochs of the recipe, as if the trial had one device for itself",
+            "Device-hours: of all epochs, on all devices that trained together; trials that share one count it whole",
         ),
         headings=(
-            Heading(lines=("architecture",), align="left"),
-            Heading(lines=("method",), align="left"),
+            *PLACE_HEADINGS,
             *(Heading(lines=quantity.heading) for quantity in tables),
         ),
         rows=tuple(
             (
-                Entry(text=row_label(first, row)),
-                Entry(text=one_line(column.label)),
+                *place(first, row, column),
                 *(_entry(cells[quantity][index], quantity) for quantity in tables),
             )
             for index, (row, column, _) in enumerate(places(first))
@@ -76,15 +73,12 @@ def cost(frame: pd.DataFrame) -> Sheet:
 
 
 def _hours(frame: pd.DataFrame) -> pd.Series:
-    """Of the whole training, from its last epoch; missing where that or the number of epochs is not recorded."""
-    if "seconds" not in frame or _EPOCHS not in frame:
-        return pd.Series(np.nan, index=frame.index)
-    seconds, epochs = frame["seconds"].to_numpy("float64"), frame[_EPOCHS].astype("float64").to_numpy()
-    return pd.Series(seconds * epochs / 3600, index=frame.index)
+    """Of the whole training, on all its devices."""
+    devices = frame[_DEVICES].astype("float64").to_numpy() if _DEVICES in frame else 1
+    return pd.Series(frame["training_seconds"].to_numpy() * devices / 3600, index=frame.index)
 
 
 def _entry(cell: Cell, quantity: _Quantity) -> Entry:
-    text = "–" if cell.mean is None else f"{cell.mean / quantity.per:.{quantity.digits}f}"
     if cell.planned is None:
         return Entry(text=cell.outcome)
-    return Entry(text=text, details=() if cell.complete else (f"{cell.n} of {cell.planned}",))
+    return number(cell, None if cell.mean is None else cell.mean / quantity.per, quantity.digits)

@@ -24,6 +24,11 @@ class Curves:
     metric: Metric
     by_key: Mapping[str, np.ndarray]
 
+    @property
+    def title(self) -> str:
+        """What is followed from epoch to epoch, in words."""
+        return self.metric.title.removesuffix(" in the last epoch").removesuffix(" after the last epoch")
+
     def cells(self, quantity: Callable[[Row, np.ndarray], float]) -> dict[tuple[Row, Column], Cell]:
         """Sum up a number of each curve over seeds; NaN where a curve has none."""
         values = [

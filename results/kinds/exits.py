@@ -5,22 +5,21 @@ import re
 import pandas as pd
 
 from ..frame import metric_names
-from ..sheet import Entry, Heading, Sheet, one_line
+from ..sheet import Entry, Heading, Sheet
 from ..table import Cell, Table, comparison
-from ..wording import notes, places, plain, record, remarks, row_label, title
+from ..wording import PLACE_HEADINGS, notes, place, places, plain, record, remarks, title
 
 
 def exits(frame: pd.DataFrame) -> Sheet:
     """Compare the methods exit by exit. Raises `SpecError` where there is nothing to compare."""
     final = comparison(frame)
     split, _, measure = final.metric.name.split("/")
-    names = _exits(frame, split, measure)
+    names = exit_names(frame, split, measure)
     tables = {name: comparison(frame, f"{split}/{name}/{measure}") for name in names} or {"final": final}
     cells = {name: [cell for _, _, cell in places(table)] for name, table in tables.items()}
     rows = [
         (
-            Entry(text=row_label(final, row)),
-            Entry(text=one_line(column.label)),
+            *place(final, row, column),
             *(_entry(cells[name][index], whole, tables[name]) for name in tables),
         )
         for index, (row, column, whole) in enumerate(places(final))
@@ -32,8 +31,7 @@ def exits(frame: pd.DataFrame) -> Sheet:
         remarks=(*remarks(final), "A network without an exit has a – there"),
         ranked="mean of each architecture at each exit",
         headings=(
-            Heading(lines=("architecture",), align="left"),
-            Heading(lines=("method",), align="left"),
+            *PLACE_HEADINGS,
             *(Heading(lines=(name.replace("exit", "exit "),)) for name in tables),
         ),
         rows=tuple(rows),
@@ -46,8 +44,8 @@ def exits(frame: pd.DataFrame) -> Sheet:
     )
 
 
-def _exits(frame: pd.DataFrame, split: str, measure: str) -> list[str]:
-    """The exits that something is recorded of: by their numbers, then the final one and the ensemble."""
+def exit_names(frame: pd.DataFrame, split: str, measure: str) -> list[str]:
+    """List the exits that a measure is recorded of: by their numbers, then the final one and the ensemble."""
     found = {name.split("/")[1] for name in metric_names(frame) if re.fullmatch(rf"{split}/\w+/{measure}", name)}
     numbered = sorted(found - {"final", "ensemble"}, key=lambda name: int(name.removeprefix("exit")))
     return [*numbered, *(name for name in ("final", "ensemble") if name in found)]

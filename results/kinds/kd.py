@@ -10,7 +10,7 @@ from ..labels import Column, Row
 from ..metrics import Metric
 from ..sheet import Entry, Heading, Sheet
 from ..table import Cell, comparison, labelled, ranked
-from ..wording import entry, heading, notes, remarks, row_label, signs, title
+from ..wording import entry, heading, names, notes, remarks, row_label, signs, title
 
 _KEY = f"{PARAMETER_PREFIX}teacher.key"
 _ARCHITECTURE = f"{PARAMETER_PREFIX}teacher.architecture"
@@ -105,14 +105,11 @@ def _records(
         value = teachers[key]
         for column, cell in zip(columns, cells, strict=True):
             yield {
-                "dataset": row.dataset,
-                "architecture": row.architecture,
-                "settings": ", ".join(row.settings),
+                **names(row, column.label),
                 "teacher": architecture,
                 "teacher_key": key,
                 "teacher_value": None if isinstance(value, str) else value,
                 "teacher_note": value if isinstance(value, str) else "",
-                "method": column.label,
                 "metric": metric.name,
                 "mean": cell.mean,
                 "std": cell.std,

@@ -11,7 +11,7 @@ from ..frame import PARAMETER_PREFIX
 from ..labels import Column, Row
 from ..sheet import Entry, Heading, Sheet, one_line
 from ..table import Cell, Table, comparison, labelled
-from ..wording import notes, plain, remarks, row_label, title
+from ..wording import names, notes, plain, remarks, row_label, title
 
 
 def reported() -> pd.DataFrame:
@@ -126,10 +126,7 @@ def _records(
 ) -> list[dict[str, str | float | int | None]]:
     """A record for each reported figure, with ours in columns of its own, or one with ours alone."""
     ours = {
-        "dataset": row.dataset,
-        "architecture": row.architecture,
-        "settings": ", ".join(row.settings),
-        "method": method,
+        **names(row, method),
         "teacher": teacher,
         "our_mean": cell.mean if cell else None,
         "our_std": cell.std if cell else None,

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from ..sheet import Entry, Heading, Sheet, one_line
-from ..table import Cell, comparison
-from ..wording import notes, places, remarks, row_label, title
+from ..sheet import Heading, Sheet, one_line
+from ..table import comparison
+from ..wording import PLACE_HEADINGS, names, notes, number, place, places, remarks, title
 from .curves import curves
 
 _EPOCHS = 10
@@ -21,7 +21,6 @@ def stability(frame: pd.DataFrame, history: pd.DataFrame) -> Sheet:
     table, found = comparison(frame), curves(frame, history)
     over_epochs = found.cells(lambda _, curve: _deviation(curve[-_EPOCHS:]))
     shown = [(row, column, cell) for row, column, cell in places(table) if cell.planned is not None]
-    of_epochs = found.metric.title.removesuffix(" in the last epoch").removesuffix(" after the last epoch")
     unit = table.metric.difference_unit
     return Sheet(
         sweep=table.sweep,
@@ -30,33 +29,28 @@ def stability(frame: pd.DataFrame, history: pd.DataFrame) -> Sheet:
         remarks=(
             *remarks(table),
             "Over seeds: of what is reported",
-            f"Over epochs: of the {of_epochs}, within each trial over its last {_EPOCHS} epochs, or all where there "
+            f"Over epochs: of the {found.title}, within each trial over its last {_EPOCHS} epochs, or all where there "
             "are fewer; then the mean over seeds",
         ),
         headings=(
-            Heading(lines=("architecture",), align="left"),
-            Heading(lines=("method",), align="left"),
+            *PLACE_HEADINGS,
             Heading(lines=("mean",)),
             Heading(lines=("deviation", "over seeds")),
             Heading(lines=("deviation", "over epochs")),
         ),
         rows=tuple(
             (
-                Entry(text=row_label(table, row)),
-                Entry(text=one_line(column.label)),
-                _entry(cell, cell.mean, table.metric.digits),
-                _entry(cell, cell.std, table.metric.digits),
-                _entry(over_epochs[row, column], over_epochs[row, column].mean, table.metric.digits),
+                *place(table, row, column),
+                number(cell, cell.mean, table.metric.digits),
+                number(cell, cell.std, table.metric.digits),
+                number(over_epochs[row, column], over_epochs[row, column].mean, table.metric.digits),
             )
             for row, column, cell in shown
         ),
         notes=tuple(notes(table)),
         records=tuple(
             {
-                "dataset": row.dataset,
-                "architecture": row.architecture,
-                "settings": ", ".join(row.settings),
-                "method": column.label,
+                **names(row, column.label),
                 "metric": table.metric.name,
                 "mean": cell.mean,
                 "std_over_seeds": cell.std,
@@ -72,9 +66,3 @@ def stability(frame: pd.DataFrame, history: pd.DataFrame) -> Sheet:
 
 def _deviation(values: np.ndarray) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan
-
-
-def _entry(cell: Cell, number: float | None, digits: int) -> Entry:
-    """A number of a cell; a – where there is none, as there is no deviation of a single seed."""
-    text = "–" if number is None else f"{number:.{digits}f}"
-    return Entry(text=text, details=() if cell.complete else (f"{cell.n} of {cell.planned}",))

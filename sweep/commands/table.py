@@ -18,7 +18,8 @@ def table(
         str,
         typer.Option(
             metavar="KIND",
-            help="What to show: main, exits, ablation, kd, convergence, stability, cost, published or failures.",
+            help="What to show: main, exits, ablation, kd, convergence, stability, cost, early-exit, published "
+            "or failures.",
         ),
     ] = "main",
     rows: Annotated[

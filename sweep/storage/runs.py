@@ -39,6 +39,7 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
     if progress.result is not None:
         environment = progress.result["environment"]
         tags["exeunt.commit"] = environment.get("commit", "")
+        tags["exeunt.training_seconds"] = str(progress.result["seconds"])
         tags |= {f"exeunt.environment.{name}": str(value) for name, value in environment.items()}
     return tags
 

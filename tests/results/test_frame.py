@@ -5,6 +5,7 @@ from contextlib import closing
 import pandas as pd
 import pytest
 from exeunt.results import load
+from exeunt.results.frame import metric_names
 from exeunt.specs import SpecError
 
 
@@ -27,6 +28,19 @@ def test_a_row_per_trial_with_typed_columns(record):
     assert frame["param.teacher.architecture"].isna().tolist() == [False, True]
     assert frame["seed"].dtype == frame["order"].dtype == "int64"
     assert frame["test/final/top1"].dtype == "float64"
+
+
+def test_a_trial_that_is_done_says_where_and_how_long_it_was_trained(record):
+    sweep = record()
+    run_id = sweep.trial("baseline", 97.5)
+    sweep.client.set_tag(run_id, "exeunt.training_seconds", "12.5")
+    sweep.client.set_tag(run_id, "exeunt.environment.device", "a processor")
+    sweep.trial("baseline", state="running")
+    frame = load(sweep.tracking_uri, sweep.sweep)
+    assert frame["training_seconds"].tolist()[0] == 12.5
+    assert frame["environment.device"].tolist()[0] == "a processor"
+    assert frame[["training_seconds", "environment.device"]].isna().all(axis="columns").tolist() == [False, True]
+    assert set(metric_names(frame)) == {"test/final/top1", "train/loss/label"}
 
 
 def test_a_metric_is_the_value_of_the_last_epoch(record):

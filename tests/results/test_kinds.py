@@ -67,7 +67,12 @@ def sweep() -> Sweep:
     made = Sweep()
     teacher = made.trial("baseline", 74.0, architecture="resnet56", role="teacher", seeds=1)
     for index, architecture in enumerate(("resnet20", f"net {SPECIAL}")):
-        costs = {"seconds": 15.0, "peak_memory_bytes": 2.0**30, "cost/final/multiply_adds": 40e6 * (index + 1)}
+        costs = {
+            "training_seconds": 3600.0,
+            "seconds": 15.0,
+            "peak_memory_bytes": 2.0**30,
+            "cost/final/multiply_adds": 40e6 * (index + 1),
+        }
         own = None
         for seed in range(3):
             common = {"architecture": architecture, "seed": seed} | costs
@@ -82,6 +87,8 @@ def sweep() -> Sweep:
                     if exits == "all" or seed < 2:
                         top1 = 71.5 + seed + index + int(temperature) / 2
                         measured = {"test/exit1/top1": top1 - 9, "test/ensemble/top1": top1 + 1}
+                        measured |= {"test/exit2/top1": top1 - 2, "cost/exit1/multiply_adds": 8e6 * (index + 1)}
+                        measured |= {"cost/exit2/multiply_adds": 25e6 * (index + 1)}
                         made.trial("eed", top1, **settings, **measured, **common)
                     elif temperature == "1":
                         made.trial("eed", None, state="failed", error=f"=1+1 <script> {SPECIAL}", **settings, **common)
@@ -99,12 +106,17 @@ def shown(sheet: Sheet) -> list[list[str]]:
 
 def test_exits_and_ensemble(sweep):
     sheet = made(sweep, "exits")
-    assert [heading.lines for heading in sheet.headings[2:]] == [("exit 1",), ("final",), ("ensemble",)]
+    assert [heading.lines for heading in sheet.headings[2:]] == [("exit 1",), ("exit 2",), ("final",), ("ensemble",)]
     lines = {tuple(row[:2]): row[2:] for row in shown(sheet)}
-    assert lines["resnet20", "baseline"] == ["–", "70.00 ± 1.00", "–"]
-    assert lines["resnet20", "eed temperature=1, exits=all"] == ["64.00 ± 1.00", "73.00 ± 1.00", "74.00 ± 1.00"]
-    assert lines["resnet20", "eed temperature=1, exits=all,block1"][1] == "72.50 ± 0.71 2 of 3"
-    best = [row[1].text for row in sheet.rows if row[2].rank == "best" and row[0].text == "resnet20"]
+    assert lines["resnet20", "baseline"] == ["–", "–", "70.00 ± 1.00", "–"]
+    assert lines["resnet20", "eed temperature=1, exits=all"] == [
+        "64.00 ± 1.00",
+        "71.00 ± 1.00",
+        "73.00 ± 1.00",
+        "74.00 ± 1.00",
+    ]
+    assert lines["resnet20", "eed temperature=1, exits=all,block1"][2] == "72.50 ± 0.71 2 of 3"
+    best = [row[1].text for row in sheet.rows if row[4].rank == "best" and row[0].text == "resnet20"]
     assert best == ["eed temperature=3, exits=all"]
     records = [record for record in sheet.records if record["exit"] == "ensemble" and record["method"] == "baseline"]
     assert [record["mean"] for record in records] == [None, None]
@@ -186,6 +198,43 @@ def test_cost(sweep):
     lines = {tuple(row[:2]): row[2:] for row in shown(sheet)}
     assert lines["resnet20", "baseline"] == ["40.0", "15.00", "1.000", "1.00"]
     assert lines["resnet20", "eed temperature=1, exits=all,block1"][0] == "40.0 2 of 3"
+
+
+def test_device_hours_count_every_device(sweep):
+    frame = sweep.frame().assign(**{"environment.processes": "4"})
+    lines = {tuple(row[:2]): row[2:] for row in shown(tabulate(frame, "cost"))}
+    assert lines["resnet20", "baseline"] == ["40.0", "15.00", "4.000", "1.00"]
+
+
+def test_early_exit(sweep):
+    sheet = made(sweep, "early-exit")
+    lines = {tuple(row[:2]): row[2:] for row in shown(sheet)}
+    assert lines["resnet20", "baseline"] == ["–", "–", "–", "70.00 ± 1.00 final", "1.00 final"]
+    first, second = "64.00 ± 1.00 exit 1", "71.00 ± 1.00 exit 2"
+    of_eed = [first, first, second, "73.00 ± 1.00 final", "1.60 exit 2"]
+    assert lines["resnet20", "eed temperature=1, exits=all"] == of_eed
+    assert lines["resnet20", "eed temperature=1, exits=all,block1"][2] == "70.50 ± 0.71 exit 2 2 of 3"
+    assert lines["resnet20", "kd teacher=self"][-1] == "1.00 final"
+    (record,) = (
+        record
+        for record in sheet.records
+        if (record["architecture"], record["method"]) == ("resnet20", "eed temperature=3, exits=all")
+        and record["quantity"] == "equal accuracy"
+    )
+    assert (record["exit"], record["share"], record["mean"]) == ("exit2", 0.625, 72.0)
+
+
+def test_what_is_never_as_accurate_as_the_baseline_has_no_speed_up(sweep):
+    frame = sweep.frame()
+    frame.loc[frame["method"] == "eed", ["test/exit1/top1", "test/exit2/top1", "test/final/top1"]] -= 20
+    lines = {tuple(row[:2]): row[2:] for row in shown(tabulate(frame, "early-exit"))}
+    assert lines["resnet20", "eed temperature=1, exits=all"][-1] == "–"
+
+
+def test_without_the_cost_of_exits_there_is_no_early_exit(sweep):
+    frame = sweep.frame().drop(columns="cost/final/multiply_adds")
+    with pytest.raises(SpecError, match="no trial of this sweep has recorded what its exits cost"):
+        tabulate(frame, "early-exit")
 
 
 def test_published_figures_stand_beside_ours(sweep):
