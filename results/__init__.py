@@ -7,6 +7,7 @@ from .kinds import KINDS, tabulate
 from .kinds.main import main
 from .labels import Column, Row
 from .metrics import Metric, describe
+from .provenance import explain
 from .render import FORMATS, render, to_rich
 from .sheet import Entry, Heading, Sheet
 from .significance import Significance, significance
@@ -34,6 +35,7 @@ __all__ = [
     "describe",
     "draw",
     "epochs",
+    "explain",
     "history",
     "load",
     "main",

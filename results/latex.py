@@ -29,29 +29,68 @@ _FOREIGN = re.compile(r"[^\x20-\u017f†–\u2007]")
 _ALIGN = {"left": "l", "right": "r", "wrap": r"p{0.4\linewidth}"}
 
 
+_LONGEST = 40
+"""Lines of a body that fit on a page, with its caption and footnotes."""
+
+
 def latex(sheet: Sheet) -> str:
-    r"""Write a `table` float with caption, label and footnotes that compiles with `\usepackage{booktabs}` alone."""
+    r"""Write a table with caption, label and footnotes that compiles with `\usepackage{booktabs}` alone.
+
+    It is a `table` float; or, with more rows than a page has room for, a `longtable`, which breaks over pages between
+    two rows and needs `\usepackage{longtable}` too.
+    """
     texts = zip(*map(aligned, zip(*sheet.rows, strict=True)), strict=True)
-    body = [line for row, of_row in zip(sheet.rows, texts, strict=True) for line in _body(row, of_row)]
+    body = [_body(row, of_row) for row, of_row in zip(sheet.rows, texts, strict=True)]
     headings = zip_longest(*(heading.lines for heading in sheet.headings), fillvalue="")
+    head = [r"\toprule", *_rows([escape(one_line(part)) for part in line] for line in headings), r"\midrule"]
     ranks = sheet.ranks(best="in bold", second="underlined")
+    caption = rf"\caption{{{escape(sentences([sheet.title, *ranks]))}}}"
+    label = rf"\label{{tab:{_slug(sheet.sweep)}:{_slug(sheet.subject)}}}"
+    columns = "".join(_ALIGN[heading.align] for heading in sheet.headings)
     footnotes = [sentences(sheet.remarks)] * bool(sheet.remarks) + [one_line(note) for note in sheet.notes]
-    lines = [
+    below = [rf"\par\smallskip{{\footnotesize\raggedright {_numbers(escape(note))}\par}}" for note in footnotes]
+    if sum(map(len, body)) > _LONGEST:
+        lines = _long(columns, caption, label, head, body, below)
+    else:
+        lines = _float(columns, caption, label, head, body, below)
+    return "\n".join(lines) + "\n"
+
+
+_Body = Iterable[list[list[str]]]
+
+
+def _float(columns: str, caption: str, label: str, head: list[str], body: _Body, below: list[str]) -> list[str]:
+    return [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape(sentences([sheet.title, *ranks]))}}}",
-        rf"\label{{tab:{_slug(sheet.sweep)}:{_slug(sheet.subject)}}}",
-        rf"\begin{{tabular}}{{{''.join(_ALIGN[heading.align] for heading in sheet.headings)}}}",
-        r"\toprule",
-        *_rows([escape(one_line(part)) for part in line] for line in headings),
-        r"\midrule",
-        *_rows(body),
+        caption,
+        label,
+        rf"\begin{{tabular}}{{{columns}}}",
+        *head,
+        *(line for row in body for line in _rows(row)),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip{{\footnotesize\raggedright {_numbers(escape(note))}\par}}" for note in footnotes),
+        *below,
         r"\end{table}",
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _long(columns: str, caption: str, label: str, head: list[str], body: _Body, below: list[str]) -> list[str]:
+    """Over pages, each of which has the head; never between a row and its details."""
+    return [
+        r"% Needs \usepackage{booktabs,longtable}.",
+        rf"\begin{{longtable}}{{{columns}}}",
+        rf"{caption}{label} \\",
+        *head,
+        r"\endfirsthead",
+        *head,
+        r"\endhead",
+        r"\bottomrule",
+        r"\endfoot",
+        *(line for row in body for line in [*(f"{above}*" for above in _rows(row[:-1])), *_rows(row[-1:])]),
+        r"\end{longtable}",
+        *below,
+    ]
 
 
 def escape(text: str) -> str:

@@ -3,13 +3,14 @@
 Heavy imports happen inside the commands, so that `--help` answers at once.
 """
 
-from . import clean, describe, export, list, plan, search, status, submit, sweep, sync, table, verify
+from . import clean, describe, explain, export, list, plan, search, status, submit, sweep, sync, table, verify
 from .program import app
 
 __all__ = [
     "app",
     "clean",
     "describe",
+    "explain",
     "export",
     "list",
     "plan",

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -388,19 +390,39 @@ def test_html_is_a_table_and_nothing_that_came_from_a_file(sweep, kind):
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
 @pytest.mark.parametrize("kind", KINDS)
-def test_latex_of_every_kind_compiles_with_booktabs_alone(sweep, kind, tmp_path):
+def test_latex_of_every_kind_compiles(sweep, kind, tmp_path):
     for architecture in ("[bold]", "*net|<b>`", "naïve – 模型 ±"):
         odd = {"architecture": architecture, "method__temperature": SPECIAL, "exits__placement": SPECIAL}
         sweep.trial("eed", 70.0, **odd)
         taught = {"architecture": architecture, "teacher__architecture": "[a]", "teacher__key": "x"}
         sweep.trial("kd", None, state="failed", error=SPECIAL, **taught)
-    table = render(made(sweep, kind), "latex")
-    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{table}\end{{document}}"
-    (tmp_path / "table.tex").write_text(document, encoding="utf-8")
+    assert compiled(render(made(sweep, kind), "latex"), tmp_path)
+
+
+def compiled(table: str, folder: Path) -> int:
+    """Compiles a document with this table alone; gives its number of pages."""
+    packages = "booktabs,longtable" if "longtable" in table else "booktabs"
+    document = rf"\documentclass{{article}}\usepackage{{{packages}}}\begin{{document}}{table}\end{{document}}"
+    (folder / "table.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "table.pdf").exists()
+    return int(re.search(r"\((\d+) pages?", done.stdout)[1])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
+def test_latex_of_many_rows_breaks_over_pages_between_rows(sweep, tmp_path):
+    for number in range(40):
+        for seed in range(2):
+            sweep.trial("baseline", 70.0 + seed, architecture=f"net{number}", seed=seed)
+            sweep.trial("eed", 71.0 + seed, architecture=f"net{number}", seed=seed, method__temperature="1")
+    table = render(made(sweep, "main"), "latex")
+    assert compiled(table, tmp_path) > 2
+    assert table.count(r"\toprule") == 2  # of the first page, and of the others
+    lines = table.splitlines()
+    (at,) = (number for number, line in enumerate(lines) if line.startswith("net7 "))
+    assert lines[at].endswith(r"\\*"), "a page must not end between a value and what stands below it"
+    assert not lines[at + 1].endswith("*")
 
 
 def test_every_commit_is_named_with_what_was_changed_in_it(sweep):

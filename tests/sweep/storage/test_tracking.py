@@ -51,6 +51,21 @@ def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs, trai
     assert run.data.params["teacher.key"] == student.needs
 
 
+def test_a_cell_is_explained_by_runs_and_files(plan, store, runs, trained, run):
+    student = next(trial for trial in plan.trials if trial.needs)
+    trained(student)
+    store.remember(plan)
+    Mirror(plan, store, store.tracking_uri).update_all()
+    status, out, err = run("explain", "tiny", student.spec.architecture.name, "kd")
+    assert (status, err) == (0, "")
+    (line,) = (line for line in out.splitlines() if student.key in line)
+    for part in ("90.00", runs()[student.key].info.run_id, "0123456789ab", "history.jsonl, result.json"):
+        assert part in line
+    assert out.endswith(f"Files: {store.location}/trials/TRIAL/\nMLflow: {store.tracking_uri}\n")
+    status, out, err = run("explain", "tiny", "resnet8", "kdd")
+    assert (status, out, err) == (2, "", "exeunt: unknown method 'kdd'; the nearest is 'kd'.\n")
+
+
 def test_writing_twice_changes_nothing(plan, store, runs, trained):
     for trial in plan.trials[:3]:
         trained(trial)

@@ -1,0 +1,108 @@
+"""What is behind a cell: the trials, and where each is recorded."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ..specs import unknown
+from .frame import PARAMETER_PREFIX
+from .metrics import Metric
+from .sheet import Entry, Heading, Sheet, one_line
+from .table import Cell, Table, comparison, labelled
+from .wording import detail, places, row_label, value
+
+_TEACHER = f"{PARAMETER_PREFIX}teacher.key"
+_HEADINGS: dict[str, Literal["left", "right", "wrap"]] = {
+    "method": "left",
+    "seed": "right",
+    "role": "left",
+    "state": "left",
+    "value": "right",
+    "trial": "left",
+    "MLflow run": "left",
+    "commit": "left",
+    "files": "wrap",
+}
+
+
+def explain(
+    frame: pd.DataFrame, architecture: str, method: str, files: Callable[[str], Iterable[str]] = lambda _: ()
+) -> Sheet:
+    """List the trials behind the cells of a method on an architecture, and those of the teachers that they had.
+
+    Args:
+        frame: a loaded sweep.
+        architecture: as the sweep file has it.
+        method: its name, for all its settings, or a column's label as the main table has it.
+        files: gives the names of a trial's files by its key.
+
+    Raises `SpecError` (a `ValueError`) for an architecture or a method that the sweep does not compare.
+    """
+    table, (runs, metric) = comparison(frame), labelled(frame)
+    known = list(dict.fromkeys(row.architecture for row in table.rows))
+    if architecture not in known:
+        raise unknown("architecture", architecture, known, field="architecture")
+    named = list(dict.fromkeys(name for column in table.columns for name in (column.method, column.label)))
+    if method not in named:
+        raise unknown("method", method, named, field="method")
+    is_asked = [
+        row.architecture == architecture and method in (column.method, column.label)
+        for row, column in zip(runs["row"], runs["column"], strict=True)
+    ]
+    trials = runs.loc[is_asked]
+    teachers = frame.loc[frame["key"].isin(trials[_TEACHER].dropna())] if _TEACHER in trials else frame.iloc[:0]
+    taught_by = teachers.assign(
+        label=teachers["method"] + " on " + teachers["architecture"],
+        role="teacher",
+        number=teachers.get(metric.name, np.nan),
+    )
+    compared = trials.assign(label=[column.label for column in trials["column"]], number=trials["value"])
+    behind = pd.concat([compared, taught_by])
+    records = [_record(trial, files(trial["key"])) for trial in behind.to_dict("records")]
+    return Sheet(
+        sweep=table.sweep,
+        subject=f"{architecture} {method}",
+        title=one_line(f"{table.sweep}: the trials behind {method} on {architecture}"),
+        remarks=(f"Value: {metric.title}{f' in {metric.unit}' if metric.unit else ''}", f"Protocol: {table.protocol}"),
+        headings=tuple(Heading(lines=(name,), align=align) for name, align in _HEADINGS.items()),
+        rows=tuple(
+            tuple(Entry(text=_written(record[name], metric.digits)) for name in _HEADINGS) for record in records
+        ),
+        notes=tuple(_cells(table, architecture, method)),
+        records=tuple(records),
+    )
+
+
+def _record(trial: Mapping[Any, Any], files: Iterable[str]) -> dict[str, str | int | float | None]:
+    return {
+        "method": trial["label"],
+        "seed": trial["seed"],
+        "role": trial["role"],
+        "state": trial["state"],
+        "value": None if pd.isna(trial["number"]) else trial["number"],
+        "trial": trial["key"],
+        "MLflow run": trial["run_id"],
+        "commit": "" if pd.isna(trial["commit"]) else trial["commit"],
+        "files": ", ".join(files),
+    }
+
+
+def _written(content: str | float | None, digits: int) -> str:
+    if content is None:
+        return "–"
+    return f"{content:.{digits}f}" if isinstance(content, float) else one_line(str(content))
+
+
+def _cells(table: Table, architecture: str, method: str) -> list[str]:
+    """What the main table makes of them."""
+    return [
+        one_line(f"{row_label(table, row)}, {column.label}: {', '.join(_said(cell, table.metric))}.")
+        for row, column, cell in places(table)
+        if row.architecture == architecture and method in (column.method, column.label) and cell.planned is not None
+    ]
+
+
+def _said(cell: Cell, metric: Metric) -> list[str]:
+    return [value(cell, metric), *detail(cell, metric)]

@@ -1,0 +1,35 @@
+from typing import Annotated
+
+import typer
+
+from .program import Storage, SweepName, Tracking, app, tracking_uri
+from .table import Format
+
+
+@app.command()
+def explain(
+    name: SweepName,
+    architecture: Annotated[
+        str, typer.Argument(metavar="ARCHITECTURE", help="The row of the main table.", show_default=False)
+    ],
+    method: Annotated[
+        str,
+        typer.Argument(
+            metavar="METHOD", help="Its column: a method, or one with its settings in quotes.", show_default=False
+        ),
+    ],
+    storage: Storage = "runs",
+    tracking: Tracking = None,
+    format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
+) -> None:
+    """Trace a cell of the main table: its trials, their MLflow runs and their files."""
+    from ...results import explain, load, render
+    from ..storage.store import Store
+
+    store = Store(storage)
+    store.require_launched(name)
+    uri = tracking_uri(store, tracking)
+    sheet = explain(load(uri, name), architecture, method, files=lambda key: store.trial(key).folder.entries())
+    typer.echo(render(sheet, format), nl=False)
+    if format == "text":
+        typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {uri}")
