@@ -1,16 +1,22 @@
 """A loaded sweep as figures for a paper."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ...specs import SpecError
 from ..table import comparison
+from .ablation import ablation
 from .convergence import convergence
+from .exits import exits
 from .figure import Figure
+from .gain import gain
+from .ranks import ranks
 from .style import styled
 
 __all__ = ["Figure", "draw"]
 
-_KINDS = (convergence,)
+_KINDS = (convergence, exits, gain, ranks, ablation)
 """In the order in which figures come."""
 
 
@@ -22,7 +28,22 @@ def draw(frame: pd.DataFrame, history: pd.DataFrame) -> tuple[Figure, ...]:
     """
     comparison(frame)
     with styled():
-        figures = tuple(figure for kind in _KINDS for figure in kind(frame, history))
+        figures = [figure for kind in _KINDS for figure in kind(frame, history)]
+        for figure in figures:  # places everything once and not for each file
+            figure.drawing.draw_without_rendering()
+            figure.drawing.set_layout_engine("none")
     if not figures:
         raise SpecError("there is nothing to draw: no trial that the sweep file asks for is done yet.")
-    return figures
+    return tuple(_named_apart(figures))
+
+
+def _named_apart(figures: list[Figure]) -> list[Figure]:
+    """With a number behind a name that another figure has already."""
+    names: set[str] = set()
+    apart = []
+    for figure in figures:
+        tries = (figure.name, *(f"{figure.name}-{number}" for number in range(2, len(figures) + 1)))
+        name = next(name for name in tries if name not in names)
+        names.add(name)
+        apart.append(replace(figure, name=name))
+    return apart

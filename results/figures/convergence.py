@@ -2,60 +2,69 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ...specs import SpecError
-from ..kinds.curves import curves
+from ..kinds.curves import Curves, curves
+from ..labels import Column, Row
 from ..table import comparison
 from ..wording import title
 from .figure import Figure
-from .panels import caption, labels, legend, missing, panels
+from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend, missing, over_seeds, panels, sign
 from .style import Look, look
 
 _SETTLED = 0.1
-"""The vertical axis shows what is reached from this share of the epochs on."""
+"""The vertical axis shows what is reached after this share of the epochs."""
 _MARKED = 8
 """Markers on a curve, about."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Curve:
+    """One method on one row, by epoch: arrays of one length."""
+
+    epochs: np.ndarray
+    mean: np.ndarray
+    """In %, over the seeds that are done; NaN where one of them is not measured."""
+    deviation: np.ndarray
+    """Sample standard deviation over the same seeds; NaN of one."""
+
+
 def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
     """Draw the final exit's top-1 accuracy after each epoch, a panel for each row of the table; empty without any."""
-    table = comparison(frame)
     try:
         found = curves(frame, history)
     except SpecError:  # no accuracy is recorded epoch by epoch
         return []
-    measured = _measured(found.runs, history, found.metric.name.split("/")[0])
-    names = labels(table)
+    table = comparison(frame, found.metric.name)
+    by_place = _summed(found, history)
     drawing, axes = panels(table)
-    cut = False
+    hidden = False
     for row, panel in zip(table.rows, axes, strict=True):
-        shown: list[pd.DataFrame] = []
         for index, column in enumerate(table.columns):
-            of_cell = measured.loc[[own == (row, column) for own in measured["place"]]]
-            if not of_cell.empty:
-                shown.append(_by_epoch(of_cell))
-                _draw(panel, shown[-1], look(index), index)
-        cut |= _limit(panel, shown)
-        panel.set_xlabel("epoch")
+            if (row, column) in by_place:
+                _draw(panel, by_place[row, column], look(index), index)
+        hidden |= _limit(panel, [curve for (own, _), curve in by_place.items() if own == row])
+        panel.set_xlabel("epoch" if is_lowest(panel, axes) else "")
+        panel.set_ylabel(f"top-1 accuracy, {table.metric.unit}" if is_leftmost(panel) else "")
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes[0].set_ylabel(f"top-1 accuracy, {found.metric.unit}")
-    legend(drawing, {name: _sign(look(index)) for index, name in enumerate(names.values())})
-    what = found.metric.title.removesuffix(" in the last epoch").removesuffix(" after the last epoch")
+    legend(drawing, {name: sign(look(index)) for index, name in enumerate(labels(table).values())})
+    what = table.metric.title.removesuffix(" in the last epoch").removesuffix(" after the last epoch")
     return [
         Figure(
             name="convergence",
-            title=title(table).replace(table.metric.title, f"{what}, by epoch"),
+            title=title(table).replace(f"{table.metric.title} in {table.metric.unit}", f"{what} by epoch"),
             caption=caption(
-                f"{what[0].upper()}{what[1:]} after each epoch, in {found.metric.unit}",
-                f"Lines: mean over the {_seeds(table.seeds)}; bands: ± one sample standard deviation",
-                "The first epochs, below the vertical axis, are not shown" if cut else "",
-                f"Protocol of the tables: {table.protocol}",
+                f"{what[0].upper()}{what[1:]} after each epoch, in {table.metric.unit}",
+                f"Lines: mean over {over_seeds(table)}",
+                deviations(table, "Bands"),
+                "What lies below the vertical axis, in the first epochs, is not shown" if hidden else "",
+                f"Protocol: {table.protocol}" if not table.metric.name.startswith("train/") else "",
                 missing(table),
             ),
             drawing=drawing,
@@ -63,59 +72,47 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
     ]
 
 
-def _measured(runs: pd.DataFrame, history: pd.DataFrame, split: str) -> pd.DataFrame:
-    """A row per trial that is done and epoch, in the order of the plan: `place`, `epoch` and `top1`."""
-    done = runs.loc[runs["state"] == "done"]
-    places = {
-        key: (index, (row, column))
-        for index, (key, row, column) in enumerate(zip(done["key"], done["row"], done["column"], strict=True))
-    }
-    chosen = history.loc[
-        (history["exit"] == "final")
-        & (history["split"] == split)
-        & history["key"].isin(list(places))
-        & np.isfinite(history["top1"]),
-        ["key", "epoch", "top1"],
-    ]
-    known = [places[key] for key in chosen["key"]]
-    chosen = chosen.assign(
-        order=[order for order, _ in known],
-        place=pd.Series([place for _, place in known], index=chosen.index, dtype="object"),
+def _summed(found: Curves, history: pd.DataFrame) -> dict[tuple[Row, Column], _Curve]:
+    """The curves of the trials that are done, by row and column of the table."""
+    split, exit, measure = found.metric.name.split("/")
+    of_split = history.loc[(history["split"] == split) & (history["exit"] == exit)]
+    points = of_split.pivot(index="epoch", columns="key", values=measure).replace([np.inf, -np.inf], np.nan)
+    done = found.runs.loc[found.runs["value"].notna() & found.runs["key"].isin(list(points.columns))]
+    keys: dict[tuple[Row, Column], list[str]] = {}
+    for row, column, key in zip(done["row"], done["column"], done["key"], strict=True):
+        keys.setdefault((row, column), []).append(key)
+    return {place: _curve(points.loc[:, of_place].dropna(how="all")) for place, of_place in keys.items()}
+
+
+def _curve(points: pd.DataFrame) -> _Curve:
+    values = points.to_numpy("float64")
+    nothing = np.full(len(values), np.nan)
+    return _Curve(
+        epochs=points.index.to_numpy("float64"),
+        mean=values.mean(axis=1),
+        deviation=values.std(axis=1, ddof=1) if values.shape[1] > 1 else nothing,
     )
-    return chosen.sort_values(["order", "epoch"])
 
 
-def _by_epoch(points: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation by epoch, missing where a seed of those that are done is not measured."""
-    summed = points.groupby("epoch")["top1"].agg(["mean", "std", "count"])
-    return summed.where(summed["count"] == summed["count"].max())
+def _draw(panel: Axes, curve: _Curve, own: Look, index: int) -> None:
+    step = max(1, math.ceil(len(curve.epochs) / _MARKED))
+    marked = (index % step, step)  # not all methods at the same epochs
+    panel.plot(
+        curve.epochs, curve.mean, color=own.color, linestyle=own.line, marker=own.marker, markevery=marked, zorder=3
+    )
+    if np.isfinite(curve.deviation).any():
+        low, high = curve.mean - curve.deviation, curve.mean + curve.deviation
+        panel.fill_between(curve.epochs, low, high, color=own.color, alpha=0.15, linewidth=0)
 
 
-def _draw(panel: Axes, curve: pd.DataFrame, own: Look, index: int) -> None:
-    epochs = curve.index.to_numpy("float64")
-    mean, deviation = curve["mean"].to_numpy("float64"), curve["std"].to_numpy("float64")
-    step = max(1, math.ceil(len(epochs) / _MARKED))
-    panel.plot(epochs, mean, color=own.color, linestyle=own.line, marker=own.marker, markevery=(index % step, step))
-    if np.isfinite(deviation).any():
-        panel.fill_between(epochs, mean - deviation, mean + deviation, color=own.color, alpha=0.15, linewidth=0)
-
-
-def _limit(panel: Axes, shown: Sequence[pd.DataFrame]) -> bool:
+def _limit(panel: Axes, shown: Sequence[_Curve]) -> bool:
     """Begin the vertical axis where training is under way, and say whether that hides something."""
-    means = [curve["mean"].iloc[math.floor(_SETTLED * len(curve)) :].min() for curve in shown]
-    lowest = min((curve["mean"].min() for curve in shown), default=0.0)
-    settled = min(means, default=0.0)
-    if not settled > lowest:
+    early = [np.nanmin(curve.mean) for curve in shown if np.isfinite(curve.mean).any()]
+    later = [curve.mean[math.floor(_SETTLED * len(curve.mean)) :] for curve in shown]
+    settled = [np.nanmin(mean) for mean in later if np.isfinite(mean).any()]
+    if not settled or min(settled) <= min(early):
         return False
-    highest = max(float((curve["mean"] + curve["std"].fillna(0)).max()) for curve in shown)
-    room = 0.05 * (highest - settled)
-    panel.set_ylim(settled - room, highest + room)
+    highest = max(np.nanmax(curve.mean + np.nan_to_num(curve.deviation)) for curve in shown)
+    room = 0.05 * (highest - min(settled)) or 0.5
+    panel.set_ylim(min(settled) - room, highest + room)
     return True
-
-
-def _sign(own: Look) -> Line2D:
-    return Line2D([], [], color=own.color, linestyle=own.line, marker=own.marker)
-
-
-def _seeds(seeds: int | None) -> str:
-    return "seeds that are done" if seeds is None else f"n = {seeds} seeds"

@@ -71,5 +71,6 @@ class Figure:
     def _saved(self, form: str, metadata: dict[str, Any]) -> bytes:
         content = io.BytesIO()
         with styled():
-            self.drawing.savefig(content, format=form, metadata=metadata, bbox_inches="tight", pad_inches=MARGIN / 2)
+            area = self.drawing.get_tightbbox().padded(MARGIN / 2)
+            self.drawing.savefig(content, format=form, metadata=metadata, bbox_inches=area)
         return content.getvalue()

@@ -6,72 +6,130 @@ from collections.abc import Mapping, Sequence
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 
 from ..labels import Column
-from ..sheet import one_line, sentences
+from ..sheet import one_line
 from ..table import Cell, Table
-from ..wording import notes, row_label
-from .style import HALF, WIDTH, written
+from ..wording import places, row_label
+from .style import HALF, WIDTH, Look, written
 
-_ACROSS = 3
+ACROSS = 3
 """Panels next to each other at most."""
+_LETTERS = {1: 50, 2: 46, 3: 30}
+"""In one line of a panel's title, by how many panels are next to each other."""
 
 
-def panels(table: Table, *, height: float = 2.1, share_y: bool = False) -> tuple[Drawing, list[Axes]]:
+def panels(table: Table, *, height: float = 1.8) -> tuple[Drawing, list[Axes]]:
     """Give an empty figure with a panel for each row of a table, headed by the row's name; `height` in inches."""
-    titles = [row_label(table, row) for row in table.rows]
-    return grid(titles, height=height, share_y=share_y)
+    return grid([row_label(table, row) for row in table.rows], height=height)
 
 
-def grid(titles: Sequence[str], *, height: float, share_y: bool = False) -> tuple[Drawing, list[Axes]]:
-    """Give an empty figure with a panel for each title."""
-    across = min(len(titles), _ACROSS)
+def grid(titles: Sequence[str], *, height: float, across: int = ACROSS) -> tuple[Drawing, list[Axes]]:
+    """Give an empty figure with a panel for each title, each as high as told, in inches."""
+    across = 2 if len(titles) == 4 and across > 2 else min(len(titles), across)
     down = math.ceil(len(titles) / across)
-    width = HALF if across == 1 else WIDTH
-    drawing = Drawing(figsize=(width, height * down), layout="constrained")
+    lines = [written(title, _LETTERS[across]) if title else "" for title in titles]
+    drawing = Drawing(figsize=(HALF if len(titles) == 1 else WIDTH, height * down), layout="constrained")
     axes = [drawing.add_subplot(down, across, place + 1) for place in range(len(titles))]
-    for panel, title in zip(axes, titles, strict=True):
-        panel.set_title(written(title, 34))
-        if share_y and panel is not axes[0]:
-            panel.sharey(axes[0])
+    for panel, title in zip(axes, lines, strict=True):
+        panel.set_title(title)
     return drawing, axes
 
 
+def is_leftmost(panel: Axes) -> bool:
+    """Whether nothing is to the left of a panel."""
+    place = panel.get_subplotspec()
+    return place is None or place.is_first_col()
+
+
+def is_lowest(panel: Axes, axes: Sequence[Axes]) -> bool:
+    """Whether no other panel is below this one."""
+    across = 1 if (place := axes[0].get_subplotspec()) is None else place.get_gridspec().ncols
+    return list(axes).index(panel) + across >= len(axes)
+
+
 def legend(drawing: Drawing, handles: Mapping[str, Artist]) -> None:
-    """Put the legend below the panels, on as many columns as fit the figure's width."""
-    labels = [written(label) for label in handles]
-    for columns in range(min(len(labels), 4), 0, -1):
-        found = drawing.legend(list(handles.values()), labels, loc="outside lower center", ncols=columns, frameon=False)
-        drawing.draw_without_rendering()
-        if columns == 1 or found.get_window_extent().width <= drawing.bbox.width:
+    """Put a legend below the panels, on as many columns as fit the width; the figure grows by its height."""
+    for columns in range(min(len(handles), 4), 0, -1):
+        trial = Drawing(figsize=tuple(drawing.get_size_inches()), layout="constrained")
+        found = _legend(trial, handles, columns)
+        trial.draw_without_rendering()
+        area = found.get_window_extent()
+        if columns == 1 or area.width <= drawing.bbox.width:
+            drawing.set_figheight(drawing.get_figheight() + area.height / drawing.dpi)
+            _legend(drawing, handles, columns)
             return
-        found.remove()
+
+
+def sign(own: Look) -> Line2D:
+    """Give what stands for a method in a legend."""
+    return Line2D([], [], color=own.color, linestyle=own.line, marker=own.marker)
 
 
 def labels(table: Table) -> dict[Column, str]:
     """Name each column in full, and say where planned seeds are not in its means: `kd (2 of 3 seeds)`."""
+    rows = [row_label(table, row) for row in table.rows]
     return {
-        column: _label(column, [cells[index] for cells in table.cells]) for index, column in enumerate(table.columns)
+        column: _label(column, dict(zip(rows, (cells[index] for cells in table.cells), strict=True)))
+        for index, column in enumerate(table.columns)
     }
 
 
+def over_seeds(table: Table) -> str:
+    """Say what a mean is over."""
+    match table.seeds:
+        case None:
+            return "the seeds that are done"
+        case 1:
+            return "one seed"
+        case seeds:
+            return f"n = {seeds} seeds"
+
+
+def deviations(table: Table, signs: str) -> str:
+    """Say what bands or bars are; empty where no cell has two seeds."""
+    has_deviation = any(cell.std is not None for cells in table.cells for cell in cells)
+    return f"{signs}: ± one sample standard deviation" if has_deviation else ""
+
+
 def missing(table: Table) -> str:
-    """Say of each cell that lacks planned seeds which, and why; empty where none does. Whole sentences."""
-    lacking = notes(table)
-    return " ".join([f"Missing from the means: {' '.join(lacking)}"] if lacking else [])
+    """Say of each cell that lacks planned seeds how many it has, which it lacks, and why; empty where none does."""
+    lacking = [
+        one_line(f"{row_label(table, row)}, {column.label}: {cell.n} of {cell.planned} seeds ({cell.note})")
+        for row, column, cell in places(table)
+        if cell.planned is not None and not cell.complete
+    ]
+    return f"Seeds missing from the means: {'; '.join(lacking)}" if lacking else ""
 
 
 def caption(*texts: str) -> str:
     """Write sentences one after the other; those that have no full stop get one, and empty ones are left out."""
-    return " ".join(one_line(text) if text.endswith(".") else sentences([text]) for text in texts if text)
+    return " ".join(one_line(text).removesuffix(".") + "." for text in texts if text)
 
 
-def _label(column: Column, cells: Sequence[Cell]) -> str:
+def _legend(drawing: Drawing, handles: Mapping[str, Artist], columns: int) -> Legend:
+    return drawing.legend(
+        list(handles.values()),
+        [written(name) for name in handles],
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        handlelength=4,
+        borderaxespad=0,
+    )
+
+
+def _label(column: Column, cells: Mapping[str, Cell]) -> str:
+    """The column's name; `cells` are by the row's name."""
     name = one_line(column.label)
-    counts = {(cell.n, cell.planned) for cell in cells if cell.planned is not None}
-    if all(n == planned for n, planned in counts):
+    planned = {row: cell for row, cell in cells.items() if cell.planned is not None}
+    lacking = {row: f"{cell.n} of {cell.planned} seeds" for row, cell in planned.items() if not cell.complete}
+    if not lacking:
         return name
-    if len(counts) == 1:
-        n, planned = counts.pop()
-        return f"{name} ({n} of {planned} seeds)"
-    return f"{name} (seeds missing)"
+    if len(planned) == len(lacking) and len(set(lacking.values())) == 1:
+        return f"{name} ({next(iter(lacking.values()))})"
+    if len(lacking) == 1:
+        return f"{name} ({', '.join(next(iter(lacking.items())))})"
+    return f"{name} (seeds missing on {len(lacking)} of {len(cells)})"

@@ -27,7 +27,7 @@ WIDTH, HALF = 7.0, 3.5
 
 _FONT, _SMALL = 8, 7
 """Points, as printed."""
-_SETTINGS = PRINT | {
+_SETTINGS: dict[Any, Any] = PRINT | {
     "font.size": _FONT,
     "axes.titlesize": _FONT,
     "axes.labelsize": _FONT,
@@ -42,8 +42,8 @@ _SETTINGS = PRINT | {
     "axes.grid": True,
     "grid.color": "#E0E0E0",
     "grid.linewidth": 0.5,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 4,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "savefig.dpi": 300,
@@ -77,7 +77,7 @@ def look(index: int) -> Look:
 
 def written(name: str, width: int = _LONGEST) -> str:
     """Give a recorded name in full, on as many lines as it takes; `width` is in letters."""
-    return "\n".join(textwrap.wrap(one_line(name), width, break_on_hyphens=False)) or "–"
+    return "\n".join(textwrap.wrap(one_line(name), width)) or "–"
 
 
 @contextmanager
@@ -86,5 +86,6 @@ def styled() -> Iterator[None]:
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # of a name that the font has no letter for
         mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
+        for name, value in _SETTINGS.items():
+            mpl.rcParams[name] = value
         yield
