@@ -3,7 +3,7 @@
 Heavy imports happen inside the commands, so that `--help` answers at once.
 """
 
-from . import clean, describe, explain, export, list, plan, search, status, submit, sweep, sync, table, verify
+from . import clean, describe, explain, export, list, plan, report, search, status, submit, sweep, sync, table, verify
 from .program import app
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "export",
     "list",
     "plan",
+    "report",
     "search",
     "status",
     "submit",

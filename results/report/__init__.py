@@ -1,0 +1,6 @@
+"""A sweep as one page of HTML that needs nothing else: no network, no server, no other file."""
+
+from .links import experiment_url, without_password
+from .page import Origin, report
+
+__all__ = ["Origin", "experiment_url", "report", "without_password"]

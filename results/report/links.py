@@ -1,0 +1,31 @@
+"""Addresses that a page may show."""
+
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from ..connection import answering, connect
+
+_SERVERS = ("http", "https")
+
+
+def experiment_url(tracking_uri: str, sweep: str) -> str:
+    """Give the address of a sweep's experiment at an MLflow server; empty for a database, which has none.
+
+    Raises `TrackingError`, a `SpecError`, if MLflow cannot be reached.
+    """
+    if urlsplit(tracking_uri).scheme not in _SERVERS:
+        return ""
+    with answering(tracking_uri):
+        experiment = connect(tracking_uri).get_experiment_by_name(sweep)
+    server = without_password(tracking_uri).rstrip("/")
+    return f"{server}/#/experiments/{quote(experiment.experiment_id, safe='')}" if experiment else ""
+
+
+def run_url(experiment: str, run_id: str) -> str:
+    """Give the address of a run of an experiment at a server; empty without a server."""
+    return f"{experiment}/runs/{quote(run_id, safe='')}" if urlsplit(experiment).scheme in _SERVERS else ""
+
+
+def without_password(uri: str) -> str:
+    """Give a URI without the name and the password that may stand before its host."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri

@@ -1,0 +1,105 @@
+"""Every trial with what tells it from others, and where it is recorded."""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ...specs import SpecError
+from ..labels import Column, Row, columns, rows
+from ..metrics import Metric, describe
+from ..sheet import one_line
+from ..table import labelled
+from .links import run_url
+
+_REPORTED, _HELD_OUT = "test/final/top1", "validation/final/top1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One trial as the page shows it."""
+
+    key: str
+    anchor: str
+    """The id of its row in the page."""
+    dataset: str
+    architecture: str
+    method: str
+    settings: str
+    seed: int
+    role: str
+    state: str
+    reason: str
+    """Of a failure, a divergence or an early stop."""
+    text: str
+    """What it reports, or a –."""
+    number: str
+    """The same in full, for sorting; empty without one."""
+    run_id: str
+    run_url: str
+    """Empty where MLflow is no server."""
+
+
+def trials(frame: pd.DataFrame, experiment: str) -> tuple[Trial, ...]:
+    """Give every recorded trial of one loaded sweep, in the order of the plan."""
+    if frame.empty:
+        return ()
+    ordered = frame.sort_values(["order", "key"]).reset_index(drop=True)
+    metric = reported(frame)
+    labels = zip(rows(ordered), columns(ordered), strict=True)
+    return tuple(
+        _trial(record, index, row, column, metric, experiment)
+        for index, (record, (row, column)) in enumerate(zip(ordered.to_dict("records"), labels, strict=True))
+    )
+
+
+def reported(frame: pd.DataFrame) -> Metric:
+    """Give the metric that the sweep's tables compare."""
+    try:
+        return labelled(frame)[1]
+    except SpecError:  # there is nothing to compare yet
+        return describe(_REPORTED if _REPORTED in frame else _HELD_OUT)
+
+
+def behind(frame: pd.DataFrame, found: Iterable[Trial]) -> dict[tuple[Row, Column], tuple[Trial, ...]]:
+    """Give the trials of each cell of the comparison, in the order of the plan. Raises as `comparison` does."""
+    runs, _ = labelled(frame)
+    by_key = {trial.key: trial for trial in found}
+    cells: dict[tuple[Row, Column], tuple[Trial, ...]] = {}
+    for row, column, key in zip(runs["row"], runs["column"], runs["key"], strict=True):
+        cells[row, column] = (*cells.get((row, column), ()), by_key[key])
+    return cells
+
+
+def _trial(record: dict[str, object], index: int, row: Row, column: Column, metric: Metric, experiment: str) -> Trial:
+    text, number = _value(record, metric)
+    key, run_id, error = str(record["key"]), str(record["run_id"]), record["error"]
+    return Trial(
+        key=one_line(key),
+        anchor=f"trial-{key}" if re.fullmatch("[0-9a-f]{16}", key) else f"trial-{index}",
+        dataset=one_line(row.dataset),
+        architecture=one_line(row.architecture),
+        method=one_line(column.method),
+        settings=one_line(", ".join([*row.settings, *column.settings])),
+        seed=int(str(record["seed"])),
+        role=one_line(str(record["role"])),
+        state=one_line(str(record["state"])),
+        reason=one_line(error) if isinstance(error, str) else "",
+        text=text,
+        number=number,
+        run_id=one_line(run_id),
+        run_url=run_url(experiment, run_id),
+    )
+
+
+def _value(record: dict[str, object], metric: Metric) -> tuple[str, str]:
+    """What a trial reports: what is compared or, of a trial that a method was tuned by, what it was judged by."""
+    if record["state"] == "done":
+        for name in (metric.name, _HELD_OUT):
+            value = record.get(name)
+            if isinstance(value, float) and math.isfinite(value):
+                images = "" if name == metric.name else " on validation"
+                return f"{value:.{metric.digits}f}{images}", repr(value)
+    return "–", ""

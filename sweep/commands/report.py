@@ -1,0 +1,54 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...specs import SpecError
+from .program import Storage, SweepName, Tracking, app, launched, tracking_uri
+
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The file, if not sweeps/NAME/report.html in the storage.", show_default=False),
+]
+
+
+@app.command()
+def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None, out: Out = None) -> None:
+    """Write a sweep as one HTML file: summary, tables, figures, trials. It is read without a network."""
+    from ...results import history, load
+    from ...results.report import Origin, experiment_url, without_password
+    from ...results.report import report as written
+    from ...training import LocalFolder
+
+    if out is not None and out.is_dir():
+        raise SpecError(f"--out {out} is a folder; a file is needed.", field="out")
+    plan, store = launched(name, storage)
+    uri = tracking_uri(store, tracking)
+    where = ["--storage", without_password(storage)]
+    where += ["--tracking", without_password(tracking)] if tracking else []
+    origin = Origin(
+        storage=without_password(storage),
+        file=plan.sweep.text,
+        planned=len(plan.trials) + sum(number for _, number in plan.coming),
+        commands=_commands(name, where, is_search=plan.sweep.search is not None),
+        tracking=without_password(tracking or ""),
+        experiment=experiment_url(uri, name),
+    )
+    page = written(load(uri, name), history(uri, name), origin)
+    folder = store.sweep_folder(name) if out is None else LocalFolder(out.parent)
+    file = "report.html" if out is None else out.name
+    folder.write(file, page.encode())
+    typer.echo(f"{name}: report written to {folder.located(file)}")
+
+
+def _commands(name: str, where: list[str], *, is_search: bool) -> tuple[str, ...]:
+    """What makes the sweep and its results again, from its file."""
+    from shlex import join
+
+    words = [
+        ["search" if is_search else "sweep", f"{name}.yaml"],
+        ["table", name],
+        ["figures", name],
+        ["report", name],
+    ]
+    return tuple(join(["exeunt", *command, *where]) for command in words)
