@@ -67,7 +67,8 @@ def _figure(sheet: Sheet, method: str) -> Figure:
     downwards, sideways = _ordered(records, "row"), _ordered(records, "column")
     others = list(dict.fromkeys(str(record["besides"]) for record in records))
     width = 1 if len(sideways) > 9 else 2 if len(sideways) > 4 else ACROSS
-    drawing, axes = grid(others, height=0.8 + 0.36 * len(downwards), across=width)
+    height = 0.42 if _missing(records) else 0.36
+    drawing, axes = grid(others, height=0.8 + height * len(downwards), across=width, wide=width < ACROSS)
     for other, panel in zip(others, axes, strict=True):
         of_panel = {
             (str(record["row"]), str(record["column"])): record for record in records if str(record["besides"]) == other

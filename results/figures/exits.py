@@ -89,7 +89,7 @@ def _draw(panel: Axes, points: list[_Point], own: Look, per: float, drawing: Dra
     costs = [cost / per for cost, _ in points]
     means = [math.nan if cell.mean is None else cell.mean for _, cell in points]
     bars = [cell.std or 0.0 for _, cell in points]
-    panel.errorbar(
+    drawn = panel.errorbar(
         costs,
         means,
         yerr=bars if any(bars) else None,
@@ -98,5 +98,8 @@ def _draw(panel: Axes, points: list[_Point], own: Look, per: float, drawing: Dra
         marker=own.marker,
         capsize=2,
         elinewidth=0.8,
-        transform=panel.transData + ScaledTranslation(apart / 72, 0, drawing.dpi_scale_trans),
     )
+    panel.margins(x=0.1)
+    aside = panel.transData + ScaledTranslation(apart / 72, 0, drawing.dpi_scale_trans)
+    for artist in drawn.get_children():
+        artist.set_transform(aside)

@@ -21,17 +21,22 @@ _LETTERS = {1: 50, 2: 46, 3: 30}
 """In one line of a panel's title, by how many panels are next to each other."""
 
 
-def panels(table: Table, *, height: float = 1.8) -> tuple[Drawing, list[Axes]]:
+def panels(table: Table, *, height: float = 2.0) -> tuple[Drawing, list[Axes]]:
     """Give an empty figure with a panel for each row of a table, headed by the row's name; `height` in inches."""
     return grid([row_label(table, row) for row in table.rows], height=height)
 
 
-def grid(titles: Sequence[str], *, height: float, across: int = ACROSS) -> tuple[Drawing, list[Axes]]:
-    """Give an empty figure with a panel for each title, each as high as told, in inches."""
+def grid(
+    titles: Sequence[str], *, height: float, across: int = ACROSS, wide: bool = False
+) -> tuple[Drawing, list[Axes]]:
+    """Give an empty figure with a panel for each title, each as high as told, in inches.
+
+    A single panel is as wide as one of a page's two columns, or as both where it has to be `wide`.
+    """
     across = 2 if len(titles) == 4 and across > 2 else min(len(titles), across)
     down = math.ceil(len(titles) / across)
     lines = [written(title, _LETTERS[across]) if title else "" for title in titles]
-    drawing = Drawing(figsize=(HALF if len(titles) == 1 else WIDTH, height * down), layout="constrained")
+    drawing = Drawing(figsize=(HALF if len(titles) == 1 and not wide else WIDTH, height * down), layout="constrained")
     axes = [drawing.add_subplot(down, across, place + 1) for place in range(len(titles))]
     for panel, title in zip(axes, lines, strict=True):
         panel.set_title(title)

@@ -75,7 +75,9 @@ def _drawn(names: Sequence[str], found: Ranking) -> Drawing:
     _scale(panel, worst, found.critical_difference)
     for place, (low, high) in enumerate(bars):
         level = 0.12 + 0.1 * place
-        panel.plot([low - 0.03, high + 0.03], [level, level], color="black", linewidth=3, solid_capstyle="butt")
+        panel.plot(
+            [low - 0.03, high + 0.03], [level, level], color="black", linewidth=3, solid_capstyle="butt", clip_on=False
+        )
     for place, ((rank, _), label) in enumerate(zip(ordered, labels, strict=True)):
         left = place < half
         level = top + (levels[0][place] if left else levels[1][len(ordered) - 1 - place])
