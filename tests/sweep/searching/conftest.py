@@ -3,7 +3,8 @@
 import io
 import itertools
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,29 +15,12 @@ from exeunt.sweep.planning.file import Sweep, read_sweep
 from exeunt.sweep.running.halt import Halt
 from exeunt.sweep.running.judging import Judge
 from exeunt.sweep.running.schedule import PlanSearcher
-from exeunt.sweep.searching import Studies, Tuning, search_plan
+from exeunt.sweep.searching import Outcome, Studies, Tuning, outcomes, search_plan
 from exeunt.sweep.storage.store import Store
 from exeunt.training import Record, TrialSpec
 from rich.console import Console
 
-FILE = """\
-name: tuned
-dataset: digits
-architectures: [resnet8]
-seeds: [0, 1]
-recipe: {base: fast, epochs: 3, batch_size: 64, crop: none, flip: false}
-methods:
-  baseline: {}
-  kd: {teacher: resnet14}
-  eed: {output_loss: kl}
-search:
-  budget: 6
-  sampler: random
-  recipe: {learning_rate: {low: 0.01, high: 0.5, log: true}}
-  methods:
-    kd: {temperature: {low: 1, high: 8}}
-    eed: {temperature: {low: 1, high: 8}, feature_weight: [0, 1], exits: [all, "1"]}
-"""
+from .searches import FILE
 
 Accuracy = Callable[[TrialSpec], float | str]
 """What a trial comes to: its validation top-1, or `diverged`, `failed` or `died`."""
@@ -121,6 +105,10 @@ class Driver:
         self.running: dict[str, TrialSpec] = {}
         self.handed_out: list[str] = []
         self._names = map(str, itertools.count())
+
+    def stand(self) -> dict[str, Outcome]:
+        """How the studies of the methods stand, read anew."""
+        return {outcome.space.default.method.name: outcome for outcome in outcomes(Studies(self.sweep, self.store))}
 
     def start(self) -> bool:
         """Asks for one trial more, as Tune does; whether there was one."""
@@ -208,3 +196,24 @@ def drive(store: Store) -> Callable[..., Driver]:
         return Driver(sweep, store, Trainer(store, accuracy), workers, **options)
 
     return make
+
+
+@pytest.fixture
+def strict() -> Iterator[None]:
+    """A warning would stand on the screen of a search."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.fixture
+def baseline_alone(read_file: Callable[..., Sweep]) -> Callable[..., Sweep]:
+    """A search of the baseline's learning rate."""
+
+    def read(*pairs: tuple[str, str]) -> Sweep:
+        text = read_file().text
+        kept = [line for line in text.splitlines() if "kd:" not in line and "eed:" not in line]
+        kept = kept[: kept.index("  methods:")] if "  methods:" in kept else kept
+        return read_file(*pairs, text="\n".join(kept) + "\n")
+
+    return read

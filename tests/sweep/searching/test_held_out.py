@@ -7,20 +7,7 @@ from exeunt.sweep.planning.file import read_sweep
 from exeunt.training import DataSource, TrialDirectory, TrialSpec, datasets, train
 from exeunt.training.data.images import ImageSet
 
-FILE = """\
-name: tuned
-dataset: digits
-architectures: [resnet8]
-seeds: [0, 1]
-recipe: {base: fast, epochs: 1, batch_size: 512}
-methods:
-  baseline: {}
-  kd: {teacher: resnet14}
-search:
-  budget: 4
-  recipe: {learning_rate: {low: 0.01, high: 0.5, log: true}}
-  methods: {kd: {temperature: {low: 1, high: 8}}}
-"""
+from .searches import TAUGHT
 
 
 class TestSetReadError(Exception):
@@ -46,7 +33,7 @@ class Forbidden(ImageSet):
 
 @pytest.fixture
 def search(tmp_path, monkeypatch):
-    (tmp_path / "search.yaml").write_text(FILE)
+    (tmp_path / "search.yaml").write_text(TAUGHT.replace("epochs: 2", "epochs: 1"))
     search = read_sweep(tmp_path / "search.yaml").search
     digits = datasets["digits"]
     guarded = replace(digits, load=lambda source: (digits.load(source)[0], Forbidden()))

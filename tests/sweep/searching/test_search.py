@@ -15,23 +15,10 @@ from exeunt.sweep.searching import Studies, outcomes
 from exeunt.sweep.storage.store import Store
 from mlflow import MlflowClient
 
+from .searches import TAUGHT
+
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
 
-FILE = """\
-name: tuned
-dataset: digits
-architectures: [resnet8]
-seeds: [0, 1]
-recipe: {base: fast, epochs: 2, batch_size: 512}
-methods:
-  baseline: {}
-  kd: {teacher: resnet14}
-search:
-  budget: 4
-  recipe: {learning_rate: {low: 0.01, high: 0.5, log: true}}
-  methods:
-    kd: {temperature: {low: 1, high: 8}}
-"""
 BUDGET, METHODS, SEEDS = 4, 2, 2
 TRIALS = 1 + METHODS * BUDGET + 1 + METHODS * 2 * SEEDS
 """Teacher and search on validation; teacher and results, tuned and default, on test."""
@@ -43,7 +30,7 @@ class Bench:
     def __init__(self, path, start):
         self.file = path / "search.yaml"
         self.storage = path / "storage"
-        self.file.write_text(FILE)
+        self.file.write_text(TAUGHT)
         words = ["search", self.file, "--storage", self.storage, "--max-concurrent", 1]
         self.start = lambda: start(*words)
 
@@ -188,7 +175,7 @@ def test_ctrl_c_says_how_to_go_on(bench, undisturbed):
 def test_several_at_once_use_exactly_the_budget(tmp_path, start):
     file = tmp_path / "search.yaml"
     file.write_text(
-        FILE.replace("budget: 4", "budget: 7").replace("[0, 1]", "[0]") + "stopping: {rule: asha, grace: 1}\n"
+        TAUGHT.replace("budget: 4", "budget: 7").replace("[0, 1]", "[0]") + "stopping: {rule: asha, grace: 1}\n"
     )
     answer = start("search", file, "--storage", tmp_path / "runs").finish()
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -208,7 +195,7 @@ def test_what_is_no_search_is_refused(bench, exeunt, tmp_path):
     assert answer.returncode == 2
     assert answer.stderr == f"exeunt: {bench.file} has a `search` part, so it is run by: exeunt search {bench.file}\n"
     plain = tmp_path / "plain.yaml"
-    plain.write_text(FILE.partition("search:")[0])
+    plain.write_text(TAUGHT.partition("search:")[0])
     answer = exeunt("search", plain, "--storage", bench.storage)
     assert answer.returncode == 2
     assert answer.stderr == f"exeunt: {plain} has no `search` part; without one, use: exeunt sweep {plain}\n"
