@@ -24,6 +24,8 @@ from .style import GREY, written
 _OF_ROWS = ("dataset.", "architecture.", "recipe.")
 _SETTING_LETTERS = 16
 """In one line of a setting's value."""
+_FITTING = {1: 90, 2: 42, 3: 26}
+"""Letters of all values of a setting below a panel, by how many panels are next to each other."""
 _WHITE = (1.0, 1.0, 1.0, 1.0)
 _MIDDLE = 0.179
 """The luminance on which black and white are equally easy to read."""
@@ -74,7 +76,7 @@ def _figure(sheet: Sheet, method: str) -> Figure:
             (str(record["row"]), str(record["column"])): record for record in records if str(record["besides"]) == other
         }
         _draw(panel, [[of_panel.get((row, column)) for column in sideways] for row in downwards])
-        _name(panel, downwards, sideways)
+        _name(panel, downwards, sideways, slanted=max(map(len, sideways)) * len(sideways) > _FITTING[width])
         panel.set_xlabel(written(across))
         panel.set_ylabel(written(rows))
     return Figure(
@@ -127,7 +129,7 @@ def _draw(panel: Axes, cells: Sequence[Sequence[_Record | None]]) -> None:
             panel.text(sideways, down, "–", color=GREY, horizontalalignment="center", verticalalignment="center")
 
 
-def _name(panel: Axes, downwards: Sequence[str], sideways: Sequence[str]) -> None:
+def _name(panel: Axes, downwards: Sequence[str], sideways: Sequence[str], *, slanted: bool) -> None:
     """Writes the values of both settings at the panel's edges."""
     panel.set(xlim=(-0.5, len(sideways) - 0.5), ylim=(len(downwards) - 0.5, -0.5))
     panel.set_xticks(range(len(sideways)), [written(value, _SETTING_LETTERS) for value in sideways])
@@ -135,7 +137,7 @@ def _name(panel: Axes, downwards: Sequence[str], sideways: Sequence[str]) -> Non
     panel.tick_params(length=0)
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)
-    if max(map(len, sideways)) * len(sideways) > 24:
+    if slanted:
         panel.tick_params(axis="x", labelrotation=30)
         for label in panel.get_xticklabels():
             label.set(horizontalalignment="right", rotation_mode="anchor")

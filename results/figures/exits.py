@@ -18,7 +18,9 @@ from .style import Look, look
 
 _UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"))
 _APART = 2.5
-"""Points between the markers of methods that cost the same."""
+"""Points between the markers of methods that cost the same, at most."""
+_FARTHEST = 20
+"""Points over which all methods are spread, at most."""
 _Place = tuple[Row, Column]
 _Point = tuple[float, Cell]
 """Multiply-adds per image, and the accuracy there."""
@@ -32,9 +34,10 @@ def exits(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
         return []
     per, unit = _unit(points)
     drawing, axes = panels(final)
+    width = len(final.columns)
     for row, panel in zip(final.rows, axes, strict=True):
         for index, column in enumerate(final.columns):
-            apart = _APART * (index - (len(final.columns) - 1) / 2)
+            apart = (index - (width - 1) / 2) * min(_APART, _FARTHEST / width)
             _draw(panel, points[row, column], look(index), per, drawing, apart)
         panel.set_xlabel(f"multiply-adds per image{unit}" if is_lowest(panel, axes) else "")
         panel.set_ylabel(f"top-1 accuracy, {final.metric.unit}" if is_leftmost(panel) else "")

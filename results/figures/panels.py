@@ -17,13 +17,16 @@ from .style import HALF, WIDTH, Look, written
 
 ACROSS = 3
 """Panels next to each other at most."""
+_FEW = 6
+"""Methods that the legend of a narrow figure takes."""
 _LETTERS = {1: 50, 2: 46, 3: 30}
 """In one line of a panel's title, by how many panels are next to each other."""
 
 
 def panels(table: Table, *, height: float = 2.0) -> tuple[Drawing, list[Axes]]:
     """Give an empty figure with a panel for each row of a table, headed by the row's name; `height` in inches."""
-    return grid([row_label(table, row) for row in table.rows], height=height)
+    titles = [row_label(table, row) for row in table.rows]
+    return grid(titles, height=height, wide=len(table.columns) > _FEW)
 
 
 def grid(

@@ -3,7 +3,23 @@
 Heavy imports happen inside the commands, so that `--help` answers at once.
 """
 
-from . import clean, describe, explain, export, list, plan, report, search, status, submit, sweep, sync, table, verify
+from . import (
+    clean,
+    describe,
+    explain,
+    export,
+    figures,
+    list,
+    plan,
+    report,
+    search,
+    status,
+    submit,
+    sweep,
+    sync,
+    table,
+    verify,
+)
 from .program import app
 
 __all__ = [
@@ -12,6 +28,7 @@ __all__ = [
     "describe",
     "explain",
     "export",
+    "figures",
     "list",
     "plan",
     "report",

@@ -30,6 +30,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState
 
+from ...results.figures.style import COLORS, MARGIN, PRINT
 from ...training.folder import LocalFolder
 
 PAGE = "figures.html"
@@ -37,27 +38,18 @@ SEED = 0
 """Of the random forest from which fANOVA tells the importance of parameters."""
 CONTOURED = 5
 """Parameters whose pairs are drawn at most: the most important ones."""
-STYLE: dict[Any, Any] = {
-    "figure.constrained_layout.use": True,
-    "pdf.fonttype": 42,  # outlines that journals take, and whose text can be searched
-    "savefig.dpi": 150,
-    "text.parse_math": False,  # a name with dollar signs is no formula
-}
+STYLE: dict[Any, Any] = PRINT | {"figure.constrained_layout.use": True, "savefig.dpi": 150}
 INFEASIBLE = "#CCCCCC"
 """Optuna's colour of trials that break a constraint."""
 COLUMNS = 4
 """Panels next to each other at most, where they can be put below each other."""
 PANEL = 2.8
 """Width of a panel in inches."""
-MARGIN = 0.1
-"""Around a figure, in inches."""
-DISTINCT = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-"""Okabe's and Ito's colours, which colour-blind people tell apart (https://jfly.uni-koeln.de/color/)."""
 PARETO = {
     "Infeasible Trial": INFEASIBLE,
-    "Trial": DISTINCT[0],
-    "Feasible Trial": DISTINCT[0],
-    "Best Trial": DISTINCT[1],
+    "Trial": COLORS[0],
+    "Feasible Trial": COLORS[0],
+    "Best Trial": COLORS[1],
 }
 """By Optuna's labels."""
 
@@ -352,7 +344,7 @@ def _saved(figure: Figure, area: Bbox, **arguments: Any) -> bytes:
 def _section(study: optuna.Study, drawing: _Drawing) -> str:
     """The figure by plotly, as a part of the page."""
     figure: go.Figure = getattr(optuna.visualization, drawing.function)(study, **drawing.arguments)
-    figure.update_layout(colorway=DISTINCT)
+    figure.update_layout(colorway=COLORS)
     if drawing.function == "plot_contour":
         figure.update_layout(height=max(450, 240 * drawing.parameters))
         low, high = drawing.limits or (None, None)

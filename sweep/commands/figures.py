@@ -1,0 +1,40 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .program import Storage, SweepName, Tracking, app, tracking_uri
+
+
+@app.command()
+def figures(
+    name: SweepName,
+    storage: Storage = "runs",
+    tracking: Tracking = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            help="Where to write them, if not beside the tables of the sweep.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Draw a sweep for a paper, from what MLflow recorded: as PDF, PNG and SVG, with captions."""
+    from ...results import draw, history, load
+    from ...training.folder import LocalFolder
+    from ..storage.store import Store
+
+    store = Store(storage)
+    store.require_launched(name)
+    uri = tracking_uri(store, tracking)
+    folder = store.sweep_folder(name).inside("figures") if out is None else LocalFolder(out)
+    drawn = draw(load(uri, name), history(uri, name))
+    for figure in drawn:
+        for form, content in {"pdf": figure.pdf(), "png": figure.png(), "svg": figure.svg().encode()}.items():
+            folder.write(f"{figure.name}.{form}", content)
+            typer.echo(folder.located(f"{figure.name}.{form}"))
+    captions = "\n".join(f"{figure.name}: {figure.title}\n{figure.caption}\n" for figure in drawn)
+    folder.write("captions.txt", captions.encode())
+    typer.echo(folder.located("captions.txt"))
