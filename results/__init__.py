@@ -8,6 +8,7 @@ from .kinds.main import main
 from .labels import Column, Row
 from .metrics import Metric, describe
 from .provenance import explain
+from .reliability import reliability
 from .render import FORMATS, render, to_rich
 from .sheet import Entry, Heading, Sheet
 from .significance import Significance, significance
@@ -41,6 +42,7 @@ __all__ = [
     "main",
     "paired_test",
     "ranking",
+    "reliability",
     "render",
     "significance",
     "tabulate",

@@ -30,10 +30,12 @@ TYPES = {
 }
 PARAMETER_PREFIX = "param."
 ENVIRONMENT_PREFIX = "environment."
+RELIABILITY_PREFIX = "reliability."
 _TAG_PREFIX = "exeunt."
 _OPTIONAL = ("error", "tuning", "budget", "tried", "commit", "training_seconds")
 _TAGS = ("key", "role", "state", "seeds", "order", "protocol", *_OPTIONAL)
-_TEXTS = (ENVIRONMENT_PREFIX, PARAMETER_PREFIX)
+_TEXTS = (ENVIRONMENT_PREFIX, PARAMETER_PREFIX, RELIABILITY_PREFIX)
+_TAGGED = tuple(f"{_TAG_PREFIX}{prefix}" for prefix in (ENVIRONMENT_PREFIX, RELIABILITY_PREFIX))
 _PARAMETERS = {
     "dataset.name": "dataset",
     "architecture.name": "architecture",
@@ -63,8 +65,9 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
 
     Then, each sorted by name: a text column `environment.NAME` for each thing known of where the trial was trained,
     such as `torch` and `device`, missing until it is done; a text column `param.NAME` for each further parameter,
-    missing where it does not matter for the trial; and a float column for each metric under its own name, such as
-    `test/final/top1` (accuracies in percent), holding the value of the last epoch.
+    missing where it does not matter for the trial; text columns `reliability.final` and `reliability.ensemble`, which
+    `reliability` reads; and a float column for each metric under its own name, such as `test/final/top1` (accuracies
+    in percent), holding the value of the last epoch.
 
     Raises `SpecError` (a `ValueError`) if there is no such sweep, if a run in it was not written by Exeunt,
     or if two runs are of one trial; `TrackingError`, which is one, if MLflow cannot be reached.
@@ -116,9 +119,5 @@ def _record(run: Recorded, sweep: str) -> dict[str, Any]:
             f"sweep {sweep!r}: MLflow run {run.run_id} was not written by Exeunt, it records no {', '.join(lacking)}."
         )
     parameters = {f"{PARAMETER_PREFIX}{name}": value for name, value in run.params.items() if name not in _PARAMETERS}
-    environment = {
-        tag.removeprefix(_TAG_PREFIX): value
-        for tag, value in run.tags.items()
-        if tag.startswith(f"{_TAG_PREFIX}{ENVIRONMENT_PREFIX}")
-    }
-    return {**record, **environment, **parameters, **run.metrics}
+    tagged = {tag.removeprefix(_TAG_PREFIX): value for tag, value in run.tags.items() if tag.startswith(_TAGGED)}
+    return {**record, **tagged, **parameters, **run.metrics}

@@ -27,7 +27,8 @@ class ExitMetrics:
     def __init__(self, exits: int, device: torch.device) -> None:
         """Of a network with this many exits, the final one included."""
         self.names = exit_names(exits) + (["ensemble"] if exits > 1 else [])
-        shapes = {"images": (), "top1": (), "top5": (), "nll": (), "confidence": (BINS,), "correct": (BINS,)}
+        shapes = dict.fromkeys(("images", "top1", "top5", "nll"), ())
+        shapes |= dict.fromkeys(("count", "confidence", "correct"), (BINS,))
         rows = len(self.names)
         self.sums = {name: torch.zeros(rows, *s, dtype=torch.float64, device=device) for name, s in shapes.items()}
         """What a checkpoint keeps of an epoch that is under way."""
@@ -56,6 +57,7 @@ class ExitMetrics:
         self.sums["top1"] += hits[:, :, 0].sum(dim=1)
         self.sums["top5"] += hits.sum(dim=(1, 2))
         self.sums["nll"] -= log_likelihood.double().sum(dim=1)
+        self.sums["count"] += bins.sum(dim=1)
         self.sums["confidence"] += (bins * confidence[:, :, None]).sum(dim=1)
         self.sums["correct"] += (bins * hits[:, :, :1]).sum(dim=1)
 
@@ -77,3 +79,14 @@ class ExitMetrics:
             for measure, values in measured.items()
             for name, value in zip(self.names, values.tolist(), strict=True)
         }
+
+    def reliability(self, processes: Processes) -> dict[str, list[list[float]]]:
+        """What a reliability diagram shows, over the images of all processes: a list for each exit.
+
+        It has, for each of the bins of confidence that cut [0, 1] in equal parts, the number of images in it, their
+        mean confidence and the share of them that is right, both in [0, 1], and 0 where there is no image.
+        """
+        count, confidence, correct = (processes.sum(self.sums[name]) for name in ("count", "confidence", "correct"))
+        some = count.clamp(min=1)
+        bins = torch.stack([count, confidence / some, correct / some], dim=2)
+        return dict(zip(self.names, bins.tolist(), strict=True))

@@ -72,7 +72,10 @@ class Run:
         self._past_logits: Tensor | None = None  # of all training images in the epoch before
         self.history: list[Record] = []
         """Of the epochs that are done."""
+        self.reliability: dict[str, list[list[float]]] = {}
+        """Of each exit, in the epoch that is reported so far: see `ExitMetrics.reliability`."""
         self._usage = Usage(device)
+        self._measured_reliability = self.reliability  # of what was evaluated last
         self._start_epoch()
 
     @property
@@ -132,6 +135,8 @@ class Run:
             record["joules"] = joules
         record |= {"seconds": seconds, "time": time.time()}
         self._past_logits = self._totals.logits()
+        if reported is record:
+            self.reliability = self._measured_reliability
         self.history.append(record)
         self._start_epoch()
         return reported is record
@@ -158,6 +163,7 @@ class Run:
             "updates": self._updates.state_dict(),
             "past_logits": self._past_logits,
             "history": self.history,
+            "reliability": self.reliability,
             "totals": self._totals.state(),
         }
 
@@ -168,6 +174,7 @@ class Run:
         self._updates.load_state_dict(state["updates"])
         self._past_logits = state["past_logits"]
         self.history = state["history"]
+        self.reliability = state["reliability"]
         self._start_epoch()
         self._totals.restore(state["totals"])
 
@@ -232,6 +239,7 @@ class Run:
         for inputs, labels in evaluation_batches(images, self._facts, self.device, self._processes):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 metrics.add(network(inputs).logits, labels)
+        self._measured_reliability = metrics.reliability(self._processes)
         return metrics.summary(split, self._processes)
 
 

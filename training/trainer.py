@@ -91,6 +91,7 @@ def train(
             "protocol": trial.reported,
             "seconds": sum(record["seconds"] for record in run.history),
             "metrics": {name: v for name, v in (run.history or [{}])[-1].items() if "/" in name},
+            "reliability": run.reliability,
             "environment": describe_environment(chosen, run.precision, threads, processes.count),
         }
         if processes.first:

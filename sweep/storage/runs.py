@@ -1,5 +1,6 @@
 """What MLflow holds of a trial: the tags, parameters and metrics of its run."""
 
+import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,8 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
         environment = progress.result["environment"]
         tags["exeunt.commit"] = environment.get("commit", "")
         tags["exeunt.training_seconds"] = str(progress.result["seconds"])
+        bins = progress.result.get("reliability", {})  # of all exits they may be more than MLflow takes
+        tags |= {f"exeunt.reliability.{exit}": json.dumps(bins[exit]) for exit in ("final", "ensemble") if exit in bins}
         tags |= {f"exeunt.environment.{name}": str(value) for name, value in environment.items()}
     return tags
 

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pandas as pd
 import pytest
-from exeunt.results import load
+from exeunt.results import load, reliability
 from exeunt.results.frame import metric_names
 from exeunt.specs import SpecError
 
@@ -41,6 +41,24 @@ def test_a_trial_that_is_done_says_where_and_how_long_it_was_trained(record):
     assert frame["environment.device"].tolist()[0] == "a processor"
     assert frame[["training_seconds", "environment.device"]].isna().all(axis="columns").tolist() == [False, True]
     assert set(metric_names(frame)) == {"test/final/top1", "train/loss/label"}
+
+
+def test_reliability_is_read_bin_by_bin(record):
+    sweep = record()
+    run_id = sweep.trial("baseline", 97.5, seed=2)
+    sweep.client.set_tag(run_id, "exeunt.reliability.final", "[[0, 0.0, 0.0], [4, 0.75, 0.5]]")
+    sweep.trial("baseline", state="running")
+    (row,) = reliability(load(sweep.tracking_uri, sweep.sweep)).to_dict("records")
+    bins = {"exit": "final", "bin": 2, "images": 4, "confidence": 0.75, "correct": 0.5}
+    trial = {"sweep": sweep.sweep, "key": f"{0:016x}", "architecture": "resnet8", "method": "baseline", "seed": 2}
+    assert row == trial | bins
+
+
+def test_without_reliability_there_are_columns_and_no_rows(record):
+    sweep = record()
+    sweep.trial("baseline", 97.5)
+    frame = reliability(load(sweep.tracking_uri, sweep.sweep))
+    assert (len(frame), list(frame.columns)[-4:]) == (0, ["bin", "images", "confidence", "correct"])
 
 
 def test_a_metric_is_the_value_of_the_last_epoch(record):

@@ -3,17 +3,22 @@ import pytest
 import torch
 from exeunt.training.evaluation import BINS, ExitMetrics
 from exeunt.training.processes import Processes
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
 CPU = torch.device("cpu")
 
 
-def evaluated(logits, labels, batch):
+def measured_of(logits, labels, batch):
     metrics = ExitMetrics(len(logits), CPU)
     for start in range(0, len(labels), batch):
         part = tuple(z[start : start + batch] for z in logits)
         metrics.add(part, labels[start : start + batch])
-    return metrics.summary("test", Processes())
+    return metrics
+
+
+def evaluated(logits, labels, batch):
+    return measured_of(logits, labels, batch).summary("test", Processes())
 
 
 def calibration_error(shares, labels):
@@ -44,6 +49,19 @@ def test_every_measure_is_what_others_compute_at_every_exit_and_the_ensemble(exi
         expected[f"test/{name}/nll"] = log_loss(labels, shares, labels=range(8))
         expected[f"test/{name}/ece"] = calibration_error(shares, labels.numpy())
     assert evaluated(logits, labels, batch) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_reliability_diagram_is_scikit_learns():
+    logits = 3 * torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(500) % 8
+    (bins,) = measured_of((logits,), labels, 64).reliability(Processes()).values()
+    confidence, answers = logits.double().softmax(1).max(1)
+    share, mean = calibration_curve((answers == labels).numpy(), confidence.numpy(), n_bins=BINS)
+    count, confidences, correct = np.array([row for row in bins if row[0]]).T
+    assert (count.sum(), len(bins)) == (500, BINS)
+    assert confidences == pytest.approx(mean, rel=1e-6)
+    assert correct == pytest.approx(share, rel=1e-6)
+    assert all(row == [0, 0, 0] for row in bins if not row[0])
 
 
 def test_a_mixture_of_images_counts_as_its_larger_part_and_is_expected_in_both():
