@@ -171,10 +171,15 @@ def _grid(
         kind=kind,
         name=one_line(sheet.subject.capitalize()) if kind == "ablation" else name,
         sheet=sheet,
-        headings=sheet.headings,
+        headings=tuple(map(_named, sheet.headings)),
         lines=lines[:last],
         foot=lines[last:],
     )
+
+
+def _named(heading: Heading) -> Heading:
+    """Never empty, for it is pressed to sort."""
+    return heading if any(heading.lines) else Heading(lines=("settings",), align=heading.align)
 
 
 def _links(
