@@ -12,11 +12,12 @@ from .exits import exits
 from .figure import Figure
 from .gain import gain
 from .ranks import ranks
+from .reliability import reliability
 from .style import styled
 
 __all__ = ["Figure", "draw"]
 
-_KINDS = (convergence, exits, gain, ranks, ablation)
+_KINDS = (convergence, exits, gain, reliability, ranks, ablation)
 """In the order in which figures come."""
 
 
