@@ -75,7 +75,13 @@ def fill(database: Path, name: str, runs: int, *, epochs: int = 0) -> None:
     path.write_text(FILE.format(name=name, seeds=list(range(runs // CONFIGURATIONS))), encoding="utf-8")
     trials = {uuid.uuid4().hex: trial for trial in make_plan(read_sweep(path)).trials}
     experiment = MlflowClient(f"sqlite:///{database}").create_experiment(name)
-    done = Progress(state="done", result={"environment": dict.fromkeys(ENVIRONMENT, "the same everywhere")})
+    bins = [[667.0, 0.123456789012345, 0.123456789012345]] * 15
+    result = {
+        "seconds": 1000.0,
+        "environment": dict.fromkeys(ENVIRONMENT, "the same everywhere"),
+        "reliability": {"final": bins, "ensemble": bins},
+    }
+    done = Progress(state="done", result=result)
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.executemany(
