@@ -11,8 +11,8 @@ from .figure import Figure
 from .panels import caption, is_leftmost, is_lowest, labels, legend, missing, over_seeds, panels, sign
 from .style import GREY, Look, look
 
-_FEWEST = 0.001
-"""Of a method's images: bins with a smaller share say nothing."""
+_FEWEST = 20
+"""Images of a bin; the share of fewer that is right is mostly chance."""
 
 
 def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
@@ -39,7 +39,7 @@ def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # 
             caption=caption(
                 "Images of the same confidence, which is the probability of the final exit's top class, are put "
                 "together in 15 bins of equal width; drawn are their mean confidence and the share that is right",
-                f"All images of {over_seeds(table)} together; bins with less than {_FEWEST:.1%} of them are left out",
+                f"All images of {over_seeds(table)} together; bins with fewer than {_FEWEST} of them are left out",
                 "On the grey line confidence is right; below it the network is too sure of itself",
                 f"Protocol: {table.protocol}",
                 missing(table),
@@ -68,11 +68,18 @@ def _points(frame: pd.DataFrame) -> dict[tuple[Row, Column], pd.DataFrame]:
     points = {}
     for place in dict.fromkeys(places.values()):
         own = sums.loc[[places[key] == place for key in sums["key"]]].drop(columns="key").groupby("bin").sum()
-        own = own.loc[own["images"] > _FEWEST * own["images"].sum()]
+        own = own.loc[own["images"] >= _FEWEST]
         if len(own):
             points[place] = own.div(own["images"], axis="index")
     return points
 
 
 def _draw(panel: Axes, points: pd.DataFrame, own: Look) -> None:
-    panel.plot(points["confidence"], points["correct"], color=own.color, linestyle=own.line, marker=own.marker)
+    panel.plot(
+        points["confidence"],
+        points["correct"],
+        color=own.color,
+        linestyle=own.line,
+        marker=own.marker,
+        clip_on=False,
+    )
