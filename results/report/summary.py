@@ -9,11 +9,12 @@ import pandas as pd
 from ..labels import Column, Row
 from ..sheet import one_line
 from ..significance import Significance
-from ..statistics import LEAST_PAIRS, PairedTest, pairs_needed, smallest_wilcoxon_p
+from ..statistics import LEAST_PAIRS, LEVEL, PairedTest, pairs_needed, smallest_wilcoxon_p
 from ..table import Cell, Table
 from ..wording import row_label, value
 
 _OURS = "eed"
+_Place = tuple[Column, Cell, PairedTest | None]
 _STATES = ("failed", "diverged", "pruned", "running")
 
 
@@ -113,14 +114,23 @@ def _found(table: Table, tests: Significance, row: Row) -> Iterable[str]:
         return
     if any(column == table.baseline for column, _, _ in best):
         yield f"No method has a better mean than {table.baseline.label}."
-    yielded = set()
     for column, cell, test in best:
         if column != table.baseline:
-            yielded.add(column)
             yield _difference(table, tests, column, cell, test)
-    for column, cell, test in of_row:
-        if column.method == _OURS and column not in yielded:
-            yield _difference(table, tests, column, cell, test)
+    yield from _of_ours(table, tests, of_row)
+
+
+def _of_ours(table: Table, tests: Significance, of_row: Iterable[_Place]) -> Iterable[str]:
+    """The differences of EED where it is not the best, whatever they are; of several settings the extreme ones."""
+    ours = [(column, cell, test) for column, cell, test in of_row if column.method == _OURS]
+    several = f" of the {len(ours)} settings of {_OURS}" if len(ours) > 1 else ""
+    known = [place for place in ours if place[1].mean is not None]
+    if len(known) < len(ours):
+        yield f"{len(ours) - len(known)}{several or f' setting of {_OURS}'} without a result."
+    ordered = sorted(known, key=lambda place: place[1].mean or 0.0, reverse=table.metric.best == "highest")
+    for word, place in zip(("Best", "Worst"), dict.fromkeys((0, len(ordered) - 1)), strict=False):
+        if ordered and not ordered[place][1].best:
+            yield f"{word}{several}: " * bool(several) + _difference(table, tests, *ordered[place])
 
 
 def _leading(table: Table, best: list[tuple[Column, Cell]]) -> str:
@@ -175,16 +185,28 @@ def _corrected(tests: int) -> str:
 
 def _overall(table: Table, tests: Significance) -> Iterable[str]:
     """EED against the baseline over the pairs of all rows."""
-    for column, test in zip(table.columns, tests.pooled, strict=True):
-        if column.method != _OURS or test is None or table.baseline is None:
-            continue
-        said = f"{column.label} is {_apart(table, test.mean)} {table.baseline.label} over {_pairs(test.pairs)}"
-        if test.t_interval:
-            low, high = (f"{bound:+z.{table.metric.digits}f}" for bound in test.t_interval)
-            said += f", 95% interval {low} to {high}"
-        if test.wilcoxon_p_holm is not None:
-            said += f", p = {test.wilcoxon_p_holm:.2g} by Wilcoxon's test, Holm-corrected over the methods"
-        yield f"{said}."
+    ours = [
+        (column, test)
+        for column, test in zip(table.columns, tests.pooled, strict=True)
+        if column.method == _OURS and test is not None and table.baseline is not None
+    ]
+    ours.sort(key=lambda place: place[1].mean, reverse=table.metric.best == "highest")
+    several = f" of the {len(ours)} settings of {_OURS}: " if len(ours) > 1 else ""
+    for word, place in zip(("Best", "Worst"), dict.fromkeys((0, len(ours) - 1)), strict=False):
+        if ours:
+            yield f"{word}{several}" * bool(several) + _pooled(table, *ours[place])
+
+
+def _pooled(table: Table, column: Column, test: PairedTest) -> str:
+    baseline = table.baseline.label if table.baseline else ""
+    said = f"{column.label} is {_apart(table, test.mean)} {baseline} over {_pairs(test.pairs)}"
+    if test.t_interval:
+        low, high = (f"{bound:+z.{table.metric.digits}f}" for bound in test.t_interval)
+        said += f", 95% interval {low} to {high}"
+    if test.wilcoxon_p_holm is not None:
+        verdict = "significant" if test.wilcoxon_p_holm < LEVEL else "not significant"
+        said += f": {verdict} (p = {test.wilcoxon_p_holm:.2g} by Wilcoxon's test, Holm-corrected over the methods)"
+    return f"{said}."
 
 
 def _cautions(table: Table, tests: Significance) -> Iterable[str]:

@@ -146,7 +146,7 @@ def _grid(
     sheet: Sheet, kind: str, index: int, table: Table | None, links: Mapping[tuple[int, int], tuple[Trial, ...]]
 ) -> Grid:
     texts = list(zip(*map(aligned, zip(*sheet.rows, strict=True)), strict=True))
-    architectures = _architectures(sheet, table)
+    architectures = _architectures(sheet, kind, table)
     last = len(table.rows) if table and kind == "main" else len(sheet.rows)
     lines = tuple(
         Line(
@@ -197,16 +197,21 @@ def _links(
     return links
 
 
-def _architectures(sheet: Sheet, table: Table | None) -> list[str | None]:
-    """The architecture that each row of a sheet is of; None where rows are of no architecture."""
+def _architectures(sheet: Sheet, kind: str, table: Table | None) -> list[str | None]:
+    """The architecture that each row of a sheet is of; None for a row that is of no architecture, or of all."""
+    names = {row_label(table, row): one_line(row.architecture) for row in table.rows} if table else {}
+    if kind == "ablation":
+        found = {
+            one_line(f"{record['besides']} {record['rows']}={record['row']}"): f" {one_line(str(record['besides']))} "
+            for record in sheet.records
+        }
+        said = [found.get(row[0].text, "") for row in sheet.rows]
+        return [next((name for name in names.values() if f" {name} " in text), None) for text in said]
     if sheet.headings[0].lines[0] not in _OF_ARCHITECTURES:
         return [None] * len(sheet.rows)
-    labels = {row_label(table, row): one_line(row.architecture) for row in table.rows} if table else {}
-    found = [labels.get(row[0].text) for row in sheet.rows]
     if len(sheet.records) == len(sheet.rows):
-        recorded = [record.get("architecture") for record in sheet.records]
-        return [one_line(str(name)) if name else label for name, label in zip(recorded, found, strict=True)]
-    return found
+        return [one_line(str(record["architecture"])) for record in sheet.records]
+    return [names.get(row[0].text) for row in sheet.rows]
 
 
 def _number(text: str) -> str:

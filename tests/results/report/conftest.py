@@ -63,19 +63,20 @@ class Sweep:
             self.trial(method, accuracy, seed=seed, seeds=len(accuracies), **columns)
 
     def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(self.trials).astype(TYPES)
+        frame = pd.DataFrame(self.trials)
+        return frame.astype(TYPES | {name: "float64" for name in frame if name.endswith("top1")})
 
     def history(self) -> pd.DataFrame:
         """Four epochs of each trial that is done."""
-        columns = ("sweep", "key", "architecture", "method", "seed")
-        return pd.DataFrame(
-            {name: trial[name] for name in columns}
-            | {"epoch": epoch, "split": "train", "exit": "final", "top1": top1 - distance}
-            | dict.fromkeys(("top5", "nll", "ece"), np.nan)
+        names = ["sweep", "key", "architecture", "method", "seed"]
+        measured = ["epoch", "split", "exit", "top1", "top5", "nll", "ece"]
+        rows = [
+            (*(trial[name] for name in names), epoch, "train", "final", top1 - distance, np.nan, np.nan, np.nan)
             for trial in self.trials
             if trial["state"] == "done" and isinstance(top1 := trial["test/final/top1"], float)
             for epoch, distance in ((1, 40.0), (2, 3.0), (3, 2.0), (4, 1.0))
-        )
+        ]
+        return pd.DataFrame(rows, columns=[*names, *measured])
 
     def report(self, **origin: object) -> str:
         return report(self.frame(), self.history(), Origin(**{"storage": "runs"} | origin))
@@ -115,13 +116,19 @@ def sweep() -> Sweep:
 
 
 @pytest.fixture(scope="session")
-def html(sweep: Sweep) -> str:
-    return sweep.report(
+def origin() -> Origin:
+    return Origin(
+        storage="runs",
         planned=41,
         file="name: made-up\nseeds: [0, 1, 2]\n",
         commands=("exeunt sweep made-up.yaml --storage runs",),
         experiment="https://mlflow.example.org/#/experiments/7",
     )
+
+
+@pytest.fixture(scope="session")
+def html(sweep: Sweep, origin: Origin) -> str:
+    return report(sweep.frame(), sweep.history(), origin)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,94 @@
+"""`exeunt report` on a store whose MLflow has trials."""
+
+import sys
+
+import pytest
+from exeunt.sweep.__main__ import main
+from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.storage.store import Store
+from exeunt.sweep.storage.tracking import Mirror
+
+FILE = """\
+name: tiny
+dataset: digits
+architectures: [resnet8]
+seeds: [0, 1]
+recipe: {base: fast, epochs: 2}
+methods:
+  baseline: {}
+  eed: {exits: all}
+"""
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs a command in this process: its exit status, its output and its messages."""
+
+    def run_command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["exeunt", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0), *capsys.readouterr()
+
+    return run_command
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    """With two trials that are done, one that failed and one that has not begun."""
+    folder = tmp_path_factory.mktemp("storage")
+    (folder / "sweep.yaml").write_text(FILE)
+    plan = make_plan(read_sweep(folder / "sweep.yaml"))
+    store = Store(folder / "runs")
+    store.remember(plan)
+    for trial in plan.trials:
+        directory = store.trial(trial.key)
+        if trial.spec.method.name == "baseline":
+            accuracies = [{"train/final/top1": 60.0 + epoch, "epoch": epoch, "time": 0.0} for epoch in (1, 2)]
+            metrics = {"test/final/top1": 90.0 + trial.spec.seed}
+            directory.write_history([accuracies[0], accuracies[1] | metrics])
+            environment = {"commit": "0123456789ab", "torch": "2.15.0", "processes": 1}
+            directory.write_result({"state": "done", "metrics": metrics, "environment": environment, "seconds": 5.0})
+        elif trial.spec.seed == 0:
+            directory.write_failure({"reason": "no more memory"})
+    Mirror(plan, store, store.tracking_uri).update_all()
+    return folder / "runs"
+
+
+def test_a_report_in_the_storage_or_where_it_is_wanted(run, storage, tmp_path):
+    status, output, messages = run("report", "tiny", "--storage", storage)
+    assert (status, messages) == (0, "")
+    written = storage / "sweeps" / "tiny" / "report.html"
+    assert output == f"tiny: report written to {written}\n"
+    page = written.read_text(encoding="utf-8")
+    assert "2 of 4 planned trials are done; 1 failed, 1 not begun." in page
+    assert "Best mean: baseline, 90.50 ± 0.71%." in page
+    assert "<dt>PyTorch</dt><dd>2.15.0</dd>" in page
+    assert "no more memory" in page
+    assert f"exeunt sweep tiny.yaml --storage {storage}" in page
+    assert "recipe: {base: fast, epochs: 2}" in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+    wanted = tmp_path / "new folder" / "page.html"
+    assert run("report", "tiny", "--storage", storage, "--out", wanted)[0] == 0
+    assert wanted.read_bytes() == written.read_bytes()
+    assert [file.name for file in wanted.parent.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("tinny",), "no sweep 'tinny' was launched in"),
+        (("tiny", "--tracking", "sqlite:////nowhere/mlflow.db"), "there is no such database"),
+        (("tiny", "--tracking", "javascript:alert(1)"), "MLflow is a server or a database"),
+        (("tiny", "--out", "."), "--out . is a folder; a file is needed."),
+        (("tiny", "--out", "/dev/null/page.html"), "/dev/null"),
+    ],
+)
+def test_mistakes_are_one_message_and_status_2(run, storage, words, message):
+    status, output, messages = run("report", *words, "--storage", storage)
+    assert (status, output) == (2, "")
+    assert message in messages
+    assert messages.startswith("exeunt: ")
+    assert messages.count("\n") == 1
