@@ -97,7 +97,7 @@ def _say(panel: Axes, height: float, test: PairedTest | None, cell: Cell | None)
         written(text, 14),
         transform=panel.get_yaxis_transform(),
         verticalalignment="center",
-        fontsize="small",
+        fontsize=7,
         color=GREY,
     )
 

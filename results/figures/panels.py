@@ -85,8 +85,13 @@ def labels(table: Table) -> dict[Column, str]:
     }
 
 
+def means(table: Table) -> str:
+    """Say what is drawn of several seeds, or of one."""
+    return "one seed" if table.seeds == 1 else f"mean over {over_seeds(table)}"
+
+
 def over_seeds(table: Table) -> str:
-    """Say what a mean is over."""
+    """Say which seeds are taken together."""
     match table.seeds:
         case None:
             return "the seeds that are done"

@@ -1,0 +1,68 @@
+import sys
+
+import pytest
+from exeunt.sweep.__main__ import main
+
+
+@pytest.fixture
+def figures(tmp_path, monkeypatch, capsys):
+    """Runs the command on a storage: its exit status, its output and its messages."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["exeunt", "figures", *map(str, words), "--storage", str(tmp_path / "runs")])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def launched(record, tmp_path):
+    """A recorded sweep, which the storage knows."""
+
+    def launch(name):
+        sweep = record(name)
+        folder = tmp_path / "runs" / "sweeps" / name
+        folder.mkdir(parents=True)
+        (folder / "sweep.yaml").touch()
+        return sweep
+
+    return launch
+
+
+def test_figures_are_written_and_listed(figures, launched, tmp_path):
+    sweep = launched("figured")
+    for method in ("baseline", "eed"):
+        sweep.trials(method, 97.0, 98.0, metrics={"train/final/top1": 99.0})
+
+    status, out, _ = figures("figured", "--tracking", sweep.tracking_uri)
+
+    folder = tmp_path / "runs" / "sweeps" / "figured" / "figures"
+    names = [f"{name}.{form}" for name in ("convergence", "gain") for form in ("pdf", "png", "svg")]
+    assert (status, out.splitlines()) == (0, [str(folder / name) for name in (*names, "captions.txt")])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "captions.txt"])
+    captions = (folder / "captions.txt").read_text(encoding="utf-8")
+    assert captions.startswith("convergence: figured on digits: training top-1 accuracy of the final exit by epoch\n")
+
+    elsewhere = tmp_path / "paper" / "figures"
+    assert figures("figured", "--tracking", sweep.tracking_uri, "--out", elsewhere)[0] == 0
+    for name in names:
+        assert (elsewhere / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_an_unknown_sweep_is_status_2(figures, launched):
+    launched("known-one")
+    status, out, err = figures("known-oen")
+    assert (status, out) == (2, "")
+    assert err.startswith("exeunt: no sweep 'known-oen' was launched")
+    assert "known-one" in err
+
+
+def test_a_sweep_without_results_is_status_2(figures, launched, tmp_path):
+    sweep = launched("empty-one")
+    sweep.trial("baseline", state="failed", error="boom")
+    status, _, err = figures("empty-one", "--tracking", sweep.tracking_uri)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "nothing to draw" in err
+    assert not (tmp_path / "runs" / "sweeps" / "empty-one" / "figures").exists()
