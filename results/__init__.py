@@ -1,5 +1,6 @@
 """Recorded trials in, comparisons out: MLflow -> pandas -> tables. Only reads."""
 
+from .details import early_exit_points, reliability
 from .figures import Figure, draw
 from .frame import load
 from .history import epochs, history
@@ -8,7 +9,6 @@ from .kinds.main import main
 from .labels import Column, Row
 from .metrics import Metric, describe
 from .provenance import explain
-from .reliability import reliability
 from .render import FORMATS, render, to_rich
 from .sheet import Entry, Heading, Sheet
 from .significance import Significance, significance
@@ -35,6 +35,7 @@ __all__ = [
     "comparison",
     "describe",
     "draw",
+    "early_exit_points",
     "epochs",
     "explain",
     "history",

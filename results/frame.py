@@ -26,13 +26,14 @@ TYPES = {
     "tried": "str",
     "commit": "str",
     "training_seconds": "float64",
+    "early_exit": "str",
     "run_id": "str",
 }
 PARAMETER_PREFIX = "param."
 ENVIRONMENT_PREFIX = "environment."
 RELIABILITY_PREFIX = "reliability."
 _TAG_PREFIX = "exeunt."
-_OPTIONAL = ("error", "tuning", "budget", "tried", "commit", "training_seconds")
+_OPTIONAL = ("error", "tuning", "budget", "tried", "commit", "training_seconds", "early_exit")
 _TAGS = ("key", "role", "state", "seeds", "order", "protocol", *_OPTIONAL)
 _TEXTS = (ENVIRONMENT_PREFIX, PARAMETER_PREFIX, RELIABILITY_PREFIX)
 _TAGGED = tuple(f"{_TAG_PREFIX}{prefix}" for prefix in (ENVIRONMENT_PREFIX, RELIABILITY_PREFIX))
@@ -59,6 +60,7 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
       this configuration; `order`: the trial's position in the plan; `protocol`;
     - `commit`: of the code that trained it, missing until it is done or where it is not known;
     - `training_seconds`: of all its epochs, without what is measured between them; missing until it is done;
+    - `early_exit`: of a network with exits, what `early_exit_points` reads;
     - of the results of a search, missing elsewhere, `tuning`: whether the settings are the `default` ones of the sweep
       file, `tuned`, or `default and tuned`, and for one of several tuned ones which: `tuned, trial 7`; `budget`: of
       the search, in words; `tried`: what became of its trials, such as `6 complete, 1 pruned, 1 failed`.

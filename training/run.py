@@ -1,5 +1,6 @@
 """The moving parts of a training: each is built from the spec, or kept in a checkpoint."""
 
+import functools
 import math
 import time
 from collections.abc import Iterator
@@ -17,11 +18,12 @@ from .chance import seed_at
 from .data import DataSource, ImageSet, split_validation
 from .directory import Record
 from .divergence import Diverged, FiniteWatch
+from .early_exits import EarlyExits
 from .environment import Precision, choose_precision
 from .evaluation import ExitMetrics
 from .objective import Batch, Objective
 from .processes import Processes
-from .student import build_student, network_costs, network_shape
+from .student import build_student, leaving_costs, network_costs, network_shape
 from .teacher import build_teacher
 from .totals import EpochTotals
 from .trial import TrialSpec
@@ -72,10 +74,10 @@ class Run:
         self._past_logits: Tensor | None = None  # of all training images in the epoch before
         self.history: list[Record] = []
         """Of the epochs that are done."""
-        self.reliability: dict[str, list[list[float]]] = {}
-        """Of each exit, in the epoch that is reported so far: see `ExitMetrics.reliability`."""
+        self.details: Record = {}
+        """Of the epoch that is reported so far, what is no single number: `reliability`, `early_exit`."""
         self._usage = Usage(device)
-        self._measured_reliability = self.reliability  # of what was evaluated last
+        self._evaluated_details = self.details  # of what was evaluated last
         self._start_epoch()
 
     @property
@@ -136,7 +138,7 @@ class Run:
         record |= {"seconds": seconds, "time": time.time()}
         self._past_logits = self._totals.logits()
         if reported is record:
-            self.reliability = self._measured_reliability
+            self.details = self._evaluated_details
         self.history.append(record)
         self._start_epoch()
         return reported is record
@@ -163,7 +165,7 @@ class Run:
             "updates": self._updates.state_dict(),
             "past_logits": self._past_logits,
             "history": self.history,
-            "reliability": self.reliability,
+            "details": self.details,
             "totals": self._totals.state(),
         }
 
@@ -174,7 +176,7 @@ class Run:
         self._updates.load_state_dict(state["updates"])
         self._past_logits = state["past_logits"]
         self.history = state["history"]
-        self.reliability = state["reliability"]
+        self.details = state["details"]
         self._start_epoch()
         self._totals.restore(state["totals"])
 
@@ -236,11 +238,23 @@ class Run:
         network = self.trained_network.eval()
         self._processes.share_buffers(network)
         metrics = ExitMetrics(self._shape.exits, self.device)
+        early = EarlyExits(self._leaving_costs) if self._leaving_costs is not None else None
         for inputs, labels in evaluation_batches(images, self._facts, self.device, self._processes):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                metrics.add(network(inputs).logits, labels)
-        self._measured_reliability = metrics.reliability(self._processes)
+                logits = network(inputs).logits
+            metrics.add(logits, labels)
+            if early is not None:
+                early.add(logits, labels)
+        details: Record = {"reliability": metrics.reliability(self._processes)}
+        if early is not None:
+            details["early_exit"] = early.points(self._processes)
+        self._evaluated_details = details
         return metrics.summary(split, self._processes)
+
+    @functools.cached_property
+    def _leaving_costs(self) -> Tensor | None:
+        costs = leaving_costs(self._network, self._facts.image_shape)
+        return torch.tensor(costs, device=self.device) if len(costs) > 1 else None
 
 
 def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.device) -> nn.Module | None:

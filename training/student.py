@@ -32,6 +32,13 @@ def _network(trial: TrialSpec, seed: int) -> MultiExitNetwork:
     )
 
 
+def leaving_costs(student: MultiExitNetwork | Cohort, image_shape: tuple[int, int, int]) -> list[int]:
+    """The multiply-adds of an image that leaves at each exit, the heads before it included; of a cohort, none."""
+    if isinstance(student, Cohort):
+        return []
+    return [cost.cumulative_multiply_adds for cost in exit_costs(student, image_shape)]
+
+
 def network_costs(student: MultiExitNetwork | Cohort, image_shape: tuple[int, int, int]) -> dict[str, int]:
     """Of a trained network, or of each in a cohort: parameters, and the multiply-adds of one image.
 

@@ -86,14 +86,17 @@ def train(
             if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
                 raise
             raise OutOfMemory(_advice(run)) from error
-        result = outcome | {
-            "key": trial.key,
-            "protocol": trial.reported,
-            "seconds": sum(record["seconds"] for record in run.history),
-            "metrics": {name: v for name, v in (run.history or [{}])[-1].items() if "/" in name},
-            "reliability": run.reliability,
-            "environment": describe_environment(chosen, run.precision, threads, processes.count),
-        }
+        result = (
+            outcome
+            | run.details
+            | {
+                "key": trial.key,
+                "protocol": trial.reported,
+                "seconds": sum(record["seconds"] for record in run.history),
+                "metrics": {name: v for name, v in (run.history or [{}])[-1].items() if "/" in name},
+                "environment": describe_environment(chosen, run.precision, threads, processes.count),
+            }
+        )
         if processes.first:
             if trial.protocol != "paper" or directory.weights() is None:
                 directory.write_weights(run.trained_network.state_dict())

@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ..details import reliability as bins_of
 from ..labels import Column, Row
-from ..reliability import reliability as bins_of
 from ..table import comparison, labelled
 from ..wording import title
 from .figure import Figure

@@ -1,20 +1,39 @@
 """What is left of accuracy where inference stops at an earlier exit, and how much faster it is at equal accuracy."""
 
+import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
 from ...specs import SpecError
+from ..details import early_exit_points
 from ..frame import metric_names
 from ..labels import Column, Row
 from ..metrics import Metric
 from ..sheet import Entry, Heading, Sheet
-from ..table import Cell, comparison
-from ..wording import PLACE_HEADINGS, names, notes, place, places, plain, remarks, title
+from ..table import Cell, Table, comparison, labelled
+from ..wording import PLACE_HEADINGS, names, notes, number, place, places, plain, remarks, title
 from .exits import exit_names
 
 _BUDGETS = (0.25, 0.5, 0.75, 1.0)
 """Shares of the multiply-adds of the final exit."""
+
+
+_OURS = "early exit"
+"""A column of the frame that is made here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """What stands in a row."""
+
+    row: Row
+    column: Column
+    leaving: str
+    within: tuple[Cell, ...]
+    """The accuracy, for each of the budgets; no seeds where everything costs more."""
+    speed_up: Cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,52 +49,112 @@ class _Exit:
 def early_exit(frame: pd.DataFrame) -> Sheet:
     """Give each method's accuracy within shares of the multiply-adds, and its speed-up over the baseline.
 
-    All images leave at one and the same exit. Raises `SpecError` where there is nothing to compare, or nothing is
-    recorded of what exits cost.
+    All images leave at one and the same exit, or each where it is sure enough. Raises `SpecError` where there is
+    nothing to compare, or nothing is recorded of what exits cost.
     """
     final = comparison(frame)
-    exits = _exits(frame, final.metric)
-    shown = [(row, column, cell) for row, column, cell in places(final) if cell.planned is not None]
-    within = {
-        (row, column, budget): next((exit for exit in reversed(exits[row, column]) if exit.share <= budget), None)
-        for row, column, _ in shown
-        for budget in _BUDGETS
-    }
-    targets = {row: cell.mean for row, column, cell in shown if column == final.baseline}
-    equal = {(row, column): _first(exits[row, column], targets.get(row)) for row, column, _ in shown}
+    lines = [*_at_one_exit(frame, final), *_when_sure(frame, final)]
+    order = [(row, column) for row, column, _ in places(final)]
+    lines.sort(key=lambda line: order.index((line.row, line.column)))
     return Sheet(
         sweep=final.sweep,
         subject="early-exit",
-        title=f"{title(final).replace(' of the final exit', '')}, where all images leave at one exit",
+        title=f"{title(final).replace(' of the final exit', '')}, where images leave early",
         remarks=(
             *remarks(final),
-            "Within a share of the final exit's multiply-adds: the last exit that costs no more, named below; "
-            "a – where every exit costs more",
+            "Within a share of the final exit's multiply-adds: what costs no more; a – where everything costs more",
+            "At one exit: all images leave at the last exit within the share (anytime prediction)",
+            "When sure: an image leaves at the first exit whose top class has a probability of at least a threshold, "
+            "the same at all exits; shown is the threshold that costs most within the share, its cost with the heads "
+            "that are passed, a mean over images",
             *_said_of_speed_up(final.baseline),
         ),
         headings=(
             *PLACE_HEADINGS,
+            Heading(lines=("images", "leave"), align="left"),
             *(Heading(lines=("within", f"{budget:.0%}")) for budget in _BUDGETS),
             Heading(lines=("speed-up at", "equal accuracy")),
         ),
         rows=tuple(
             (
-                *place(final, row, column),
-                *(_entry(within[row, column, budget], final.metric) for budget in _BUDGETS),
-                _speed_up(equal[row, column]),
+                *place(final, line.row, line.column),
+                Entry(text=line.leaving),
+                *(replace(plain(cell, final.metric), rank=None) if cell.n else Entry(text="–") for cell in line.within),
+                number(line.speed_up, line.speed_up.mean, 2) if line.speed_up.n else Entry(text="–"),
             )
-            for row, column, _ in shown
+            for line in lines
         ),
         notes=tuple(notes(final)),
         records=tuple(
-            names(row, column.label) | {"metric": final.metric.name, "quantity": quantity} | _numbers(exit)
-            for row, column, _ in shown
-            for quantity, exit in (
-                *((f"within {budget:.0%}", within[row, column, budget]) for budget in _BUDGETS),
-                ("equal accuracy", equal[row, column]),
+            names(line.row, line.column.label)
+            | {"leaving": line.leaving, "metric": final.metric.name, "quantity": quantity}
+            | {"mean": cell.mean, "std": cell.std, "n": cell.n, "planned": cell.planned}
+            for line in lines
+            for quantity, cell in (
+                *((f"within {budget:.0%}", cell) for budget, cell in zip(_BUDGETS, line.within, strict=True)),
+                ("speed-up at equal accuracy", line.speed_up),
             )
         ),
     )
+
+
+def _at_one_exit(frame: pd.DataFrame, final: Table) -> list[_Line]:
+    exits = _exits(frame, final.metric)
+    targets = _targets(final)
+    lines = []
+    for row, column, cell in places(final):
+        if cell.planned is None:
+            continue
+        own = exits[row, column]
+        within = [next((exit for exit in reversed(own) if exit.share <= budget), None) for budget in _BUDGETS]
+        equal = _first(own, targets.get(row))
+        lines.append(
+            _Line(
+                row=row,
+                column=column,
+                leaving="at one exit",
+                within=tuple(Cell() if exit is None else exit.accuracy for exit in within),
+                speed_up=Cell() if equal is None else replace(equal.accuracy, mean=1 / equal.share, std=None),
+            )
+        )
+    return lines
+
+
+def _when_sure(frame: pd.DataFrame, final: Table) -> list[_Line]:
+    whole = dict(zip(frame["key"], frame["cost/final/multiply_adds"], strict=True))
+    points: dict[str, list[tuple[float, float]]] = {}  # share of the multiply-adds, and accuracy
+    for point in early_exit_points(frame).to_dict("records"):
+        points.setdefault(point["key"], []).append((point["multiply_adds"] / whole[point["key"]], point["top1"]))
+    if not points:
+        return []
+    runs, _ = labelled(frame)
+    row_of = dict(zip(runs["key"], runs["row"], strict=True))
+    targets = _targets(final)
+
+    def accuracy_within(budget: float, key: str) -> float:
+        within = [point for point in points.get(key, ()) if point[0] <= budget]
+        return max(within)[1] if within else math.nan
+
+    def speed_up(key: str) -> float:
+        target = targets.get(row_of[key], math.inf) if key in row_of else math.inf
+        enough = [share for share, top1 in points.get(key, ()) if top1 >= target]
+        return 1 / min(enough) if enough else math.nan
+
+    quantities = [*(partial(accuracy_within, budget) for budget in _BUDGETS), speed_up]
+    tables = [comparison(frame.assign(**{_OURS: frame["key"].map(quantity)}), _OURS) for quantity in quantities]
+    lines = []
+    for found in zip(*map(places, tables), strict=True):
+        row, column, _ = found[0]
+        if any((runs["row"] == row) & (runs["column"] == column) & runs["key"].isin(list(points))):
+            *within, speed = (cell for _, _, cell in found)
+            lines.append(_Line(row=row, column=column, leaving="when sure", within=tuple(within), speed_up=speed))
+    return lines
+
+
+def _targets(final: Table) -> dict[Row, float]:
+    """What the baseline reaches on each row that has one."""
+    means = {row: cell.mean for row, column, cell in places(final) if column == final.baseline}
+    return {row: mean for row, mean in means.items() if mean is not None}
 
 
 def _exits(frame: pd.DataFrame, metric: Metric) -> dict[tuple[Row, Column], list[_Exit]]:
@@ -110,33 +189,6 @@ def _said_of_speed_up(baseline: Column | None) -> list[str]:
     if baseline is None:
         return []
     return [
-        f"Speed-up: multiply-adds of the final exit over those of the first exit with a mean of at least "
-        f"{baseline.label}'s; which one that is, is chosen on the very images that are reported"
+        f"Speed-up: multiply-adds of the final exit over the least that reach {baseline.label}'s mean accuracy; which "
+        "exit or threshold that is, is chosen on the very images that are reported"
     ]
-
-
-def _entry(exit: _Exit | None, metric: Metric) -> Entry:
-    if exit is None:
-        return Entry(text="–")
-    entry = plain(exit.accuracy, metric)
-    return replace(entry, rank=None, details=(_words(exit), *entry.details))
-
-
-def _speed_up(exit: _Exit | None) -> Entry:
-    return Entry(text="–") if exit is None else Entry(text=f"{1 / exit.share:.2f}", details=(_words(exit),))
-
-
-def _words(exit: _Exit) -> str:
-    return exit.name.replace("exit", "exit ")
-
-
-def _numbers(exit: _Exit | None) -> dict[str, str | float | int | None]:
-    cell = exit.accuracy if exit else Cell()
-    return {
-        "exit": exit.name if exit else "",
-        "share": exit.share if exit else None,
-        "mean": cell.mean,
-        "std": cell.std,
-        "n": cell.n,
-        "planned": cell.planned,
-    }

@@ -41,6 +41,8 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
         environment = progress.result["environment"]
         tags["exeunt.commit"] = environment.get("commit", "")
         tags["exeunt.training_seconds"] = str(progress.result["seconds"])
+        if "early_exit" in progress.result:
+            tags["exeunt.early_exit"] = json.dumps(progress.result["early_exit"])
         bins = progress.result.get("reliability", {})  # of all exits they may be more than MLflow takes
         tags |= {f"exeunt.reliability.{exit}": json.dumps(bins[exit]) for exit in ("final", "ensemble") if exit in bins}
         tags |= {f"exeunt.environment.{name}": str(value) for name, value in environment.items()}

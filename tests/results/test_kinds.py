@@ -208,22 +208,33 @@ def test_device_hours_count_every_device(sweep):
     assert lines["resnet20", "baseline"] == ["40.0", "15.00", "4.000", "1.00"]
 
 
-def test_early_exit(sweep):
+def test_early_exit_at_one_exit(sweep):
     sheet = made(sweep, "early-exit")
     lines = {tuple(row[:2]): row[2:] for row in shown(sheet)}
-    assert lines["resnet20", "baseline"] == ["–", "–", "–", "70.00 ± 1.00 final", "1.00 final"]
-    first, second = "64.00 ± 1.00 exit 1", "71.00 ± 1.00 exit 2"
-    of_eed = [first, first, second, "73.00 ± 1.00 final", "1.60 exit 2"]
+    assert lines["resnet20", "baseline"] == ["at one exit", "–", "–", "–", "70.00 ± 1.00", "1.00"]
+    first, second = "64.00 ± 1.00", "71.00 ± 1.00"
+    of_eed = ["at one exit", first, first, second, "73.00 ± 1.00", "1.60"]
     assert lines["resnet20", "eed temperature=1, exits=all"] == of_eed
-    assert lines["resnet20", "eed temperature=1, exits=all,block1"][2] == "70.50 ± 0.71 exit 2 2 of 3"
-    assert lines["resnet20", "kd teacher=self"][-1] == "1.00 final"
-    (record,) = (
-        record
-        for record in sheet.records
-        if (record["architecture"], record["method"]) == ("resnet20", "eed temperature=3, exits=all")
-        and record["quantity"] == "equal accuracy"
-    )
-    assert (record["exit"], record["share"], record["mean"]) == ("exit2", 0.625, 72.0)
+    assert lines["resnet20", "eed temperature=1, exits=all,block1"][3] == "70.50 ± 0.71 2 of 3"
+    assert lines["resnet20", "kd teacher=self"][-1] == "1.00"
+
+
+def test_early_exit_when_sure(sweep):
+    frame = sweep.frame()
+    own = (frame["architecture"] == "resnet20") & (frame["method"] == "eed") & (frame["state"] == "done")
+    own &= (frame["param.method.temperature"] == "3") & (frame["param.exits.placement"] == "all")
+    assert own.sum() == 3
+    for number, index in enumerate(frame.index[own]):
+        points = [[0.1, 8e6, 60.0 + number], [0.5, 16e6, 69.0 + number], [0.9, 32e6, 71.0 + number]]
+        frame.loc[index, "early_exit"] = json.dumps([*points, [0.99, 44e6, 80.0]])
+    sheet = tabulate(frame, "early-exit")
+    (line,) = (row for row in shown(sheet) if row[2] == "when sure")
+    assert line[:2] == ["resnet20", "eed temperature=3, exits=all"]
+    assert line[3:7] == ["61.00 ± 1.00", "70.00 ± 1.00", "70.00 ± 1.00", "72.00 ± 1.00"]
+    # The baseline's mean is 70: reached at 32e6, 16e6 (70.0) and 16e6 (71.0) of 40e6.
+    assert line[7] == f"{(40 / 32 + 40 / 16 + 40 / 16) / 3:.2f}"
+    quantities = [record["quantity"] for record in sheet.records if record["leaving"] == "when sure"]
+    assert quantities == ["within 25%", "within 50%", "within 75%", "within 100%", "speed-up at equal accuracy"]
 
 
 def test_what_is_never_as_accurate_as_the_baseline_has_no_speed_up(sweep):

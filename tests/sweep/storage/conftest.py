@@ -126,6 +126,7 @@ def trained(store):
             "seconds": 2.0 * epochs,
             "metrics": {name: value for name, value in history[-1].items() if "/" in name},
             "environment": {"torch": "2", "commit": "0123456789ab"},
+            "early_exit": [[0.5, 1e6, 90.0]],
             "reliability": {"exit1": [[9, 0.5, 0.0]], "final": [[9, 0.5, 0.25]]},
         }
         directory = store.trial(trial.key)

@@ -44,6 +44,7 @@ def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs, trai
         "protocol": "last epoch on test",
         "commit": "0123456789ab",
         "training_seconds": "4.0",
+        "early_exit": "[[0.5, 1000000.0, 90.0]]",
         "reliability.final": "[[9, 0.5, 0.25]]",
         "environment.torch": "2",
     }

@@ -1,4 +1,4 @@
-"""How right the networks are where they are how sure."""
+"""What a trial recorded in more numbers than one: how right it is where it is how sure, and where images may leave."""
 
 import json
 
@@ -24,3 +24,18 @@ def reliability(frame: pd.DataFrame) -> pd.DataFrame:
         if images
     ]
     return pd.DataFrame(rows, columns=[*TRIAL, "exit", "bin", "images", "confidence", "correct"])
+
+
+def early_exit_points(frame: pd.DataFrame) -> pd.DataFrame:
+    """Read what early-exit inference gives from a loaded sweep: a row per trial with exits and threshold.
+
+    Columns: `sweep`, `key`, `architecture`, `method` and `seed` as in `load`; `threshold`, in [0, 1], of the top
+    class's probability, at which images leave, the same at all exits; `multiply_adds` per image, heads that were
+    passed included; and `top1` accuracy in %. Of the images and the epoch that the trial's protocol reports.
+    """
+    rows = [
+        [*trial, *point]
+        for *trial, recorded in frame.loc[frame["early_exit"].notna(), [*TRIAL, "early_exit"]].itertuples(index=False)
+        for point in json.loads(recorded)
+    ]
+    return pd.DataFrame(rows, columns=[*TRIAL, "threshold", "multiply_adds", "top1"])
