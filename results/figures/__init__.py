@@ -8,6 +8,7 @@ from ...specs import SpecError
 from ..table import comparison
 from .ablation import ablation
 from .convergence import convergence
+from .early_exit import early_exit
 from .exits import exits
 from .figure import Figure
 from .gain import gain
@@ -17,7 +18,7 @@ from .style import styled
 
 __all__ = ["Figure", "draw"]
 
-_KINDS = (convergence, exits, gain, reliability, ranks, ablation)
+_KINDS = (convergence, exits, early_exit, gain, reliability, ranks, ablation)
 """In the order in which figures come."""
 
 
@@ -34,7 +35,9 @@ def draw(frame: pd.DataFrame, history: pd.DataFrame) -> tuple[Figure, ...]:
             figure.drawing.draw_without_rendering()
             figure.drawing.set_layout_engine("none")
     if not figures:
-        raise SpecError("there is nothing to draw: no trial that the sweep file asks for is done yet.")
+        raise SpecError(
+            "there is nothing to draw: no result has accuracy by epoch, exits, or a baseline to be compared with."
+        )
     return tuple(_named_apart(figures))
 
 

@@ -15,7 +15,7 @@ from ..labels import Column, Row
 from ..table import comparison
 from ..wording import title
 from .figure import Figure
-from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend, means, missing, panels, sign
+from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend, means, missing, panels, protocol, sign
 from .style import Look, look
 
 _SETTLED = 0.1
@@ -64,7 +64,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
                 f"Lines: {means(table)}",
                 deviations(table, "Bands"),
                 "What lies below the vertical axis, in the first epochs, is not shown" if hidden else "",
-                f"Protocol: {table.protocol}" if not table.metric.name.startswith("train/") else "",
+                *protocol(table),
                 missing(table),
             ),
             drawing=drawing,

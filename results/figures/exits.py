@@ -13,7 +13,7 @@ from ..labels import Column, Row
 from ..table import Cell, Table, comparison
 from ..wording import places, title
 from .figure import Figure
-from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend, means, missing, panels, sign
+from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend, means, missing, panels, protocol, sign
 from .style import Look, look
 
 _UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"))
@@ -55,7 +55,7 @@ def exits(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
                 f"Markers: {means(final)}; a line joins the exits of one method, the last is the final exit",
                 deviations(final, "Bars"),
                 "Methods stand a little to the left or right of their multiply-adds, so that all bars are seen",
-                f"Protocol: {final.protocol}",
+                *protocol(final),
                 missing(final),
             ),
             drawing=drawing,

@@ -10,7 +10,7 @@ from ..statistics import PairedTest
 from ..table import Cell, Table, comparison
 from ..wording import row_label, title
 from .figure import Figure
-from .panels import caption, grid, is_leftmost, is_lowest, missing
+from .panels import caption, grid, is_leftmost, is_lowest, missing, protocol
 from .style import GREY, Look, look, written
 
 _LETTERS = 26
@@ -53,7 +53,7 @@ def gain(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: A
                 _intervals(tests),
                 _marks(tests),
                 f"All {len(table.rows)} rows: over the pairs of all of them" if any(tests.pooled) else "",
-                f"Protocol: {table.protocol}",
+                *protocol(table),
                 missing(table),
             ),
             drawing=drawing,

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from ..labels import Column
 from ..sheet import one_line
 from ..table import Cell, Table
-from ..wording import places, row_label
+from ..wording import places, remarks, row_label
 from .style import HALF, WIDTH, Look, written
 
 ACROSS = 3
@@ -105,6 +105,11 @@ def deviations(table: Table, signs: str) -> str:
     """Say what bands or bars are; empty where no cell has two seeds."""
     has_deviation = any(cell.std is not None for cells in table.cells for cell in cells)
     return f"{signs}: ± one sample standard deviation" if has_deviation else ""
+
+
+def protocol(table: Table) -> list[str]:
+    """Say what is reported, and of a search with what effort each method was tuned."""
+    return [text for text in remarks(table) if not text.startswith(("Cells: ", "Commit: "))]
 
 
 def missing(table: Table) -> str:

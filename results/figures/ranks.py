@@ -12,7 +12,7 @@ from ..statistics import Ranking
 from ..table import comparison
 from ..wording import title
 from .figure import Figure
-from .panels import caption, missing
+from .panels import caption, missing, protocol
 from .style import WIDTH, written
 
 _LETTERS = 30
@@ -40,7 +40,7 @@ def ranks(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
                 "A thick bar joins methods whose mean ranks differ by no more than Nemenyi's critical difference at "
                 f"0.05, CD = {found.critical_difference:.2f}",
                 f"Friedman's test: chi-squared {found.statistic:.2f}, p = {found.p:.2g}",
-                f"Protocol: {table.protocol}",
+                *protocol(table),
                 missing(table),
             ),
             drawing=_drawn(names, found),

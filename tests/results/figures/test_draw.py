@@ -141,3 +141,29 @@ def test_what_mlflow_recorded_is_drawn(record):
         sweep.trials(method, 97.0, 98.0, metrics={"train/final/top1": 99.0})
     figures = draw(load(sweep.tracking_uri, sweep.sweep), history(sweep.tracking_uri, sweep.sweep))
     assert [figure.name for figure in figures] == ["convergence", "gain"]
+
+
+def test_a_search_is_drawn_with_its_tuned_settings_and_its_budget(sweep):
+    budget = "8 trials by tpe"
+    for seed, (default, tuned) in enumerate([(70.0, 71.0), (71.0, 72.5), (72.0, 73.0)]):
+        for method, more in (("baseline", 0.0), ("kd", 1.5)):
+            sweep.trial(method, default + more, seed=seed)
+            sweep.rows[-1] |= {"tuning": "default", "budget": budget}
+            sweep.trial(method, tuned + more + seed / 10, seed=seed, recipe__learning_rate="0.2")
+            sweep.rows[-1] |= {"tuning": "tuned", "budget": budget, "tried": "8 complete, 0 pruned, 0 failed"}
+    figures = draw(sweep.frame, sweep.history)
+    assert [figure.name for figure in figures] == ["convergence", "exits", "gain"]
+    assert all(f"Each method tuned with {budget}." in figure.caption for figure in figures)
+    line, _ = figures[0].drawing.axes[0].get_lines()
+    tuned = sweep.frame.query("method == 'baseline' and tuning == 'tuned'")["key"]
+    rows = sweep.history[sweep.history["key"].isin(tuned)]
+    assert line.get_ydata() == pytest.approx(rows.groupby("epoch")["top1"].mean())
+
+
+def test_letters_that_the_font_lacks_are_no_error(sweep, recwarn):
+    sweep.trials("baseline", 70.0, 71.0, 72.0)
+    sweep.trials("方法", 71.0, 72.5, 73.0)
+    figure = draw(sweep.frame, sweep.history)[0]
+    assert "方法" in written_in(figure.svg())
+    assert figure.pdf().startswith(b"%PDF")
+    assert not recwarn.list
