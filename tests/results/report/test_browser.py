@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("chromium")
+pytestmark = pytest.mark.xdist_group("report")  # one browser, and the same pages
 
 SCHEMES = ("light", "dark")
 
