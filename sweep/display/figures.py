@@ -5,7 +5,7 @@ import html
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,7 @@ import optuna
 import plotly.graph_objects as go
 import plotly.offline
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.category import StrCategoryFormatter
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FuncFormatter, LogFormatter
 from matplotlib.transforms import Bbox
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
@@ -32,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ...results.figures.style import COLORS, MARGIN, PRINT
 from ...training.folder import LocalFolder
+from .drawing import Drawing, tidy
 
 PAGE = "figures.html"
 SEED = 0
@@ -39,35 +34,6 @@ SEED = 0
 CONTOURED = 5
 """Parameters whose pairs are drawn at most: the most important ones."""
 STYLE: dict[Any, Any] = PRINT | {"figure.constrained_layout.use": True, "savefig.dpi": 150}
-INFEASIBLE = "#CCCCCC"
-"""Optuna's colour of trials that break a constraint."""
-COLUMNS = 4
-"""Panels next to each other at most, where they can be put below each other."""
-PANEL = 2.8
-"""Width of a panel in inches."""
-PARETO = {
-    "Infeasible Trial": INFEASIBLE,
-    "Trial": COLORS[0],
-    "Feasible Trial": COLORS[0],
-    "Best Trial": COLORS[1],
-}
-"""By Optuna's labels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Drawing:
-    """One figure, which Optuna draws with matplotlib and with plotly alike."""
-
-    name: str
-    """Of its files, without what tells their kind."""
-    heading: str
-    function: str
-    """Of `optuna.visualization` and of `optuna.visualization.matplotlib`."""
-    arguments: Mapping[str, Any]
-    parameters: int = 0
-    """How many of them it shows."""
-    limits: tuple[float, float] | None = None
-    """Between which all its colours are, where they stand for an objective."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,26 +90,26 @@ def write_figures(study: optuna.Study, folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def _drawings(study: optuna.Study) -> Iterator[_Drawing]:
+def _drawings(study: optuna.Study) -> Iterator[Drawing]:
     """All for which there is enough in the study."""
     trials = study.get_trials(deepcopy=False)
     if 2 <= len(study.directions) <= 3 and any(trial.state == TrialState.COMPLETE for trial in trials):
         names = [objective.name for objective in _objectives(study)]
         arguments = {"target_names": names}
-        yield _Drawing(name="pareto", heading="Pareto front", function="plot_pareto_front", arguments=arguments)
+        yield Drawing(name="pareto", heading="Pareto front", function="plot_pareto_front", arguments=arguments)
     if any(trial.intermediate_values for trial in trials if trial.state not in (TrialState.FAIL, TrialState.WAITING)):
         heading = "Intermediate values"
-        yield _Drawing(name="intermediate", heading=heading, function="plot_intermediate_values", arguments={})
+        yield Drawing(name="intermediate", heading=heading, function="plot_intermediate_values", arguments={})
     for objective in _objectives(study):
         yield from _drawings_of(objective, study)
 
 
-def _drawings_of(objective: _Objective, study: optuna.Study) -> Iterator[_Drawing]:
+def _drawings_of(objective: _Objective, study: optuna.Study) -> Iterator[Drawing]:
     if not objective.trials:
         return
 
-    def drawing(name: str, heading: str, function: str, parameters: int = 0, **arguments: Any) -> _Drawing:
-        return _Drawing(
+    def drawing(name: str, heading: str, function: str, parameters: int = 0, **arguments: Any) -> Drawing:
+        return Drawing(
             name=name + objective.suffix,
             heading=f"{heading}: {objective.name}",
             function=function,
@@ -230,103 +196,18 @@ def _undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def _printed(study: optuna.Study, drawing: _Drawing) -> Iterator[Figure]:
+def _printed(study: optuna.Study, drawing: Drawing) -> Iterator[Figure]:
     """The figure by matplotlib, which is closed afterwards."""
     before = plt.get_fignums()
     with mpl.rc_context(STYLE):
         try:
             axes = getattr(optuna.visualization.matplotlib, drawing.function)(study, **drawing.arguments)
             figure = np.ravel(axes)[0].figure
-            _tidy(figure, drawing)
+            tidy(figure, drawing)
             yield figure
         finally:
             for number in set(plt.get_fignums()).difference(before):
                 plt.close(number)
-
-
-def _tidy(figure: Figure, drawing: _Drawing) -> None:
-    """Makes readable what Optuna leaves crowded: sizes, legends, names of categories, numbers of logarithmic axes."""
-    figure.set_layout_engine("constrained", w_pad=0.1)
-    axes = [one for one in figure.axes if one.get_subplotspec() is not None and one.get_label() != "<colorbar>"]
-    for one in axes:
-        _show_ticks(one)
-    if drawing.function == "plot_intermediate_values":
-        _color_lines(axes[0])
-    elif drawing.function == "plot_pareto_front":
-        for points in axes[0].collections:
-            points.set_color(PARETO[str(points.get_label())])
-    elif drawing.function == "plot_param_importances":
-        figure.set_figheight(max(figure.get_figheight(), 0.4 * drawing.parameters + 1))
-    elif drawing.function == "plot_slice":
-        _break_row(figure, axes)
-    elif drawing.function == "plot_contour" and drawing.parameters > 2 and drawing.limits is not None:
-        figure.set_size_inches(PANEL * drawing.parameters + 1, PANEL * drawing.parameters)
-        _share_colors(figure, axes, drawing.limits)
-        for one in axes:
-            one.label_outer()
-    for one in axes:
-        _move_legend(figure, one)
-
-
-def _show_ticks(axes: Axes) -> None:
-    """Slants names, which are longer than numbers, and writes the numbers of logarithmic axes without formulas."""
-    if isinstance(axes.xaxis.get_major_formatter(), FixedFormatter | FuncFormatter | StrCategoryFormatter):
-        axes.tick_params(axis="x", labelrotation=30)
-        for label in axes.get_xticklabels():
-            label.set(horizontalalignment="right", rotation_mode="anchor")
-    for axis in (axes.xaxis, axes.yaxis):
-        if axis.get_scale() == "log":
-            axis.set_major_formatter(LogFormatter())
-            axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
-
-
-def _color_lines(axes: Axes) -> None:
-    """Colours a line for each trial by its number, since no legend holds them all."""
-    figure, lines = axes.get_figure(root=True), axes.get_lines()
-    if figure is None or len(lines) < 2:
-        return
-    numbers = [int(str(line.get_label()).removeprefix("Trial")) for line in lines]
-    scale, colors = Normalize(min(numbers), max(numbers)), mpl.colormaps["cividis"]
-    for line, number in zip(lines, numbers, strict=True):
-        if line.get_color() != INFEASIBLE:
-            line.set_color(colors(float(scale(number))))
-    if (legend := axes.get_legend()) is not None:
-        legend.remove()
-    figure.colorbar(ScalarMappable(scale, colors), ax=axes, label="Trial")
-
-
-def _share_colors(figure: Figure, axes: list[Axes], limits: tuple[float, float]) -> None:
-    """Lets a colour mean the same value in all panels; Optuna's bar is right for the first one alone."""
-    filled = [one for panel in axes for one in panel.collections if isinstance(one, QuadContourSet) and one.filled]
-    bars = [one.colorbar for one in filled if one.colorbar is not None]
-    for one in filled:
-        one.set_clim(*limits)
-    for bar in bars:
-        label = bar.ax.get_ylabel()
-        bar.remove()
-        figure.colorbar(ScalarMappable(Normalize(*limits), filled[0].cmap), ax=axes, label=label)
-
-
-def _break_row(figure: Figure, axes: list[Axes]) -> None:
-    """Puts a row of panels into several, so that it fits a page."""
-    rows = math.ceil(len(axes) / COLUMNS)
-    if rows == 1:
-        return
-    grid = figure.add_gridspec(rows, COLUMNS)
-    figure.set_size_inches(PANEL * COLUMNS + 1, PANEL * rows * 1.2)
-    for index, one in enumerate(axes):
-        one.set_subplotspec(grid[index // COLUMNS, index % COLUMNS])
-        if index % COLUMNS == 0:
-            one.set_ylabel(axes[0].get_ylabel())
-            one.tick_params(labelleft=True)
-
-
-def _move_legend(figure: Figure, axes: Axes) -> None:
-    """Puts it where it hides no point and takes no width."""
-    if (legend := axes.get_legend()) is not None:
-        legend.remove()
-        handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
 
 
 def _lay_out(figure: Figure) -> None:
@@ -341,7 +222,7 @@ def _saved(figure: Figure, area: Bbox, **arguments: Any) -> bytes:
     return content.getvalue()
 
 
-def _section(study: optuna.Study, drawing: _Drawing) -> str:
+def _section(study: optuna.Study, drawing: Drawing) -> str:
     """The figure by plotly, as a part of the page."""
     figure: go.Figure = getattr(optuna.visualization, drawing.function)(study, **drawing.arguments)
     figure.update_layout(colorway=COLORS)
