@@ -61,8 +61,8 @@ class _Picture:
 
     @property
     def size(self) -> str:
-        """`wide` for one that is not to be shrunk to the width of a telephone."""
-        return "wide" if self._points > _COLUMN else "narrow"
+        """`two-columns` for one that is not to be shrunk to the width of a telephone."""
+        return "two-columns" if self._points > _COLUMN else "one-column"
 
     @property
     def _points(self) -> float:

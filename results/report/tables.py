@@ -102,20 +102,20 @@ def grids(
     """
     made: list[Grid] = []
     absent: list[Absent] = []
+    no_ablation = "no method was trained with several values of two settings."
     for kind, options in _wanted(frame):
         try:
             sheet = tabulate(frame, kind, history=history, **options)
         except SpecError as error:
-            if kind == "ablation":  # one pair of settings of several; that there is none at all is said below
+            if kind == "ablation":  # one pair of settings of several: only that there is none at all is said
+                no_ablation = str(error)
                 continue
             absent.append(Absent(name=NAMES.get(kind, kind), reason=one_line(str(error))))
             continue
         links = _links(table, cells) if table and kind == "main" else {}
         made.append(_grid(sheet, kind, len(made), table, links))
     if not any(grid.kind == "ablation" for grid in made):
-        absent.append(
-            Absent(name=NAMES["ablation"], reason="no method was trained with several values of two settings.")
-        )
+        absent.append(Absent(name=NAMES["ablation"], reason=one_line(no_ablation)))
     return tuple(made), tuple(absent)
 
 

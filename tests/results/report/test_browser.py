@@ -143,7 +143,9 @@ def test_structure(html, opened):
     assert images.count() > 0
     for image in images.all():
         assert image.get_attribute("alt")
-        assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+        assert image.evaluate(
+            "image => image.complete && image.naturalWidth > 0 && image.offsetWidth == image.getAttribute('width')"
+        )
     assert page.locator("figure figcaption").count() == images.count()
     ids = page.eval_on_selector_all("[id]", "all => all.map(one => one.id)")
     assert len(ids) == len(set(ids))

@@ -107,6 +107,17 @@ def test_a_search_that_is_not_confirmed(new_sweep):
     assert "70.00" in page
 
 
+def test_a_search_that_is_confirmed(new_sweep):
+    made = new_sweep()
+    budget = {"budget": "4 trials by tpe", "tried": "4 complete, 0 pruned, 0 failed"}
+    made.seeds("baseline", 80.0, 80.5, 80.2, tuning="default and tuned", **budget)
+    made.seeds("eed", 80.5, 80.9, 81.0, tuning="default", method__temperature="1", exits__placement="all", **budget)
+    made.seeds("eed", 82.5, 82.3, 82.9, tuning="tuned", method__temperature="3", exits__placement="1", **budget)
+    page = made.report()
+    assert "eed is 2.33 percentage points above baseline over 3 pairs of seeds" in page
+    assert page.count('<tr id="trial-') == 9
+
+
 def test_nothing_recorded_is_one_message(sweep):
     with pytest.raises(SpecError, match="nothing to report: no trial of this sweep is recorded yet"):
         report(sweep.frame().iloc[:0], sweep.history(), Origin(storage="runs"))
