@@ -33,13 +33,12 @@ def launched(record, tmp_path):
 
 def test_figures_are_written_and_listed(figures, launched, tmp_path):
     sweep = launched("figured")
-    for method in ("baseline", "eed"):
-        sweep.trials(method, 97.0, 98.0, metrics={"train/final/top1": 99.0})
+    sweep.trials("eed", 97.0, 98.0, metrics={"train/final/top1": 99.0})
 
     status, out, _ = figures("figured", "--tracking", sweep.tracking_uri)
 
     folder = tmp_path / "runs" / "sweeps" / "figured" / "figures"
-    names = [f"{name}.{form}" for name in ("convergence", "gain") for form in ("pdf", "png", "svg")]
+    names = [f"convergence.{form}" for form in ("pdf", "png", "svg")]
     assert (status, out.splitlines()) == (0, [str(folder / name) for name in (*names, "captions.txt")])
     assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "captions.txt"])
     captions = (folder / "captions.txt").read_text(encoding="utf-8")
