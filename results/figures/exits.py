@@ -54,7 +54,7 @@ def exits(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
                 "truncated at that exit",
                 f"Markers: {means(final)}; a line joins the exits of one method, the last is the final exit",
                 deviations(final, "Bars"),
-                "Methods stand a little to the left or right of their multiply-adds, so that all bars are seen",
+                "Methods stand a little to the left or right of their multiply-adds, so that none hides another",
                 *protocol(final),
                 missing(final),
             ),
