@@ -8,6 +8,9 @@ import pytest
 import torch
 from exeunt.losses import Loss, LossInputs, Method, NetworkShape, methods
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 EXITS, CLASSES, WIDTH = 3, 5, 6
 CHANNELS = (2, 3)
@@ -80,17 +83,20 @@ def change(inputs: LossInputs, alter: Callable[[Tensor], Tensor], *names: str) -
     return replace(inputs, **{n: tuple(map(alter, v)) if isinstance(v, tuple) else alter(v) for n, v in old.items()})
 
 
-def built(method: Method, dtype: torch.dtype = torch.float64) -> Loss[Any]:
-    shape = NetworkShape(
+def shape_for(method: Method) -> NetworkShape:
+    return NetworkShape(
         exits=outputs_of(method),
         classes=CLASSES,
         width=WIDTH,
         stage_channels=CHANNELS,
         teacher_stage_channels=CHANNELS,
     )
+
+
+def built(method: Method, dtype: torch.dtype = torch.float64) -> Loss[Any]:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        return method.build(shape).to(dtype)
+        return method.build(shape_for(method)).to(dtype)
 
 
 def total(terms: dict[str, Tensor]) -> Tensor:
@@ -223,3 +229,44 @@ def test_a_loss_reads_nothing_but_what_its_method_says_it_needs(method):
 @each_method
 def test_a_method_survives_being_written_and_read_again(method):
     assert type(method).from_dict(method.to_dict()) == method.canonical() == method.canonical().canonical()
+
+
+class ToTheHost(TorchDispatchMode):
+    """Counts what is copied from an accelerator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copies: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        results = func(*args, **(kwargs or {}))
+        sources = {value.device.type for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)}
+        for result in tree_leaves(results):
+            if isinstance(result, Tensor) and result.device.type == "cpu" and "cuda" in sources:
+                self.copies.append(str(func))
+        return results
+
+
+@each_method
+def test_a_loss_takes_nothing_from_an_accelerator_to_the_host(method):
+    """On tensors without values, which say that they are an accelerator's: what asks for a value raises."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake, ToTheHost() as to_the_host:
+
+        def there(tensor: Tensor) -> Tensor:
+            return fake.from_tensor(tensor.detach()).to("cuda")
+
+        inputs = change(draw(method, dtype=torch.float32), there)
+        inputs = replace(inputs, labels=there(inputs.labels))
+        with torch.device("cuda"):
+            loss = method.build(shape_for(method))
+        terms = loss(inputs)
+        assert {term.device.type for term in terms.values()} == {"cuda"}
+        assert to_the_host.copies == []
+
+
+def test_what_is_taken_from_an_accelerator_is_seen():
+    with FakeTensorMode(), ToTheHost() as to_the_host:
+        values = torch.zeros(3, device="cuda")
+        assert len(values.cpu()) == len(to_the_host.copies) + 2
+        with pytest.raises(DataDependentOutputException):
+            values.sum().item()
