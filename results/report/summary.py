@@ -45,6 +45,8 @@ def summary(frame: pd.DataFrame, planned: int | None, table: Table | None, tests
         tests: of the comparison.
     """
     facts = (*_counts(frame, planned), *_seeds(frame), *_protocol(frame))
+    if table is not None and table.is_of_search:
+        facts += ("Compared are the settings that the search found, each method tuned as the first table says.",)
     if table is None or tests is None:
         return Summary(facts=facts, findings=(), cautions=("There is nothing to compare yet.",))
     findings = tuple(

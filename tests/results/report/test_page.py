@@ -114,6 +114,7 @@ def test_a_search_that_is_confirmed(new_sweep):
     made.seeds("eed", 80.5, 80.9, 81.0, tuning="default", method__temperature="1", exits__placement="all", **budget)
     made.seeds("eed", 82.5, 82.3, 82.9, tuning="tuned", method__temperature="3", exits__placement="1", **budget)
     page = made.report()
+    assert "<li>Compared are the settings that the search found" in page
     assert "eed is 2.33 percentage points above baseline over 3 pairs of seeds" in page
     assert page.count('<tr id="trial-') == 9
 
