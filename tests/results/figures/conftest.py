@@ -22,8 +22,8 @@ class Sweep:
     hostile = HOSTILE
     name: str = "made-up"
     seeds: int = 3
-    rows: list[dict] = field(default_factory=list)
-    points: list[dict] = field(default_factory=list)
+    rows: list[dict[str, object]] = field(default_factory=list)
+    points: list[dict[str, object]] = field(default_factory=list)
 
     def trial(self, method, accuracy, *, seed=0, architecture="resnet8", state="done", error=None, exits=True, **more):
         """Record one trial that ends with this accuracy in %; `method__temperature` is `param.method.temperature`."""
