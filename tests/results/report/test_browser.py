@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("report")  # one browser, and the same pages
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # one browser, and the same pages
 
 SCHEMES = ("light", "dark")
 
@@ -121,7 +121,6 @@ def test_nothing_is_wider_than_the_page(html, opened, width, scheme):
         assert page.locator(f"[id='{named}']").count() == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 def test_axe_finds_nothing(html, opened, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
