@@ -5,6 +5,7 @@ Everything is SciPy's and statsmodels'; `docs/statistics.md` says what is tested
 
 import itertools
 from collections.abc import Sequence
+import gc
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -183,5 +184,9 @@ def _bounds(interval: tuple[float, float]) -> Interval:
 
 def _corrected(p_values: list[float | None]) -> list[float | None]:
     known = [p for p in p_values if p is not None]
-    corrected = iter(np.asarray(multipletests(known, method="holm")[1]) if known else ())
+    gc.freeze()  # `multipletests` has Python look for garbage among all that is not frozen, for a tenth of a second
+    try:
+        corrected = iter(np.asarray(multipletests(known, method="holm")[1]) if known else ())
+    finally:
+        gc.unfreeze()
     return [None if p is None else float(next(corrected)) for p in p_values]

@@ -85,6 +85,7 @@ print(claimed)
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_claim_a_name_one_gets_it(tmp_path):
     claimers = [
         subprocess.Popen([sys.executable, "-c", CLAIM, tmp_path, name], stdout=subprocess.PIPE, text=True)

@@ -82,6 +82,7 @@ def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_b
     assert_same(folder, tmp_path / "whole", weights_of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 6, 15])
 @pytest.mark.parametrize("method", [EED(), PSKD()], ids=["eed", "ps_kd"])
 def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(

@@ -95,6 +95,7 @@ def test_another_seed_gives_other_weights(run, weights_of, eed, trained_eed):
     assert [name for name in first if "weight" in name and torch.equal(first[name], other[name])] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "recipe"),
     [

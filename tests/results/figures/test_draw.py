@@ -46,6 +46,7 @@ def test_all_figures_come_in_a_fixed_order(drawn, files):
         assert of_figure["svg"].startswith("<svg")
 
 
+@pytest.mark.slow
 def test_the_order_of_trials_and_epochs_changes_no_byte(full, drawn, files):
     frame = full.frame.sample(frac=1, random_state=1)
     history = full.history.sample(frac=1, random_state=2)

@@ -10,10 +10,9 @@ from exeunt.results.report.environment import environment
 from exeunt.results.report.links import experiment_url, run_url
 from exeunt.specs import SpecError
 
-pytestmark = pytest.mark.xdist_group("report")  # the same pages
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # the same pages
 
 
-@pytest.mark.slow
 def test_the_same_store_gives_the_same_bytes_whatever_the_order(html, sweep, origin):
     frame, history = (rows.sample(frac=1, random_state=3) for rows in (sweep.frame(), sweep.history()))
     assert report(frame[sorted(frame.columns, reverse=True)], history, origin) == html

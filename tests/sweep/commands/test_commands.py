@@ -7,6 +7,10 @@ from exeunt.sweep.__main__ import main
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
 
+COMMANDS = [
+    "sweep", "search", "submit", "plan", "status", "table", "figures", "report", "explain", "list", "describe", "export",
+    "sync", "verify", "clean",
+]  # fmt: skip
 HEAVY = ("torch", "ray", "mlflow", "pandas", "optuna", "pydantic")
 
 
@@ -45,7 +49,7 @@ def test_help_answers_in_a_second_and_imports_nothing_heavy():
     assert imported.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("command", ["sweep", "plan", "status", "table", "list", "sync", "verify", "clean"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command):
     answer = python("-m", "exeunt.sweep", command, "--help")
     assert answer.returncode == 0
@@ -66,6 +70,7 @@ def test_a_bad_file_is_one_message_and_status_2_and_starts_nothing(command, bad_
     assert not storage.exists()
 
 
+@pytest.mark.slow
 def test_a_bad_file_ends_the_real_program_in_the_same_way(exeunt, tmp_path):
     answer = exeunt("sweep", tmp_path / "none.yaml", "--storage", tmp_path / "storage")
     message = f"exeunt: {tmp_path / 'none.yaml'}: cannot be read: No such file or directory.\n"

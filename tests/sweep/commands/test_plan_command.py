@@ -10,6 +10,7 @@ def file(good, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_plan_as_json_is_one_object_and_nothing_else(exeunt, file, tmp_path):
     plain = exeunt("plan", file, "--storage", tmp_path, "--json")
     said = json.loads(plain.stdout)

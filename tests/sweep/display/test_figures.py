@@ -14,6 +14,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState, create_trial
 
+pytestmark = pytest.mark.slow
+
 RATE = FloatDistribution(1e-4, 1.0, log=True)
 WIDTH = IntDistribution(16, 64)
 LOSS = CategoricalDistribution(["mse", "kl"])
@@ -139,7 +141,6 @@ def test_the_same_study_gives_the_same_files(tmp_path):
     assert first == second
 
 
-@pytest.mark.slow
 def test_the_same_study_gives_the_same_files_in_another_process(tmp_path):
     code = """if True:
         import sys
@@ -181,7 +182,6 @@ def test_nothing_is_left_of_the_drawing(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
 def test_each_of_several_objectives_has_its_figures_and_the_pareto_front_all(tmp_path):
     study = made("maximize", "minimize", names=["accuracy", "cost"])
     for number in range(8):
@@ -258,7 +258,6 @@ def test_parameters_that_some_trials_lack_are_drawn_but_not_assessed(tmp_path):
         assert figures(write_figures(study, tmp_path)) == ["history", "slice", "contour"]
 
 
-@pytest.mark.slow
 def test_of_many_parameters_the_most_important_have_contours(tmp_path):
     study = made("minimize")
     study.optimize(lambda trial: sum(2**i * trial.suggest_float(f"p{i}", 0, 1) for i in range(7)), 30)

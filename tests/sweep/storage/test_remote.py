@@ -116,6 +116,7 @@ def store(uri):
     return Store(uri)
 
 
+@pytest.mark.slow
 def test_a_sweep_there_is_recorded_looked_at_verified_and_cleaned(plan, store, trained, run, tmp_path, monkeypatch):
     done, orphan = plan.trials[0], replace(plan.trials[1], key="f" * 16)
     for trial in (done, orphan):

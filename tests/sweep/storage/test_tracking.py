@@ -171,6 +171,7 @@ def test_a_trial_planned_no_more_is_marked_and_comes_back_when_it_is(plan, store
     assert {key: run.data.tags["exeunt.role"] for key, run in runs().items()} == {t.key: t.role for t in plan.trials}
 
 
+@pytest.mark.slow
 def test_a_database_whose_making_was_cut_off_is_made_anew(plan, store, trained):
     store.database.unlink()
     script = f"from exeunt.sweep.storage.tracking import *; create_database(Path({str(store.database)!r}))"
