@@ -3,9 +3,9 @@
 Everything is SciPy's and statsmodels'; `docs/statistics.md` says what is tested, how, and has an example by hand.
 """
 
+import gc
 import itertools
 from collections.abc import Sequence
-import gc
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any

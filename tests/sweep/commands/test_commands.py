@@ -8,8 +8,8 @@ from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
 
 COMMANDS = [
-    "sweep", "search", "submit", "plan", "status", "table", "figures", "report", "explain", "list", "describe", "export",
-    "sync", "verify", "clean",
+    "sweep", "search", "submit", "plan", "status", "table", "figures", "report", "explain", "list", "describe",
+    "export", "sync", "verify", "clean",
 ]  # fmt: skip
 HEAVY = ("torch", "ray", "mlflow", "pandas", "optuna", "pydantic")
 
