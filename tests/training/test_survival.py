@@ -119,6 +119,7 @@ def test_sigterm_writes_a_checkpoint_and_ends_the_training_at_once(hard, tmp_pat
     assert newest(tmp_path)[1] > 0
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_what_was_trained_since_the_one_before(make_trial, tmp_path, weights_of):
     trial = make_trial(EED(), exits="all", epochs=3)
     train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
@@ -183,6 +184,7 @@ def test_memory_does_not_grow_with_epochs(make_trial, tmp_path):
     assert max(sizes[50:]) <= 1.02 * max(sizes[5:15])
 
 
+@pytest.mark.slow
 def test_the_papers_protocol_keeps_the_best_epoch_on_test(make_trial, tmp_path, weights_of):
     trial = replace(make_trial(epochs=4, batch_size=64, milestones=(2,), decay=20.0), protocol="paper")
     result = train(trial, TrialDirectory(tmp_path / "paper"), device="cpu")

@@ -3,6 +3,8 @@ import sys
 import pytest
 from exeunt.sweep.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def figures(tmp_path, monkeypatch, capsys):

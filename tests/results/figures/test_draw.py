@@ -8,6 +8,8 @@ from exeunt.results import draw
 from exeunt.specs import SpecError
 from matplotlib.text import Text
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["convergence", "exits", "gain", "ranks", "ablation-eed-output_loss-temperature"]
 LONG = "a method whose name says at length what it does, and why, " * 3 + "and" * 40 + "end"
 
@@ -46,7 +48,6 @@ def test_all_figures_come_in_a_fixed_order(drawn, files):
         assert of_figure["svg"].startswith("<svg")
 
 
-@pytest.mark.slow
 def test_the_order_of_trials_and_epochs_changes_no_byte(full, drawn, files):
     frame = full.frame.sample(frac=1, random_state=1)
     history = full.history.sample(frac=1, random_state=2)

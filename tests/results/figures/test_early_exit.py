@@ -29,6 +29,7 @@ def test_a_curve_is_the_mean_over_seeds_at_each_threshold(measured):
     assert "baseline" not in figure.svg().split("aria-label")[-1].split(">", 1)[1]
 
 
+@pytest.mark.slow
 def test_the_order_of_the_trials_does_not_matter(measured):
     frame, history, _ = measured
     figures = [draw(frame.sample(frac=1, random_state=seed), history) for seed in (0, 1, 2)]

@@ -43,6 +43,7 @@ def test_lines_are_means_over_the_images_of_all_seeds(measured):
     assert "seed 2 diverged (the loss is nan)" in figure.caption
 
 
+@pytest.mark.slow
 def test_the_order_of_the_trials_does_not_matter(measured):
     frame, history, _ = measured
     figures = [draw(frame.sample(frac=1, random_state=seed), history) for seed in (0, 1, 2)]

@@ -9,6 +9,8 @@ from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
 from exeunt.sweep.storage.tracking import Mirror
 
+pytestmark = pytest.mark.slow
+
 FILE = """\
 name: tiny
 dataset: digits
