@@ -1,6 +1,5 @@
 """Two settings of a method against each other, as a heat map."""
 
-import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -11,17 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from ..frame import PARAMETER_PREFIX
 from ..kinds.ablation import ablation as tabulated
-from ..labels import columns, setting
+from ..kinds.ablation import varying_pairs
 from ..sheet import Sheet, one_line
-from ..table import labelled
 from ..tuning import has_search
 from .figure import Figure
 from .panels import ACROSS, caption, grid
 from .style import GREY, written
 
-_OF_ROWS = ("dataset.", "architecture.", "recipe.")
 _SETTING_LETTERS = 16
 """In one line of a setting's value."""
 _FITTING = {1: 90, 2: 42, 3: 26}
@@ -38,29 +34,8 @@ def ablation(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noq
         return []
     return [
         _figure(tabulated(frame, rows=rows, columns=across, method=method), method)
-        for method, axes in _axes(frame).items()
-        for rows, across in itertools.combinations(axes, 2)
+        for method, rows, across in varying_pairs(frame)
     ]
-
-
-def _axes(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """By method the settings that tell its columns apart, named in full; what follows from others is none."""
-    runs, _ = labelled(frame)
-    told = pd.Series(columns(runs), index=runs.index)
-    found = {}
-    for method, trials in runs.groupby("method", sort=False):
-        telling = {text.partition("=")[0] for column in told[trials.index] for text in column.settings}
-        names = [
-            str(name).removeprefix(PARAMETER_PREFIX)
-            for name in trials
-            if str(name).startswith(PARAMETER_PREFIX) and len(set(trials[name].fillna(""))) > 1
-        ]
-        found[str(method)] = [
-            name
-            for name in names
-            if not name.startswith(_OF_ROWS) and name != "teacher.key" and setting(name) in telling
-        ]
-    return found
 
 
 def _figure(sheet: Sheet, method: str) -> Figure:

@@ -8,7 +8,7 @@ from ..labels import Column, Row
 from ..table import comparison, labelled
 from ..wording import title
 from .figure import Figure
-from .panels import caption, is_leftmost, is_lowest, labels, legend, missing, over_seeds, panels, sign
+from .panels import caption, is_leftmost, is_lowest, labels, legend, missing, over_seeds, panels, protocol, sign
 from .style import Look, look
 
 _UNIT = 1e6
@@ -41,7 +41,7 @@ def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # n
                 "same at all exits; a marker for each threshold, from 0.1 to 0.9999",
                 "Horizontally the multiply-adds per image, the heads that it passed included, vertically the top-1 "
                 f"accuracy in {table.metric.unit}: both are means over images and over {over_seeds(table)}",
-                f"Protocol: {table.protocol}",
+                *protocol(table),
                 missing(table),
             ),
             drawing=drawing,

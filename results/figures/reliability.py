@@ -8,7 +8,7 @@ from ..labels import Column, Row
 from ..table import comparison, labelled
 from ..wording import title
 from .figure import Figure
-from .panels import caption, is_leftmost, is_lowest, labels, legend, missing, over_seeds, panels, sign
+from .panels import caption, is_leftmost, is_lowest, labels, legend, missing, over_seeds, panels, protocol, sign
 from .style import GREY, Look, look
 
 _FEWEST = 20
@@ -41,7 +41,7 @@ def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # 
                 "together in 15 bins of equal width; drawn are their mean confidence and the share that is right",
                 f"All images of {over_seeds(table)} together; bins with fewer than {_FEWEST} of them are left out",
                 "On the grey line confidence is right; below it the network is too sure of itself",
-                f"Protocol: {table.protocol}",
+                *protocol(table),
                 missing(table),
             ),
             drawing=drawing,

@@ -1,5 +1,6 @@
 """Two settings of one method against each other."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 
@@ -8,13 +9,16 @@ import pandas as pd
 from ...specs import SpecError, unknown
 from ..frame import PARAMETER_PREFIX
 from ..labels import besides, setting
+from ..labels import columns as columns_of
 from ..sheet import Entry, Heading, Sheet, one_line
-from ..table import Cell, labelled, ranked, summed
+from ..table import Cell, labelled, ranked, results, summed
 from ..tuning import has_search
 from ..wording import plain, spread
 
 _NONE = "none"
 """Stands for a setting where it does not matter for the trial."""
+_OF_ROWS = ("dataset.", "architecture.", "recipe.")
+"""Parameters that tell the rows of the comparison apart."""
 _Place = tuple[str, str]
 """What else varies, and the value of the axis that goes down the rows."""
 
@@ -93,6 +97,31 @@ def ablation(
             for other, value, own, cell in places
         ),
     )
+
+
+def varying_pairs(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """List each two settings of a method that vary, in full, after the method: what an ablation can be of.
+
+    What tells no columns of the comparison apart, as it follows from another setting, is none. Raises `SpecError`
+    where there is nothing to compare.
+    """
+    runs = results(frame)
+    told = pd.Series(columns_of(runs), index=runs.index)
+    pairs: list[tuple[str, str, str]] = []
+    for method, trials in runs.groupby("method", sort=False):
+        telling = {text.partition("=")[0] for column in told[trials.index] for text in column.settings}
+        names = [
+            name.removeprefix(PARAMETER_PREFIX)
+            for name in map(str, trials.columns)
+            if name.startswith(PARAMETER_PREFIX) and len(set(trials[name].fillna(""))) > 1
+        ]
+        varying = [
+            name
+            for name in names
+            if not name.startswith(_OF_ROWS) and name != "teacher.key" and setting(name) in telling
+        ]
+        pairs += [(str(method), down, across) for down, across in itertools.combinations(varying, 2)]
+    return pairs
 
 
 def _axis(runs: pd.DataFrame, name: str | None, field: str) -> str:

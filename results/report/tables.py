@@ -1,17 +1,18 @@
 """Tables of every kind as the page shows them: sortable, filtered by architecture, linked to trials."""
 
-import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pandas as pd
 
 from ...specs import SpecError
 from ..kinds import KINDS, tabulate
-from ..labels import Column, Row, columns
+from ..kinds.ablation import varying_pairs
+from ..labels import Column, Row
 from ..sheet import Entry, Heading, Sheet, aligned, one_line
-from ..table import Table, results
+from ..table import Table
 from ..wording import row_label
 from .trials import Trial
 
@@ -125,21 +126,9 @@ def _wanted(frame: pd.DataFrame) -> Iterable[tuple[str, dict[str, str]]]:
         if kind != "ablation":
             yield kind, {}
             continue
-        yield from ((kind, pair) for pair in _ablations(frame))
-
-
-def _ablations(frame: pd.DataFrame) -> Iterable[dict[str, str]]:
-    try:
-        runs = results(frame)
-    except SpecError:
-        return
-    settings: dict[str, dict[str, None]] = {}
-    for column in columns(runs):
-        names = [text.partition("=")[0] for text in column.settings]
-        settings.setdefault(column.method, {}).update(dict.fromkeys(names))
-    for method, names in settings.items():
-        for down, across in itertools.combinations(names, 2):
-            yield {"rows": down, "columns": across, "method": method}
+        with suppress(SpecError):  # there is nothing to compare, as the other kinds say
+            for method, down, across in varying_pairs(frame):
+                yield kind, {"rows": down, "columns": across, "method": method}
 
 
 def _grid(
