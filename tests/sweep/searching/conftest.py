@@ -203,6 +203,7 @@ def strict() -> Iterator[None]:
     """A warning would stand on the screen of a search."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left to the garbage collector
         yield
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,14 @@ def test_ctrl_c_ends_watching_without_a_word(terminal, plan, store, trained):
     ours, theirs = pty.openpty()
     command = [Path(sys.executable).with_name("exeunt"), "status", "tiny", "--watch", "--storage", store.location]
     stdout = theirs if terminal else subprocess.PIPE
-    with subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=os.environ | {"TERM": "xterm"}) as watch:
+    as_at_a_terminal = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background ignore it
+    with subprocess.Popen(
+        command,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TERM": "xterm"},
+        preexec_fn=as_at_a_terminal,  # noqa: PLW1509 (no thread runs here)
+    ) as watch:
         shown = b""
         while b"1 done" not in shown:
             shown += os.read(ours, 1000) if terminal else watch.stdout.read1(1000)
