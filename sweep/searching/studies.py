@@ -108,11 +108,12 @@ class Studies:
     def complete(self, space: Space, trial: optuna.Trial) -> optuna.Trial:
         """The trial with a value for each range, also if it was cut off while it got them.
 
-        One that was cut off between two values may get others than it would have got, and `qmc` goes on one point
-        further in its sequence.
+        It then gets those that it would have got, but for `qmc`, which goes on one point further in its sequence.
         """
         trial.study.sampler = self._sampler(trial.number)
+        _ = trial.relative_params  # those that are drawn together are drawn here
         for name, wanted in space.ranges.items():
+            trial.study.sampler = self._sampler(trial.number, name)
             match wanted:
                 case Choices():
                     trial.suggest_categorical(name, wanted.values)
@@ -163,10 +164,13 @@ class Studies:
                 study.set_metric_names([objective.words for objective in objectives])
         return study
 
-    def _sampler(self, number: int) -> BaseSampler:
-        """For the trial with this number. Sobol's points are one sequence, which has one seed."""
+    def _sampler(self, number: int, name: str = "") -> BaseSampler:
+        """For the trial with this number, and its range with this name where each range is drawn by itself.
+
+        Sobol's points are one sequence, which has one seed.
+        """
         seeds = (self.search.seed,) if self.search.sampler == "qmc" else (self.search.seed, number)
-        seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+        seed = int(np.random.SeedSequence((*seeds, *name.encode())).generate_state(1)[0])
         with _no_experimental_warning():
             return SAMPLER_CLASSES[self.search.sampler](seed=seed)
 

