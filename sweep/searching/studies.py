@@ -108,7 +108,8 @@ class Studies:
     def complete(self, space: Space, trial: optuna.Trial) -> optuna.Trial:
         """The trial with a value for each range, also if it was cut off while it got them.
 
-        It then gets those that it would have got, but for `qmc`, which goes on one point further in its sequence.
+        It then gets those that it would have got, but for `qmc`, which goes on one point further in its sequence, and
+        `gp`, which takes the trial itself for another one that runs.
         """
         trial.study.sampler = self._sampler(trial.number)
         _ = trial.relative_params  # those that are drawn together are drawn here
