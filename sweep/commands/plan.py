@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...specs import SpecError
 from .program import Data, Storage, SweepFile, app, planned
 
 if TYPE_CHECKING:
@@ -11,12 +12,27 @@ if TYPE_CHECKING:
 Measure = Annotated[
     bool, typer.Option("--measure", help="Time a few steps of each network and method here; estimate device-hours.")
 ]
+Throughput = Annotated[
+    float | None,
+    typer.Option(
+        "--throughput",
+        metavar="NUMBER",
+        min=1,
+        help="Multiply-adds of training a second that a device is assumed to do; estimate device-hours from them.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
 
 @app.command()
 def plan(
-    file: SweepFile, storage: Storage = "runs", data: Data = None, measure: Measure = False, json: Json = False
+    file: SweepFile,
+    storage: Storage = "runs",
+    data: Data = None,
+    measure: Measure = False,
+    throughput: Throughput = None,
+    json: Json = False,
 ) -> None:
     """Say what a sweep file would train, what of it is done already and what it costs. Trains nothing."""
     from rich.console import Console
@@ -24,9 +40,15 @@ def plan(
     from ..display.overview import overview
     from ..planning.estimate import estimate
 
+    if measure and throughput is not None:
+        raise SpecError(f"--throughput: it is measured with --measure, but got {throughput:g} too.", field="throughput")
     trials, store = planned(file, storage)
     pace = None
-    if measure:
+    if throughput is not None:
+        from ..planning.pace import AssumedPace
+
+        pace = AssumedPace(throughput)
+    elif measure:
         from ...training import DataSource
         from ..planning.pace import measure as measured
 

@@ -62,8 +62,9 @@ def _sentences(estimate: Estimate) -> Iterable[str]:
         left += f", {_hours(estimate.left.hours)} device-hours"
     yield f"{left}. Training alone counts: no tests, no waiting."
     if estimate.pace is not None:
-        yield f"Hours of a device that trains one trial at a time, from steps timed here: {estimate.pace.device}."
-        yield from (f"Not measured: {problem}" for problem in estimate.pace.problems)
+        pace = estimate.pace
+        yield f"Hours of a device that trains one trial at a time, {pace.origin}: {pace.device}."
+        yield from (f"Not measured: {problem}" for problem in pace.problems)
 
 
 def _saved(estimate: Estimate, flat_grid: int) -> str:

@@ -19,7 +19,7 @@ class Effort:
     trials: int = 0
     multiply_adds: float = 0.0
     hours: float | None = None
-    """Of one device; None where no trial's pace was measured."""
+    """Of one device; None where no trial's pace is known."""
 
     def add(self, trials: int, multiply_adds: float, hours: float | None) -> None:
         """So many trials more, which cost so much together."""
@@ -99,7 +99,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, store: Store, pace: Pace | None = None) -> Estimate:
-    """Adds up a plan; with hours where the pace of its trials was measured."""
+    """Adds up a plan; with hours where the pace of its trials is known."""
     costs = Costs()
     progress = store.progress_of((trial.key for trial in plan.trials), plan.sweep.stopping)
     rows: dict[tuple[str, str, Role], Row] = {}

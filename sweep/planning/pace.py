@@ -1,4 +1,4 @@
-"""How fast trials train on the device at hand: a few real steps of each network with each method are timed."""
+"""How fast trials train: by timing a few real steps of each network with each method, or by assumption."""
 
 import itertools
 import statistics
@@ -33,6 +33,9 @@ Step = tuple[object, ...]
 class Pace:
     """Seconds that trials take on a device, by what their steps have to do."""
 
+    origin = "from steps timed here"
+    """Where the seconds come from, for people."""
+
     def __init__(self, device: str) -> None:
         """Of a device with this description, where nothing has been measured yet."""
         self.device = device
@@ -57,6 +60,24 @@ class Pace:
         except torch.OutOfMemoryError:
             name = f"{trial.method.name} of {trial.architecture.name}"
             self.problems.append(f"{name}, batch {trial.recipe.batch_size}: {self.device} has too little memory.")
+
+
+class AssumedPace(Pace):
+    """Seconds that trials take where a device does as many multiply-adds a second, whatever the network.
+
+    Networks that are too small to fill the device take longer.
+    """
+
+    origin = "assumed, not measured"
+
+    def __init__(self, throughput: float) -> None:
+        """Of a device that does so many multiply-adds of training in a second."""
+        super().__init__(f"{throughput:.3g} multiply-adds a second")
+        self._throughput = throughput
+
+    def seconds_per_image(self, trial: TrialSpec) -> float:
+        """Of training, on one device that trains nothing else."""
+        return self._costs.training(trial) / (self._costs.images(trial) * trial.recipe.epochs * self._throughput)
 
 
 def measure(plan: Plan, source: DataSource, watch: Callable[[Iterable[TrialSpec], int], Iterable[TrialSpec]]) -> Pace:

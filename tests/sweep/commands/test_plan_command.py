@@ -24,3 +24,13 @@ def test_a_plan_as_json_is_one_object_and_nothing_else(exeunt, file, tmp_path):
     assert said["device"] == "cpu, 1 thread"
     assert all(row["total"]["device_hours"] > 0 for row in said["rows"])
     assert not (tmp_path / "trials").exists()
+
+
+@pytest.mark.slow
+def test_device_hours_are_measured_or_assumed_but_not_both(exeunt, file, tmp_path):
+    said = json.loads(exeunt("plan", file, "--storage", tmp_path, "--json", "--throughput", "1e9").stdout)
+    assert said["total"]["device_hours"] == pytest.approx(said["total"]["multiply_adds"] / 1e9 / 3600)
+    assert said["device"] == "1e+09 multiply-adds a second"
+    both = exeunt("plan", file, "--storage", tmp_path, "--throughput", "1e9", "--measure")
+    assert (both.returncode, both.stdout) == (2, "")
+    assert both.stderr == "exeunt: --throughput: it is measured with --measure, but got 1e+09 too.\n"

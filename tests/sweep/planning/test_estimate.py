@@ -5,7 +5,7 @@ from exeunt.models import ArchitectureSpec
 from exeunt.sweep.display.overview import overview
 from exeunt.sweep.planning.cost import Costs
 from exeunt.sweep.planning.estimate import estimate
-from exeunt.sweep.planning.pace import Pace, measure, step_of
+from exeunt.sweep.planning.pace import AssumedPace, Pace, measure, step_of
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
 from exeunt.training import DataSource
@@ -82,6 +82,16 @@ def test_a_measured_plan_has_hours_for_every_trial_from_one_timing_of_each_kind(
     expected = sum(pace.seconds_per_image(t.spec) * 1438 * t.spec.recipe.epochs / 3600 for t in plan.trials)
     assert numbers.total.hours == pytest.approx(expected)
     assert numbers.to_dict()["device"] == pace.device
+
+
+def test_an_assumed_throughput_gives_the_hours_that_a_division_gives(plan, tmp_path):
+    numbers = estimate(plan, Store(tmp_path), AssumedPace(2e9))
+    assert numbers.total.hours == pytest.approx(numbers.total.multiply_adds / 2e9 / 3600)
+    assert all(row.total.hours == pytest.approx(row.total.multiply_adds / 2e9 / 3600) for row in numbers.rows)
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(overview(numbers))
+    assert "trains one trial at a time, assumed, not measured: 2e+09 multiply-adds a second." in captured.get()
 
 
 def test_a_kind_of_trial_is_what_a_steps_time_depends_on(plan):
