@@ -108,4 +108,4 @@ def _build(
     return adopt(name, parts(network), channels=channels, classes=classes)
 
 
-architectures.register_prefix(PREFIX, timm_builder)
+architectures.register_form(f"{PREFIX}*", timm_builder)

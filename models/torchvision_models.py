@@ -216,4 +216,4 @@ def _build(
     return adopt(name, parts(network.to(device)), channels=channels, classes=classes)
 
 
-architectures.register_prefix(PREFIX, torchvision_builder)
+architectures.register_form(f"{PREFIX}*", torchvision_builder)

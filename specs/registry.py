@@ -1,5 +1,6 @@
 """Names for things that a sweep file can ask for."""
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -18,33 +19,38 @@ class Registry(Generic[Entry]):
         self._resolvers: dict[str, Callable[[str], Entry]] = {}
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Decorator that enters what it decorates under `name`. Raises `ValueError` for a name that is taken."""
+        """Decorator that enters what it decorates under `name`. Raises `SpecError` for a name that is taken."""
 
         def enter(entry: Entry) -> Entry:
             if name in self._entries:
-                raise ValueError(f"the {self.kind} {name!r} is registered twice: {self._entries[name]}, {entry}")
+                rule = f"the {self.kind} {name!r} is registered twice; a new one needs a name of its own"
+                raise SpecError(f"{rule}.", field=self.kind)
             self._entries[name] = entry
             return entry
 
         return enter
 
-    def register_prefix(self, prefix: str, resolver: Callable[[str], Entry]) -> None:
-        """Leaves the names that begin with `prefix` to a resolver, which is called when one is asked for.
+    def withdraw(self, name: str) -> None:
+        """Forgets the entry that is registered under `name`."""
+        del self._entries[name]
 
-        The resolver gets the whole name and gives its entry, or raises `SpecError`. Raises `ValueError` for a prefix
-        that is taken.
+    def register_form(self, form: str, resolver: Callable[[str], Entry]) -> None:
+        """Leaves the names of a form, such as `folder:*`, to a resolver, which is called when one is asked for.
+
+        The resolver gets the whole name and gives its entry, or raises `SpecError`. Where several forms fit, the one
+        that was registered last has the name. Raises `ValueError` for a form that is taken.
         """
-        if prefix in self._resolvers:
-            raise ValueError(f"the {self.kind} prefix {prefix!r} is registered twice")
-        self._resolvers[prefix] = resolver
+        if form in self._resolvers:
+            raise ValueError(f"the {self.kind} form {form!r} is registered twice")
+        self._resolvers[form] = resolver
 
     def __getitem__(self, name: str) -> Entry:
         """The entry called `name`. Raises `SpecError` with the nearest names for an unknown one."""
         if isinstance(name, str):
             if name in self._entries:
                 return self._entries[name]
-            for prefix, resolver in self._resolvers.items():
-                if name.startswith(prefix):
+            for form, resolver in reversed(self._resolvers.items()):
+                if fnmatch.fnmatchcase(name, form):
                     return resolver(name)
         raise unknown(self.kind, name, (*self._entries, *self._resolvers), field=self.kind)
 
@@ -55,7 +61,7 @@ class Registry(Generic[Entry]):
             return False
 
     def __iter__(self) -> Iterator[str]:
-        """The names, with numbers in them in the order of the numbers; those that a prefix covers are left out."""
+        """The names, with numbers in them in the order of the numbers; those that a form covers are left out."""
         return iter(
             sorted(self._entries, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])
         )

@@ -96,6 +96,7 @@ def _datasets() -> Iterator[tuple[str, str]]:
         facts = datasets[name]
         shape = "x".join(map(str, facts.image_shape))
         yield name, f"{facts.description}; {shape} pixels, {facts.classes} classes"
+    yield "NAME@20%", "a fifth of each class of its training images, always the same; tested on all of its test images"
     yield "folder:PATH", "your own images: PATH/train/CLASS/*.png or *.jpg, and PATH/test/CLASS/ or PATH/val/CLASS/"
 
 

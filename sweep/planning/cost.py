@@ -6,6 +6,7 @@ from ...models import multiply_adds, resolve
 from ...models.heads import build_head
 from ...models.layers import without_weights
 from ...training import TrialSpec
+from ...training.data import share_of
 from ...training.data.folders import PREFIX, class_names, list_images
 
 TRAINING_IMAGES = {
@@ -28,7 +29,7 @@ class Costs:
     def __init__(self) -> None:
         self._networks: dict[tuple[object, ...], int] = {}
         self._heads: dict[tuple[str, str, int, str], int] = {}
-        self._images: dict[str, int] = {}
+        self._images: dict[str, float] = {}
 
     def training(self, trial: TrialSpec) -> float:
         """Of a trial's whole training, without that of its teacher and without what is measured after epochs.
@@ -64,7 +65,8 @@ class Costs:
         """How many a trial's network sees in an epoch."""
         name = trial.dataset.name
         if name not in self._images:
-            self._images[name] = TRAINING_IMAGES[name] if name in TRAINING_IMAGES else _counted(name)
+            whole, share = share_of(name)
+            self._images[name] = share * (TRAINING_IMAGES[whole] if whole in TRAINING_IMAGES else _counted(whole))
         return self._images[name] * (1 - trial.validation)
 
     def _head(self, trial: TrialSpec, block: int) -> int:

@@ -188,4 +188,4 @@ datasets.register("imagenet")(
         load=_load_imagenet,
     )
 )
-datasets.register_prefix(PREFIX, own_folder)
+datasets.register_form(f"{PREFIX}*", own_folder)

@@ -50,6 +50,11 @@ def test_a_step_costs_three_passes_and_what_the_teacher_and_the_pairs_add():
     assert costs.training(trial(validation=0.5)) == costs.training(trial()) / 2
 
 
+def test_a_share_of_the_images_costs_that_share():
+    costs = Costs()
+    assert costs.training(trial(dataset="digits@25%")) == costs.training(trial()) / 4
+
+
 def test_the_training_images_are_those_that_each_data_sets_description_counts():
     for name in datasets:
         said = datasets[name].description

@@ -1,0 +1,102 @@
+"""The sweep files that come along: the real program reads and plans them, and their comments say what it says."""
+
+import re
+from pathlib import Path
+
+import pytest
+from exeunt.models.placement import architecture_layout
+from exeunt.sweep.planning.cost import Costs
+from exeunt.sweep.planning.estimate import Estimate, estimate
+from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.planning.pace import AssumedPace
+from exeunt.sweep.planning.plan import Plan, make_plan
+from exeunt.sweep.searching import search_plan
+from exeunt.sweep.storage.store import Store
+from exeunt.training import TrialSpec
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+FILES = sorted(CONFIGS.rglob("*.yaml"))
+THROUGHPUT = 2790 * 3 * 4_089_184_256
+"""Multiply-adds a second of one H100 that trains resnet50 on images of 224x224 in half precision: images a second from
+lambdal/deeplearning-benchmark at 079f30d, pytorch/pytorch-train-throughput-v2-fp16.csv; three passes for each; what
+`exeunt describe torchvision/resnet50 --size 224 --classes 1000` counts for one."""
+DEVICES = 8
+
+
+def comment(file: Path) -> str:
+    """The lines above the first key, as one."""
+    lines = file.read_text(encoding="utf-8").partition("\nname:")[0].splitlines()
+    assert all(line.startswith("# ") for line in lines)
+    return " ".join(line.removeprefix("# ") for line in lines)
+
+
+def planned_and_counted(file: Path, folder: Path, throughput: float = THROUGHPUT) -> tuple[Plan, Estimate]:
+    sweep, store = read_sweep(file), Store(folder)
+    plan = make_plan(sweep) if sweep.search is None else search_plan(sweep, store)
+    return plan, estimate(plan, store, AssumedPace(throughput))
+
+
+@pytest.fixture(params=FILES, ids=lambda file: str(file.relative_to(CONFIGS)))
+def file(request) -> Path:
+    return request.param
+
+
+def test_a_file_says_how_many_trials_it_has(file, tmp_path):
+    _, numbers = planned_and_counted(file, tmp_path)
+    (said,) = re.findall(r"(\d+) (?:trials|small trainings)", comment(file))
+    assert int(said) == numbers.total.trials
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if read_sweep(file).search is None], indirect=True)
+def test_a_file_asks_for_nothing_twice_but_for_losses_of_weight_0(file, tmp_path):
+    _, numbers = planned_and_counted(file, tmp_path)
+    assert numbers.asked - numbers.results == (3 * 3 if file.stem == "ablation-weights" else 0)
+
+
+def test_the_students_of_a_file_share_their_teachers(file):
+    plan = make_plan(read_sweep(file))
+    teachers = [trial.spec.teacher for trial in plan.trials if isinstance(trial.spec.teacher, TrialSpec)]
+    assert len({teacher.key for teacher in teachers}) == len({teacher.architecture for teacher in teachers})
+    assert {teacher.key for teacher in teachers} <= {trial.key for trial in plan.trials}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if "H200" in comment(file)], indirect=True)
+def test_a_file_for_accelerators_says_what_it_costs_on_one_and_on_eight(file, tmp_path):
+    said = comment(file)
+    sizes = {"P": 1e15, "E": 1e18}
+    (found,) = re.findall(
+        rf"([\d.]+) ([PE]) multiply-adds: about ([\d.]+) hours of one H200-class GPU, ([\d.]+) of {DEVICES}", said
+    )
+    multiply_adds, (one, eight) = float(found[0]) * sizes[found[1]], map(float, found[2:])
+    (command,) = re.findall(r"`exeunt plan configs/(\S+) --throughput (\S+)`", said)
+    assert command[0] == str(file.relative_to(CONFIGS))
+    assert float(command[1]) == pytest.approx(THROUGHPUT, rel=0.01)
+    plan, numbers = planned_and_counted(file, tmp_path, float(command[1]))
+    assert multiply_adds == pytest.approx(numbers.total.multiply_adds, rel=0.005)
+    assert one == pytest.approx(numbers.total.hours, rel=0.05)
+    assert eight == pytest.approx(numbers.total.hours / DEVICES, rel=0.05)
+    # No trial and its teacher take longer than that, so that eight can share the work evenly.
+    costs = Costs()
+    longest = max(costs.until_done(trial.spec) for trial in plan.trials)
+    assert longest < numbers.total.multiply_adds / DEVICES
+
+
+def test_the_throughput_is_counted_with_the_multiply_adds_of_a_plan():
+    layout = architecture_layout("torchvision/resnet50", (3, 224, 224), 1000)
+    assert 2790 * 3 * layout.cost.whole == THROUGHPUT
+
+
+def test_the_papers_files_are_those_for_accelerators():
+    assert {file for file in FILES if "H200" in comment(file)} == {
+        *(CONFIGS / "paper").iterdir(),
+        CONFIGS / "imagenet.yaml",
+    }
+
+
+def test_the_ablations_share_the_papers_setting_with_the_main_comparison():
+    main = {trial.key for trial in make_plan(read_sweep(CONFIGS / "paper" / "main.yaml")).trials}
+    ablations = sorted((CONFIGS / "paper").glob("ablation-*.yaml"))
+    assert len(ablations) == 5
+    for file in ablations:
+        shared = [trial for trial in make_plan(read_sweep(file)).trials if trial.key in main]
+        assert {trial.spec.method.name for trial in shared} == {"baseline", "eed"}
