@@ -36,7 +36,11 @@ def planned_and_counted(file: Path, folder: Path, throughput: float = THROUGHPUT
     return plan, estimate(plan, store, AssumedPace(throughput))
 
 
-@pytest.fixture(params=FILES, ids=lambda file: str(file.relative_to(CONFIGS)))
+def name(file: Path) -> str:
+    return str(file.relative_to(CONFIGS))
+
+
+@pytest.fixture(params=FILES, ids=name)
 def file(request) -> Path:
     return request.param
 
@@ -47,7 +51,7 @@ def test_a_file_says_how_many_trials_it_has(file, tmp_path):
     assert int(said) == numbers.total.trials
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if read_sweep(file).search is None], indirect=True)
+@pytest.mark.parametrize("file", [file for file in FILES if read_sweep(file).search is None], indirect=True, ids=name)
 def test_a_file_asks_for_nothing_twice_but_for_losses_of_weight_0(file, tmp_path):
     _, numbers = planned_and_counted(file, tmp_path)
     assert numbers.asked - numbers.results == (3 * 3 if file.stem == "ablation-weights" else 0)
@@ -60,7 +64,7 @@ def test_the_students_of_a_file_share_their_teachers(file):
     assert {teacher.key for teacher in teachers} <= {trial.key for trial in plan.trials}
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if "H200" in comment(file)], indirect=True)
+@pytest.mark.parametrize("file", [file for file in FILES if "H200" in comment(file)], indirect=True, ids=name)
 def test_a_file_for_accelerators_says_what_it_costs_on_one_and_on_eight(file, tmp_path):
     said = comment(file)
     sizes = {"P": 1e15, "E": 1e18}
@@ -69,7 +73,7 @@ def test_a_file_for_accelerators_says_what_it_costs_on_one_and_on_eight(file, tm
     )
     multiply_adds, (one, eight) = float(found[0]) * sizes[found[1]], map(float, found[2:])
     (command,) = re.findall(r"`exeunt plan configs/(\S+) --throughput (\S+)`", said)
-    assert command[0] == str(file.relative_to(CONFIGS))
+    assert command[0] == name(file)
     assert float(command[1]) == pytest.approx(THROUGHPUT, rel=0.01)
     plan, numbers = planned_and_counted(file, tmp_path, float(command[1]))
     assert multiply_adds == pytest.approx(numbers.total.multiply_adds, rel=0.005)
@@ -86,11 +90,9 @@ def test_the_throughput_is_counted_with_the_multiply_adds_of_a_plan():
     assert 2790 * 3 * layout.cost.whole == THROUGHPUT
 
 
-def test_the_papers_files_are_those_for_accelerators():
-    assert {file for file in FILES if "H200" in comment(file)} == {
-        *(CONFIGS / "paper").iterdir(),
-        CONFIGS / "imagenet.yaml",
-    }
+def test_the_papers_files_say_what_they_cost_on_accelerators():
+    papers = [*(CONFIGS / "paper").iterdir(), CONFIGS / "imagenet.yaml"]
+    assert all("H200" in comment(file) for file in papers)
 
 
 def test_the_ablations_share_the_papers_setting_with_the_main_comparison():
