@@ -6,6 +6,7 @@ Heavy imports happen inside the commands, so that `--help` answers at once.
 from . import (
     clean,
     describe,
+    doctor,
     explain,
     export,
     figures,
@@ -26,6 +27,7 @@ __all__ = [
     "app",
     "clean",
     "describe",
+    "doctor",
     "explain",
     "export",
     "figures",

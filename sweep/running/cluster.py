@@ -2,16 +2,15 @@
 
 import logging
 import os
-import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ...specs import SpecError
+from .network import answers
 from .package import packed
 
 LIKE_TUNE = {"PL_DISABLE_FORK": "1"}
@@ -82,6 +81,8 @@ def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
     Raises:
         SpecError: where there is no cluster, or one that does not let us in.
     """
+    if address != "auto" and not answers(address):  # Ray itself would try for two minutes (2.60)
+        raise _refusal(address, "no Ray answers there")
     import ray  # noqa: PLC0415 (where a Ray of our own is wanted, the environment has to be set first)
     from ray.exceptions import RayError  # noqa: PLC0415
 
@@ -92,7 +93,7 @@ def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
-            raise _refusal(address, f"{error} {told()}") from error
+            raise _refusal(address, f"Ray says: {error} {told()}".strip()) from error
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, int(ray.cluster_resources().get("CPU", 1)))))
     try:
         yield lambda: None
@@ -111,18 +112,8 @@ def _refusal(address: str, said: str) -> SpecError:
     elif address == "auto":
         advice = "no cluster runs on this machine; start one with `ray start`, or name one: --address HOST:6379."
     else:
-        advice = "no Ray answers there" if not _answers(address) else f"Ray says: {said.strip()}"
-        advice += ". `ray status --address HOST:PORT` on its head shows whether it runs."
+        advice = f"{said}. `ray status --address HOST:PORT` on its head shows whether it runs."
     return SpecError(f"--address {address}: {advice}", field="address")
-
-
-def _answers(address: str) -> bool:
-    parts = urlsplit(f"//{address}")
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 6379), timeout=3):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 @contextmanager

@@ -12,6 +12,10 @@ from ...specs import SpecError
 from .dataset import DataSource
 
 
+class AbsentDataError(SpecError):
+    """A data set is not in the data folder, or not all of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Download:
     """A file that the authors of a data set offer."""
@@ -36,12 +40,13 @@ def provide(name: str, source: DataSource, *, files: Mapping[str, str | None], d
         downloads: what has to be fetched to have all files; none if its authors' terms forbid that.
 
     Raises:
-        SpecError: if there is no data folder, a file is absent or damaged, or it cannot be fetched.
+        AbsentDataError: if there is no data folder, or a file is not in it.
+        SpecError: if a file is damaged, or cannot be fetched.
     """
     way_out = "add --download to fetch it" if downloads else "ask its authors for it, whose terms forbid fetching it"
     if source.directory is None:
         message = f"{name} is read from a data folder, and none is named: name one with --data DIR or EXEUNT_DATA"
-        raise SpecError(f"{message}; {way_out}.", field="dataset")
+        raise AbsentDataError(f"{message}; {way_out}.", field="dataset")
     directory = source.directory
     if source.download and downloads and _absent(directory, files):
         with _alone_in(directory):
@@ -49,7 +54,7 @@ def provide(name: str, source: DataSource, *, files: Mapping[str, str | None], d
                 _fetch(name, directory, files, downloads)
     if absent := _absent(directory, files):
         message = f"{name} is not in {directory}: there is no {absent[0]}. Name the folder that has it with --data DIR"
-        raise SpecError(f"{message} or EXEUNT_DATA, or {way_out}.", field="dataset")
+        raise AbsentDataError(f"{message} or EXEUNT_DATA, or {way_out}.", field="dataset")
     for path, md5 in files.items():
         if md5 is not None and (found := _md5(directory / path)) != md5:
             message = f"{directory / path} of {name} is damaged: its MD5 sum is {found}, not {md5}. Delete it"

@@ -9,7 +9,7 @@ from exeunt.sweep.storage.store import Store
 
 COMMANDS = [
     "sweep", "search", "submit", "plan", "status", "table", "figures", "report", "explain", "list", "describe",
-    "export", "sync", "verify", "clean",
+    "export", "sync", "verify", "clean", "doctor",
 ]  # fmt: skip
 HEAVY = ("torch", "ray", "mlflow", "pandas", "optuna", "pydantic")
 

@@ -138,6 +138,21 @@ def test_a_sweep_on_a_cluster_that_wants_a_token(cluster, file, tmp_path):
     assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 3
 
 
+def test_the_doctor_sees_a_cluster(cluster, tmp_path):
+    cluster.start_head(cpus=2)
+    environment = cluster.environment | {"COLUMNS": "400"}
+    doctor = ["doctor", "--storage", tmp_path / "runs", "--address"]
+    answer = exeunt(*doctor, cluster.address, environment=environment)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert re.search(rf"ok +Ray +{cluster.address}, Ray \S+ as here, 1 machine, 2 CPUs, 0 GPUs", answer.stdout)
+    answer = exeunt(*doctor, f"http://127.0.0.1:{cluster.dashboard}", environment=environment)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert re.search(rf"ok +Ray +http://127.0.0.1:{cluster.dashboard} takes jobs", answer.stdout)
+    answer = exeunt(*doctor, cluster.address, environment=environment | {"RAY_AUTH_TOKEN": "f" * 64})
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert re.search(r"wrong +Ray +--address \S+ the cluster wants an authentication token", answer.stdout)
+
+
 def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
     cluster.start_head(cpus=2)
     dashboard = f"http://127.0.0.1:{cluster.dashboard}"

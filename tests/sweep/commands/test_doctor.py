@@ -1,0 +1,200 @@
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from exeunt.sweep.__main__ import main
+from exeunt.sweep.running import readiness
+from exeunt.sweep.running.network import answers
+from exeunt.sweep.storage.store import Store
+from mlflow import MlflowClient
+
+NOBODY = "127.0.0.1:9"
+"""Where nothing listens: a port that only root may have, of a protocol that nobody uses."""
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch, capsys):
+    """Runs the command in this process: its exit status, its findings as (verdict, subject, the rest), its messages."""
+    for name in ("EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")  # the rest of what the command sets is taken back
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+    def run(*words, columns=400):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        given = () if "--storage" in words else ("--storage", tmp_path / "runs")
+        monkeypatch.setattr(sys, "argv", ["exeunt", "doctor", *map(str, (*words, *given))])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        lines = [line.rstrip() for line in out.splitlines()]
+        assert all(len(line) <= columns for line in lines)
+        findings = re.findall(r"^(ok|advice|wrong) +(\S+) +(.*(?:\n {21}.*)*)", "\n".join(lines), re.MULTILINE)
+        return end.value.code, [(verdict, subject, " ".join(rest.split())) for verdict, subject, rest in findings], err
+
+    return run
+
+
+@pytest.fixture
+def read_only(tmp_path, database) -> Iterator[Path]:
+    """A storage that nobody may write to any more, by rights or, for root, whom these do not keep out, by its mount."""
+    path = tmp_path / "read-only"
+    path.mkdir()
+    if os.geteuid() != 0:
+        shutil.copy(database, path)
+        (path / database.name).chmod(0o444)
+        path.chmod(0o555)
+        yield path
+        return
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=False).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    shutil.copy(database, path)
+    subprocess.run(["mount", "-o", "remount,ro", path], check=True)
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=True)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that accepts connections and says nothing."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.slow
+def test_all_is_well(doctor, tmp_path, database):
+    (tmp_path / "runs").mkdir()
+    shutil.copy(database, tmp_path / "runs")
+    status, findings, _ = doctor("--data", tmp_path)
+    subjects = {subject: (verdict, rest) for verdict, subject, rest in findings}
+    assert "wrong" not in {verdict for verdict, _, _ in findings}
+    assert status == 0
+    assert {"Python", "exeunt", *readiness.PACKAGES, "storage", "MLflow", "Ray", "data"} < subjects.keys()
+    assert subjects["exeunt"][1].startswith("0.1.0")
+    assert subjects["MLflow"] == ("ok", f"sqlite:///{tmp_path}/runs/mlflow.db, writable")
+    assert subjects["storage"][1].startswith(f"{tmp_path}/runs, ")
+    assert "there: digits; not there: cifar10, cifar100, " in subjects["data"][1]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["mlflow.db", "runs"], "it left something there"
+    (experiment,) = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db").search_experiments()
+    assert readiness.PROBE not in experiment.tags
+
+
+@pytest.mark.slow
+def test_everything_that_is_wrong_is_said_at_once(doctor, tmp_path, read_only):
+    status, findings, _ = doctor(
+        "--storage", read_only, "--tracking", f"http://{NOBODY}", "--address", NOBODY, "--data", tmp_path / "nowhere",
+    )  # fmt: skip
+    wrong = {subject: rest for verdict, subject, rest in findings if verdict == "wrong"}
+    assert status == 1
+    assert wrong.keys() == {"storage", "MLflow", "Ray", "data"}
+    assert re.search(r"cannot be written: (Read-only file system|Permission denied)\. -> name one", wrong["storage"])
+    assert f"nothing listens at http://{NOBODY} -> start it" in wrong["MLflow"]
+    assert f"{NOBODY}: no Ray answers there." in wrong["Ray"]
+    assert f"there is no folder {tmp_path}/nowhere -> name" in wrong["data"]
+
+
+@pytest.mark.slow
+def test_it_fits_into_80_columns(doctor, tmp_path):
+    assert doctor("--address", NOBODY, "--data", tmp_path, columns=80)[0] == 1
+
+
+def test_a_storage_that_is_not_there_is_not_made(tmp_path):
+    finding = readiness.storage(Store(tmp_path / "a" / "b"))
+    assert "not there yet, can be made" in finding.what
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_storage_below_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    assert readiness.storage(Store(tmp_path / "file" / "runs")).verdict == "wrong"
+
+
+def test_a_storage_in_memory_is_advised_against():
+    memory = Path("/dev/shm")
+    if readiness._file_system(memory) != "tmpfs":
+        pytest.skip("there is no folder in memory here")
+    finding = readiness.storage(Store(memory / "exeunt"))
+    assert finding.verdict == "advice"
+    assert "in memory" in finding.what
+
+
+@pytest.mark.slow
+def test_a_database_that_cannot_be_written(read_only):
+    finding = readiness.mlflow(f"sqlite:///{read_only}/mlflow.db")
+    assert finding.verdict == "wrong"
+    assert "readonly database" in finding.what
+    assert readiness.mlflow(f"sqlite:///{read_only}/another.db").verdict == "wrong"
+
+
+def test_a_database_that_is_none(tmp_path):
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(b"no database")
+    assert "is no SQLite database" in readiness.mlflow(f"sqlite:///{damaged}").what
+
+
+def test_a_server_that_is_no_mlflow_or_says_nothing(monkeypatch, silent):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    started = time.monotonic()
+    finding = readiness.mlflow(silent)
+    assert time.monotonic() - started < 10
+    assert finding.verdict == "wrong"
+    assert finding.what == f"MLflow at {silent}: no answer in time."
+
+
+def test_a_cluster_that_takes_jobs_has_to_listen():
+    for address in (f"http://{NOBODY}", f"ray://{NOBODY}"):
+        assert readiness.ray(address).what == f"nothing listens at {address}"
+
+
+def test_what_listens_where(silent):
+    assert answers(silent)
+    assert answers(silent.removeprefix("http://"))
+    assert not answers(NOBODY)
+    assert not answers(f"postgresql+psycopg://user@{NOBODY}/name")
+    assert not answers("http://127.0.0.1:port")
+
+
+def test_a_damaged_data_set_is_told_from_one_that_is_absent(tmp_path):
+    for name in ("train_32x32.mat", "test_32x32.mat"):
+        (tmp_path / name).touch()
+    wrong, rest = readiness.datasets(tmp_path)
+    assert (wrong.verdict, rest.verdict) == ("wrong", "ok")
+    assert wrong.what.startswith("svhn: ")
+    assert "is damaged" in wrong.what
+    assert "there: digits; not there: cifar10, " in rest.what
+    assert "svhn" not in rest.what
+
+
+OTHER_VERSION = """
+import importlib.metadata, sys
+from exeunt.sweep.running import readiness
+real = importlib.metadata.version
+importlib.metadata.version = lambda name: "0.1" if name == "pandas" else real(name)
+sys.modules["torchvision"] = None  # importing it raises ImportError
+for finding in readiness.versions():
+    if finding.verdict == "wrong":
+        print(finding.subject, finding.what, finding.remedy, sep="; ")
+assert "torch" in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_versions_that_do_not_fit_and_packages_that_cannot_be_imported():
+    ran = subprocess.run([sys.executable, "-c", OTHER_VERSION], capture_output=True, text=True, check=True)
+    torchvision, pandas = ran.stdout.splitlines()
+    assert re.match(r"torchvision; \S+ cannot be imported: .*; install Exeunt into a new virtual", torchvision)
+    assert re.match(r"pandas; 0\.1 is installed, and Exeunt needs >=\d\S*; pip install 'pandas>=\d", pandas)
+
+
+def test_a_mistyped_option_is_no_finding(doctor):
+    assert doctor("--tracking", "ftp://somewhere")[0] == 2
