@@ -19,7 +19,7 @@ from .fitnet import FitNet
 from .kd import KD
 from .kdcl import KDCL
 from .label_smoothing import LabelSmoothing
-from .method import Loss, LossInputs, Method, Need, NetworkShape, TeacherNeed, methods
+from .method import Loss, LossInputs, Method, Need, NetworkShape, TeacherNeed, method, methods
 from .one import ONE
 from .phuong import Phuong
 from .ps_kd import PSKD
@@ -53,5 +53,6 @@ __all__ = [
     "TeacherNeed",
     "TfKDReg",
     "TfKDSelf",
+    "method",
     "methods",
 ]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from torch import Tensor, nn
 
-from ..specs import Registry, Spec
+from ..specs import Registry, Spec, SpecError
 
 Need = Literal["required", "optional", "ignored"]
 TeacherNeed = Literal["required", "self", "ignored"]
@@ -123,9 +123,18 @@ AnyMethod = TypeVar("AnyMethod", bound=Method)
 
 
 def method(name: str) -> Callable[[type[AnyMethod]], type[AnyMethod]]:
-    """Decorator that registers a method's spec under a name. Raises `ValueError` for a name that is taken."""
+    """Decorator that registers a method's spec under a name.
+
+    Raises:
+        SpecError: for a name that is taken, and a class that is no spec of a method.
+    """
 
     def enter(spec: type[AnyMethod]) -> type[AnyMethod]:
+        if not (issubclass(spec, Method) and "__dataclass_params__" in vars(spec)):
+            rule = "it is a subclass of Method under @dataclass(frozen=True, kw_only=True)"
+            raise SpecError(f"the method {name!r}: {rule}, but got {spec.__name__}.", field="method")
+        if lacking := [part for part in ("paper", "loss") if not hasattr(spec, part)]:
+            raise SpecError(f"the method {name!r}: {spec.__name__} has no `{lacking[0]}`.", field="method")
         spec.name = name
         methods.register(name)(spec)
         return spec

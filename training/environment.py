@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from ..specs import SpecError
+from .plugins import installed_plugins, plugins_in_use
 
 Precision = Literal["fp32", "bf16"]
 
@@ -36,11 +37,13 @@ def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.devi
 def describe_environment(
     device: torch.device, precision: Precision, threads: int, processes: int
 ) -> dict[str, str | int]:
-    """Versions, commit, hardware and numeric settings, for the result."""
+    """Versions, commit, plugins if there are any, hardware and numeric settings, for the result."""
     cuda = device.type == "cuda"
+    plugins = (*installed_plugins(), *(f"{plugin.name} (sha256 {plugin.sha256})" for plugin in plugins_in_use()))
     return {
         "exeunt": _version(),
         "commit": commit(),
+        **({"plugins": ", ".join(plugins)} if plugins else {}),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "host": platform.node(),

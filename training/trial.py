@@ -7,9 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from ..losses import Method, methods
-from ..models import ArchitectureSpec, ExitSpec, Layout, architecture_layout, canonical, resolve
+from ..models import (
+    ArchitectureSpec,
+    ExitSpec,
+    Layout,
+    architecture_layout,
+    architectures,
+    canonical,
+    heads,
+    resolve,
+)
 from ..specs import Range, Spec, SpecError, canonical_json, content_key, key_of, require
 from .data import Dataset, DatasetSpec, datasets
+from .plugins import origins
 from .recipe import Recipe
 
 Protocol = Literal["final", "tuning", "paper"]
@@ -151,9 +161,24 @@ class TrialSpec(Spec):
         """What is known of the data set."""
         return datasets[self.dataset.name]
 
+    @functools.cached_property
+    def plugins(self) -> tuple[str, ...]:
+        """The SHA-256 of the files from outside this package that its parts and its teacher come from.
+
+        A file has no version, so what it holds is a part of what the trial is.
+        """
+        own = origins(
+            (methods, self.method.name),
+            (architectures, self.architecture.name),
+            (heads, self.exits.head),
+            *([(architectures, self.teacher.architecture.name)] if self.teacher else []),
+        )
+        return tuple(sorted({*own, *(self.teacher.plugins if isinstance(self.teacher, TrialSpec) else ())}))
+
     def to_dict(self) -> dict[str, Any]:
         """The spec as plain JSON values, the method's name among its settings."""
-        return super().to_dict() | {"method": _method_dict(self.method)}
+        plugins = {"plugins": list(self.plugins)} if self.plugins else {}
+        return super().to_dict() | {"method": _method_dict(self.method)} | plugins
 
     @property
     def text(self) -> str:  # type: ignore[override]
@@ -172,15 +197,17 @@ class TrialSpec(Spec):
             if name not in ("method", "seed")
         }
         texts["method"] = _method_text(self.method)
+        if self.plugins:
+            texts["plugins"] = canonical_json(self.plugins)
         before, after = (
-            ",".join(f'"{name}":{texts[name]}' for name in parts if name != "seed" and (name < "seed") is is_before)
+            ",".join(f'"{name}":{texts[name]}' for name in sorted(texts) if (name < "seed") is is_before)
             for is_before in (True, False)
         )
         return f'{{{before},"seed":', f",{after}}}"
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """The spec that `to_dict` described."""
+        """The spec that `to_dict` described, where the same plugins are in use."""
         method = {name: value for name, value in content["method"].items() if name != "name"}
         return cls(
             dataset=DatasetSpec.from_dict(content["dataset"]),
@@ -205,8 +232,7 @@ class TrialSpec(Spec):
         return self._placed()[0]
 
     def _placed(self) -> tuple[tuple[int, ...], str]:
-        facts = self.dataset_facts
-        return _placed(self.exits.placement, self.architecture.name, facts.image_shape, facts.classes)
+        return _placed(self.exits.placement, self.layout)
 
     @property
     def layout(self) -> Layout:
@@ -239,9 +265,6 @@ def _method_dict(method: Method) -> dict[str, Any]:
 
 
 @functools.cache  # asked for with every trial; the answer holds no network
-def _placed(
-    placement: str, architecture: str, image_shape: tuple[int, int, int], classes: int
-) -> tuple[tuple[int, ...], str]:
+def _placed(placement: str, layout: Layout) -> tuple[tuple[int, ...], str]:
     """The numbers of the blocks that exits follow, and the placement's canonical form."""
-    layout = architecture_layout(architecture, image_shape, classes)
     return resolve(placement, layout), canonical(placement, layout)

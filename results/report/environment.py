@@ -11,6 +11,7 @@ from ..sheet import one_line
 _NAMES = {
     "exeunt": "Exeunt",
     "commit": "Commit of Exeunt",
+    "plugins": "Plugins",
     "torch": "PyTorch",
     "python": "Python",
     "host": "Machine",

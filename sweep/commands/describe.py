@@ -2,7 +2,7 @@ from typing import Annotated
 
 import typer
 
-from .program import app
+from .program import Plugins, app
 
 
 @app.command()
@@ -18,13 +18,16 @@ def describe(
         typer.Option(metavar="DEVICE", help="Measure each exit's time there: cpu or cuda.", show_default=False),
     ] = None,
     batch: Annotated[int, typer.Option(help="Images at once where the time is measured.")] = 1,
+    plugin: Plugins = None,
 ) -> None:
     """Say what each exit of a network costs: parameters, multiply-adds, memory, time."""
     from rich.console import Console
 
     from ...models import ArchitectureSpec, ExitSpec, build_network
+    from ...training.plugins import read_plugins, use
     from ..display.description import description
 
+    use(read_plugins(plugin or ()))
     spec, placed = ArchitectureSpec(name=architecture), ExitSpec(placement=exits, head=head)
     shape = (channels, size, size)
     network = build_network(spec, placed, image_shape=shape, classes=classes, seed=0)

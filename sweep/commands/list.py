@@ -2,16 +2,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from .program import app
+from .program import Plugins, app
 
 Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
 
 @app.command(name="list")
-def list_(kind: Annotated[Kind, typer.Argument(help="What to list.", show_default=False)]) -> None:
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="What to list.", show_default=False)], plugin: Plugins = None
+) -> None:
     """List the names that a sweep file can use."""
     from rich.console import Console
 
+    from ...training.plugins import read_plugins, use
     from ..display.listing import listing
 
+    use(read_plugins(plugin or ()))
     Console().print(listing(kind))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...specs import SpecError
-from .program import Data, Storage, SweepFile, app, planned
+from .program import Data, Plugins, Storage, SweepFile, app, planned
 
 if TYPE_CHECKING:
     from ...training import TrialSpec
@@ -33,6 +33,7 @@ def plan(
     measure: Measure = False,
     throughput: Throughput = None,
     json: Json = False,
+    plugin: Plugins = None,
 ) -> None:
     """Say what a sweep file would train, what of it is done already and what it costs. Trains nothing."""
     from rich.console import Console
@@ -42,7 +43,7 @@ def plan(
 
     if measure and throughput is not None:
         raise SpecError(f"--throughput: it is measured with --measure, but got {throughput:g} too.", field="throughput")
-    trials, store = planned(file, storage)
+    trials, store = planned(file, storage, plugin)
     pace = None
     if throughput is not None:
         from ..planning.pace import AssumedPace

@@ -9,6 +9,9 @@ import typer
 from ...specs import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...training.plugins import Plugin
     from ..planning.plan import Plan
     from ..storage.store import Store
 
@@ -59,41 +62,60 @@ Tracking = Annotated[
         show_default=False,
     ),
 ]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        help="A file of Python with methods or architectures of your own. May be said again.",
+        show_default=False,
+    ),
+]
 Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are not there.")]
 
 
-def planned(file: Path, storage: str) -> "tuple[Plan, Store]":
+def planned(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Plan, Store]":
     """The plan of a sweep file, and the store that its trials are in."""
-    from ..planning.file import read_sweep
-    from ..planning.plan import make_plan
+    from ...training.plugins import read_plugins
     from ..storage.store import Store
 
-    sweep, store = read_sweep(file), Store(storage)
+    store = Store(storage)
+    return _plan(file, store, read_plugins(plugins or ())), store
+
+
+def _plan(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "Plan":
+    from ..planning.file import read_sweep
+    from ..planning.plan import make_plan
+
+    sweep = read_sweep(file, plugins)
     if sweep.search is None:
-        return make_plan(sweep), store
+        return make_plan(sweep)
     from ..searching import search_plan
 
-    return search_plan(sweep, store), store
+    return search_plan(sweep, store)
 
 
 def launched(name: str, storage: str) -> "tuple[Plan, Store]":
     """The plan of a sweep as it was launched last, and its store. Raises `SpecError` for a name that never was."""
+    from ..storage.plugins import kept
     from ..storage.store import Store
 
-    with Store(storage).remembered(name) as file:
-        return planned(file, storage)
+    store = Store(storage)
+    with store.remembered(name) as file:
+        return _plan(file, store, kept(store.sweep_folder(name))), store
 
 
 def said_again(options: dict[str, object], *, data: Path | None, tracking: str | None, download: bool) -> list[str]:
-    """The words of a command that goes on with what this one began; what the environment says need not be said.
+    """The words of a command that goes on with what this one began; what the environment says need not be said."""
+    again = options | ({} if "EXEUNT_DATA" in os.environ else {"--data": data})
+    again |= {} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking}
+    return said(again) + ["--download"] * download
 
-    Of the options, a list is said several times, and None not at all.
-    """
-    said = options | ({} if "EXEUNT_DATA" in os.environ else {"--data": data})
-    said |= {} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking}
-    listed = [(name, value if isinstance(value, list) else [value]) for name, value in said.items()]
-    words = [word for name, values in listed for value in values if value is not None for word in (name, str(value))]
-    return words + ["--download"] * download
+
+def said(options: dict[str, object]) -> list[str]:
+    """Options as words of a command: a list is said several times, and None not at all."""
+    listed = [(name, value if isinstance(value, list) else [value]) for name, value in options.items()]
+    return [word for name, values in listed for value in values if value is not None for word in (name, str(value))]
 
 
 def tracking_uri(store: "Store", wanted: str | None) -> str:

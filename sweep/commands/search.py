@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .program import Data, Download, Storage, Tracking, app, launched, planned, said_again, tracking_uri
+from .program import Data, Download, Plugins, Storage, Tracking, app, launched, planned, said, said_again, tracking_uri
 from .submit import send
 from .sweep import Address, MaxConcurrent, TimeBudget
 
@@ -33,6 +33,7 @@ def search(
     max_concurrent: MaxConcurrent = None,
     time_budget: TimeBudget = None,
     address: Address = None,
+    plugin: Plugins = None,
     show: Show = False,
 ) -> None:
     """Tune every method with the same budget on validation images; then confirm the best settings on test.
@@ -49,9 +50,9 @@ def search(
     limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget}
     options = said_again(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
-        send(Path(file), storage, address, options)
+        send(Path(file), storage, address, options, plugin)
         return
-    options += ["--address", address] if address else []
+    options += said({"--address": address, "--plugin": plugin})
 
     from functools import partial
 
@@ -68,7 +69,7 @@ def search(
     from .leaving import leaving
 
     halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
-    plan, store = planned(Path(file), storage)
+    plan, store = planned(Path(file), storage, plugin)
     name, wanted = plan.sweep.name, plan.sweep.search
     if wanted is None:
         raise SpecError(f"{file} has no `search` part; without one, use: exeunt sweep {file}", field="search")

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Data, SweepFile, Tracking, app
+from .program import Data, Plugins, SweepFile, Tracking, app, said
 
 Address = Annotated[
     str | None,
@@ -33,23 +33,31 @@ def submit(
     data: Data = None,
     tracking: Tracking = None,
     follow: Follow = True,
+    plugin: Plugins = None,
 ) -> None:
     """Send a sweep to a Ray cluster as a job, which goes on when this machine leaves.
 
-    The cluster gets this package and the sweep file; its machines need torch, Ray and the rest installed. Sent again,
-    a sweep that was cut off goes on where it was.
+    The cluster gets this package, the sweep file and the plugins; its machines need torch, Ray and the rest installed.
+    Sent again, a sweep that was cut off goes on where it was.
     """
-    given = {"--data": data, "--tracking": tracking}
-    options = [word for name, value in given.items() if value for word in (name, str(value))]
-    send(file, storage, address, options, follow=follow)
+    send(file, storage, address, said({"--data": data, "--tracking": tracking}), plugin, follow=follow)
 
 
-def send(file: Path, storage: str, address: str | None, options: list[str], *, follow: bool = True) -> None:
+def send(
+    file: Path,
+    storage: str,
+    address: str | None,
+    options: list[str],
+    plugins: list[Path] | None,
+    *,
+    follow: bool = True,
+) -> None:
     """Submits a sweep or a search with these options, and shows what it prints until its end, if that is wanted."""
+    from ...training.plugins import read_plugins
     from ..planning.file import read_sweep
     from ..running.submission import submit as submitted
 
-    job = submitted(read_sweep(file), address, storage, options)
+    job = submitted(read_sweep(file, read_plugins(plugins or ())), address, storage, options)
     typer.echo(
         f"submitted as {job.name}; `ray job logs --follow {job.name}` shows it, `ray job stop {job.name}` ends it"
     )

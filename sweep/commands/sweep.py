@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Data, Download, Storage, SweepFile, Tracking, app, planned, said_again, tracking_uri
+from .program import Data, Download, Plugins, Storage, SweepFile, Tracking, app, planned, said, said_again, tracking_uri
 from .submit import send
 
 Address = Annotated[
@@ -43,6 +43,7 @@ def sweep(
     max_concurrent: MaxConcurrent = None,
     time_budget: TimeBudget = None,
     address: Address = None,
+    plugin: Plugins = None,
 ) -> None:
     """Train what the sweep file asks for and is not there yet; then print the comparison table.
 
@@ -57,9 +58,9 @@ def sweep(
     limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only}
     options = said_again(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
-        send(file, storage, address, options)
+        send(file, storage, address, options, plugin)
         return
-    options += ["--address", address] if address else []
+    options += said({"--address": address, "--plugin": plugin})
 
     from rich.console import Console
 
@@ -75,7 +76,7 @@ def sweep(
     from .leaving import leaving
 
     halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
-    plan, store = planned(file, storage)
+    plan, store = planned(file, storage, plugin)
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
     again = ["exeunt", "sweep", str(file), "--storage", storage, *options]

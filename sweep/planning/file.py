@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -15,6 +15,7 @@ from ...losses import Baseline
 from ...models import ArchitectureSpec, architectures
 from ...specs import SpecError, require, unknown
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
+from ...training.plugins import Plugin, use
 from ...training.teacher import trained_weights
 from ...training.trial import Protocol, TrainedWeights
 from .blocks import Block, read_blocks
@@ -57,6 +58,8 @@ class Sweep:
     """How the methods are tuned; then the trials are those of the settings that the file has."""
     text: str
     """The file as it was written, but that it names files of weights by their absolute paths."""
+    plugins: tuple[Plugin, ...]
+    """Files that may have what the sweep file names."""
 
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
@@ -101,12 +104,14 @@ class _Settings(pydantic.BaseModel):
 
 
 @no_search_for_garbage()
-def read_sweep(path: Path) -> Sweep:
-    """Reads and checks a sweep file.
+def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
+    """Reads and checks a sweep file, which may name what these plugins have. From here on they are in use.
 
     Raises:
         DocumentError: for the first mistake, with its place in the file and what could stand there instead.
+        SpecError: for a plugin that cannot be used.
     """
+    use(plugins)
     document = Document(path)
     keys = field_names(_Settings)
     blocks = list(read_blocks(document, keys))
@@ -136,6 +141,7 @@ def read_sweep(path: Path) -> Sweep:
         stopping=stopping,
         search=search,
         text=text,
+        plugins=tuple(plugins),
     )
 
 

@@ -85,6 +85,7 @@ def launch(
             run_trial,
             store=store,
             sweep=plan.sweep.name,
+            plugins=plan.sweep.plugins,
             driver=driver,
             source=source,
             threads=resources.cores // resources.members,

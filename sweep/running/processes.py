@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 
 from ...training import OutOfMemory, Record, Stopped, TrialDirectory, TrialSpec, train
+from ...training.plugins import Plugin, plugins_in_use, use
 
 Members = dict[Any, SpawnProcess]
 """By the connections on which they are heard, whose types differ between operating systems."""
@@ -68,8 +69,9 @@ def train_together(
                 listener, speaker = spawn.Pipe(duplex=False)
                 device = f"cuda:{rank}" if accelerated else "cpu"
                 place = {"init_method": meeting, "rank": rank, "world_size": processes}
-                arguments = {"trial": trial, "directory": directory, "device": device, **settings}
-                members[listener] = spawn.Process(target=_take_part, args=(place, arguments, speaker))
+                arguments = {"directory": directory, "device": device, **settings}
+                what = trial.to_dict(), plugins_in_use()  # a method of a plugin's is known there once that is in use
+                members[listener] = spawn.Process(target=_take_part, args=(what, place, arguments, speaker))
                 members[listener].start()
                 speaker.close()  # the process's own is the only one, so its death is heard
             return _outcome(members, on_epoch, stop)
@@ -126,7 +128,9 @@ def _death(member: SpawnProcess) -> Exception:
     return ProcessDied(f"one of the trial's processes died: {cause}")
 
 
-def _take_part(place: dict[str, Any], arguments: dict[str, Any], speaker: Connection) -> None:
+def _take_part(
+    what: tuple[Record, tuple[Plugin, ...]], place: dict[str, Any], arguments: dict[str, Any], speaker: Connection
+) -> None:
     """What each process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the process that began this one decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -135,7 +139,9 @@ def _take_part(place: dict[str, Any], arguments: dict[str, Any], speaker: Connec
         if accelerated:
             torch.cuda.set_device(arguments["device"])
         dist.init_process_group("nccl" if accelerated else "gloo", **place)
-        result = train(**arguments, on_epoch=lambda record: speaker.send(("epoch", record)))
+        spec, plugins = what
+        use(plugins)
+        result = train(TrialSpec.from_dict(spec), **arguments, on_epoch=lambda record: speaker.send(("epoch", record)))
         dist.destroy_process_group()
         speaker.send(("result", result))
     except Exception as error:

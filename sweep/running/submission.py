@@ -12,7 +12,10 @@ from pathlib import Path
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from ...specs import SpecError
+from ...training import LocalFolder
 from ..planning.file import Sweep
+from ..storage.plugins import FOLDER as PLUGINS
+from ..storage.plugins import keep
 from .package import packed
 
 FILE = "sweep.yaml"
@@ -56,7 +59,7 @@ class SubmittedSweep:
 
 
 def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) -> SubmittedSweep:
-    """Sends this package and the sweep's file to a cluster, which runs `exeunt sweep` there.
+    """Sends this package, the sweep's file and its plugins to a cluster, which runs `exeunt sweep` there.
 
     Args:
         sweep: what to run; files of weights that it names must be where it says on the cluster.
@@ -74,9 +77,11 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
         logging.getLogger(talkative).setLevel(logging.WARNING)
     command = "sweep" if sweep.search is None else "search"
     words = ["python", "-m", "exeunt.sweep", command, FILE, "--address", "auto", "--storage", storage, *options]
+    words += [word for plugin in sweep.plugins for word in ("--plugin", f"{PLUGINS}/{plugin.name}")]
     name = f"exeunt-{re.sub(r'[^A-Za-z0-9_-]', '-', sweep.name)}-{secrets.token_hex(4)}"
     with packed() as package:
         (package / FILE).write_text(sweep.text, encoding="utf-8")
+        keep(LocalFolder(package), sweep.plugins)
         patience = time.monotonic() + PATIENCE
         while True:
             try:
@@ -91,19 +96,8 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
                 if any(sign in str(error) for sign in STARTING) and time.monotonic() < patience:
                     time.sleep(1)
                     continue
-                raise _refusal(address, error) from error
+                reason = str(error).strip().splitlines()[0].rstrip(".")
+                advice = f". Perhaps {PORT_TAKEN}" if NO_AGENT in reason else ""
+                message = f"--address {address or ''}: no cluster takes jobs there: {reason}{advice}."
+                raise SpecError(message, field="address") from error
             return SubmittedSweep(client, name)
-
-
-def require_jobs(address: str) -> None:
-    """Raises `SpecError` where no cluster takes jobs at an address."""
-    try:
-        JobSubmissionClient(address)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _refusal(address, error) from error
-
-
-def _refusal(address: str | None, error: Exception) -> SpecError:
-    reason = str(error).strip().splitlines()[0].rstrip(".")
-    advice = f". Perhaps {PORT_TAKEN}" if NO_AGENT in reason else ""
-    return SpecError(f"--address {address or ''}: no cluster takes jobs there: {reason}{advice}.", field="address")

@@ -11,9 +11,11 @@ from ray import tune
 
 from ...training import DataSource, OutOfMemory, Record, Stopped, StorageError, TrialSpec, train
 from ...training.directory import WEIGHTS
+from ...training.plugins import Plugin, use
 from ...training.trial import TrainedWeights
 from ..storage.attempts import Superseded
 from ..storage.driver import require_driver
+from ..storage.plugins import keep
 from ..storage.store import Store
 from .processes import ProcessDied, train_together
 from .termination import told_to_go
@@ -27,6 +29,7 @@ def run_trial(
     *,
     store: Store,
     sweep: str,
+    plugins: tuple[Plugin, ...],
     driver: str,
     source: DataSource,
     threads: int,
@@ -39,6 +42,7 @@ def run_trial(
     where the storage is. Where the trial has no result, an exception ends the attempt, so that Tune gives this worker
     no other trial.
     """
+    use(plugins)
     trial = TrialSpec.from_dict(json.loads(config["spec"]))
 
     def report(record: Record) -> None:
@@ -48,6 +52,7 @@ def run_trial(
     try:
         require_driver(store.sweep_folder(sweep), driver)
         directory = store.begin(config["key"])
+        keep(directory.folder, [plugin for plugin in plugins if plugin.sha256 in trial.plugins])
         try:
             with _teacher_weights(trial, store) as teacher, told_to_go() as stop:
                 how = {"teacher": teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}

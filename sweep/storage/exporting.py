@@ -9,6 +9,8 @@ from ...models import SUFFIXES, Cohort, Format, MultiExitNetwork, TruncatedNetwo
 from ...specs import SpecError, nearest
 from ...training import TrialSpec, build_student
 from ...training.directory import WEIGHTS
+from ...training.plugins import use
+from .plugins import kept
 from .store import Store
 
 
@@ -26,6 +28,7 @@ def export_trial(store: Store, key: str, format: Format, exit: int | None, outpu
         raise SpecError(
             f"no trained network has the key {key!r} in {store.location}; {nearest(key, trained)}.", field="key"
         )
+    use(kept(directory.folder))
     trial = TrialSpec.from_dict(spec)
     facts = trial.dataset_facts
     network = build_student(trial)

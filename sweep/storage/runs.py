@@ -74,8 +74,9 @@ def _same(reported: float, recorded: float | None) -> bool:
 
 
 def _described(trial: PlannedTrial) -> dict[str, Any]:
-    """What the trial was, with the teacher by what tells it from others."""
+    """What the trial was, with the teacher by what tells it from others; its environment names the plugins."""
     described = trial.spec.to_dict()
+    described.pop("plugins", None)
     if trial.spec.teacher is not None:
         teacher = trial.spec.teacher
         described["teacher"] = {"architecture": teacher.architecture.name, "seed": teacher.seed, "key": teacher.key}

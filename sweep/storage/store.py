@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from ...specs import SpecError, nearest
 from ...training import DamagedFile, Folder, LocalFolder, Record, TrialDirectory
 from .attempts import begin_attempt
+from .plugins import keep
 from .pruning import reason_pruned, write_pruned
 
 if TYPE_CHECKING:  # workers use the store, and start sooner without what reads sweep files
@@ -132,8 +133,10 @@ class Store:
         return [trial for trial in plan.trials if progress[trial.key].state not in ENDED]
 
     def remember(self, plan: "Plan") -> None:
-        """Keeps the sweep file as it was launched, so that the sweep can be spoken of by name."""
-        self.sweep_folder(plan.sweep.name).write("sweep.yaml", plan.sweep.text.encode())
+        """Keeps the sweep file and its plugins as they were launched, so that the sweep can be spoken of by name."""
+        folder = self.sweep_folder(plan.sweep.name)
+        keep(folder, plan.sweep.plugins)
+        folder.write("sweep.yaml", plan.sweep.text.encode())
 
     def require_launched(self, name: str) -> None:
         """Raises `SpecError` for the name of a sweep that never was launched."""

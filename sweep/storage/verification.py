@@ -9,6 +9,8 @@ import torch
 from ...results.connection import connect, runs_of
 from ...training import DamagedFile, Record, StorageError, TrialDirectory, TrialSpec, build_student
 from ...training.checkpoints import digest
+from ...training.plugins import use
+from .plugins import kept
 from .runs import differing
 from .store import ENDED, Store
 
@@ -61,6 +63,7 @@ class Verifier:
             yield problem(f"result.json has no {', '.join(lacking)}")
             return
         try:
+            use(kept(directory.folder))
             trial = TrialSpec.from_dict(spec or {})
         except Exception as error:  # whatever may stand there
             reason = "is missing" if spec is None else f"is no trial of this version ({error})"
@@ -88,7 +91,7 @@ class Verifier:
 
     def _expected(self, trial: TrialSpec) -> dict[str, torch.Size]:
         """The names and shapes of the weights of the trial's network."""
-        network = trial.dataset, trial.architecture, trial.exits, trial.method
+        network = trial.dataset, trial.architecture, trial.exits, trial.method, trial.plugins
         if network not in self._shapes:
             self._shapes[network] = {n: tensor.shape for n, tensor in build_student(trial).state_dict().items()}
         return self._shapes[network]

@@ -1,0 +1,186 @@
+"""Methods, architectures and heads from outside this package: from a user's files and installed packages."""
+
+import functools
+import hashlib
+import importlib.metadata
+import linecache
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, Self
+
+from ..losses import methods
+from ..models import architecture_layout, architectures, heads
+from ..specs import Registry, SpecError, nearest
+
+GROUP = "exeunt.plugins"
+"""Of the entry points that name modules of installed packages."""
+
+REGISTRIES: tuple[Registry[Any], ...] = (methods, architectures, heads)
+"""What a plugin may add to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """A file of Python that registers something when it runs."""
+
+    name: str
+    """Of the file, such as `my_method.py`."""
+    source: str
+    """What it holds."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The plugin in a file. Raises `SpecError` where there is none."""
+        if not re.fullmatch(r"\w[\w-]*\.py", path.name):
+            rule = "a plugin is a file of Python, named with letters, digits, '_' and '-': my_method.py"
+            raise SpecError(f"--plugin {path}: {rule}.", field="plugin")
+        try:
+            return cls(name=path.name, source=path.read_bytes().decode())
+        except UnicodeDecodeError as error:
+            raise SpecError(f"--plugin {path}: it is not UTF-8 text.", field="plugin") from error
+        except OSError as error:
+            beside = [file.name for file in path.parent.glob("*.py") if file.is_file()]
+            hint = f"; {nearest(path.name, beside)}" if beside and isinstance(error, FileNotFoundError) else ""
+            raise SpecError(f"--plugin {path}: cannot be read: {error.strerror}{hint}.", field="plugin") from error
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Of the file's content, as 64 hexadecimal digits."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+
+class _Entered(NamedTuple):
+    """What a plugin has registered."""
+
+    registry: Registry[Any]
+    name: str
+    entry: Any
+
+
+_entered: dict[Plugin, list[_Entered]] = {}
+"""By the plugins that ran in this process, each once."""
+_in_use: list[Plugin] = []
+
+
+def read_plugins(paths: Iterable[Path]) -> tuple[Plugin, ...]:
+    """The plugins in these files, each once. Raises `SpecError` for one that cannot be read, or two with one name."""
+    plugins: dict[str, Plugin] = {}
+    for path in paths:
+        plugin = Plugin.read(path)
+        if plugins.setdefault(plugin.name, plugin) != plugin:
+            rule = "another plugin has this name; a sweep keeps its plugins by name"
+            raise SpecError(f"--plugin {path}: {rule}.", field="plugin")
+    return tuple(plugins.values())
+
+
+def use(plugins: Iterable[Plugin] = ()) -> None:
+    """From here on, names mean what this package, installed packages and these plugins say, and no other plugin.
+
+    Raises:
+        SpecError: for a plugin that cannot run, that registers nothing, or a name that is there already; with the
+            file and its line.
+    """
+    installed_plugins()
+    wanted = list(dict.fromkeys(plugins))
+    if wanted == _in_use:
+        return
+    while _in_use:
+        for registry, name, _ in _entered[_in_use.pop()]:
+            registry.withdraw(name)
+    architecture_layout.cache_clear()  # it knows architectures by name
+    for plugin in wanted:
+        _enter(plugin)
+        _in_use.append(plugin)
+
+
+def plugins_in_use() -> tuple[Plugin, ...]:
+    """What `use` was called with last."""
+    return tuple(_in_use)
+
+
+@functools.cache
+def installed_plugins() -> tuple[str, ...]:
+    """Imports the modules that installed packages name as entry points; says which packages, with their versions.
+
+    Raises:
+        SpecError: for a module that cannot be imported.
+    """
+    packages: set[str] = set()
+    for point in importlib.metadata.entry_points(group=GROUP):
+        package = f"{point.dist.name} {point.dist.version}" if point.dist else point.name
+        try:
+            point.load()
+        except (Exception, SystemExit) as error:
+            place = f"the entry point {point.name!r} of {package} names {point.value}, which cannot be imported"
+            raise SpecError(f"{place}: {_said(error)}", field="plugin") from error
+        packages.add(package)
+    return tuple(sorted(packages))
+
+
+def origins(*named: tuple[Registry[Any], str]) -> list[str]:
+    """The SHA-256 of each plugin in use that registered one of these names."""
+    return [
+        plugin.sha256 for plugin in _in_use if any((registry, name) in named for registry, name, _ in _entered[plugin])
+    ]
+
+
+def _enter(plugin: Plugin) -> None:
+    """Registers what a plugin does, by running it the first time."""
+    before = set(_names())
+    try:
+        if plugin in _entered:
+            for registry, name, entry in _entered[plugin]:
+                registry.register(name)(entry)
+        else:
+            _run(plugin)
+    except (Exception, SystemExit) as error:
+        _withdraw(before)
+        raise SpecError(f"{_place(plugin, error)}: {_said(error)}", field="plugin") from error
+    new = [(registry, name) for registry, name in _names() if (registry, name) not in before]
+    if not new:
+        rule = 'it registers nothing; a method stands under @method("NAME"), an architecture under'
+        raise SpecError(f'{plugin.name}: {rule} @architectures.register("NAME").', field="plugin")
+    _entered[plugin] = [_Entered(registry, name, registry[name]) for registry, name in new]
+
+
+def _run(plugin: Plugin) -> None:
+    """Runs a plugin as a module of its own, in which Python finds its classes again."""
+    module = ModuleType(f"exeunt_plugin_{plugin.sha256[:16]}")
+    module.__file__ = plugin.name
+    sys.modules[module.__name__] = module
+    lines = plugin.source.splitlines(keepends=True)
+    linecache.cache[plugin.name] = (len(plugin.source), None, lines, plugin.name)  # for tracebacks: no file may be left
+    exec(compile(plugin.source, plugin.name, "exec", dont_inherit=True), module.__dict__)
+
+
+def _names() -> Iterator[tuple[Registry[Any], str]]:
+    return ((registry, name) for registry in REGISTRIES for name in registry)
+
+
+def _withdraw(kept: set[tuple[Registry[Any], str]]) -> None:
+    for registry, name in [*_names()]:
+        if (registry, name) not in kept:
+            registry.withdraw(name)
+
+
+def _place(plugin: Plugin, error: BaseException) -> str:
+    """The file, and the line of it at which the error arose."""
+    if isinstance(error, SyntaxError) and error.filename == plugin.name:
+        line = error.lineno
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((frame.lineno for frame in reversed(frames) if frame.filename == plugin.name), None)
+    return f"{plugin.name}:{line}" if line else plugin.name
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, SpecError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"is not Python: {error.msg}."
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".rstrip(": .") + "."
