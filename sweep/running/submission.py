@@ -96,8 +96,19 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
                 if any(sign in str(error) for sign in STARTING) and time.monotonic() < patience:
                     time.sleep(1)
                     continue
-                reason = str(error).strip().splitlines()[0].rstrip(".")
-                advice = f". Perhaps {PORT_TAKEN}" if NO_AGENT in reason else ""
-                message = f"--address {address or ''}: no cluster takes jobs there: {reason}{advice}."
-                raise SpecError(message, field="address") from error
+                raise _refusal(address, error) from error
             return SubmittedSweep(client, name)
+
+
+def require_jobs(address: str) -> None:
+    """Raises `SpecError` where no cluster takes jobs at an address."""
+    try:
+        JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _refusal(address, error) from error
+
+
+def _refusal(address: str | None, error: Exception) -> SpecError:
+    reason = str(error).strip().splitlines()[0].rstrip(".")
+    advice = f". Perhaps {PORT_TAKEN}" if NO_AGENT in reason else ""
+    return SpecError(f"--address {address or ''}: no cluster takes jobs there: {reason}{advice}.", field="address")
