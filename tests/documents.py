@@ -1,0 +1,181 @@
+"""What documents are made of, and how what they show is done: CONTRIBUTING.md says how blocks are written."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from exeunt.sweep.planning.file import read_sweep
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+
+PATIENCE = 600
+"""Seconds after which a command hangs."""
+FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
+VARIES = re.compile(r"(\.\.\.|[-+]?\d+\.\d+)")
+"""What a shown line need not share with what is printed: anything for three dots, another number with decimals."""
+MARKS = "*°†"
+"""In tables, at the best and at significant means: which those are, another processor may see differently."""
+SET_ELSEWHERE = ("COLUMNS", "EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
+EXCERPT = """\
+name: excerpt
+dataset: cifar100
+architectures: [resnet8]
+seeds: [0, 1, 2]
+recipe: fast
+methods:
+  baseline: {}
+  eed: {exits: all}
+"""
+"""A sweep file, of which a block of YAML without a name is a part."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line that begins with `$ `, and the lines below it."""
+
+    line: str
+    shown: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """With which it ends: 2 where the document shows the message of a mistake."""
+        return 2 if self.shown and self.shown[0].startswith("exeunt: ") else 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a document."""
+
+    language: str
+    name: str
+    """Of the file that the reader writes; empty if it is none."""
+    text: str
+
+    @property
+    def commands(self) -> list[Command]:
+        """Of a `console` block."""
+        commands: list[Command] = []
+        for line in self.text.splitlines():
+            if line.startswith("$ "):
+                commands.append(Command(line.removeprefix("$ ")))
+            else:
+                commands[-1].shown.append(line)
+        return commands
+
+
+def blocks(document: Path) -> Iterator[Block]:
+    """All fenced blocks, in order."""
+    for _, info, text in FENCED.findall(document.read_text(encoding="utf-8")):
+        language, _, name = info.strip().partition(" ")
+        yield Block(language, name.strip(), textwrap.dedent(text))
+
+
+def prose(document: Path) -> str:
+    """What is left without the fenced blocks."""
+    return FENCED.sub("", document.read_text(encoding="utf-8"))
+
+
+class Reader:
+    """Somebody who does what a document shows, in a folder with nothing but the repository's `configs`."""
+
+    def __init__(self, folder: Path, skips: tuple[str, ...] = ()) -> None:
+        """`skips`: parts of the commands and blocks that are passed over."""
+        self.folder = folder
+        self._skips = skips
+        self._sessions: list[int] = []
+        shutil.copytree(ROOT / "configs", folder / "configs")
+        self._environment = {name: value for name, value in os.environ.items() if name not in SET_ELSEWHERE}
+        self._environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+    def follow(self, document: Path) -> None:
+        """Does it all, in order. Raises `AssertionError` for what does not happen as shown."""
+        try:
+            for block in blocks(document):
+                self._follow(block)
+        finally:
+            for session in self._sessions:  # what a command left in the background
+                with suppress(ProcessLookupError):
+                    os.killpg(session, signal.SIGTERM)
+
+    def _follow(self, block: Block) -> None:
+        if block.language == "console":
+            for command in block.commands:
+                if not self._passes_over(command.line):
+                    self._give(command)
+        elif block.name:
+            file = self.folder / block.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text, encoding="utf-8")
+        elif block.language == "python" and not self._passes_over(block.text):
+            self._run([sys.executable, "-c", block.text], self.folder)
+        elif block.language == "yaml" and not self._passes_over(block.text):
+            self._read_excerpt(block.text)
+
+    def _passes_over(self, text: str) -> bool:
+        return any(part in text for part in self._skips)
+
+    def _give(self, command: Command) -> None:
+        if command.line.startswith("make"):  # the tests do not run themselves, but what is made must be known
+            self._run(["bash", "-c", command.line.replace("make", "make --dry-run", 1)], ROOT)
+            return
+        printed = _squeezed(self._run(["bash", "-c", command.line], self.folder, status=command.status))
+        at = 0
+        for line in filter(str.strip, command.shown):
+            found = _pattern(line).search(printed, at)
+            assert found, f"`{command.line}` does not print, or not in this order: {line}\nIt printed: {printed[at:]}"
+            at = found.end()
+
+    def _run(self, words: list[str], folder: Path, status: int = 0) -> str:
+        """What a command prints, which may leave others in the background. Its status has to be this one."""
+        output = self.folder / ".output"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                words,
+                cwd=folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._sessions.append(process.pid)
+            ended = process.wait(PATIENCE)
+        printed = output.read_text(encoding="utf-8")
+        output.unlink()
+        assert ended == status, f"`{words[-1]}` ends with {ended}, not {status}:\n{printed}"
+        return printed
+
+    def _read_excerpt(self, text: str) -> None:
+        """As a part of a sweep file; what all blocks of the part say themselves may not be said at the top."""
+        part = yaml.safe_load(text)
+        of_blocks = part.get("blocks", [{}])
+        rest = {
+            key: value for key, value in yaml.safe_load(EXCERPT).items() if not all(key in own for own in of_blocks)
+        }
+        file = self.folder / ".excerpt.yaml"
+        shared = yaml.safe_dump({key: value for key, value in rest.items() if key not in part}) if rest else ""
+        file.write_text(f"{shared}{text}", encoding="utf-8")
+        read_sweep(file)
+        file.unlink()
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.translate(dict.fromkeys(map(ord, MARKS))).split())
+
+
+def _pattern(line: str) -> re.Pattern[str]:
+    parts = VARIES.split(_squeezed(line))  # every second one varies
+    varying = [".*?" if part == "..." else r"[-+]?\d+\.\d+" for part in parts[1::2]]
+    return re.compile(
+        "".join(re.escape(text) + varies for text, varies in zip(parts[::2], [*varying, ""], strict=True))
+    )

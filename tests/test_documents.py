@@ -1,0 +1,105 @@
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from exeunt.sweep.commands import app
+
+from .documents import DOCUMENTS, ROOT, Reader, blocks, prose
+
+NOT_HERE = {
+    "deploy/machine.sh": "several machines; tests/sweep/running starts two Rays on one",
+    "--address auto": "the Ray of these machines",
+    "exeunt submit": "a Ray cluster elsewhere and an object store",
+    "sbatch": "Slurm",
+    "postgresql": "a server of one's own; tests/sweep/searching starts one",
+}
+"""Parts of the commands and blocks that are not done here, and what they need."""
+
+SHELLS = {"bash", "sh", "shell", "shell-session", "zsh"}
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`]+)`")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+
+names = pytest.mark.parametrize("document", [path.relative_to(ROOT) for path in DOCUMENTS], ids=str)
+
+
+@pytest.mark.slow
+@names
+def test_what_a_document_shows_happens(document, tmp_path):
+    Reader(tmp_path, skips=tuple(NOT_HERE)).follow(ROOT / document)
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("```console\n$ ls nowhere\n```", "ends with 2, not 0"),
+        ("```console\n$ true\nexeunt: something is wrong.\n```", "ends with 0, not 2"),
+        ("```console\n$ echo 16 done in 2.5 s\n17 done in 2.5 s\n```", "does not print"),
+        ("```console\n$ echo first; echo second\nsecond\nfirst\n```", "does not print, or not in this order: first"),
+        ("```console\n$ make something\n```", "ends with 2, not 0"),
+        ("```python\nraise ValueError\n```", "ends with 1, not 0"),
+        ("```yaml\nseeds: [0, a]\n```", "must be an integer"),
+    ],
+)
+def test_what_does_not_happen_as_shown_is_noticed(written, complaint, tmp_path):
+    document = tmp_path / "document.md"
+    document.write_text(f"{written}\n")
+    with pytest.raises((AssertionError, ValueError), match=complaint):
+        Reader(tmp_path).follow(document)
+
+
+def test_what_varies_may_differ(tmp_path):
+    document = tmp_path / "document.md"
+    shown = ["```yaml a.yaml", "name: a", "```", "", "```console", "$ cat a.yaml; echo '* 99.7  in 3.1 s at abc.'"]
+    document.write_text("\n".join([*shown, "name: a", "...", "° 98.0 in 12.5 s at ....", "```", ""]))
+    Reader(tmp_path).follow(document)
+
+
+def test_nothing_is_passed_over_that_no_document_has():
+    shown = "".join(block.text for document in DOCUMENTS for block in blocks(document))
+    assert [part for part in NOT_HERE if part not in shown] == []
+
+
+@names
+def test_blocks_are_written_as_contributing_says(document):
+    for block in blocks(ROOT / document):
+        assert block.language, f"a block without a language:\n{block.text}"
+        assert block.language not in SHELLS, f"commands stand in a console block:\n{block.text}"
+        assert block.language != "console" or block.text.startswith("$ "), f"no command:\n{block.text}"
+
+
+@names
+def test_links_lead_somewhere(document):
+    for target in LINK.findall(CODE.sub("", prose(ROOT / document))):
+        path, _, anchor = target.partition("#")
+        if "://" in path:
+            continue
+        file = (ROOT / document.parent / path) if path else ROOT / document
+        assert file.exists(), target
+        assert not anchor or anchor in _anchors(file), target
+
+
+@names
+def test_commands_and_options_exist(document):
+    commands = typer.main.get_command(app).commands
+    options = {name: {"--help", *_options(command)} for name, command in commands.items()}
+    listed = [line for block in blocks(ROOT / document) if block.language == "text" for line in block.text.splitlines()]
+    for code in (*CODE.findall(prose(ROOT / document)), *listed):
+        words = code.split()
+        named = words[1] if len(words) > 1 and words[0] == "exeunt" else ""
+        if named.islower() and not named.startswith("-"):
+            assert named in commands, code
+            assert set(OPTION.findall(code)) <= options[named], code
+        elif words and words[0].startswith("--"):
+            assert OPTION.findall(words[0])[0] in set().union(*options.values()), code
+
+
+def _options(command) -> list[str]:
+    return [name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)]
+
+
+def _anchors(file: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.*)$", prose(file), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
