@@ -8,12 +8,12 @@ from .sheet import Entry, Heading, Rank, one_line
 from .table import Cell, Table
 
 
-def title(table: Table) -> str:
-    """Say what the numbers are."""
+def title(table: Table, shown: str = "") -> str:
+    """Say what the numbers are, or what else of the same trials is shown."""
     datasets = {row.dataset for row in table.rows}
     where = f" on {datasets.pop()}" if len(datasets) == 1 else ""
     unit = f" in {table.metric.unit}" if table.metric.unit else ""
-    return one_line(f"{table.sweep}{where}: {table.metric.title}{unit}")
+    return one_line(f"{table.sweep}{where}: {shown or f'{table.metric.title}{unit}'}")
 
 
 def remarks(table: Table) -> list[str]:

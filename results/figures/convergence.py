@@ -58,7 +58,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
     return [
         Figure(
             name="convergence",
-            title=title(table).replace(f"{table.metric.title} in {table.metric.unit}", f"{what} by epoch"),
+            title=title(table, f"{what} by epoch"),
             caption=caption(
                 f"{what[0].upper()}{what[1:]} after each epoch, in {table.metric.unit}",
                 f"Lines: {means(table)}",

@@ -5,10 +5,22 @@ from matplotlib.axes import Axes
 
 from ..details import early_exit_points
 from ..labels import Column, Row
-from ..table import comparison, labelled
+from ..table import comparison
 from ..wording import title
 from .figure import Figure
-from .panels import caption, is_leftmost, is_lowest, labels, legend, missing, over_seeds, panels, protocol, sign
+from .panels import (
+    caption,
+    done_places,
+    is_leftmost,
+    is_lowest,
+    labels,
+    legend,
+    missing,
+    over_seeds,
+    panels,
+    protocol,
+    sign,
+)
 from .style import Look, look
 
 _UNIT = 1e6
@@ -33,9 +45,7 @@ def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # n
     return [
         Figure(
             name="early-exit",
-            title=title(table).replace(
-                f"{table.metric.title} in {table.metric.unit}", "accuracy of early-exit inference by its cost"
-            ),
+            title=title(table, "accuracy of early-exit inference by its cost"),
             caption=caption(
                 "Each image leaves at the first exit whose top class has a probability of at least a threshold, the "
                 "same at all exits; a marker for each threshold, from 0.1 to 0.9999",
@@ -51,9 +61,7 @@ def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # n
 
 def _curves(frame: pd.DataFrame) -> dict[tuple[Row, Column], pd.DataFrame]:
     """Multiply-adds and accuracy by threshold, means over the seeds that are done."""
-    runs, _ = labelled(frame)
-    done = runs.loc[runs["state"] == "done"]
-    places = dict(zip(done["key"], zip(done["row"], done["column"], strict=True), strict=True))
+    done, places = done_places(frame)
     points = early_exit_points(done)
     return {
         place: points.loc[[places[key] == place for key in points["key"]]]

@@ -46,7 +46,7 @@ def gain(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: A
     return [
         Figure(
             name="gain",
-            title=title(table).replace(f" in {table.metric.unit}", "") + f", difference to {table.baseline.label}",
+            title=title(table, f"{table.metric.title}, difference to {table.baseline.label}"),
             caption=caption(
                 f"{table.metric.title[0].upper()}{table.metric.title[1:]}: mean difference to {table.baseline.label} "
                 f"over pairs of seeds, in {table.metric.difference_unit}{_pairs(tests)}",

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from ..labels import Column
+from ..labels import Column, Row
 from ..sheet import one_line
-from ..table import Cell, Table
+from ..table import Cell, Table, labelled
 from ..wording import places, remarks, row_label
 from .style import HALF, WIDTH, Look, written
 
@@ -21,6 +22,13 @@ _FEW = 6
 """Methods that the legend of a narrow figure takes."""
 _LETTERS = {1: 50, 2: 46, 3: 30}
 """In one line of a panel's title, by how many panels are next to each other."""
+
+
+def done_places(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[Row, Column]]]:
+    """Give the trials of a table that are done, and by their keys where each of them stands in it."""
+    runs, _ = labelled(frame)
+    done = runs.loc[runs["state"] == "done"]
+    return done, dict(zip(done["key"], zip(done["row"], done["column"], strict=True), strict=True))
 
 
 def panels(table: Table, *, height: float = 2.0) -> tuple[Drawing, list[Axes]]:

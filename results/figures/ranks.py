@@ -33,7 +33,7 @@ def ranks(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
     return [
         Figure(
             name="ranks",
-            title=title(table).replace(f" in {table.metric.unit}", "") + ", mean ranks of the methods",
+            title=title(table, f"{table.metric.title}, mean ranks of the methods"),
             caption=caption(
                 f"Mean ranks of the methods by {table.metric.title}, over the {found.rows} rows where all have a "
                 "mean; 1 is the best",

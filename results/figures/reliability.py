@@ -5,10 +5,22 @@ from matplotlib.axes import Axes
 
 from ..details import reliability as bins_of
 from ..labels import Column, Row
-from ..table import comparison, labelled
+from ..table import comparison
 from ..wording import title
 from .figure import Figure
-from .panels import caption, is_leftmost, is_lowest, labels, legend, missing, over_seeds, panels, protocol, sign
+from .panels import (
+    caption,
+    done_places,
+    is_leftmost,
+    is_lowest,
+    labels,
+    legend,
+    missing,
+    over_seeds,
+    panels,
+    protocol,
+    sign,
+)
 from .style import GREY, Look, look
 
 _FEWEST = 20
@@ -31,11 +43,10 @@ def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # 
         panel.set_xlabel("confidence" if is_lowest(panel, axes) else "")
         panel.set_ylabel("share that is right" if is_leftmost(panel) else "")
     legend(drawing, {name: sign(look(index)) for index, name in enumerate(labels(table).values())})
-    what = "reliability of the final exit"
     return [
         Figure(
             name="reliability",
-            title=title(table).replace(f"{table.metric.title} in {table.metric.unit}", what),
+            title=title(table, "reliability of the final exit"),
             caption=caption(
                 "Images of the same confidence, which is the probability of the final exit's top class, are put "
                 "together in 15 bins of equal width; drawn are their mean confidence and the share that is right",
@@ -51,9 +62,7 @@ def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # 
 
 def _points(frame: pd.DataFrame) -> dict[tuple[Row, Column], pd.DataFrame]:
     """Mean confidence and share that is right, by bin, of the images of all seeds."""
-    runs, _ = labelled(frame)
-    done = runs.loc[runs["state"] == "done"]
-    places = dict(zip(done["key"], zip(done["row"], done["column"], strict=True), strict=True))
+    done, places = done_places(frame)
     bins = bins_of(done)
     bins = bins.loc[bins["exit"] == "final"]
     sums = pd.DataFrame(
