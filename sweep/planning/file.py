@@ -186,14 +186,18 @@ def _candidates(
         in_form,
         [ArchitectureSpec(name=name) for name in architecture_names],
     ):
-        plain = TrialSpec(
-            dataset=dataset,
-            architecture=architecture,
-            method=Baseline(),
-            recipe=recipe,
-            protocol=settings.protocol,
-            validation=settings.validation if settings.search is None else 0.0,  # a search holds out by itself
-        )
+        try:
+            plain = TrialSpec(
+                dataset=dataset,
+                architecture=architecture,
+                method=Baseline(),
+                recipe=recipe,
+                protocol=settings.protocol,
+                validation=settings.validation if settings.search is None else 0.0,  # a search holds out by itself
+            )
+        except SpecError as error:  # its images are too small for the network
+            problem = f"for {architecture.name} on {dataset.name}, {error}"
+            raise document.error(block.place("architectures"), problem) from error
 
         @functools.cache  # one teacher for all of its students
         def teacher_of(wanted: Teacher, plain: TrialSpec = plain) -> TrialSpec | TrainedWeights:

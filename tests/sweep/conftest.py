@@ -51,6 +51,7 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("dataset: null", "dataset", "unknown dataset None; choose from"),
     ("dataset: {digits: 1}", "dataset", "unknown dataset {'digits': 1}"),
     ("architectures: [resnet8, resnet9]", "architectures[1]", "unknown architecture 'resnet9'; the nearest is"),
+    ("architectures: [torchvision/resnet18]", "architectures", "for torchvision/resnet18 on digits, images of 8x8"),
     ("architectures: []", "architectures", EMPTY),
     ("architectures: null", "architectures", "unknown architecture None"),
     ("architectures: [1]", "architectures[0]", "unknown architecture 1;"),
