@@ -1,7 +1,9 @@
-"""Recorded trials in, comparisons out: MLflow -> pandas -> tables. Only reads."""
+"""Recorded trials in, comparisons out: MLflow -> pandas -> tables. Only reads.
+
+Figures and reports are apart, in `figures` and `report`, since a sweep does without what draws them.
+"""
 
 from .details import early_exit_points, reliability
-from .figures import Figure, draw
 from .frame import load
 from .history import epochs, history
 from .kinds import KINDS, tabulate
@@ -22,7 +24,6 @@ __all__ = [
     "Cell",
     "Column",
     "Entry",
-    "Figure",
     "Heading",
     "Metric",
     "PairedTest",
@@ -34,7 +35,6 @@ __all__ = [
     "Table",
     "comparison",
     "describe",
-    "draw",
     "early_exit_points",
     "epochs",
     "explain",

@@ -22,7 +22,8 @@ def figures(
     ] = None,
 ) -> None:
     """Draw a sweep for a paper, from what MLflow recorded: as PDF, PNG and SVG, with captions."""
-    from ...results import draw, history, load
+    from ...results import history, load
+    from ...results.figures import draw
     from ...training.folder import LocalFolder
     from ..storage.store import Store
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import pytest
-from exeunt.results import draw
+from exeunt.results.figures import draw
 from exeunt.results.frame import TYPES
 
 FORMS = ("pdf", "png", "svg")

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
-from exeunt.results import draw
+from exeunt.results.figures import draw
 from exeunt.specs import SpecError
 from matplotlib.text import Text
 
