@@ -33,7 +33,13 @@ lint: setup  ## Check style, formatting, types and the import contract
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo
 
-bench: setup  ## Measure, and add the rows to benchmarks/results.csv
+bench: setup  ## Measure, and add rows to benchmarks/results.csv; beside the authors' program with AUTHORS=DIR DATA=DIR
 	$(BIN)/python benchmarks/quickstart.py
 	$(BIN)/python benchmarks/loss_cost.py
 	$(BIN)/python benchmarks/early_exit.py
+	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/orchestration.py
+	$(BIN)/python benchmarks/orchestration.py --simulate
+	$(if $(AUTHORS),$(BIN)/python benchmarks/train_speed.py --reference $(AUTHORS) --data $(DATA))
+	$(BIN)/python benchmarks/page.py

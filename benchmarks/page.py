@@ -1,0 +1,53 @@
+"""Writes docs/speed.md: the newest row of each benchmark in results.csv, with the command that made it.
+
+python benchmarks/page.py
+"""
+
+import csv
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "speed.md"
+COMMANDS = {
+    "quickstart": "benchmarks/quickstart.py",
+    "training": "benchmarks/train_speed.py --reference DIR --data DIR [--agreement], benchmarks/cifar100.py --data DIR",
+    "loss": "benchmarks/loss_cost.py",
+    "early exit": "benchmarks/early_exit.py",
+    "orchestration": "benchmarks/orchestration.py [--simulate]",
+    "planning": "benchmarks/planning.py",
+    "tables": "benchmarks/tables.py",
+}
+"""By what stands before the colon of a row, in the order of the page."""
+TOP = """\
+# What was measured
+
+Each figure is the newest row of its benchmark in [`benchmarks/results.csv`](../benchmarks/results.csv), which has the
+older ones too, with all versions. `make bench` measures again, adds rows, and writes this page with
+`benchmarks/page.py`. *Ratio*: to what the row's name says it was compared with or is to stay below, such as another
+program in the same run.
+"""
+
+
+def newest(path: Path = HERE / "results.csv") -> dict[str, dict[str, str]]:
+    """The last row of each benchmark, by its name."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["benchmark"]: row for row in csv.DictReader(file)}
+
+
+def page(rows: dict[str, dict[str, str]]) -> str:
+    """The page, with a section for each command."""
+    lines = [TOP]
+    for prefix, command in COMMANDS.items():
+        lines += [f"## {prefix.capitalize()}", "", f"By `{command}`.", ""]
+        lines += ["| what | value | ratio | machine | commit | date |", "|---|---|---|---|---|---|"]
+        for name, row in rows.items():
+            what = name.removeprefix(f"{prefix}: ")
+            cells = (what, f"{row['value']} {row['unit']}", row["ratio"], row["machine"], row["commit"], row["date"])
+            if what != name:
+                lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(newest()), encoding="utf-8")
