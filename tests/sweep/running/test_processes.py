@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.specs import SpecError
 from exeunt.sweep.running.processes import ProcessDied, train_together
 from exeunt.training import DatasetSpec, Recipe, Stopped, TrialDirectory, TrialSpec
+from exeunt.training.plugins import Plugin, use
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
 
@@ -28,6 +30,11 @@ resources: {processes: 2}
 methods:
   baseline: {}
   eed: {}
+"""
+PLUGIN = """\
+from exeunt.models import architectures
+
+architectures.register("own8")(architectures["resnet8"])
 """
 PATIENCE = 60.0
 
@@ -78,6 +85,17 @@ def test_an_epoch_is_told_and_asked_to_stop_all_leave_with_a_checkpoint(tmp_path
     assert told[:2] == [1, 2]
     assert list(tmp_path.glob("checkpoint-*"))
     assert children() == before
+
+
+def test_each_process_knows_what_a_plugin_brings(tmp_path):
+    use([Plugin(name="own.py", source=PLUGIN)])
+    try:
+        spec = replace(trial(), architecture=ArchitectureSpec(name="own8"), recipe=Recipe(epochs=1, batch_size=512))
+        result = trained(spec, tmp_path)
+    finally:
+        use()
+    assert result["state"] == "done"
+    assert result["environment"]["plugins"].startswith("own.py (sha256 ")
 
 
 @pytest.mark.parametrize("victim", [0, 1])
