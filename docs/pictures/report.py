@@ -13,8 +13,10 @@ from playwright.sync_api import sync_playwright
 
 PICTURE = Path(__file__).with_suffix(".png")
 LEFT_OUT = """
-#tables > section:not(#table-0-main), #tables > h3, #tables > ul, #tables > p,
-#figures > section:not(:has(#figure-0)) { display: none }
+nav, figcaption,
+#summary h3:last-of-type, #summary h3:last-of-type ~ *,
+#tables > section:not(#table-0-main), #tables > h3, #tables > ul, #tables > p, #table-0-main ~ *,
+#figures > section:not(:has(#figure-1)) { display: none }
 """
 
 
