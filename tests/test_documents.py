@@ -4,6 +4,10 @@ from pathlib import Path
 import pytest
 import typer
 from exeunt.sweep.commands import app
+from exeunt.sweep.planning import blocks as planning_blocks
+from exeunt.sweep.planning import exclusion, file, resources, search, stopping, ways
+from exeunt.sweep.planning.validation import field_names
+from exeunt.training import Recipe
 
 from .documents import DOCUMENTS, ROOT, Reader, blocks, prose
 
@@ -93,6 +97,23 @@ def test_commands_and_options_exist(document):
             assert set(OPTION.findall(code)) <= options[named], code
         elif words and words[0].startswith("--"):
             assert OPTION.findall(words[0])[0] in set().union(*options.values()), code
+
+
+@pytest.mark.parametrize(
+    ("page", "parts"),
+    [
+        ("sweep-file.md", [file._Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping]),
+        ("sweep-file.md", [ways._Exits, ways.Teacher]),
+        ("search.md", [search._Part]),
+    ],
+)
+def test_every_key_of_a_sweep_file_has_its_place(page, parts):
+    described = set(CODE.findall(prose(ROOT / "docs" / page)))
+    assert {key for part in parts for key in field_names(part)} <= described
+
+
+def test_every_field_of_an_exclusion_has_its_place():
+    assert set(exclusion.FIELDS) <= set(CODE.findall(prose(ROOT / "docs" / "sweep-file.md")))
 
 
 def _options(command) -> list[str]:
