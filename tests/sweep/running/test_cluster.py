@@ -26,6 +26,11 @@ recipe: {base: fast, epochs: 4}
 resources: {cpu: 1}
 methods: {baseline: {}}
 """
+PLUGIN = """\
+from exeunt.models import architectures
+
+architectures.register("own8")(architectures["resnet8"])
+"""
 
 
 def free_port() -> int:
@@ -157,17 +162,20 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
     cluster.start_head(cpus=2)
     dashboard = f"http://127.0.0.1:{cluster.dashboard}"
     environment = cluster.environment | {"MLFLOW_TRACKING_URI": ""}
-    answer = exeunt("submit", file, "--storage", "runs", "--address", dashboard, environment=environment)
+    file.write_text(FILE.replace("resnet8", "own8"))
+    (tmp_path / "own.py").write_text(PLUGIN)
+    submit = "submit", file, "--plugin", tmp_path / "own.py", "--address", dashboard, "--storage"
+    answer = exeunt(*submit, "runs", environment=environment)
     assert answer.returncode == 2
     assert "it is an absolute path that all machines share" in answer.stderr
-    answer = exeunt("submit", file, "--storage", tmp_path / "runs", "--address", dashboard, environment=environment)
+    answer = exeunt(*submit, tmp_path / "runs", environment=environment)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert re.match(r"submitted as exeunt-far-\w{8};", answer.stdout)
     assert "3 done, 0 running" in answer.stdout
     assert "baseline" in answer.stdout.rpartition("3 done")[2], "the table"
     again = exeunt(
         "sweep", file, "--storage", tmp_path / "runs", "--address", f"ray://127.0.0.1:{cluster.client}",
-        environment=environment,
+        "--plugin", tmp_path / "own.py", environment=environment,
     )  # fmt: skip
     assert again.returncode == 0, again.stdout + again.stderr
     assert "0 to train" in again.stdout
