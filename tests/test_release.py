@@ -109,7 +109,7 @@ def installed(tmp_path_factory, wheel) -> Callable[..., str]:
 
     def run(*arguments: object, cwd: Path) -> str:
         command = [folder / "bin" / "exeunt", *map(str, arguments)]
-        ran = subprocess.run(command, cwd=cwd, env=quiet(), capture_output=True, text=True, check=False, timeout=300)
+        ran = subprocess.run(command, cwd=cwd, env=quiet(), capture_output=True, text=True, check=False, timeout=600)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
@@ -142,9 +142,9 @@ def test_the_wheel_is_complete_and_has_nothing_else(wheel):
 
 
 def shortened(file: Path, folder: Path) -> Path:
-    """The sweep file with two seeds of one epoch."""
+    """The sweep file with one seed and one epoch."""
     content: dict[str, Any] = yaml.safe_load(file.read_text())
-    content["seeds"] = [0, 1]
+    content["seeds"] = [0]
     content["recipe"]["epochs"] = 1
     (folder / file.name).write_text(yaml.safe_dump(content))
     return folder / file.name
@@ -155,7 +155,7 @@ def test_what_is_installed_runs_the_quickstart_of_the_sdist(installed, unpacked,
     assert "exeunt sweep configs/quickstart.yaml" in installed("--help", cwd=tmp_path)
     assert "eed" in installed("list", "methods", cwd=tmp_path)
     file = shortened(unpacked / "configs" / "quickstart.yaml", tmp_path)
-    assert "11 trials" in installed("plan", file, cwd=tmp_path)
+    assert "6 trials" in installed("plan", file, cwd=tmp_path)
     assert "final_target" in installed("sweep", file, cwd=tmp_path)
     table = installed("table", "quickstart", "--format", "csv", cwd=tmp_path)
     assert table.count("eed") == 2
