@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from ...models import ExitSpec
 from ...training import TrialSpec
 from .cost import Costs
 from .file import Order, Sweep
@@ -59,6 +60,8 @@ class PlannedTrial:
         unusual = {name: value for name, value in spec.method.to_dict().items() if usual.get(name) != value}
         if spec.exits.placement != "none":
             unusual["exits"] = spec.exits.placement
+            if spec.exits.head != ExitSpec().head:
+                unusual["head"] = spec.exits.head
         settings = ", ".join(f"{name}={value}" for name, value in unusual.items())
         method = f"{spec.method.name} ({settings})" if settings else spec.method.name
         return f"{method}, {where}, seed {spec.seed}"

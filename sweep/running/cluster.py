@@ -23,7 +23,7 @@ ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
     """A cluster's Ray, or one of our own if there is no address.
 
-    The context yields a function that waits until Ray can be used, and raises what went wrong if it cannot.
+    The context yields a function that waits until Ray can be used, and raises `SpecError` if it cannot.
     """
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they would write
@@ -64,7 +64,9 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
     def ready() -> None:
         started.wait()
         if problems:
-            raise problems[0]
+            said = str(problems[0]).strip().partition("\n")[0].rstrip(".") or type(problems[0]).__name__
+            advice = "perhaps the machine is too busy, or short of memory or disk; the same command tries again"
+            raise SpecError(f"Ray did not start on this machine: {said}; {advice}.", field="address") from problems[0]
 
     try:
         yield ready

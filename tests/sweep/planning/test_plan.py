@@ -27,6 +27,15 @@ def test_placements_that_mean_the_same_are_trained_once(plan):
     assert stages == 3
 
 
+def test_trials_are_named_by_what_is_not_usual(plan):
+    trials = plan("baseline:", "eed: {exits: '1', head: [conv, linear], output_loss: kl}")
+    assert [str(trial) for trial in trials if trial.spec.seed == 0] == [
+        "baseline, resnet8, digits, seed 0",
+        "eed (output_loss=kl, temperature=3.0, output_weight=0.1, exits=1), resnet8, digits, seed 0",
+        "eed (output_loss=kl, temperature=3.0, output_weight=0.1, exits=1, head=linear), resnet8, digits, seed 0",
+    ]
+
+
 def test_an_axis_that_has_no_effect_trains_nothing_more(plan):
     assert len(plan("eed: {output_loss: mse, temperature: [1, 2, 3]}")) == 2
     assert len(plan("eed: {output_loss: kl, temperature: [1, 2, 3]}")) == 6

@@ -209,6 +209,16 @@ def test_after_a_kill_the_same_command_finishes_what_is_missing(moment, bench, u
     assert bench.tables() == undisturbed.tables()
 
 
+def test_a_ray_that_does_not_start_is_one_message(bench, monkeypatch, tmp_path):
+    file = tmp_path / "no-folder"
+    file.touch()
+    monkeypatch.setenv("RAY_TMPDIR", str(file))  # where it would keep its files
+    answer = bench.start().finish()
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("exeunt: Ray did not start on this machine: ")
+    assert answer.stderr.count("\n") == 1
+
+
 def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, undisturbed):
     command = bench.start()
     command.until(lambda: bench.times() and begun(bench))
