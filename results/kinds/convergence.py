@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..labels import Row
-from ..sheet import Entry, Heading, Sheet, one_line
+from ..sheet import Entry, Heading, Sheet
 from ..table import Cell, Table, comparison
-from ..wording import PLACE_HEADINGS, names, notes, number, place, places, remarks
+from ..wording import PLACE_HEADINGS, names, notes, number, place, places, remarks, title
 from .curves import Curves, curves
 
 _SHARES = (0.9, 0.95, 0.99, 1.0)
@@ -33,7 +33,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> Sheet:
     return Sheet(
         sweep=table.sweep,
         subject="convergence",
-        title=one_line(f"{table.sweep}: epochs until a share of the baseline's final accuracy is reached"),
+        title=title(table, "epochs until a share of the baseline's final accuracy is reached"),
         remarks=(
             f"Accuracy: {found.title}, after each epoch; "
             "its mean over the baseline's seeds after the last epoch is what has to be reached",

@@ -6,9 +6,9 @@ import pandas as pd
 
 from ...specs import SpecError
 from ..frame import ENVIRONMENT_PREFIX, metric_names
-from ..sheet import Entry, Heading, Sheet, one_line
+from ..sheet import Entry, Heading, Sheet
 from ..table import Cell, comparison
-from ..wording import PLACE_HEADINGS, notes, number, place, places, record, remarks
+from ..wording import PLACE_HEADINGS, notes, number, place, places, record, remarks, title
 
 _DEVICES = f"{ENVIRONMENT_PREFIX}processes"
 _HOURS = "hours"
@@ -49,7 +49,7 @@ def cost(frame: pd.DataFrame) -> Sheet:
     return Sheet(
         sweep=first.sweep,
         subject="cost",
-        title=one_line(f"{first.sweep}: what a trial of each method costs"),
+        title=title(first, "what a trial of each method costs"),
         remarks=(
             *(text.replace("Cells: mean ± sample standard deviation", "Cells: mean") for text in remarks(first)),
             "Deployed: the network up to its final exit, without the other exits; multiply-adds are of that",

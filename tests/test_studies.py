@@ -1,0 +1,82 @@
+"""The studies in docs/studies: what is committed of each is what its commands make, and its text says what it found."""
+
+import csv
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.planning.plan import make_plan
+
+STUDIES = sorted(path.parent for path in (Path(__file__).parents[1] / "docs" / "studies").glob("*/sweep.yaml"))
+WRITTEN = {"README.md", "commands.sh", "sweep.yaml"}
+"""By hand; all else is made."""
+
+studies = pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+
+
+def made(study: Path) -> set[str]:
+    files = {str(path.relative_to(study)) for path in study.rglob("*") if path.is_file()}
+    return files - WRITTEN
+
+
+def table(study: Path, kind: str) -> list[dict[str, str]]:
+    with (study / "tables" / f"{kind}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+@studies
+def test_the_commands_make_what_is_committed(study, tmp_path):
+    """With handwritten digits and one epoch in place of the real ones."""
+    again = tmp_path / study.name
+    again.mkdir()
+    for name in ("commands.sh", "sweep.yaml"):
+        shutil.copy(study / name, again)
+    text = (study / "sweep.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"dataset: .*", "dataset: digits", re.sub(r"epochs: \d+", "epochs: 1", text))
+    (again / "sweep.yaml").write_text(text, encoding="utf-8")
+    surroundings = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    surroundings |= {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    subprocess.run(["sh", "commands.sh"], cwd=again, env=surroundings, check=True, timeout=500)
+    shutil.rmtree(again / "runs")
+    assert made(again) == made(study)
+
+
+@studies
+def test_the_tables_are_of_all_trials_of_the_sweep(study):
+    sweep = read_sweep(study / "sweep.yaml")
+    results = [trial for trial in make_plan(sweep).trials if trial.role == "result"]
+    rows = table(study, "main")
+    assert sum(int(row["n"]) for row in rows) == len(results)
+    assert {row["method"].split(" ")[0] for row in rows} == {trial.spec.method.name for trial in results}
+    assert {row["dataset"] for row in rows} == {trial.spec.dataset.name for trial in results}
+    captions = [path.read_text(encoding="utf-8").partition("\n\n")[0] for path in (study / "tables").glob("*.tex")]
+    for name in {trial.spec.dataset.name for trial in results}:
+        assert all(name.replace("%", r"\%") in caption for caption in captions), "the data set is in every caption"
+
+
+@studies
+def test_the_text_has_the_numbers_of_the_tables(study):
+    """Each mean and standard deviation of the text is one of the main table."""
+    text = (study / "README.md").read_text(encoding="utf-8")
+    said = re.findall(r"(\d+\.\d\d) ± (\d+\.\d\d)", text)
+    known = {(f"{float(row['mean']):.2f}", f"{float(row['std']):.2f}") for row in table(study, "main")}
+    assert said
+    assert set(said) <= known
+
+
+@studies
+def test_the_text_quotes_the_report(study):
+    text = (study / "README.md").read_text(encoding="utf-8")
+    page = " ".join(html.unescape((study / "report.html").read_text(encoding="utf-8")).split())
+    quoted = [
+        " ".join(quote.replace("\n> ", " ").split()) for quote in re.findall(r"^> ((?:.+\n> ?)*.+)", text, re.MULTILINE)
+    ]
+    assert quoted
+    assert [quote for quote in quoted if quote not in page] == []
