@@ -160,10 +160,12 @@ class Reader:
         part = yaml.safe_load(text)
         of_blocks = part.get("blocks", [{}])
         rest = {
-            key: value for key, value in yaml.safe_load(EXCERPT).items() if not all(key in own for own in of_blocks)
+            key: value
+            for key, value in yaml.safe_load(EXCERPT).items()
+            if key not in part and not all(key in own for own in of_blocks)
         }
         file = self.folder / ".excerpt.yaml"
-        shared = yaml.safe_dump({key: value for key, value in rest.items() if key not in part}) if rest else ""
+        shared = yaml.safe_dump(rest) if rest else ""
         file.write_text(f"{shared}{text}", encoding="utf-8")
         read_sweep(file)
         file.unlink()
