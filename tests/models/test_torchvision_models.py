@@ -112,7 +112,7 @@ def test_networks_that_are_no_row_of_blocks_are_refused_with_the_reason(name, re
         ("torchvision/resnet17", "'torchvision/resnet1"),
         ("torchvision/resnet50:pretrain", "'torchvision/resnet50:pretrained'"),
         ("torchvision/fcn_resnet50", "'torchvision/resnet50'"),
-        ("torchvison/resnet50", "'torchvision/'"),
+        ("torchvison/resnet50", r"'torchvision/\*'"),
     ],
 )
 def test_unknown_names_list_the_nearest(name, nearest):
