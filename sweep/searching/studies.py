@@ -112,7 +112,8 @@ class Studies:
         `gp`, which takes the trial itself for another one that runs.
         """
         trial.study.sampler = self._sampler(trial.number)
-        _ = trial.relative_params  # those that are drawn together are drawn here
+        if space.ranges.keys() - trial.params.keys():
+            _ = trial.relative_params  # those that are drawn together are drawn here
         for name, wanted in space.ranges.items():
             trial.study.sampler = self._sampler(trial.number, name)
             match wanted:

@@ -213,8 +213,9 @@ class TestEnds:
         assert driver.board.pruned == outcome.count(TrialState.PRUNED)
 
     def test_a_pruned_trial_of_another_sweep_with_this_rule_is_told_as_pruned(self, baseline_alone, drive):
-        first = drive(baseline_alone(STOPPING, SMALL)).run()
-        again = drive(baseline_alone(STOPPING, SMALL, ("name: tuned", "name: other"))).run()
+        other_values = ("budget: 6", "budget: 6\n  seed: 5")  # the better one first
+        first = drive(baseline_alone(STOPPING, SMALL, other_values)).run()
+        again = drive(baseline_alone(STOPPING, SMALL, other_values, ("name: tuned", "name: other"))).run()
         assert again.handed_out == []
         assert states(again.stand()["baseline"]) == states(first.stand()["baseline"])
         assert TrialState.PRUNED in states(again.stand()["baseline"])
@@ -228,7 +229,8 @@ class TestEnds:
             assert trial.state == (TrialState.COMPLETE if fits else TrialState.FAIL)
             assert fits or trial.user_attrs[REASON].startswith("`batch_size >= 2 * accumulation, since normalisation")
         assert 0 < outcome.count(TrialState.FAIL) < 12
-        assert len(driver.handed_out) == outcome.count(TrialState.COMPLETE)
+        fitting = [trial for trial in outcome.trials if trial.state == TrialState.COMPLETE]
+        assert set(driver.handed_out) == {trial.user_attrs[KEY] for trial in fitting}
         assert driver.board.unfinished == 0
 
     def test_a_result_without_the_objective_failed(self, baseline_alone, drive):
