@@ -4,6 +4,8 @@ import functools
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +34,24 @@ def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.devi
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
+
+
+@contextmanager
+def training_conditions(threads: int) -> Iterator[None]:
+    """While a network trains: so many threads of the processor, and cuDNN's fastest algorithms for the shapes at hand.
+
+    Afterwards these settings and PyTorch's generators are as before.
+    """
+    threads_before, benchmark_before = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    with torch.random.fork_rng():
+        torch.set_num_threads(threads)
+        # By itself, for `cudnn.flags` would turn off what it is not told of, cuDNN as a whole too.
+        torch.backends.cudnn.benchmark = True
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads_before)
+            torch.backends.cudnn.benchmark = benchmark_before
 
 
 def describe_environment(

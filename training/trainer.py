@@ -13,7 +13,7 @@ from .checkpoints import digest
 from .data import DataSource
 from .directory import Record, TrialDirectory
 from .divergence import Diverged
-from .environment import choose_device, describe_environment
+from .environment import choose_device, describe_environment, training_conditions
 from .processes import Processes
 from .run import Run
 from .trial import TrialSpec
@@ -67,7 +67,8 @@ def train(
     chosen = choose_device(device)
     if processes.first:
         directory.write_spec(trial.to_dict())
-    with _isolated(trial.seed, threads), _terminations() as terminated:
+    with training_conditions(threads), _terminations() as terminated:
+        torch.manual_seed(trial.seed)  # what is drawn from PyTorch's own generators depends on no trial before
 
         def wanted() -> bool:
             return terminated() or (stop is not None and stop())
@@ -147,19 +148,6 @@ def _advice(run: Run) -> str:
         f"out of memory with batch_size {recipe.batch_size} in {recipe.accumulation} part(s); the peak was "
         f"{run.peak_memory / 2**30:.2f} GiB. `accumulation: {2 * recipe.accumulation}` needs less, for the same batch."
     )
-
-
-@contextmanager
-def _isolated(seed: int, threads: int) -> Iterator[None]:
-    """What a trial draws from PyTorch's global generators depends on its seed and on no trial before it."""
-    threads_before = torch.get_num_threads()
-    with torch.random.fork_rng(), torch.backends.cudnn.flags(benchmark=True):
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads_before)
 
 
 @contextmanager

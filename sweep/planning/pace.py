@@ -4,15 +4,14 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 
 from ...specs import SpecError
 from ...training import DataSource, TrialSpec
-from ...training.environment import choose_device
+from ...training.environment import choose_device, training_conditions
 from ...training.processes import Processes
 from ...training.run import Run
 from ...training.student import build_student
@@ -89,7 +88,7 @@ def measure(plan: Plan, source: DataSource, watch: Callable[[Iterable[TrialSpec]
     device = choose_device("cpu" if resources.gpu == 0 else "auto")
     pace = Pace(_described(device, resources))
     kinds = {step_of(trial.spec): trial.spec for trial in plan.trials}
-    with _threads(resources.cores // resources.members):
+    with training_conditions(resources.cores // resources.members):
         for trial in watch(kinds.values(), len(kinds)):
             pace.measure(trial, source, device)
     return pace
@@ -111,7 +110,7 @@ def step_of(trial: TrialSpec) -> Step:
 
 
 def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, device: torch.device) -> float:
-    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(), torch.backends.cudnn.flags(benchmark=True):
+    with tempfile.TemporaryDirectory() as folder:
         run = Run(trial, device, _teacher_weights(trial, Path(folder)), source, Processes())
         started = time.perf_counter()
         marks = [started]
@@ -134,16 +133,6 @@ def _teacher_weights(trial: TrialSpec, folder: Path) -> Path | None:
     path = folder / "teacher.pt"
     torch.save(build_student(trial.teacher).state_dict(), path)
     return path
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _described(device: torch.device, resources: Resources) -> str:

@@ -135,13 +135,15 @@ def test_a_continued_trial_tells_only_of_the_epochs_it_trained(make_trial, tmp_p
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-def test_the_callers_random_state_and_threads_are_unchanged(make_trial, tmp_path, interrupted):
+def test_settings_of_training_hold_while_it_lasts(make_trial, tmp_path, interrupted):
     torch.manual_seed(42)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
+    cudnn = torch.backends.cudnn
+    assert (cudnn.enabled, cudnn.benchmark) == (True, False)
     seen = []
 
     def on_epoch(_record):
-        seen.append(torch.get_num_threads())
+        seen.append((torch.get_num_threads(), cudnn.enabled, cudnn.benchmark))
         if interrupted:
             raise InterruptedError
 
@@ -149,8 +151,9 @@ def test_the_callers_random_state_and_threads_are_unchanged(make_trial, tmp_path
         train(make_trial(epochs=1), TrialDirectory(tmp_path), device="cpu", threads=threads + 1, on_epoch=on_epoch)
     except InterruptedError:
         assert interrupted
-    assert seen == [threads + 1]
+    assert seen == [(threads + 1, True, True)]
     assert torch.get_num_threads() == threads
+    assert (cudnn.enabled, cudnn.benchmark) == (True, False)
     assert torch.equal(torch.get_rng_state(), state)
 
 
