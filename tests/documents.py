@@ -21,9 +21,11 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs
 PATIENCE = 600
 """Seconds after which a command hangs."""
 FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
-VARIES = re.compile(r"(\.\.\.|[-+]?\d+\.\d+)")
-"""What a shown line need not share with what is printed: anything for three dots, another number with decimals."""
-MARKS = "*°†"
+VARIES = re.compile(r"(\.\.\.|(?<!\S)–(?!\S)|[-+]?\d+\.\d+(?: ± \d+\.\d+)?|(?<=over )\d+(?= tests)|\b\d+ of \d+\b)")
+"""What a shown line need not share with what is printed, since processors compute a little differently."""
+MEASURED = r"(?:[-+]?\d+\.\d+(?: ± \d+\.\d+)?|–)"
+"""What may stand where a document shows a number with decimals, or that there is none."""
+MARKS = re.compile(r"[*°†]|\\(?:textbf|underline)\{([^{}]*)\}")
 """In tables, at the best and at significant means: which those are, another processor may see differently."""
 SET_ELSEWHERE = ("COLUMNS", "EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
 EXCERPT = """\
@@ -172,12 +174,18 @@ class Reader:
 
 
 def _squeezed(text: str) -> str:
-    return " ".join(text.translate(dict.fromkeys(map(ord, MARKS))).split())
+    return " ".join(MARKS.sub(r"\1", text).split())
 
 
 def _pattern(line: str) -> re.Pattern[str]:
     parts = VARIES.split(_squeezed(line))  # every second one varies
-    varying = [".*?" if part == "..." else r"[-+]?\d+\.\d+" for part in parts[1::2]]
+    varying = [_may_stand_for(part) for part in parts[1::2]]
     return re.compile(
         "".join(re.escape(text) + varies for text, varies in zip(parts[::2], [*varying, ""], strict=True))
     )
+
+
+def _may_stand_for(shown: str) -> str:
+    if shown == "...":
+        return ".*?"
+    return r"\d+ of \d+" if " of " in shown else r"\d+" if shown.isdigit() else MEASURED

@@ -41,6 +41,8 @@ def test_what_a_document_shows_happens(document, tmp_path):
         ("```console\n$ true\nexeunt: something is wrong.\n```", "ends with 0, not 2"),
         ("```console\n$ echo 16 done in 2.5 s\n17 done in 2.5 s\n```", "does not print"),
         ("```console\n$ echo first; echo second\nsecond\nfirst\n```", "does not print, or not in this order: first"),
+        ("```console\n$ echo 97.1 – 3 of 4\n97.1 – – 3 of 4\n```", "does not print"),
+        ("```console\n$ echo 97.1 – 3 of 4\n97 – 3 of 4\n```", "does not print"),
         ("```console\n$ make something\n```", "ends with 2, not 0"),
         ("```python\nraise ValueError\n```", "ends with 1, not 0"),
         ("```yaml\nseeds: [0, a]\n```", "must be an integer"),
@@ -53,10 +55,32 @@ def test_what_does_not_happen_as_shown_is_noticed(written, complaint, tmp_path):
         Reader(tmp_path).follow(document)
 
 
-def test_what_varies_may_differ(tmp_path):
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("* 99.7 in 3.1 s at abc.", "° 98.0 in 12.5 s at ...."),
+        ("99.72 ± 0.28   –", "–   99.72 ± 0.28"),
+        ("99.72 ± 0.28   1.00", "100.0   –"),
+        ("1 of 2, over 3 tests", "2 of 2, over 4 tests"),
+        (r"r & \textbf{99.7 $\pm$ 0.2} & 98.1 \\", r"r & 98.0 $\pm$ 0.3 & \underline{99.2} \\"),
+    ],
+)
+def test_what_varies_may_differ(printed, shown, tmp_path):
     document = tmp_path / "document.md"
-    shown = ["```yaml a.yaml", "name: a", "```", "", "```console", "$ cat a.yaml; echo '* 99.7  in 3.1 s at abc.'"]
-    document.write_text("\n".join([*shown, "name: a", "...", "° 98.0 in 12.5 s at ....", "```", ""]))
+    lines = [
+        "```text a.txt",
+        "name: a",
+        printed,
+        "```",
+        "",
+        "```console",
+        "$ cat a.txt",
+        "name: a",
+        "...",
+        shown,
+        "```",
+    ]
+    document.write_text("\n".join([*lines, ""]))
     Reader(tmp_path).follow(document)
 
 
