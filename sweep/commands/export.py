@@ -15,11 +15,11 @@ def export(
     exit: Annotated[
         int | None, typer.Option(help="Leave out all behind this exit, from 1.", show_default=False)
     ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="The file.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The file.", show_default=False)] = None,
     storage: Storage = "runs",
 ) -> None:
     """Write a trained network to a file, and check that the file gives the same outputs."""
     from ..storage.exporting import export_trial
     from ..storage.store import Store
 
-    typer.echo(export_trial(Store(storage), key, format, exit, output))
+    typer.echo(export_trial(Store(storage), key, format, exit, out))

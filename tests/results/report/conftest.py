@@ -176,7 +176,7 @@ def opened(browser, tmp_path: Path) -> Iterator[Callable[..., object]]:
         file = tmp_path / "report.html"
         file.write_text(content, encoding="utf-8")
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # a busy machine takes its time
         address = file.as_uri()
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))

@@ -101,9 +101,9 @@ def test_a_file_gives_the_logits_of_the_trained_network(export, trial, network, 
         ("f00 --format torch", "no trained network has the key 'f00'"),
         ("KEY --exit 4", "`1 <= exit <= 3` must hold, but got exit=4"),
         ("KEY --exit 0", "`1 <= exit <= 3` must hold, but got exit=0"),
-        ("KEY --output net.onnx", "the path of a torch file ends in .pt2"),
-        ("KEY --output nowhere/net.pt2", "nowhere/net.pt2 cannot be written: No such file or directory"),
-        ("KEY --output folder.pt2", "the path is no folder"),
+        ("KEY --out net.onnx", "the path of a torch file ends in .pt2"),
+        ("KEY --out nowhere/net.pt2", "nowhere/net.pt2 cannot be written: No such file or directory"),
+        ("KEY --out folder.pt2", "the path is no folder"),
     ],
 )
 def test_what_cannot_be_exported_is_one_message_and_status_2(export, trial, tmp_path, words, message):

@@ -142,7 +142,7 @@ def test_a_sweep_trains_them_and_is_spoken_of_by_name_when_the_files_are_gone(ex
     assert "3 trials" in out
     assert "no problems" in out
     assert "nothing to remove" in run("clean", "--dry-run", *storage)[1]
-    status, out, err = run("export", next(iter(own)), "--output", tmp_path / "network.pt2", *storage)
+    status, out, err = run("export", next(iter(own)), "--out", tmp_path / "network.pt2", *storage)
     assert status == 0, err
     assert "own, own8, seed 0" in out
 
