@@ -34,8 +34,8 @@ def mirrored(
         pause = INTERVAL
         while not finished.wait(pause):
             started = time.monotonic()
-            due = list(changed)
-            while due and not finished.is_set() and writer.write(due[:BATCH], changed):
+            due = list(changed)  # where it is empty, the mirror is opened for trials that were planned before
+            while writer.write(due[:BATCH], changed) and due[BATCH:] and not finished.is_set():
                 del due[:BATCH]
             pause = max(INTERVAL, time.monotonic() - started)  # half of the time is the driver's
 
@@ -79,7 +79,9 @@ class _Writer:
         changed.difference_update(batch)  # before they are read: what changes meanwhile is put in anew
         try:
             with answering(self._tracking_uri):
-                self._mirror = self._mirror or Mirror(self._plan, self._store, self._tracking_uri)
+                if self._mirror is None:
+                    self._mirror = Mirror(self._plan, self._store, self._tracking_uri)
+                    self._mirror.mark_unplanned(self._known)
                 self._mirror.update(self._known[key] for key in batch)
         except Exception as error:  # whatever it is, the sweep goes on, and its end tries once more
             changed.update(batch)

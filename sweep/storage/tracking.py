@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,11 +63,16 @@ class Mirror:
         planned = {trial.key: trial for trial in self._plan.trials}
         progress = self._store.progress_of(planned, self._plan.sweep.stopping)
         written = sum(self._update(trial, progress[key]) for key, trial in planned.items())
-        for key, run in self._runs.items():
-            if key not in planned and run.tags.get("exeunt.role") != "unplanned":
-                self._write(run, [], run.tags | {"exeunt.role": "unplanned"}, [])
-                written += 1
-        return written
+        return written + self.mark_unplanned(planned)
+
+    def mark_unplanned(self, planned: Container[str]) -> int:
+        """Marks the runs of trials whose keys are not among the planned ones, so that no table counts them."""
+        unplanned = [
+            run for key, run in self._runs.items() if key not in planned and run.tags.get("exeunt.role") != "unplanned"
+        ]
+        for run in unplanned:
+            self._write(run, [], run.tags | {"exeunt.role": "unplanned"}, [])
+        return len(unplanned)
 
     def _update(self, trial: PlannedTrial, progress: Progress) -> bool:
         tags = tags_of(trial, progress)

@@ -106,6 +106,23 @@ def test_the_end_of_a_sweep_does_not_wait_until_all_is_written(read, good, store
     assert len(recorded(database)) == len(plan.trials)
 
 
+def test_trials_planned_no_more_are_marked_before_anything_is_trained(plan, store, trained, read, good):
+    for trial in plan.trials[:3]:
+        trained(trial)
+    Mirror(plan, store, store.tracking_uri).update_all()
+    fewer = make_plan(read(good.replace("seeds: [0, 1]", "seeds: [1]")))
+    kept = known(fewer) | {plan.trials[0].key: plan.trials[0]}  # a search adds to what it began with
+    removed = {trial.key for trial in plan.trials[:3]} - kept.keys()
+
+    def marked():
+        frame = load(store.tracking_uri, "tiny")
+        return set(frame.loc[frame["role"] == "unplanned", "key"])
+
+    with mirroring.mirrored(fewer, kept, store, store.tracking_uri, print):
+        assert removed
+        until(lambda: marked() == removed)
+
+
 def test_a_fresh_server_is_filled_from_the_store_and_then_has_nothing_to_be_written(plan, store, trained, server, run):
     for trial in plan.trials[:3]:
         trained(trial, accuracy=90.0 if trial.order else math.inf)
