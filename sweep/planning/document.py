@@ -1,7 +1,9 @@
 """YAML read strictly: no key twice, numbers as people write them, and the line of every value kept for messages."""
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,17 @@ class Document:
         line = self._line(place)
         where = f"{self.path}:{line}" if line else f"{self.path}"
         return DocumentError(f"{where}: {dotted(place)}: {message}" if place else f"{where}: {message}")
+
+    def text_with(self, values: Mapping[str, str]) -> str:
+        """The file's text with other texts in place of these, in quotes; all else stays as it was written."""
+        text = self.text
+        for token in reversed(list(yaml.scan(self.text))):  # from the end, so that places before stay right
+            if isinstance(token, yaml.ScalarToken) and values.get(token.value, token.value) != token.value:
+                start, end = token.start_mark.index, token.end_mark.index
+                written = text[start:end]
+                quoted = yaml.safe_dump(values[token.value], default_style='"', width=math.inf, allow_unicode=True)
+                text = text[:start] + quoted.rstrip() + written[len(written.rstrip()) :] + text[end:]
+        return text
 
     def _line(self, place: Place) -> int | None:
         node, line = self._root, None
