@@ -286,6 +286,12 @@ def good() -> str:
     return GOOD
 
 
+@pytest.fixture
+def ended() -> Callable[..., dict[str, Any]]:
+    """A `result.json` with nothing measured."""
+    return lambda state, **more: {"state": state, "seconds": 1.0, "metrics": {}, "environment": {}} | more
+
+
 @dataclass
 class Command:
     """The real `exeunt` in a process group of its own, of which nothing outlives the test."""
