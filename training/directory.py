@@ -15,6 +15,14 @@ Record = dict[str, Any]
 """Plain JSON values by name: of an epoch in `history.jsonl`, of the trial in `result.json`."""
 
 WEIGHTS = "weights.pt"
+NUMBER = (int, float)
+PARTS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "spec.json": {},
+    "history.jsonl": {"epoch": int, "seconds": NUMBER, "time": NUMBER},
+    "result.json": {"state": str, "seconds": NUMBER, "metrics": dict, "environment": dict},
+    "failure.json": {"reason": str},
+}
+"""What is in every mapping of these files."""
 
 
 class DamagedFile(SpecError):  # noqa: N818 (an outcome, told in its message)
@@ -93,6 +101,8 @@ class TrialDirectory:
             raise DamagedFile(f"{self.folder.located(name)} is damaged ({error}).") from error
         if not isinstance(parsed, dict):
             raise DamagedFile(f"{self.folder.located(name)} is damaged (no mapping of names to values).")
+        if lacking := [part for part, kind in PARTS[name].items() if not isinstance(parsed.get(part), kind)]:
+            raise DamagedFile(f"{self.folder.located(name)} is damaged (it has no {', '.join(lacking)}).")
         return parsed
 
 

@@ -1,7 +1,10 @@
 """YAML read strictly: no key twice, numbers as people write them, and the line of every value kept for messages."""
 
 import json
+import math
 import re
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,14 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
         except (TypeError, ValueError, LookupError, AttributeError) as error:  # PyYAML's own, without a place
             problem = f"{node.value!r:.60} is no {node.tag.rpartition(':')[2]}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
+            problem = f"{node.value!r:.60} is beyond {sys.float_info.max:.2g}, where numbers end"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, int] = {}
@@ -75,6 +82,17 @@ class Document:
         line = self._line(place)
         where = f"{self.path}:{line}" if line else f"{self.path}"
         return DocumentError(f"{where}: {dotted(place)}: {message}" if place else f"{where}: {message}")
+
+    def text_with(self, values: Mapping[str, str]) -> str:
+        """The file's text with other texts in place of these, in quotes; all else stays as it was written."""
+        text = self.text
+        for token in reversed(list(yaml.scan(self.text))):  # from the end, so that places before stay right
+            if isinstance(token, yaml.ScalarToken) and values.get(token.value, token.value) != token.value:
+                start, end = token.start_mark.index, token.end_mark.index
+                written = text[start:end]
+                quoted = yaml.safe_dump(values[token.value], default_style='"', width=math.inf, allow_unicode=True)
+                text = text[:start] + quoted.rstrip() + written[len(written.rstrip()) :] + text[end:]
+        return text
 
     def _line(self, place: Place) -> int | None:
         node, line = self._root, None

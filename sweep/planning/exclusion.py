@@ -91,7 +91,8 @@ class _Rule:
 
     def _values(self, field: str, written: object) -> list[Any]:
         values = axis(written, self._document, (*self._place, field))
-        if any(isinstance(value, dict) for value in values):
+        parts = [part for value in values for part in (value if isinstance(value, list) else [value])]
+        if any(isinstance(part, list | dict) for part in parts):
             raise self._document.error((*self._place, field), "must be a value or a list of values.")
         if field == "exits":  # a stage's number written without quotes
             return [str(value) for value in values]

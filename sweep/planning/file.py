@@ -119,13 +119,14 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
     exclusions = Exclusions(settings.exclude, document)
     weights = functools.cache(trained_weights)  # a file is read once
     candidates: list[Candidate] = []
-    flat_grid, text = 0, document.text
+    teachers: list[Teacher] = []
+    flat_grid = 0
     for block in blocks:
         ways = list(read_ways(block.axes.methods, document, block.place("methods")))
         block_recipes = list(_recipes(block.axes.recipe, document, block.place("recipe")))
         candidates += _candidates(block, block_recipes, ways, settings, exclusions, document, weights)
         flat_grid += _flat_grid(block, block_recipes, ways)
-        text = _with_absolute_paths(text, ways, document)
+        teachers += [way.teacher for way in ways if way.teacher]
     exclusions.check(anything_left=bool(candidates))
     stopping = _stopping(settings, document, most_epochs=max(asked.trial.recipe.epochs for asked in candidates))
     search = None
@@ -140,7 +141,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         resources=validated(Resources, settings.resources, document, ("resources",)),
         stopping=stopping,
         search=search,
-        text=text,
+        text=_with_absolute_paths(document, teachers),
         plugins=tuple(plugins),
     )
 
@@ -250,8 +251,11 @@ def _weights_path(file: str, document: Document) -> Path:
     return document.path.absolute().parent / Path(file).expanduser()
 
 
-def _with_absolute_paths(text: str, ways: list[Way], document: Document) -> str:
+def _with_absolute_paths(document: Document, teachers: list[Teacher]) -> str:
     """The file's text, to be read from anywhere."""
-    for file in {way.teacher.file for way in ways if way.teacher and way.teacher.file}:
-        text = text.replace(f"@{file}", f"@{_weights_path(file, document)}")
-    return text
+    absolute = {
+        teacher.teacher: f"{teacher.architecture}@{_weights_path(teacher.file, document)}"
+        for teacher in teachers
+        if teacher.file
+    }
+    return document.text_with(absolute)

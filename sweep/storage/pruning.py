@@ -24,6 +24,6 @@ def reason_pruned(folder: Folder, stopping: "Stopping") -> str | None:
     """Why the trial in this folder is not trained further under a rule; None if it is."""
     try:
         pruned = json.loads(folder.read(FILE) or b"null")
-    except ValueError:  # damaged: the rule decides once more
+        return pruned["reason"] if pruned and pruned["stopping"] == stopping.to_dict() else None
+    except (ValueError, LookupError, TypeError):  # damaged: the rule decides once more
         return None
-    return pruned["reason"] if pruned and pruned["stopping"] == stopping.to_dict() else None

@@ -169,6 +169,10 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("exclude: [{recipe.epoch: 2}]", "exclude[0].recipe.epoch", "the nearest is 'recipe.epochs'"),
     ("exclude: [{method: []}]", "exclude[0].method", EMPTY),
     ("exclude: [{method: {a: 1}}]", "exclude[0].method", "must be a value or a list of values"),
+    ("exclude: [[kd, eed]]", "exclude[0]", "must be a mapping of keys to values, but got ['kd', 'eed']"),
+    ("exclude: [{method: [[kd, ed]]}]", "exclude[0].method[0]", "no trial of this sweep has method ('kd', 'ed')"),
+    ("exclude: [{method: [[[kd]]]}]", "exclude[0].method", "must be a value or a list of values"),
+    ("exclude: [{recipe.milestones: [[{a: 1}]]}]", "exclude[0].recipe.milestones", "must be a value or a list of"),
     ("exclude: [{method: [kd, ed]}]", "exclude[0].method[1]", "no trial of this sweep has method 'ed'; the nearest is"),
     (
         "exclude: [{method: kd}, {seed: 2}]",
@@ -215,7 +219,9 @@ WHOLE: dict[str, tuple[bytes, str, str]] = {
     "a list within itself": (b"name: &a [*a]", ": ", "is not valid YAML"),
     "too deep": (b"name: " + b"[" * 1200, ": ", "is not valid YAML"),
     "half a character": (rb'name: "\ud800"', ": ", "is not valid YAML"),
-    "a huge number": (b"seeds: [0x" + b"f" * 5000 + b"]", ": ", "is not valid YAML"),
+    "a huge number": (b"seeds: [0x" + b"f" * 5000 + b"]", ":1: ", "is beyond 1.8e+308, where numbers end"),
+    "a number beyond all": (GOOD.replace("epochs: 2", f"epochs: 1{'0' * 400}").encode(), ":5: ", "is beyond 1.8e+308"),
+    "a number below all": (GOOD.replace("[0, 1]", f"[0, -1{'0' * 400}]").encode(), ":4: ", "is beyond 1.8e+308"),
 }
 
 
@@ -278,6 +284,12 @@ def read(tmp_path: Path) -> Callable[[str], Sweep]:
 def good() -> str:
     """A sweep file with nothing wrong in it."""
     return GOOD
+
+
+@pytest.fixture
+def ended() -> Callable[..., dict[str, Any]]:
+    """A `result.json` with nothing measured."""
+    return lambda state, **more: {"state": state, "seconds": 1.0, "metrics": {}, "environment": {}} | more
 
 
 @dataclass

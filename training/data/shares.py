@@ -30,6 +30,10 @@ def share_of(name: str) -> tuple[str, float]:
         raise SpecError(f"{rule}, but got {name!r}.", field="dataset")
     if share != f"{percent:g}%":
         raise SpecError(f"{name!r} is written '{whole}@{percent:g}%', so that it has one name.", field="dataset")
+    base, taken = share_of(whole)
+    if base != whole:
+        rule = f"a share is of all training images, such as '{base}@{taken * percent:g}%'"
+        raise SpecError(f"{rule}, but got {name!r}, a share of a share.", field="dataset")
     return whole, percent / 100
 
 

@@ -47,7 +47,9 @@ def storage(tmp_path_factory):
     for trial in plan.trials:
         directory = store.trial(trial.key)
         if trial.spec.method.name == "baseline":
-            accuracies = [{"train/final/top1": 60.0 + epoch, "epoch": epoch, "time": 0.0} for epoch in (1, 2)]
+            accuracies = [
+                {"train/final/top1": 60.0 + epoch, "epoch": epoch, "time": 0.0, "seconds": 2.5} for epoch in (1, 2)
+            ]
             metrics = {"test/final/top1": 90.0 + trial.spec.seed}
             directory.write_history([accuracies[0], accuracies[1] | metrics])
             environment = {"commit": "0123456789ab", "torch": "2.15.0", "processes": 1}

@@ -99,12 +99,12 @@ def test_a_plan_counts_trials_and_trains_nothing(run, read, good, storage, tmp_p
     assert not storage.exists()
 
 
-def test_a_plan_says_what_is_done_and_why_something_is_not(run, read, good, storage, tmp_path):
+def test_a_plan_says_what_is_done_and_why_something_is_not(run, read, good, ended, storage, tmp_path):
     done, failed, diverged = (trial.key for trial in make_plan(read(good)).trials[:3])
     store = Store(storage)
-    store.trial(done).write_result({"state": "done"})
+    store.trial(done).write_result(ended("done"))
     store.trial(failed).write_failure({"reason": "no room"})
-    store.trial(diverged).write_result({"state": "diverged", "reason": "the loss is not finite"})
+    store.trial(diverged).write_result(ended("diverged", reason="the loss is not finite"))
     status, out, _ = run("plan", tmp_path / "sweep.yaml")
     assert status == 0
     counts = next(line for line in out.splitlines() if line.startswith("│ all"))

@@ -32,16 +32,16 @@ def test_rows_add_up_to_all_trials(plan, tmp_path):
     assert numbers.total.hours is None
 
 
-def test_what_has_ended_is_not_left(plan, tmp_path):
+def test_what_has_ended_is_not_left(plan, ended, tmp_path):
     store = Store(tmp_path)
     done, diverged, failed = plan.trials[:3]
-    store.begin(done.key).write_result({"state": "done"})
-    store.begin(diverged.key).write_result({"state": "diverged", "reason": "epoch 1"})
+    store.begin(done.key).write_result(ended("done"))
+    store.begin(diverged.key).write_result(ended("diverged", reason="epoch 1"))
     store.begin(failed.key).write_failure({"reason": "no memory"})
     numbers = estimate(plan, store)
     assert numbers.left.trials == len(plan.trials) - 2
-    ended = sum(Costs().training(trial.spec) for trial in (done, diverged))
-    assert numbers.total.multiply_adds - numbers.left.multiply_adds == pytest.approx(ended)
+    trained = sum(Costs().training(trial.spec) for trial in (done, diverged))
+    assert numbers.total.multiply_adds - numbers.left.multiply_adds == pytest.approx(trained)
     said = numbers.to_dict()
     assert said["states"] == {"done": 1, "diverged": 1, "failed": 1, "waiting": len(plan.trials) - 3}
     assert {(problem["key"], problem["reason"]) for problem in said["problems"]} == {
@@ -117,11 +117,11 @@ def test_data_that_are_not_here_are_said_once_and_the_rest_is_measured(read, goo
 
 
 @pytest.mark.parametrize("name", ["x", "a-very-long-name-of-a-sweep" * 3])
-def test_the_overview_fits_into_80_columns(read, good, tmp_path, name):
+def test_the_overview_fits_into_80_columns(read, good, ended, tmp_path, name):
     plan = make_plan(read(good.replace("tiny", name)))
     store = Store(tmp_path)
     for trial, state in zip(plan.trials, ("done", "diverged"), strict=False):
-        store.begin(trial.key).write_result({"state": state, "reason": "epoch 1, step 2: loss/total is nan"})
+        store.begin(trial.key).write_result(ended(state, reason="epoch 1, step 2: loss/total is nan"))
     store.begin(plan.trials[2].key).write_failure({"reason": "no memory"})
     pace = Pace("NVIDIA H200")
     pace.problems.append("cifar10: there is no folder")

@@ -101,7 +101,7 @@ def test_a_disk_that_becomes_read_only_is_named_and_costs_nothing(disk, file, st
     check_same(disk, undisturbed)
 
 
-@pytest.mark.parametrize("damage", [b"", b'{"state": "do', b"\xff\x00", b"[]"])
+@pytest.mark.parametrize("damage", [b"", b'{"state": "do', b"\xff\x00", b"[]", b"{}"])
 def test_a_damaged_result_is_named_and_trained_again(damage, tmp_path, file, exeunt, undisturbed):
     storage = tmp_path / "runs"
     shutil.copytree(undisturbed, storage)

@@ -9,6 +9,7 @@ from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 from exeunt.specs import SpecError
 from exeunt.sweep.commands import app
 from exeunt.sweep.planning.document import DocumentError
+from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
 from exeunt.training import TrialDirectory, TrialSpec, train
@@ -86,6 +87,40 @@ def test_a_launched_sweep_is_read_again_from_its_storage(read, tmp_path):
     result = CliRunner().invoke(app, ["status", "taught", "--storage", store.location])
     assert result.exit_code == 0, result.output
     assert "1 trials" in result.output
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["a, b", "a #1", "a: b", "[a]", "{a", "it's", '"a"', "a\\b", "a ä\u2028b", "x" * 90 + " " + "y" * 90],
+    ids=ascii,
+)
+def test_a_launched_sweep_is_read_again_from_any_folder(folder, file, tmp_path):
+    written = FILE.replace('"resnet14@weights/teacher.pt"', "[&one resnet14@a.pt, 'resnet14@a.pt2', *one]")
+    written += (
+        "  tf_kd_reg: {}\n  fitnet:\n    teacher: >-\n      resnet14@a.pt2\n\n  # resnet14@a.pt\n  baseline: {}\n"
+    )
+    path = tmp_path / folder / "sweep.yaml"
+    path.parent.mkdir()
+    path.write_text(written, encoding="utf-8")
+    for name in ("a.pt", "a.pt2"):
+        (path.parent / name).write_bytes(file.read_bytes())
+    store = Store(tmp_path / "storage")
+    launched = read_sweep(path)
+    store.remember(make_plan(launched))
+    with store.remembered("taught") as kept:
+        again = read_sweep(kept)
+    assert [trial.teacher and trial.teacher.path for trial in again.trials] == [
+        str(path.parent / name) if name else None for name in ("a.pt", "a.pt2", "a.pt", None, "a.pt2", None)
+    ]
+    assert again.trials == launched.trials
+    assert again.text == launched.text
+
+
+@pytest.mark.usefixtures("file")
+def test_all_else_is_kept_as_it_was_written(read, tmp_path):
+    written = FILE + "  # ä resnet14@weights/teacher.pt\n"
+    kept = FILE.replace("weights/teacher.pt", f"{tmp_path}/weights/teacher.pt") + "  # ä resnet14@weights/teacher.pt\n"
+    assert read(written).text == kept
 
 
 @pytest.mark.parametrize(

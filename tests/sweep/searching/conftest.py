@@ -46,7 +46,7 @@ class Trainer:
         last = comes_to if isinstance(comes_to, float) else 1.0
         epochs = spec.recipe.epochs
         return [
-            {"epoch": epoch, "validation/final/top1": last * epoch / epochs, "seconds": 600.0}
+            {"epoch": epoch, "validation/final/top1": last * epoch / epochs, "seconds": 600.0, "time": 0.0}
             for epoch in range(1, epochs + 1)
         ]
 
@@ -70,6 +70,7 @@ class Trainer:
             metrics = {name: records[-1][name] for name in records[-1] if "/" in name}
             metrics["cost/final/multiply_adds"] = cost
             result = {"state": state, "key": spec.key, "seconds": 600.0 * len(records), "metrics": metrics}
+            result["environment"] = {}
             directory.write_result(result | ({"reason": "the loss is nan"} if state == "diverged" else {}))
         return {"state": "running" if state == "died" else state, "epoch": 1}
 

@@ -343,7 +343,7 @@ def answers_lost(statement: str, row: int) -> Iterator[list[str]]:
         "INSERT INTO studies",
     ],
 )
-def test_what_was_written_without_an_answer_is_written_once(statement, row, search, monkeypatch):
+def test_what_was_written_without_an_answer_is_written_once(statement, row, search, ended, monkeypatch):
     monkeypatch.setattr("exeunt.sweep.searching.studies.PAUSES", (0.0,) * 3)
     monkeypatch.setattr("time.sleep", lambda _: None)  # Optuna's, between its own attempts
     store, halt = Store(search.storage), Halt()
@@ -352,7 +352,7 @@ def test_what_was_written_without_an_answer_is_written_once(statement, row, sear
         tuning = Tuning(studies, store, make_board([], 0, Console(quiet=True)), halt, {})
         while (planned := tuning.propose(())) is not None:
             metrics = {"validation/final/top1": float(planned.turn)}
-            store.trial(planned.key).write_result({"state": "done", "seconds": 1.0, "metrics": metrics})
+            store.trial(planned.key).write_result(ended("done", metrics=metrics))
             tuning.ended(planned.key, "done")
     assert not halt.wanted(), halt.outcome()
     assert len(lost) in (row, 2 * row)

@@ -26,7 +26,7 @@ def test_attempts_are_numbered_and_say_whose_they_are(store):
     assert sorted(content(store)) == [f"attempt-0000{number}.json" for number in (1, 2, 3)]
 
 
-def test_an_attempt_that_was_superseded_can_change_nothing(store):
+def test_an_attempt_that_was_superseded_can_change_nothing(store, ended):
     orphan = store.begin("k")
     orphan.write_history([{"epoch": 1}])
     orphan.checkpoints.write({"step": 1}, epoch=0, step=1)
@@ -42,13 +42,13 @@ def test_an_attempt_that_was_superseded_can_change_nothing(store):
         orphan.forget_failure,
         lambda: orphan.checkpoints.write({"step": 9}, epoch=9, step=9),
         orphan.checkpoints.clear,
-        lambda: orphan.write_result({"state": "done"}),
+        lambda: orphan.write_result(ended("done")),
     ):
         with pytest.raises(Superseded, match="attempt 1 gives way to attempt 2"):
             change()
         assert content(store) == before
     assert newer.checkpoints.latest(torch.device("cpu")) == {"step": 1}
-    newer.write_result({"state": "done"})
+    newer.write_result(ended("done"))
     assert store.progress("k").state == "done"
 
 

@@ -58,18 +58,18 @@ def test_files_are_written_listed_renamed_and_removed(folder):
     assert pickle.loads(pickle.dumps(folder)).read("b") == b"three"
 
 
-def test_an_attempt_that_was_superseded_can_change_nothing(uri):
+def test_an_attempt_that_was_superseded_can_change_nothing(uri, ended):
     store = Store(uri)
     orphan = store.begin("k")
     orphan.checkpoints.write({"step": 1}, epoch=0, step=1)
     newer = pickle.loads(pickle.dumps(store.begin("k")))
-    for change in (lambda: orphan.write_result({"state": "done"}), orphan.checkpoints.clear):
+    for change in (lambda: orphan.write_result(ended("done")), orphan.checkpoints.clear):
         with pytest.raises(Superseded):
             change()
     assert newer.checkpoints.latest(torch.device("cpu")) == {"step": 1}
-    newer.write_history([{"epoch": 1}])
+    newer.write_history([{"epoch": 1, "seconds": 1.0, "time": 0.0}])
     assert store.progress_of(["k", "other"])["k"].state == "running"
-    newer.write_result({"state": "done"})
+    newer.write_result(ended("done"))
     assert store.progress_of(["k", "other"])["k"].state == "done"
     assert store.keys() == ["k"]
 

@@ -43,13 +43,13 @@ def test_nothing_has_begun(plan, store):
 
 
 @pytest.mark.usefixtures("driver")
-def test_every_state_is_counted_and_what_runs_is_told(plan, store, trained, begun):
+def test_every_state_is_counted_and_what_runs_is_told(plan, store, trained, begun, ended):
     done, first, starting, failed, diverged = plan.trials[:5]
     trained(done)
     begun(first, silent=5.0)
     store.begin(starting.key)
     store.trial(failed.key).write_failure({"reason": "no room"})
-    store.trial(diverged.key).write_result({"state": "diverged", "reason": "not finite"})
+    store.trial(diverged.key).write_result(ended("diverged", reason="not finite"))
     observer = Observer(plan, store)
     for sweep in (observer.look(), observer.look()):
         others = len(plan.trials) - 5

@@ -110,6 +110,26 @@ def test_verify_says_all_is_well_or_what_is_not(plan, store, trained, run, monke
     assert run("verify")[0] == 0
 
 
+@pytest.mark.parametrize("content", [b"{}", b"[]", b"null", b'{"state": "done"}'])
+def test_what_is_no_result_is_damaged_for_every_command_and_trained_again(
+    content, plan, store, trained, run, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "400")
+    for trial in plan.trials[:2]:
+        trained(trial)
+    store.remember(plan)
+    assert run("sync", "tiny")[0] == 0
+    damaged = plan.trials[0]
+    store.trial(damaged.key).folder.write(RESULT, content)
+    assert "is damaged" in run("status", "tiny")[1]
+    assert run("sync", "tiny")[0] == 0
+    status, out, _ = run("verify", "tiny")
+    assert status == 1
+    assert "is damaged" in out
+    assert run("table", "tiny")[0] == 0
+    assert damaged in store.missing(plan)
+
+
 @pytest.mark.usefixtures("one")
 def test_a_sweep_that_can_no_longer_be_planned_is_a_problem(store, run):
     store.sweep_folder("gone").write("sweep.yaml", b"name: gone\n")
