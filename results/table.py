@@ -85,7 +85,8 @@ class Table:
 SUMMED = ["key", "state", "error", "seed", "seeds", "value", "gain", "search"]
 """The columns that `summed` reads."""
 
-_NOT_RUN = Cell(outcome="not run", note="not run")
+NOT_RUN = Cell(outcome="not run", note="not run")
+"""Where no trial is recorded."""
 
 
 def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "baseline") -> Table:
@@ -105,7 +106,7 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
     row_order = tuple(dict.fromkeys(runs["row"]))
     column_order = tuple(dict.fromkeys(runs["column"]))
     reference = next((column for column in column_order if column.label == baseline), None)
-    by_row = [{column: cells.get((row, column), _NOT_RUN) for column in column_order} for row in row_order]
+    by_row = [{column: cells.get((row, column), NOT_RUN) for column in column_order} for row in row_order]
     return Table(
         sweep=runs["sweep"].iloc[0],
         metric=known,
