@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..specs import SpecError, unknown
 from .frame import PARAMETER_PREFIX, metric_names
-from .labels import Column, Row, columns, rows
+from .labels import Column, Row, as_written, columns, rows
 from .metrics import Metric, describe
 from .tuning import Search, confirmed, has_search
 
@@ -140,8 +140,11 @@ def labelled(frame: pd.DataFrame, metric: str | None = None) -> tuple[pd.DataFra
 
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the trials that the sweep file asks for, in the order of the plan. Raises `SpecError` if there is none."""
-    runs = frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True)
+    """Give the trials that the sweep file asks for, in the order of the plan, with exits as it says where they sit.
+
+    Raises `SpecError` if there is none.
+    """
+    runs = as_written(frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True))
     if runs.empty:
         raise SpecError("there is nothing to compare: no trial that the sweep file asks for is recorded yet.")
     return runs

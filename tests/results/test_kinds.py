@@ -146,6 +146,18 @@ def test_ablation_over_architectures_has_no_rows_for_them(sweep):
     ]
 
 
+def test_an_ablation_has_exits_as_the_sweep_file_says_it():
+    sweep = Sweep()
+    for architecture, blocks in (("resnet8", ("1", "block2")), ("resnet20", ("block2", "block5"))):
+        for exits, placement in zip(("25%", "50%"), blocks, strict=True):
+            for head in ("conv", "linear"):
+                settings = {"exits__placement": placement, "exits__head": head}
+                sweep.trial("eed", 70.0, architecture=architecture, exits=exits, seeds=1, **settings)
+    sheet = tabulate(sweep.frame(), "ablation", rows="head", columns="exits")
+    assert [heading.lines for heading in sheet.headings[1:]] == [("exits=25%",), ("exits=50%",)]
+    assert [row[1:] for row in shown(sheet)] == [["70.00", "70.00"]] * 4
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
