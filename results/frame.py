@@ -21,6 +21,7 @@ TYPES = {
     "seeds": "int64",
     "order": "int64",
     "protocol": "str",
+    "exits": "str",
     "tuning": "str",
     "budget": "str",
     "tried": "str",
@@ -33,7 +34,7 @@ PARAMETER_PREFIX = "param."
 ENVIRONMENT_PREFIX = "environment."
 RELIABILITY_PREFIX = "reliability."
 _TAG_PREFIX = "exeunt."
-_OPTIONAL = ("error", "tuning", "budget", "tried", "commit", "training_seconds", "early_exit")
+_OPTIONAL = ("error", "exits", "tuning", "budget", "tried", "commit", "training_seconds", "early_exit")
 _TAGS = ("key", "role", "state", "seeds", "order", "protocol", *_OPTIONAL)
 _TEXTS = (ENVIRONMENT_PREFIX, PARAMETER_PREFIX, RELIABILITY_PREFIX)
 _TAGGED = tuple(f"{_TAG_PREFIX}{prefix}" for prefix in (ENVIRONMENT_PREFIX, RELIABILITY_PREFIX))
@@ -58,6 +59,7 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
     - `state`: `running`, `done`, `pruned`, `diverged` or `failed`; `error`: why it is one of the last three;
     - `dataset`, `architecture`, `method`: names; `seed`: this trial's; `seeds`: how many the sweep plans for
       this configuration; `order`: the trial's position in the plan; `protocol`;
+    - `exits`: where they sit, as the sweep file says it, such as `50%`; missing for a trial without any;
     - `commit`: of the code that trained it, missing until it is done or where it is not known;
     - `training_seconds`: of all its epochs, without what is measured between them; missing until it is done;
     - `early_exit`: of a network with exits, what `early_exit_points` reads;

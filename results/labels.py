@@ -68,6 +68,12 @@ def columns(runs: pd.DataFrame) -> list[Column]:
     return [Column(method=method, settings=texts) for method, texts in zip(runs["method"], settings, strict=True)]
 
 
+def as_written(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give exits as the sweep file says where they sit: one `50%` is another block of each architecture."""
+    placement = f"{PARAMETER_PREFIX}exits.placement"
+    return runs.assign(**{placement: runs["exits"].fillna(runs[placement])}) if placement in runs else runs
+
+
 def setting(parameter: str) -> str:
     """Name a parameter, such as `exits.placement`, as the sweep file does."""
     return _NAMES_IN_THE_SWEEP_FILE.get(parameter, parameter.split(".", 1)[-1])

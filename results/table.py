@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..specs import SpecError, unknown
 from .frame import PARAMETER_PREFIX, metric_names
-from .labels import Column, Row, columns, rows
+from .labels import Column, Row, as_written, columns, rows
 from .metrics import Metric, describe
 from .tuning import Search, confirmed, has_search
 
@@ -85,7 +85,8 @@ class Table:
 SUMMED = ["key", "state", "error", "seed", "seeds", "value", "gain", "search"]
 """The columns that `summed` reads."""
 
-_NOT_RUN = Cell(outcome="not run", note="not run")
+NOT_RUN = Cell(outcome="not run", note="not run")
+"""Where no trial is recorded."""
 
 
 def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "baseline") -> Table:
@@ -105,7 +106,7 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
     row_order = tuple(dict.fromkeys(runs["row"]))
     column_order = tuple(dict.fromkeys(runs["column"]))
     reference = next((column for column in column_order if column.label == baseline), None)
-    by_row = [{column: cells.get((row, column), _NOT_RUN) for column in column_order} for row in row_order]
+    by_row = [{column: cells.get((row, column), NOT_RUN) for column in column_order} for row in row_order]
     return Table(
         sweep=runs["sweep"].iloc[0],
         metric=known,
@@ -139,8 +140,11 @@ def labelled(frame: pd.DataFrame, metric: str | None = None) -> tuple[pd.DataFra
 
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the trials that the sweep file asks for, in the order of the plan. Raises `SpecError` if there is none."""
-    runs = frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True)
+    """Give the trials that the sweep file asks for, in the order of the plan, with exits as it says where they sit.
+
+    Raises `SpecError` if there is none.
+    """
+    runs = as_written(frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True))
     if runs.empty:
         raise SpecError("there is nothing to compare: no trial that the sweep file asks for is recorded yet.")
     return runs

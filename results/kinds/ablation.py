@@ -11,7 +11,7 @@ from ..frame import PARAMETER_PREFIX
 from ..labels import besides, setting
 from ..labels import columns as columns_of
 from ..sheet import Entry, Heading, Sheet, one_line
-from ..table import Cell, labelled, ranked, results, summed
+from ..table import NOT_RUN, Cell, labelled, ranked, results, summed
 from ..tuning import has_search
 from ..wording import plain, spread
 
@@ -46,7 +46,7 @@ def ablation(
     for other, of_other in runs.groupby("other", sort=False):
         for value, of_row in of_other.groupby("down", sort=False):
             cells = {str(own): summed(trials) for own, trials in of_row.groupby("across", sort=False)}
-            found = [cells.get(own, Cell(outcome="not run", note="not run")) for own in values]
+            found = [cells.get(own, NOT_RUN) for own in values]
             grid[str(other), str(value)] = ranked(found, metric)
 
     name, of_rows, of_columns = str(runs["method"].iloc[0]), _said(down), _said(across)

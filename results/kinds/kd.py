@@ -1,6 +1,6 @@
 """A pre-trained teacher against none: teacher, student, and what distillation makes of the student."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -9,8 +9,8 @@ from ..frame import PARAMETER_PREFIX
 from ..labels import Column, Row
 from ..metrics import Metric
 from ..sheet import Entry, Heading, Sheet
-from ..table import Cell, comparison, labelled, ranked
-from ..wording import entry, heading, names, notes, remarks, row_label, signs, title
+from ..table import NOT_RUN, Cell, comparison, labelled, ranked
+from ..wording import entry, heading, names, notes, places, remarks, row_label, signs, title
 
 _KEY = f"{PARAMETER_PREFIX}teacher.key"
 _ARCHITECTURE = f"{PARAMETER_PREFIX}teacher.architecture"
@@ -28,29 +28,22 @@ def kd(frame: pd.DataFrame) -> Sheet:
     if _KEY not in runs or runs[_KEY].dropna().empty:
         raise SpecError("no method of this sweep has a teacher.")
     students = runs.loc[runs[_KEY].notna()]
-    pairs = list(dict.fromkeys(zip(students["row"], students[_ARCHITECTURE], students[_KEY], strict=True)))
-    found = dict(zip(zip(runs["row"], runs["column"], strict=True), runs[_KEY], strict=True))
-    with_teacher = list(dict.fromkeys(_without_teacher(column) for column in students["column"]))
+    pairs = dict(zip(zip(students["row"], students[_KEY], strict=True), students[_ARCHITECTURE], strict=True))
     alone = [column for column in table.columns if column.method in _WITHOUT_TEACHER]
+    with_teacher = dict.fromkeys(_without_teacher(column) for column in students["column"])
     columns = [*alone[:1], *with_teacher, *alone[1:]]
-    cells = {
-        (row, column): cell
-        for row, of_row in zip(table.rows, table.cells, strict=True)
-        for column, cell in zip(table.columns, of_row, strict=True)
+    cells = {(row, column): cell for row, column, cell in places(table)}
+    taught = {
+        (row, key, _without_teacher(column)): cells[row, column]
+        for row, key, column in zip(students["row"], students[_KEY], students["column"], strict=True)
     }
 
-    def cell_of(row: Row, column: Column, key: str) -> Cell:
+    def cell_of(row: Row, key: str, column: Column) -> Cell:
         """The student's with this teacher; a method without one has the same cell beside every teacher."""
-        for original in table.columns:
-            if original == column or (found.get((row, original)) == key and _without_teacher(original) == column):
-                return cells[row, original]
-        return Cell(outcome="not run")
+        return cells[row, column] if column in alone else taught.get((row, key, column), NOT_RUN)
 
-    grid = {
-        (row, teacher, key): ranked([cell_of(row, column, key) for column in columns], metric)
-        for row, teacher, key in pairs
-    }
-    teachers = {key: _teacher(frame, key, metric) for _, _, key in pairs}
+    grid = {(row, key): ranked([cell_of(row, key, column) for column in columns], metric) for row, key in pairs}
+    teachers = {key: _teacher(frame, key, metric) for _, key in pairs}
     return Sheet(
         sweep=table.sweep,
         subject="kd",
@@ -66,19 +59,27 @@ def kd(frame: pd.DataFrame) -> Sheet:
         rows=tuple(
             (
                 Entry(text=row_label(table, row)),
-                Entry(text=architecture),
+                Entry(text=_named(row, key, pairs)),
                 Entry(text=_written(teachers[key], metric)),
                 *(entry(cell, metric) for cell in of_pair),
             )
-            for (row, architecture, key), of_pair in grid.items()
+            for (row, key), of_pair in grid.items()
         ),
         notes=tuple(notes(table)),
-        records=tuple(_records(grid, columns, teachers, metric)),
+        records=tuple(_records(grid, pairs, columns, teachers, metric)),
     )
 
 
+def _named(row: Row, key: str, pairs: Mapping[tuple[Row, str], str]) -> str:
+    """Name a teacher: by its architecture, and its key where the student has several of this architecture."""
+    architecture = pairs[row, key]
+    same = [other for (student, _), other in pairs.items() if (student, other) == (row, architecture)]
+    return f"{architecture} {key}" if len(same) > 1 else architecture
+
+
 def _without_teacher(column: Column) -> Column:
-    settings = tuple(text for text in column.settings if not text.startswith(("teacher=", "teacher_key=")))
+    of_teacher = ("teacher=", "teacher_seed=", "teacher_key=")
+    settings = tuple(text for text in column.settings if not text.startswith(of_teacher))
     return Column(method=column.method, settings=settings)
 
 
@@ -96,17 +97,18 @@ def _written(value: float | str, metric: Metric) -> str:
 
 
 def _records(
-    grid: dict[tuple[Row, str, str], list[Cell]],
+    grid: Mapping[tuple[Row, str], list[Cell]],
+    pairs: Mapping[tuple[Row, str], str],
     columns: list[Column],
-    teachers: dict[str, float | str],
+    teachers: Mapping[str, float | str],
     metric: Metric,
 ) -> Iterable[dict[str, str | float | int | None]]:
-    for (row, architecture, key), cells in grid.items():
+    for (row, key), cells in grid.items():
         value = teachers[key]
         for column, cell in zip(columns, cells, strict=True):
             yield {
                 **names(row, column.label),
-                "teacher": architecture,
+                "teacher": pairs[row, key],
                 "teacher_key": key,
                 "teacher_value": None if isinstance(value, str) else value,
                 "teacher_note": value if isinstance(value, str) else "",

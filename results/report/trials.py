@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ...specs import SpecError
-from ..labels import Column, Row, columns, rows
+from ..labels import Column, Row, as_written, columns, rows
 from ..metrics import Metric, describe
 from ..sheet import one_line
 from ..table import labelled
@@ -46,7 +46,7 @@ def trials(frame: pd.DataFrame, experiment: str) -> tuple[Trial, ...]:
     """Give every recorded trial of one loaded sweep, in the order of the plan."""
     if frame.empty:
         return ()
-    ordered = frame.sort_values(["order", "key"]).reset_index(drop=True)
+    ordered = as_written(frame.sort_values(["order", "key"]).reset_index(drop=True))
     metric = reported(frame)
     labels = zip(rows(ordered), columns(ordered), strict=True)
     return tuple(

@@ -38,6 +38,8 @@ class Configuration:
     trial: TrialSpec
     """One of them in canonical form, with the seed 0, which may be none of the seeds."""
     seeds: tuple[int, ...]
+    exits: str
+    """As the file says where they sit: `50%` is another block of each architecture. `none` without any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +137,9 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         search = read_search(settings.search, candidates, settings.validation, document, judges_early=judges_early)
     return Sweep(
         name=settings.name,
-        configurations=tuple(Configuration(trial=asked.trial, seeds=asked.seeds) for asked in candidates),
+        configurations=tuple(
+            Configuration(trial=asked.trial, seeds=asked.seeds, exits=asked.way.exits.placement) for asked in candidates
+        ),
         order=settings.order,
         flat_grid=flat_grid,
         resources=validated(Resources, settings.resources, document, ("resources",)),

@@ -1,13 +1,13 @@
 """From what a sweep file asks for to the trainings that answer it, each once."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...models import ExitSpec
 from ...training import TrialSpec
 from .cost import Costs
-from .file import Order, Sweep
+from .file import Configuration, Order, Sweep
 from .garbage import no_search_for_garbage
 
 Role = Literal["result", "teacher", "search"]
@@ -39,6 +39,8 @@ class PlannedTrial:
     """Which of its configuration's seeds it has, counted from 0."""
     seeds: int = 1
     """How many seeds its configuration is trained with."""
+    exits: str = "none"
+    """As the file says where they sit, the first time that it asks for the trial."""
     confirmed: Confirmed | None = None
     """Of results of a search."""
     tried: str = ""
@@ -94,26 +96,28 @@ def make_plan(sweep: Sweep) -> Plan:
 
 def _merged(sweep: Sweep) -> dict[str, PlannedTrial]:
     """Each trial once, by key: in the file's order, and a teacher that the file does not name before its student."""
-    firsts: dict[str, TrialSpec] = {}
+    firsts: dict[str, Configuration] = {}
     seeds: dict[str, dict[int, None]] = {}
     for asked in sweep.configurations:
-        firsts.setdefault(asked.trial.key, asked.trial)
+        firsts.setdefault(asked.trial.key, asked)
         seeds.setdefault(asked.trial.key, {}).update(dict.fromkeys(asked.seeds))
     results = {
-        trial.key: (trial, turn, len(seeds[key]))
+        trial.key: PlannedTrial(
+            spec=trial, key=trial.key, role="result", order=0, turn=turn, seeds=len(seeds[key]), exits=first.exits
+        )
         for key, first in firsts.items()
-        for turn, trial in enumerate(first.with_seeds(seeds[key]))
+        for turn, trial in enumerate(first.trial.with_seeds(seeds[key]))
     }
     planned: dict[str, PlannedTrial] = {}
 
-    def add(spec: TrialSpec, role: Role, turn: int = 0, seeds: int = 1) -> None:
-        teacher = spec.teacher
+    def add(trial: PlannedTrial) -> None:
+        teacher = trial.spec.teacher
         if isinstance(teacher, TrialSpec) and teacher.key not in results and teacher.key not in planned:
-            add(teacher, "teacher")
-        planned[spec.key] = PlannedTrial(spec=spec, key=spec.key, role=role, order=len(planned), turn=turn, seeds=seeds)
+            add(PlannedTrial(spec=teacher, key=teacher.key, role="teacher", order=0))
+        planned[trial.key] = replace(trial, order=len(planned))
 
-    for spec, turn, count in results.values():
-        add(spec, "result", turn=turn, seeds=count)
+    for trial in results.values():
+        add(trial)
     return planned
 
 

@@ -160,6 +160,10 @@ class Space:
         trial = replace(self.default, method=way.method, exits=way.exits, recipe=recipe).canonical()
         return trial.having(teacher=self.default.teacher)  # of weights the canonical form forgets where they are
 
+    def exits(self, values: Mapping[str, Value]) -> str:
+        """Where the file would say that exits sit if it had these values."""
+        return str(values.get("exits", self.way.exits.placement))
+
     @property
     def ends(self) -> Iterator[tuple[str, str | int, Value]]:
         """The values at the ends of each range, after the name of the range and where in it they stand."""

@@ -40,13 +40,14 @@ def confirming(sweep: Sweep, stand: Iterable[Outcome]) -> Iterator[PlannedTrial]
     for asked in sweep.configurations:
         outcome = found[asked.trial.key]
         several = len(outcome.best) > 1
-        settings = [("default", asked.trial)]
+        settings = [("default", asked)]
         for trial in outcome.best:
             label = f"tuned, trial {trial.number}" if several else "tuned"
-            settings.append((label, outcome.space.trial(trial.params)))
-        for label, spec in settings:
-            configurations.append(Configuration(trial=spec, seeds=asked.seeds))
-            names.setdefault(spec.key, []).append((label, outcome))
+            spec, exits = outcome.space.trial(trial.params), outcome.space.exits(trial.params)
+            settings.append((label, replace(asked, trial=spec, exits=exits)))
+        for label, configuration in settings:
+            configurations.append(configuration)
+            names.setdefault(configuration.trial.key, []).append((label, outcome))
     for trial in make_plan(replace(sweep, configurations=tuple(configurations))).trials:
         labelled = names.get(replace(trial.spec, seed=0).canonical().key) if trial.role == "result" else None
         if labelled is None:
@@ -82,7 +83,7 @@ def _tried(stand: Iterable[Outcome]) -> Iterator[PlannedTrial]:
     for outcome in stand:
         for trial in outcome.trials:
             if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(outcome, trial.params)):
-                yield tried_trial(spec, trial, order=0)
+                yield tried_trial(spec, outcome.space, trial, order=0)
 
 
 def _spec(outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:

@@ -59,10 +59,17 @@ class Outcome:
         return bool(self.trials) and 2 * self.count(TrialState.FAIL) >= len(self.trials)
 
 
-def tried_trial(spec: TrialSpec, asked: FrozenTrial | optuna.Trial, order: int) -> PlannedTrial:
+def tried_trial(spec: TrialSpec, space: Space, asked: FrozenTrial | optuna.Trial, order: int) -> PlannedTrial:
     """The trial of the store that tries what a study asked for."""
-    tried = settings(asked.params)
-    return PlannedTrial(spec=spec, key=spec.key, role="search", order=order, turn=asked.number, tried=tried)
+    return PlannedTrial(
+        spec=spec,
+        key=spec.key,
+        role="search",
+        order=order,
+        turn=asked.number,
+        exits=space.exits(asked.params),
+        tried=settings(asked.params),
+    )
 
 
 def settings(values: Mapping[str, object]) -> str:

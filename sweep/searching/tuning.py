@@ -104,7 +104,7 @@ class Tuning:
             self._board.settle(space.default)
             self.ended(key, state)
             return None
-        planned = self._known.setdefault(key, tried_trial(spec, asked, order=len(self._known)))
+        planned = self._known.setdefault(key, tried_trial(spec, space.space, asked, order=len(self._known)))
         self._board.expect(planned, instead_of=space.default)
         if self._judge is not None:
             self._judge.expect(planned)

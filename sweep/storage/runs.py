@@ -29,6 +29,8 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
         "exeunt.state": progress.state,
         "exeunt.protocol": trial.spec.reported,
     }
+    if trial.exits != "none":
+        tags["exeunt.exits"] = trial.exits
     if trial.confirmed is not None:
         tags |= {
             "exeunt.tuning": trial.confirmed.tuning,

@@ -46,6 +46,7 @@ class Recorder:
         tuning: str | None = None,
         budget: str | None = None,
         tried: str | None = None,
+        exits: str | None = None,
         **parameters: str,
     ) -> str:
         """Record one trial; keyword `method__temperature` is the parameter `method.temperature`."""
@@ -58,7 +59,7 @@ class Recorder:
             "exeunt.protocol": REPORTED[protocol],
             "exeunt.order": f"{position:06d}",
         }
-        optional = {"error": error, "tuning": tuning, "budget": budget, "tried": tried}
+        optional = {"error": error, "tuning": tuning, "budget": budget, "tried": tried, "exits": exits}
         tags |= {f"exeunt.{name}": text for name, text in optional.items() if text}
         params = {
             "dataset.name": dataset,

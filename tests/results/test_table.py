@@ -123,6 +123,25 @@ def test_columns_name_only_what_varies_within_their_method(record):
     ]
 
 
+def test_exits_stand_in_a_column_as_the_sweep_file_says_it(record):
+    sweep = record()
+    for architecture, blocks in (("resnet8", ("1", "block2")), ("resnet20", ("block2", "block5"))):
+        for written, placement in zip(("25%", "50%"), blocks, strict=True):
+            common = {"architecture": architecture, "exits": written, "exits__placement": placement}
+            sweep.trial("eed", 95.0, **common)
+    sweep.trial("kd", 95.0, exits="50%", exits__placement="block2")
+    sweep.trial("kd", 95.0, architecture="resnet20", exits="50%", exits__placement="block5")
+    assert labels(compared(sweep)) == ["eed exits=25%", "eed exits=50%", "kd"]
+    assert all(cell.mean == 95.0 for row in compared(sweep).cells for cell in row)
+
+
+def test_exits_that_nothing_says_the_words_of_are_named_by_their_placement(record):
+    sweep = record()
+    sweep.trial("eed", 95.0, exits__placement="1")
+    sweep.trial("eed", 95.0, exits="50%", exits__placement="block2")
+    assert labels(compared(sweep)) == ["eed exits=1", "eed exits=50%"]
+
+
 def test_a_teacher_of_each_row_makes_one_column(record):
     sweep = record()
     for architecture, key in (("resnet8", "1"), ("resnet14", "2")):

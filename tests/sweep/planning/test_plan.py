@@ -27,6 +27,13 @@ def test_placements_that_mean_the_same_are_trained_once(plan):
     assert stages == 3
 
 
+def test_exits_keep_the_words_that_the_file_asks_for_them_with_first(plan):
+    trials = plan("baseline:", "kd: {teacher: self}", "eed: {exits: ['1,2', all, 2, '50%']}")
+    of_eed = {trial.exits: trial.spec.exits.placement for trial in trials if trial.spec.method.name == "eed"}
+    assert of_eed == {"1,2": "all", "2": "2", "50%": "1"}
+    assert {trial.exits for trial in trials if trial.spec.method.name != "eed"} == {"none"}
+
+
 def test_trials_are_named_by_what_is_not_usual(plan):
     trials = plan("baseline:", "eed: {exits: '1', head: [conv, linear], output_loss: kl}")
     assert [str(trial) for trial in trials if trial.spec.seed == 0] == [

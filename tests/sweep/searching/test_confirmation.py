@@ -124,6 +124,18 @@ class TestPlan:
         tuned = read_file(*pairs, text=plain)
         assert keys["eed", "tuned"] == {trial.key for trial in tuned.trials if trial.method.name == "eed"}
 
+    def test_exits_keep_the_words_that_they_are_tried_with(self, read_file, store, drive):
+        sweep = read_file(('exits: [all, "1"]', 'exits: ["50%", "1,2"]'))
+        drive(sweep).run()
+        plan = search_plan(sweep, store)
+        placements = {"50%": "1", "1,2": "all", "all": "all", "none": "none"}
+        assert all(trial.spec.exits.placement == placements[trial.exits] for trial in plan.trials)
+        found = {outcome.space.default.method.name: outcome.best[0] for outcome in outcomes(Studies(sweep, store))}
+        of_eed = [trial for trial in plan.trials if trial.spec.method.name == "eed"]
+        assert {trial.exits for trial in of_eed if trial.role == "search"} <= {"50%", "1,2"}
+        confirmed = {trial.confirmed.tuning: trial.exits for trial in of_eed if trial.confirmed}
+        assert confirmed == {"default": "all", "tuned": found["eed"].params["exits"]}
+
     def test_a_confirmation_that_ended_is_not_trained_again(self, read_file, store, drive):
         sweep = read_file()
         drive(sweep).run()

@@ -53,6 +53,18 @@ def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs, trai
     assert run.data.params["teacher.key"] == student.needs
 
 
+def test_a_run_says_where_the_file_has_the_exits(read, good, store, runs, trained):
+    plan = make_plan(read(good.replace('exits: [all, "1"]', 'exits: ["50%"]')))
+    with_exits = next(trial for trial in plan.trials if trial.spec.method.name == "eed")
+    without = next(trial for trial in plan.trials if trial.spec.method.name == "baseline")
+    for trial in (with_exits, without):
+        trained(trial)
+    Mirror(plan, store, store.tracking_uri).update_all()
+    assert runs()[with_exits.key].data.tags["exeunt.exits"] == "50%"
+    assert runs()[with_exits.key].data.params["exits.placement"] == with_exits.spec.exits.placement != "50%"
+    assert "exeunt.exits" not in runs()[without.key].data.tags
+
+
 def test_a_cell_is_explained_by_runs_and_files(plan, store, runs, trained, run):
     student = next(trial for trial in plan.trials if trial.needs)
     trained(student)
