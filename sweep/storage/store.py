@@ -1,5 +1,6 @@
 """Where everything that a sweep makes is kept."""
 
+import secrets
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -20,6 +21,9 @@ if TYPE_CHECKING:  # workers use the store, and start sooner without what reads 
 State = Literal["waiting", "running", "done", "pruned", "diverged", "failed"]
 ENDED: tuple[State, ...] = ("done", "pruned", "diverged")
 """What is not trained again."""
+
+MARK = "mark"
+"""A file of a sweep, which its experiment in MLflow has as a tag."""
 
 READERS = 16
 """Trials that are looked at at once: most of the time is spent waiting for a disk or a network."""
@@ -137,6 +141,13 @@ class Store:
         folder = self.sweep_folder(plan.sweep.name)
         keep(folder, plan.sweep.plugins)
         folder.write("sweep.yaml", plan.sweep.text.encode())
+
+    def mark(self, name: str) -> str:
+        """What tells this sweep from one with its name in another storage, wherever the storage is moved to."""
+        folder = self.sweep_folder(name)
+        if (mark := folder.read(MARK)) is None:
+            folder.write(MARK, mark := secrets.token_hex(8).encode())
+        return mark.decode()
 
     def require_launched(self, name: str) -> None:
         """Raises `SpecError` for the name of a sweep that never was launched."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 
-from ...results.connection import connect, runs_of, sqlite_file
+from ...results.connection import TrackingError, connect, runs_of, sqlite_file
 from ...training import DamagedFile, Record
 from ..planning.plan import Plan, PlannedTrial
 from .runs import TERMINATED, differing, metrics_of, params_of, tags_of
@@ -22,6 +22,9 @@ for talkative in ("mlflow.store.db.utils", "urllib3.connectionpool"):
 
 BATCH = 800
 """How many metrics go in one call: with tags and parameters they stay below the 1000 entries that MLflow takes."""
+
+STORAGE, LOCATION = "exeunt.storage", "exeunt.location"
+"""Tags of an experiment: the mark of its sweep in its storage, and where that was seen last."""
 
 
 @dataclass(kw_only=True)
@@ -106,12 +109,25 @@ class Mirror:
             return []
 
     def _open_experiment(self, name: str) -> str:
+        """Raises `TrackingError` where it is of a sweep that has this name in another storage."""
+        mark = self._store.mark(name)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            return self._client.create_experiment(name)
+            return self._client.create_experiment(name, tags=self._tags(mark))
+        theirs = experiment.tags.get(STORAGE, mark)
         if experiment.lifecycle_stage != "active":  # it was deleted, and MLflow gives its name to no other
             self._client.restore_experiment(experiment.experiment_id)
+        elif theirs != mark:
+            whose = f"the experiment {name!r} there is of a sweep in another storage, {experiment.tags.get(LOCATION)}"
+            raise TrackingError(f"{whose}. Give this sweep another name, or delete that experiment in MLflow.")
+        for tag, value in self._tags(mark).items():
+            if experiment.tags.get(tag) != value:
+                self._client.set_experiment_tag(experiment.experiment_id, tag, value)
         return experiment.experiment_id
+
+    def _tags(self, mark: str) -> dict[str, str]:
+        """Of the experiment: whose it is."""
+        return {STORAGE: mark, LOCATION: self._store.location}
 
     def _existing_runs(self) -> dict[str, _Run]:
         """By key. Of two that hold one trial, because an answer of MLflow's was lost, the older one is kept."""

@@ -3,12 +3,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from exeunt.results import load
 from exeunt.results.connection import TrackingError
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.driver import driving
+from exeunt.sweep.storage.store import Store
 from exeunt.sweep.storage.tracking import BATCH, Mirror
 from mlflow import MlflowClient
 
@@ -149,6 +151,44 @@ def test_a_damaged_history_keeps_no_other_trial_from_mlflow(plan, store, runs, t
     Mirror(plan, store, store.tracking_uri).update_all()
     assert runs()[plan.trials[1].key].data.metrics["test/final/top1"] == 90.0
     assert Mirror(plan, store, store.tracking_uri).update_all() == 0
+
+
+class TestTwoStorages:
+    """With a sweep of one name each, and one MLflow."""
+
+    @pytest.fixture
+    def other(self, tmp_path):
+        return Store(tmp_path / "other")
+
+    def test_the_second_is_told_whose_the_name_is_and_changes_nothing(self, plan, store, other, runs, trained):
+        trained(plan.trials[0])
+        Mirror(plan, store, store.tracking_uri).update_all()
+        before = {key: run.to_dictionary() for key, run in runs().items()}
+        with pytest.raises(TrackingError, match="'tiny' there is of a sweep in another storage") as refusal:
+            Mirror(plan, other, store.tracking_uri)
+        assert store.location in str(refusal.value)
+        assert {key: run.to_dictionary() for key, run in runs().items()} == before
+
+    def test_where_the_experiment_was_deleted_it_is_the_second_ones(self, plan, store, other):
+        client = MlflowClient(store.tracking_uri)
+        Mirror(plan, store, store.tracking_uri)
+        client.delete_experiment(client.get_experiment_by_name("tiny").experiment_id)
+        Mirror(plan, other, store.tracking_uri)
+        with pytest.raises(TrackingError, match=other.location):
+            Mirror(plan, store, store.tracking_uri)
+
+    def test_a_storage_that_was_moved_is_the_same(self, plan, store, other):
+        Mirror(plan, store, store.tracking_uri)
+        Path(store.location).rename(other.location)
+        Mirror(plan, other, other.tracking_uri)
+        experiment = MlflowClient(other.tracking_uri).get_experiment_by_name("tiny")
+        assert experiment.tags["exeunt.location"] == other.location
+
+    def test_an_experiment_of_nobody_is_taken(self, plan, store, other):
+        MlflowClient(store.tracking_uri).create_experiment("tiny")
+        Mirror(plan, store, store.tracking_uri)
+        with pytest.raises(TrackingError, match=store.location):
+            Mirror(plan, other, store.tracking_uri)
 
 
 def test_a_deleted_sweep_comes_back(plan, store, runs, trained):
