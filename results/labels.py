@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -52,20 +53,26 @@ def rows(runs: pd.DataFrame) -> list[Row]:
 
 
 def columns(runs: pd.DataFrame) -> list[Column]:
-    """Say for each run which column it belongs to; a teacher of the student's own architecture is `self`."""
+    """Say for each run which column it belongs to.
+
+    A teacher of the student's own architecture is `self`, but where that makes more columns of a method than its name:
+    `teacher: resnet20` is one teacher of all students, of which one may be a resnet20.
+    """
     parameters = _parameters(runs, of_rows=False)
     if "teacher.architecture" in parameters:
-        teacher = parameters["teacher.architecture"]
-        parameters["teacher.architecture"] = teacher.mask(teacher == runs["architecture"], "self")
+        parameters = _with_self(parameters, runs)
     keys = parameters.pop("teacher.key") if "teacher.key" in parameters else None
-    settings = _settings_of_methods(parameters, runs)
-    if keys is not None:
-        # A teacher has another key on each row, which tells no columns apart; two teachers of one row do, such as two
-        # files with weights of one architecture.
-        places = pd.Series(list(zip(rows(runs), runs["method"], settings, strict=True)), index=runs.index)
-        if bool((keys.groupby(places, sort=False).nunique() > 1).any()):
-            settings = _settings_of_methods(parameters.assign(**{"teacher.key": keys}), runs)
-    return [Column(method=method, settings=texts) for method, texts in zip(runs["method"], settings, strict=True)]
+    found = _columns(parameters, runs)
+    if keys is None:
+        return found
+    # A teacher has another key on each row, which tells no columns apart; two teachers of one row do, such as two files
+    # with weights of one architecture.
+    taught = set(zip(rows(runs), found, keys.fillna(""), strict=True))
+    count = Counter((row, column) for row, column, _ in taught)
+    unclear = {column for (_, column), several in count.items() if several > 1}
+    if not unclear:
+        return found
+    return _columns(parameters.assign(**{"teacher.key": keys.where([column in unclear for column in found])}), runs)
 
 
 def as_written(runs: pd.DataFrame) -> pd.DataFrame:
@@ -92,9 +99,22 @@ def besides(runs: pd.DataFrame, axes: Collection[str]) -> list[str]:
     ]
 
 
-def _settings_of_methods(parameters: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
-    methods = parameters.groupby(runs["method"])
-    return pd.concat([_settings(same_method) for _, same_method in methods]).loc[runs.index]
+def _with_self(parameters: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """With `self` for teachers as `columns` says."""
+    named = parameters["teacher.architecture"]
+    own = named.mask(named == runs["architecture"], "self")
+    count = pd.DataFrame({"named": named, "own": own}).groupby(runs["method"]).nunique()
+    more = list(count.query("own > named").index)
+    return parameters.assign(**{"teacher.architecture": named.where(runs["method"].isin(more), own)})
+
+
+def _columns(parameters: pd.DataFrame, runs: pd.DataFrame) -> list[Column]:
+    """Of each run, with the parameters that tell those of its method apart."""
+    settings = pd.concat([_settings(same_method) for _, same_method in parameters.groupby(runs["method"])])
+    return [
+        Column(method=method, settings=texts)
+        for method, texts in zip(runs["method"], settings.loc[runs.index], strict=True)
+    ]
 
 
 def _parameters(runs: pd.DataFrame, *, of_rows: bool) -> pd.DataFrame:

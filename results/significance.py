@@ -19,8 +19,8 @@ class Significance:
 
     @property
     def tested(self) -> list[PairedTest]:
-        """The tests of cells that have enough pairs."""
-        return [test for row in self.cells for test in row if test and test.wilcoxon_p is not None]
+        """The tests of cells that have enough pairs: the family that they are corrected over."""
+        return [test for row in self.cells for test in row if test and test.is_tested]
 
 
 def significance(table: Table) -> Significance:

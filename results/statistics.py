@@ -51,8 +51,13 @@ class PairedTest:
     wilcoxon_p: float | None = None
     """Two-sided p of Wilcoxon's signed-rank test, exact up to 50 pairs; those without a difference are left out."""
     t_p_holm: float | None = None
-    """`t_p` after Holm's correction over all tests of the table."""
+    """`t_p` after Holm's correction over all differences of the table that are tested."""
     wilcoxon_p_holm: float | None = None
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are enough pairs. All that are tested are one family for Holm's correction."""
+        return self.pairs >= LEAST_PAIRS
 
     @property
     def is_significant(self) -> bool:
@@ -83,7 +88,7 @@ def paired_test(differences: Sequence[float]) -> PairedTest | None:
         return None
     values = np.round(np.asarray(differences, dtype=float), _DECIMALS)
     test = PairedTest(pairs=len(values), mean=float(values.mean()))
-    if len(values) < LEAST_PAIRS:
+    if not test.is_tested:
         return test
     test = replace(test, wilcoxon_p=_wilcoxon(values))
     if np.ptp(values) == 0:
@@ -99,12 +104,15 @@ def paired_test(differences: Sequence[float]) -> PairedTest | None:
 
 
 def holm(tests: Sequence[PairedTest]) -> list[PairedTest]:
-    """Correct the p of each test for there being several (Holm 1979)."""
-    t = _corrected([test.t_p for test in tests])
-    wilcoxon = _corrected([test.wilcoxon_p for test in tests])
+    """Correct the p of each test for there being several (Holm 1979).
+
+    What has no t-test, since its differences are all alike, counts as one with p = 1.
+    """
+    tested = [test for test in tests if test.is_tested]
+    t = iter(_corrected([test.t_p for test in tested]))
+    wilcoxon = iter(_corrected([test.wilcoxon_p for test in tested]))
     return [
-        replace(test, t_p_holm=t_p, wilcoxon_p_holm=wilcoxon_p)
-        for test, t_p, wilcoxon_p in zip(tests, t, wilcoxon, strict=True)
+        replace(test, t_p_holm=next(t), wilcoxon_p_holm=next(wilcoxon)) if test.is_tested else test for test in tests
     ]
 
 
@@ -183,10 +191,10 @@ def _bounds(interval: tuple[float, float]) -> Interval:
 
 
 def _corrected(p_values: list[float | None]) -> list[float | None]:
-    known = [p for p in p_values if p is not None]
+    complete = [1.0 if p is None else p for p in p_values]
     gc.freeze()  # `multipletests` has Python look for garbage among all that is not frozen, for a tenth of a second
     try:
-        corrected = iter(np.asarray(multipletests(known, method="holm")[1]) if known else ())
+        corrected = np.asarray(multipletests(complete, method="holm")[1]) if complete else ()
     finally:
         gc.unfreeze()
-    return [None if p is None else float(next(corrected)) for p in p_values]
+    return [None if p is None else float(adjusted) for p, adjusted in zip(p_values, corrected, strict=True)]

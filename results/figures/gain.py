@@ -117,7 +117,7 @@ def _intervals(tests: Significance) -> str:
 
 
 def _marks(tests: Significance) -> str:
-    family = len([test for row in tests.cells for test in row if test and test.t_p is not None])
+    family = len(tests.tested)
     if not family:
         return ""
     corrected = f", Holm-corrected over {family} tests" if family > 1 else ""

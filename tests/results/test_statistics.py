@@ -101,7 +101,7 @@ def test_pairs_needed(tests, pairs):
 
 def test_holm_is_that_of_statsmodels_and_leaves_out_what_was_not_tested():
     p_values = [0.01, None, 0.04, 0.03, 0.005]
-    corrected = holm([PairedTest(pairs=3, mean=1.0, t_p=p) for p in p_values])
+    corrected = holm([PairedTest(pairs=3 if p else 2, mean=1.0, t_p=p) for p in p_values])
     assert [test.t_p_holm for test in corrected] == [
         pytest.approx(0.03),  # 3 * 0.01
         None,
@@ -115,6 +115,15 @@ def test_holm_is_that_of_statsmodels_and_leaves_out_what_was_not_tested():
     )
     assert [test.is_significant for test in corrected] == [True, False, False, False, True]
     assert holm([]) == []
+
+
+def test_what_has_no_t_test_counts_in_holms_correction_as_what_wilcoxons_test_has():
+    tests = [paired_test(differences) for differences in ([0.8, 1.0, 0.6], [0.5, 0.5, 0.5], [0.0, 0.0, 0.0])]
+    corrected = holm(tests)
+    assert corrected[0].t_p_holm == pytest.approx(3 * tests[0].t_p)
+    assert not corrected[0].is_significant
+    assert [test.t_p_holm for test in corrected[1:]] == [None, None]
+    assert [test.wilcoxon_p_holm for test in corrected] == [0.75, 0.75, 1.0]
 
 
 def test_ranks_are_those_of_demsar():

@@ -152,11 +152,50 @@ def test_a_teacher_of_each_row_makes_one_column(record):
     assert labels(compared(sweep)) == ["kd teacher=self", "kd teacher=resnet50"]
 
 
+@pytest.mark.parametrize(
+    ("teachers", "expected"),
+    [
+        ({"resnet8": ["resnet20"], "resnet20": ["resnet20"]}, ["kd"]),
+        ({"resnet8": ["resnet8"], "resnet20": ["resnet20"]}, ["kd"]),
+        ({"resnet8": ["resnet8", "resnet20"], "resnet20": ["resnet20"]}, ["kd teacher=self", "kd teacher=resnet20"]),
+        (
+            {"resnet8": ["resnet20", "resnet56"], "resnet20": ["resnet20", "resnet56"]},
+            ["kd teacher=resnet20", "kd teacher=resnet56"],
+        ),
+    ],
+)
+def test_a_teacher_is_called_self_only_where_that_makes_no_more_columns(record, teachers, expected):
+    sweep = record()
+    for architecture, of_row in teachers.items():
+        for teacher in of_row:
+            taught = {"teacher__architecture": teacher, "teacher__key": teacher}
+            sweep.trial("kd", 95.0, architecture=architecture, **taught)
+    for architecture in teachers:
+        sweep.trial("at", 95.0, architecture=architecture, teacher__architecture=architecture)
+    assert labels(compared(sweep)) == [*expected, "at"]
+
+
 def test_two_teachers_that_only_their_keys_tell_apart_are_two_columns(record):
     sweep = record()
     for key in ("1", "2"):
         sweep.trial("kd", 95.0, teacher__architecture="resnet50", teacher__key=key)
     assert labels(compared(sweep)) == ["kd teacher_key=1", "kd teacher_key=2"]
+
+
+def test_keys_of_teachers_split_no_column_where_they_tell_nothing_apart(record):
+    sweep = record()
+    for architecture in ("resnet8", "resnet14"):
+        for key in ("1", "2"):
+            sweep.trial("kd", 95.0, architecture=architecture, teacher__architecture="resnet50", teacher__key=key)
+        for method in ("kd", "at"):
+            own = {"teacher__architecture": architecture, "teacher__key": architecture}
+            sweep.trial(method, 95.0, architecture=architecture, **own)
+    assert labels(compared(sweep)) == [
+        "kd teacher=resnet50, teacher_key=1",
+        "kd teacher=resnet50, teacher_key=2",
+        "kd teacher=self",
+        "at",
+    ]
 
 
 def test_the_second_best_is_marked_from_three_means_on(record):

@@ -64,7 +64,7 @@ def test_filled_markers_are_significant(sweep):
     figure = gain(sweep.frame, sweep.history)[0]
     marks = [line for line in figure.drawing.axes[0].get_lines() if line.get_marker() in ("s", "^", "D")]
     assert [line.get_markerfacecolor() != "white" for line in marks] == [True, False, False]
-    assert "Holm-corrected over 2 tests" in figure.caption
+    assert "Holm-corrected over 3 tests" in figure.caption
     assert "or where all differences are alike" in figure.caption
 
 
