@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -76,8 +77,8 @@ class BEED(Method):
         """Refuses a balance under which an exit would be driven away from the labels."""
         super().check(exits, stages=stages)
         if self.balance_base ** (exits - 1) > 2:
-            largest = 2 ** (1 / (exits - 1))
+            largest = math.floor(1000 * 2 ** (1 / (exits - 1))) / 1000  # rounded down, so that it is allowed
             rule = f"the label weight 2 - balance_base^{exits - 1} of the first of {exits} exits would be negative"
             raise SpecError(
-                f"{rule}: balance_base is at most {largest:.4g}, but got {self.balance_base:g}.", field="balance_base"
+                f"{rule}: balance_base is at most {largest:g}, but got {self.balance_base}.", field="balance_base"
             )

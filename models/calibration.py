@@ -76,7 +76,7 @@ def budgeted(
     points = _Answers(logits, labels, costs, criterion).family()
     least = min(point.cost for point in points)
     for budget in budgets:
-        require(budget >= least, f"budget >= {least:g}, the least that {criterion} can cost", budget=budget)
+        require(budget >= least, f"budget >= {least}, the least that {criterion} can cost", budget=budget)
     return tuple(
         max((point for point in points if point.cost <= budget), key=lambda point: (point.accuracy, -point.cost))
         for budget in budgets
@@ -100,7 +100,7 @@ def calibrate_to_accuracy(
     """
     points = _Answers(logits, labels, costs, criterion).family()
     highest = max(point.accuracy for point in points)
-    require(floor <= highest, f"floor <= {highest:g}, the most that {criterion} reaches", floor=floor)
+    require(floor <= highest, f"floor <= {highest}, the most that {criterion} reaches", floor=floor)
     return min((point for point in points if point.accuracy >= floor), key=lambda point: (point.cost, -point.accuracy))
 
 

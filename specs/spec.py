@@ -35,7 +35,8 @@ class Range:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:g}"
+    """In full, so that what is copied from a message is within the range."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 Positive = Annotated[float, Range(above=0)]

@@ -90,6 +90,11 @@ def test_the_throughput_is_counted_with_the_multiply_adds_of_a_plan():
     assert 2790 * 3 * layout.cost.whole == THROUGHPUT
 
 
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_no_file_means_something_else_than_it_says(file):
+    assert read_sweep(file).warnings == ()
+
+
 def test_the_papers_files_say_what_they_cost_on_accelerators():
     papers = [*(CONFIGS / "paper").iterdir(), CONFIGS / "imagenet.yaml"]
     assert all("H200" in comment(file) for file in papers)

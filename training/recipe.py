@@ -90,6 +90,12 @@ class Recipe(Augmentation):
         """Whether the network is shown mixtures of images, with probabilities for labels."""
         return self.mixup > 0 or self.cutmix > 0
 
+    @property
+    def unreached_milestones(self) -> tuple[int, ...]:
+        """Those that come after the last epoch, where the learning rate changes no more."""
+        multistep = self.schedule == "multistep"
+        return tuple(milestone for milestone in self.milestones if multistep and milestone >= self.epochs)
+
     def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
         """The learning rate of a step, counted from 0 over the whole training."""
         steps = self.epochs * steps_per_epoch

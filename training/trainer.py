@@ -17,6 +17,7 @@ from .environment import choose_device, describe_environment, training_condition
 from .processes import Processes
 from .run import Run
 from .trial import TrialSpec
+from .usage import is_out_of_memory
 
 
 class Stopped(Exception):  # noqa: N818 (asked for, not an error)
@@ -60,7 +61,7 @@ def train(
 
     Raises:
         Stopped: when it was asked to stop; the checkpoint is written.
-        OutOfMemory: with the batch size and the peak.
+        OutOfMemory: with what did not fit, and what needs less.
     """
     trial = trial.canonical()
     processes = Processes.current()
@@ -73,20 +74,18 @@ def train(
         def wanted() -> bool:
             return terminated() or (stop is not None and stop())
 
-        run = Run(trial, chosen, teacher, source, processes)
-        with processes.first_one_first(chosen):  # it sets damaged checkpoints aside
-            state = directory.checkpoints.latest(chosen)
-        if state is not None:
-            run.restore(state)
+        with _enough_memory(lambda: _too_large(trial, chosen)):
+            run = Run(trial, chosen, teacher, source, processes)
+            with processes.first_one_first(chosen):  # it sets damaged checkpoints aside
+                state = directory.checkpoints.latest(chosen)
+            if state is not None:
+                run.restore(state)
         outcome: Record = {"state": "done"}
         try:
-            _train_to_the_end(run, directory, processes, checkpoint_minutes, on_epoch, wanted)
+            with _enough_memory(lambda: _advice(run)):
+                _train_to_the_end(run, directory, processes, checkpoint_minutes, on_epoch, wanted)
         except Diverged as divergence:
             outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}
-        except RuntimeError as error:  # PyTorch's OutOfMemoryError is one, and on a processor there is no other
-            if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
-                raise
-            raise OutOfMemory(_advice(run)) from error
         result = (
             outcome
             | run.details
@@ -140,6 +139,24 @@ def _keep(run: Run, directory: TrialDirectory, processes: Processes) -> None:
     if processes.first:
         directory.checkpoints.write(state, epoch=run.epoch, step=run.step)
         directory.write_history(run.history)
+
+
+@contextmanager
+def _enough_memory(advice: Callable[[], str]) -> Iterator[None]:
+    """Where there is too little for what is done inside, the advice is given."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(advice()) from error
+
+
+def _too_large(trial: TrialSpec, device: torch.device) -> str:
+    return (
+        f"out of memory before the first step: {trial.architecture.name} with {trial.method.name} and the images of "
+        f"{trial.dataset.name} do not fit what is free on {device}. Fewer trials at once leave more."
+    )
 
 
 def _advice(run: Run) -> str:

@@ -9,6 +9,12 @@ import torch
 _COUNTERS = Path("/sys/class/powercap")  # of Intel's and AMD's processors, where the system lets us read them
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there is too little memory: PyTorch, drivers and NumPy each say it in their way."""
+    ways = ("allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in ways))
+
+
 class Usage:
     """Peak memory and energy since the meter was made, of the device that trains."""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...training.plugins import Plugin
+    from ..planning.file import Sweep
     from ..planning.plan import Plan
     from ..storage.store import Store
 
@@ -80,7 +81,15 @@ def planned(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Plan
     from ..storage.store import Store
 
     store = Store(storage)
-    return _plan(file, store, read_plugins(plugins or ())), store
+    plan = _plan(file, store, read_plugins(plugins or ()))
+    warn(plan.sweep)
+    return plan, store
+
+
+def warn(sweep: "Sweep") -> None:
+    """Says on standard error what may be meant otherwise in a sweep file."""
+    for warning in sweep.warnings:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def _plan(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "Plan":

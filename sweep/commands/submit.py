@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Data, Plugins, SweepFile, Tracking, app, said
+from .program import Data, Plugins, SweepFile, Tracking, app, said, warn
 
 Address = Annotated[
     str | None,
@@ -57,7 +57,9 @@ def send(
     from ..planning.file import read_sweep
     from ..running.submission import submit as submitted
 
-    job = submitted(read_sweep(file, read_plugins(plugins or ())), address, storage, options)
+    sweep = read_sweep(file, read_plugins(plugins or ()))
+    warn(sweep)
+    job = submitted(sweep, address, storage, options)
     typer.echo(
         f"submitted as {job.name}; `ray job logs --follow {job.name}` shows it, `ray job stop {job.name}` ends it"
     )

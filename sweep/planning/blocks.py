@@ -17,7 +17,7 @@ class Axes(pydantic.BaseModel):
 
     dataset: Any
     architectures: Any
-    seeds: list[Annotated[int, pydantic.Field(ge=SEEDS.minimum, lt=SEEDS.maximum + 1)]]
+    seeds: list[Annotated[int, pydantic.Field(ge=SEEDS.minimum, le=SEEDS.maximum)]]
     methods: dict[str, dict[str, Any] | None]
     recipe: Any = "paper"
 

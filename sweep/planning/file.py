@@ -62,6 +62,8 @@ class Sweep:
     """The file as it was written, but that it names files of weights by their absolute paths."""
     plugins: tuple[Plugin, ...]
     """Files that may have what the sweep file names."""
+    warnings: tuple[str, ...]
+    """What may be meant otherwise, a sentence each."""
 
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
@@ -122,12 +124,13 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
     weights = functools.cache(trained_weights)  # a file is read once
     candidates: list[Candidate] = []
     teachers: list[Teacher] = []
-    flat_grid = 0
+    flat_grid, warnings = 0, dict[str, None]()
     for block in blocks:
         ways = list(read_ways(block.axes.methods, document, block.place("methods")))
         block_recipes = list(_recipes(block.axes.recipe, document, block.place("recipe")))
         candidates += _candidates(block, block_recipes, ways, settings, exclusions, document, weights)
         flat_grid += _flat_grid(block, block_recipes, ways)
+        warnings |= dict.fromkeys(_warnings(block_recipes))
         teachers += [way.teacher for way in ways if way.teacher]
     exclusions.check(anything_left=bool(candidates))
     stopping = _stopping(settings, document, most_epochs=max(asked.trial.recipe.epochs for asked in candidates))
@@ -147,6 +150,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         search=search,
         text=_with_absolute_paths(document, teachers),
         plugins=tuple(plugins),
+        warnings=tuple(warnings),
     )
 
 
@@ -248,6 +252,15 @@ def _recipes(written: object, document: Document, place: Place) -> Iterator[tupl
         for choice in choices(settings, Recipe, document, at):
             complete = {**recipes[base].to_dict(), **choice.values}
             yield base, validated(Recipe, complete, document, at, choice)
+
+
+def _warnings(named_recipes: list[tuple[str, Recipe]]) -> Iterator[str]:
+    for name, recipe in named_recipes:
+        if late := recipe.unreached_milestones:
+            *others, last = map(str, late)
+            come = f"milestones {', '.join(others)} and {last} come" if others else f"milestone {last} comes"
+            epochs = f"{recipe.epochs} epochs" if recipe.epochs > 1 else "1 epoch"
+            yield f"recipe {name}: {come} after the last of {epochs}; the learning rate does not change there."
 
 
 def _weights_path(file: str, document: Document) -> Path:

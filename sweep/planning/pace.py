@@ -16,6 +16,7 @@ from ...training.processes import Processes
 from ...training.run import Run
 from ...training.student import build_student
 from ...training.trial import TrainedWeights
+from ...training.usage import is_out_of_memory
 from .cost import Costs
 from .plan import Plan
 from .resources import Resources
@@ -56,7 +57,9 @@ class Pace:
             self._seconds[step_of(trial)] = _seconds_per_image(trial, self._costs.images(trial), source, device)
         except SpecError as error:
             self.problems.append(absent + str(error))
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             name = f"{trial.method.name} of {trial.architecture.name}"
             self.problems.append(f"{name}, batch {trial.recipe.batch_size}: {self.device} has too little memory.")
 

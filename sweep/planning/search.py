@@ -245,7 +245,7 @@ class _Part(pydantic.BaseModel):
     budget: Any
     sampler: Sampler = "tpe"
     objective: Any = "final"
-    seed: int | None = pydantic.Field(default=None, ge=0, lt=2**32)
+    seed: int | None = pydantic.Field(default=None, ge=0, le=2**32 - 1)
     studies: str | None = None
     recipe: dict[str, Any] = {}
     methods: dict[str, dict[str, Any]] = {}

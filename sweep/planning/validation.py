@@ -24,6 +24,16 @@ IN_YAML_TERMS = {
     "a valid string": "text",
     "a valid boolean": "true or false",
 }
+TYPES: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "nothing",
+}
+"""What values in a file are, in words."""
 
 
 class Section(Protocol):
@@ -141,4 +151,6 @@ def _sentence(kind: Any, error: Any, cause: object) -> str:
             return f"unknown value {got!r}; {nearest(str(got), listed)}."
         case _:
             rule = error["msg"].removeprefix("Input should be ")
-            return f"must be {IN_YAML_TERMS.get(rule, rule)}, but got {got!r}."
+            if rule in IN_YAML_TERMS:
+                return f"must be {IN_YAML_TERMS[rule]}, but got {got!r}, which is {TYPES[type(got)]}."
+            return f"must be {rule}, but got {got!r}."

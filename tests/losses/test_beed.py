@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +77,14 @@ def test_a_balance_that_drives_an_exit_from_the_labels_is_refused_before_anythin
         with pytest.raises(SpecError, match=r"at most 1\.122"):
             refuse(7)
     BEED().check(4)
+
+
+@pytest.mark.parametrize("exits", range(2, 60))
+def test_the_largest_balance_that_a_message_names_is_allowed(exits):
+    with pytest.raises(SpecError) as refusal:
+        BEED(balance_base=2.1).check(exits)
+    largest = re.search(r"at most ([\d.]+),", str(refusal.value))
+    BEED(balance_base=float(largest[1])).check(exits)
 
 
 @pytest.mark.parametrize(

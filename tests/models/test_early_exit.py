@@ -283,8 +283,11 @@ def test_anytime_and_budgeted_are_exact_on_numbers_done_by_hand():
 
 def test_what_cannot_be_reached_is_refused_with_the_least_that_works():
     logits, labels, costs = answers(3, 20, 4, seed=0)
-    with pytest.raises(SpecError, match=f"budget >= {costs[0]:g}"):
-        calibrate_to_budget(logits, labels, costs, costs[0] - 1, "margin")
+    exact = [cost + 1 / 3 for cost in costs]
+    with pytest.raises(SpecError, match=f"budget >= {exact[0]}, ") as refusal:
+        calibrate_to_budget(logits, labels, exact, exact[0] - 1, "margin")
+    least = float(str(refusal.value).partition(">= ")[2].partition(",")[0])
+    assert calibrate_to_budget(logits, labels, exact, least, "margin").cost == exact[0]
     with pytest.raises(SpecError, match="budget"):
         calibrate_to_budget(logits, labels, costs, math.nan, "margin")
     with pytest.raises(SpecError, match=r"floor <= 0\.\d+"):

@@ -57,6 +57,13 @@ def test_a_value_out_of_range_is_refused_with_field_rule_and_value(name, value, 
     assert f"{name}={value!r}" in str(refusal.value)
 
 
+@pytest.mark.parametrize("limit", [1e-05, 1.23456789e-05, 0.9, 0.123456789, 0.999999, 4294967295, 1234567.5, 3.0])
+def test_a_limit_that_is_copied_from_a_rule_is_within_the_range(limit):
+    for ends in (Range(minimum=limit), Range(maximum=limit)):
+        (written,) = (word for word in ends.rule("share").split() if word not in ("<=", "share"))
+        assert ends.contains(float(written))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

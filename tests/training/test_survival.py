@@ -9,10 +9,11 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from exeunt.losses import EED, PSKD
-from exeunt.training import Stopped, TrialDirectory, TrialSpec, train
+from exeunt.training import DatasetSpec, OutOfMemory, Stopped, TrialDirectory, TrialSpec, datasets, train
 from torch.testing import assert_close
 
 CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules"}
@@ -167,6 +168,26 @@ def test_too_little_memory_is_told_with_batch_size_peak_and_a_way_out(tmp_path):
     assert ended.stdout.startswith("out of memory with batch_size 1400 in 1 part(s); the peak was "), ended.stderr
     assert "`accumulation: 2` needs less" in ended.stdout
     assert TrialDirectory(tmp_path).result() is None
+
+
+@pytest.mark.slow
+def test_a_network_that_is_too_large_for_the_memory_is_told_before_the_first_step(tmp_path):
+    """Its weights are 146 MB, and half of that is left."""
+    script = SHORT_OF_MEMORY.replace("1_000_000_000", "73_000_000")
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("out of memory before the first step: wrn_28_10 with baseline and the"), ended.stderr
+
+
+@pytest.mark.parametrize("allocate", [torch.empty, np.empty, bytearray])
+def test_images_that_are_too_many_for_the_memory_are_told_before_the_first_step(allocate, make_trial, tmp_path):
+    enormous = replace(datasets["digits"], load=lambda _: allocate(2**56))
+    datasets.register("enormous")(enormous)
+    try:
+        trial = replace(make_trial(), dataset=DatasetSpec(name="enormous"))
+        with pytest.raises(OutOfMemory, match="the images of enormous do not fit what is free on cpu"):
+            train(trial, TrialDirectory(tmp_path), device="cpu")
+    finally:
+        datasets.withdraw("enormous")
 
 
 @pytest.mark.slow

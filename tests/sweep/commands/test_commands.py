@@ -99,6 +99,14 @@ def test_a_plan_counts_trials_and_trains_nothing(run, read, good, storage, tmp_p
     assert not storage.exists()
 
 
+def test_a_plan_warns_on_standard_error_in_a_line(run, good, tmp_path):
+    (tmp_path / "sweep.yaml").write_text(good.replace("{base: fast, epochs: 2}", "{epochs: 100}"))
+    status, out, err = run("plan", tmp_path / "sweep.yaml")
+    late = "milestones 130 and 180 come after the last of 100 epochs; the learning rate does not change there"
+    assert (status, err) == (0, f"warning: recipe paper: {late}.\n")
+    assert "warning" not in out
+
+
 def test_a_plan_says_what_is_done_and_why_something_is_not(run, read, good, ended, storage, tmp_path):
     done, failed, diverged = (trial.key for trial in make_plan(read(good)).trials[:3])
     store = Store(storage)

@@ -1,6 +1,8 @@
+import dataclasses
 import json
 
 import pytest
+import torch
 from exeunt.models import ArchitectureSpec
 from exeunt.sweep.display.overview import overview
 from exeunt.sweep.planning.cost import Costs
@@ -8,7 +10,7 @@ from exeunt.sweep.planning.estimate import estimate
 from exeunt.sweep.planning.pace import AssumedPace, Pace, measure, step_of
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
-from exeunt.training import DataSource
+from exeunt.training import DataSource, datasets
 from rich.console import Console
 
 
@@ -114,6 +116,25 @@ def test_data_that_are_not_here_are_said_once_and_the_rest_is_measured(read, goo
     numbers = estimate(plan, Store(tmp_path), pace)
     assert numbers.total.hours > 0
     assert numbers.to_dict()["not_measured"] == [problem]
+
+
+@pytest.fixture
+def enormous():
+    """More digits than any memory holds."""
+    digits = datasets["digits"]
+    datasets.withdraw("digits")
+    datasets.register("digits")(dataclasses.replace(digits, load=lambda _: torch.empty(2**56)))
+    yield
+    datasets.withdraw("digits")
+    datasets.register("digits")(digits)
+
+
+@pytest.mark.usefixtures("enormous")
+def test_what_does_not_fit_the_memory_is_said(read, good, tmp_path):
+    pace = measure(make_plan(read(good[: good.index("  kd:")])), DataSource(directory=tmp_path), unwatched)
+    assert pace.problems == [
+        f"baseline of {name}, batch 128: cpu, 1 thread has too little memory." for name in ("resnet8", "resnet14")
+    ]
 
 
 @pytest.mark.parametrize("name", ["x", "a-very-long-name-of-a-sweep" * 3])

@@ -119,6 +119,30 @@ def test_a_recipe_without_a_base_changes_the_papers(read, good):
     assert {(recipe.epochs, recipe.schedule, recipe.learning_rate) for recipe in recipes} == {(2, "multistep", 0.1)}
 
 
+@pytest.mark.parametrize(
+    ("recipe", "warned"),
+    [
+        ("paper", []),
+        ("{base: fast, epochs: 60}", []),
+        ("{epochs: 60, schedule: cosine}", []),
+        ("{epochs: 181}", []),
+        ("{epochs: 180}", ["paper: milestone 180 comes after the last of 180 epochs"]),
+        ("{base: crd, epochs: 60, milestones: [30, 45]}", []),
+        ("{base: crd, epochs: 1}", ["crd: milestones 150, 180 and 210 come after the last of 1 epoch"]),
+        (
+            "[{epochs: [60, 100], milestones: [[50], [60, 120, 160]]}, {epochs: 100, milestones: [60, 120, 160]}]",
+            [
+                "paper: milestones 60, 120 and 160 come after the last of 60 epochs",
+                "paper: milestones 120 and 160 come after the last of 100 epochs",
+            ],
+        ),
+    ],
+)
+def test_milestones_that_are_not_reached_are_warned_of_once(read, good, recipe, warned):
+    sweep = read(good.replace("{base: fast, epochs: 2}", recipe) + "blocks: [{}, {seeds: [2]}]\n")
+    assert sweep.warnings == tuple(f"recipe {said}; the learning rate does not change there." for said in warned)
+
+
 def test_a_method_needs_no_settings_and_a_stage_no_quotes(read, good):
     assert len(read(good.replace("baseline: {}", "baseline:")).trials) == len(read(good).trials)
     assert [trial.key for trial in read(good.replace('"1"', "1")).trials] == [t.key for t in read(good).trials]

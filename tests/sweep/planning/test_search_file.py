@@ -107,7 +107,7 @@ BAD: list[tuple[int, str, str, str]] = [
     (END, "objective: [final, exit1/multiply_adds]", "objective[1]", "baseline on resnet8 has no exit1"),
     (END, "seed: 1", "seed", f"{FRESH}, but 1 is one of `seeds`"),
     (END, "seed: -1", "seed", "must be greater than or equal to 0, but got -1"),
-    (END, "seed: 4294967296", "seed", "must be less than 4294967296, but got 4294967296"),
+    (END, "seed: 4294967296", "seed", "must be less than or equal to 4294967295, but got 4294967296"),
     (END, "seed: 1.5", "seed", "must be an integer, but got 1.5"),
     (END, "seed: true", "seed", "must be an integer, but got True"),
     (END, "studies: 5", "studies", "must be text, but got 5"),
