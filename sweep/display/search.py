@@ -48,11 +48,13 @@ def _values(trial: FrozenTrial) -> str:
 
 def _sentences(stand: list[Outcome]) -> Iterable[str]:
     short = [outcome for outcome in stand if not outcome.is_full]
-    search = stand[0].search
+    efforts = {outcome.effort for outcome in stand}
     if short:
-        yield f"Not over: each method gets {search.effort}."
+        yield f"Not over: each method gets {stand[0].search.effort}."
+    elif len(efforts) == 1:
+        yield f"Equal budgets: each method had {efforts.pop()}."
     else:
-        yield f"Equal budgets: each method had {search.effort}."
+        yield "Budgets differ: " + "; ".join(f"{outcome.space.name} had {outcome.effort}" for outcome in stand) + "."
     for outcome in stand:
         if outcome.mostly_failed:
             failed = outcome.count(TrialState.FAIL)

@@ -79,8 +79,8 @@ def launch(
         proposals=tuning,
     )
     bell = Bell()
-    mirror = mirrored(plan, known, store, tracking_uri, board.say)
-    with mirror as changed, tempfile.TemporaryDirectory() as scratch, halt.heeding_signals():
+    mirror = mirrored(plan, known, store, tracking_uri, board.say, lambda: board.unfinished > 0 or halt.wanted())
+    with halt.heeding_signals(), mirror as changed, tempfile.TemporaryDirectory() as scratch:
         trainable = functools.partial(
             run_trial,
             store=store,

@@ -55,7 +55,7 @@ def confirming(sweep: Sweep, stand: Iterable[Outcome]) -> Iterator[PlannedTrial]
             continue
         outcome = labelled[0][1]
         tuning = " and ".join(label for label, _ in labelled)
-        confirmed = Confirmed(tuning=tuning, budget=outcome.search.effort, tried=outcome.tried)
+        confirmed = Confirmed(tuning=tuning, budget=outcome.effort, tried=outcome.tried)
         yield replace(trial, confirmed=confirmed)
 
 

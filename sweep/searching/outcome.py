@@ -1,7 +1,7 @@
 """How the search of one method on one network stands, and what it found."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -46,6 +46,12 @@ class Outcome:
         if self.search.budget is not None:
             return len(self.trials) >= self.search.budget
         return self.seconds >= (self.search.seconds or 0.0)
+
+    @property
+    def effort(self) -> str:
+        """What the study had once it is full, in words: it may have had more trials under an earlier budget."""
+        budget = self.search.budget
+        return replace(self.search, budget=budget and max(budget, len(self.trials))).effort
 
     @property
     def tried(self) -> str:

@@ -16,36 +16,57 @@ INTERVAL = 3.0
 """Seconds between two looks at what is new for MLflow, at least."""
 BATCH = 50
 """Trials that are written at once: the end of a sweep waits seconds for them."""
+LAST = 10.0
+"""Seconds that a sweep which is left early waits for MLflow, at most."""
 
 
 @contextmanager
 def mirrored(
-    plan: Plan, known: Mapping[str, PlannedTrial], store: Store, tracking_uri: str, announce: Callable[[str], None]
+    plan: Plan,
+    known: Mapping[str, PlannedTrial],
+    store: Store,
+    tracking_uri: str,
+    announce: Callable[[str], None],
+    left_early: Callable[[], bool],
 ) -> Iterator[set[str]]:
     """Writes the known trials whose keys are put into the set to MLflow, every few seconds, beside the training.
 
     MLflow may go away and come back: each is announced in a line, and the keys stay in the set until they are written.
+    A sweep that is left early has what is in the set written, if that is done in seconds; one that ends is to bring all
+    of MLflow up to date itself. An error inside waits for nothing.
     """
     changed: set[str] = set()
     finished = threading.Event()
-    writer = _Writer(plan, known, store, tracking_uri, announce)
+    last = False
 
-    def write() -> None:
+    def say(line: str) -> None:
+        if not finished.is_set():  # later it is told otherwise how the sweep ended
+            announce(line)
+
+    writer = _Writer(plan, known, store, tracking_uri, say)
+
+    def write(*, until: Callable[[], bool]) -> None:
+        due = list(changed)  # where it is empty, the mirror is opened for trials that were planned before
+        while writer.write(due[:BATCH], changed) and due[BATCH:] and not until():
+            del due[:BATCH]
+
+    def write_on() -> None:
         pause = INTERVAL
         while not finished.wait(pause):
             started = time.monotonic()
-            due = list(changed)  # where it is empty, the mirror is opened for trials that were planned before
-            while writer.write(due[:BATCH], changed) and due[BATCH:] and not finished.is_set():
-                del due[:BATCH]
+            write(until=finished.is_set)
             pause = max(INTERVAL, time.monotonic() - started)  # half of the time is the driver's
+        if last and changed:
+            write(until=lambda: False)
 
-    thread = threading.Thread(target=write, name="mlflow", daemon=True)
+    thread = threading.Thread(target=write_on, name="mlflow", daemon=True)
     thread.start()
     try:
         yield changed
+        last = left_early()
     finally:
         finished.set()
-        thread.join()
+    thread.join(LAST if last else None)
 
 
 class _Writer:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -21,6 +22,19 @@ methods:
   baseline: {}
 """
 """An epoch takes several seconds."""
+
+SHORT_AND_LONG = """\
+name: both
+dataset: digits
+architectures: [resnet8]
+seeds: [0]
+order: file
+recipe:
+- {base: fast, epochs: 1, batch_size: 512}
+- {base: fast, epochs: 1000, batch_size: 512}
+methods:
+  baseline: {}
+"""
 
 PRUNING = """\
 name: pruning
@@ -132,9 +146,20 @@ def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_
     assert not bench.files("failure.json")
 
 
-def states(bench):
+def test_what_ended_just_before_ctrl_c_is_in_mlflow(bench, database):
+    bench.storage.mkdir()
+    shutil.copy(database, bench.storage / "mlflow.db")
+    command = bench.start(SHORT_AND_LONG)
+    command.until(lambda: bench.files("result.json"))
+    interrupt(command)
+    answer = command.finish()
+    assert answer.returncode == 130, answer.stderr
+    assert ("done", "FINISHED") in states(bench, "both")
+
+
+def states(bench, name="pruning"):
     client = MlflowClient(f"sqlite:///{bench.storage / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("pruning").experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
     return sorted((run.data.tags["exeunt.state"], run.info.status) for run in runs)
 
 

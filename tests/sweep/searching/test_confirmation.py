@@ -1,12 +1,15 @@
 """What the plan knows of a search before, during and after it, and what confirms it."""
 
+import io
 from collections import Counter
 
 import optuna
 import pytest
+from exeunt.sweep.display.search import search_table
 from exeunt.sweep.searching import Studies, is_over, outcomes, search_plan
 from exeunt.sweep.searching.outcome import Outcome, settings
 from optuna.trial import TrialState
+from rich.console import Console
 
 pytestmark = pytest.mark.usefixtures("hasty")
 BUDGET = 6
@@ -95,6 +98,25 @@ class TestPlan:
         assert sorted(teachers.values()) == ["final", "tuning"]
         needed = {(trial.role, teachers[trial.needs]) for trial in plan.trials if trial.needs}
         assert needed == {("search", "tuning"), ("result", "final")}, "one for all that are tried, one for all results"
+
+    def test_a_method_that_had_more_trials_under_an_earlier_budget_is_said_to_have_had_them(
+        self, read_file, store, drive
+    ):
+        driver = drive(read_file())
+        while len(driver.handed_out) < 1 + 3 * 4 + 1:
+            driver.start()
+            driver.end(next(iter(driver.running)))
+        sweep = read_file(("budget: 6", "budget: 4"))
+        confirmed = {trial.spec.method.name: trial.confirmed for trial in search_plan(sweep, store).trials}
+        had = [trial.budget.partition(",")[0] for trial in confirmed.values() if trial]
+        assert sorted(had) == ["4 trials by random", "4 trials by random", "5 trials by random"]
+        console = Console(width=1000, file=io.StringIO())
+        console.print(search_table(outcomes(Studies(sweep, store))))
+        said = console.file.getvalue()
+        assert "Equal budgets" not in said
+        (differ,) = [line for line in said.splitlines() if line.startswith("Budgets differ: ")]
+        assert differ.count(" had 4 trials by random, judged by ") == 2
+        assert differ.count(" had 5 trials by random, judged by ") == 1
 
     def test_what_is_confirmed_are_the_trials_of_a_file_with_these_settings(self, read_file, store, drive):
         sweep = read_file()

@@ -42,8 +42,9 @@ def recorded(server):
     return sorted((run.data.tags["exeunt.key"], run.data.tags["exeunt.state"]) for run in runs)
 
 
-def known(plan):
-    return {trial.key: trial for trial in plan.trials}
+def mirrored(plan, store, uri, announce=print, *, besides=(), left_early=False):
+    known = {trial.key: trial for trial in (*plan.trials, *besides)}
+    return mirroring.mirrored(plan, known, store, uri, announce, lambda: left_early)
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def test_what_was_trained_while_the_server_was_away_is_written_when_it_is_back(p
     lines = []
     first, second, third = plan.trials[:3]
     server.start()
-    with mirroring.mirrored(plan, known(plan), store, server.uri, lines.append) as changed:
+    with mirrored(plan, store, server.uri, lines.append) as changed:
         trained(first)
         changed.add(first.key)
         until(lambda: recorded(server) == [(first.key, "done")])
@@ -79,7 +80,7 @@ def test_a_server_that_hangs_holds_up_nothing(plan, store, trained, server):
     lines = []
     server.start()
     with ended_within(20):
-        with mirroring.mirrored(plan, known(plan), store, server.uri, lines.append) as changed:
+        with mirrored(plan, store, server.uri, lines.append) as changed:
             server.pause()
             trained(plan.trials[0])
             changed.add(plan.trials[0].key)
@@ -98,7 +99,7 @@ def test_the_end_of_a_sweep_does_not_wait_until_all_is_written(read, good, store
     database = SimpleNamespace(uri=store.tracking_uri)
     for trial in plan.trials:
         trained(trial)
-    with mirroring.mirrored(plan, known(plan), store, database.uri, print) as changed:
+    with mirrored(plan, store, database.uri) as changed:
         changed.update(trial.key for trial in plan.trials)
         until(lambda: recorded(database))
     assert 0 < len(changed) == len(plan.trials) - len(recorded(database))
@@ -106,19 +107,52 @@ def test_the_end_of_a_sweep_does_not_wait_until_all_is_written(read, good, store
     assert len(recorded(database)) == len(plan.trials)
 
 
+def test_what_ended_last_before_a_sweep_is_left_early_is_written(plan, store, trained, monkeypatch):
+    monkeypatch.setattr(mirroring, "INTERVAL", 1000)
+    monkeypatch.setattr(mirroring, "BATCH", 1)
+    database = SimpleNamespace(uri=store.tracking_uri)
+    with mirrored(plan, store, database.uri, left_early=True) as changed:
+        for trial in plan.trials[:3]:
+            trained(trial)
+            changed.add(trial.key)
+    assert recorded(database) == sorted((trial.key, "done") for trial in plan.trials[:3])
+
+
+def test_a_sweep_that_is_left_early_waits_seconds_for_a_server_that_hangs_and_at_once_not_at_all(
+    plan, store, trained, server, monkeypatch
+):
+    monkeypatch.setattr(mirroring, "INTERVAL", 1000)
+    trained(plan.trials[0])
+    lines = []
+    with mirrored(plan, store, server.uri, lines.append, left_early=True) as changed:
+        changed.add(plan.trials[0].key)
+    assert lines == [], "it says that the sweep goes on"
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+    monkeypatch.setattr(mirroring, "LAST", 1.0)
+    server.start()
+    server.pause()
+    with ended_within(10), mirrored(plan, store, server.uri, left_early=True) as changed:
+        changed.add(plan.trials[0].key)
+    monkeypatch.setattr(mirroring, "INTERVAL", 0)
+    writing = mirrored(plan, store, server.uri)
+    with ended_within(10), pytest.raises(KeyboardInterrupt), writing:  # noqa: PT012 (the last line raises)
+        time.sleep(1)  # until it waits for the server
+        raise KeyboardInterrupt
+
+
 def test_trials_planned_no_more_are_marked_before_anything_is_trained(plan, store, trained, read, good):
     for trial in plan.trials[:3]:
         trained(trial)
     Mirror(plan, store, store.tracking_uri).update_all()
     fewer = make_plan(read(good.replace("seeds: [0, 1]", "seeds: [1]")))
-    kept = known(fewer) | {plan.trials[0].key: plan.trials[0]}  # a search adds to what it began with
-    removed = {trial.key for trial in plan.trials[:3]} - kept.keys()
+    found = plan.trials[:1]  # a search adds to what it began with
+    removed = {trial.key for trial in plan.trials[1:3]} - {trial.key for trial in fewer.trials}
 
     def marked():
         frame = load(store.tracking_uri, "tiny")
         return set(frame.loc[frame["role"] == "unplanned", "key"])
 
-    with mirroring.mirrored(fewer, kept, store, store.tracking_uri, print):
+    with mirrored(fewer, store, store.tracking_uri, besides=found):
         assert removed
         until(lambda: marked() == removed)
 
