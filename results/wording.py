@@ -1,6 +1,6 @@
 """What a table says in the same words in every format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .labels import Column, Row
 from .metrics import Metric
@@ -36,6 +36,12 @@ def signs(table: Table) -> list[str]:
         over = "tuned minus default settings over the same seeds"
         said.append(f"Gain: {over} in {table.metric.difference_unit}")
     return said
+
+
+def gaps(rows: Iterable[Iterable[Cell]]) -> list[str]:
+    """Say what cells without a trial may be: where `25%` and `50%` are one block, the trial stands under the first."""
+    is_there = any(cell.planned is None for cells in rows for cell in cells)
+    return ["Not run: no trial is recorded, or it is the same as another that is shown"] if is_there else []
 
 
 def spread(seeds: int | None) -> str:

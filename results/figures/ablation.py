@@ -61,7 +61,7 @@ def _figure(sheet: Sheet, method: str) -> Figure:
             f"{sheet.title}; colours go from the lowest mean of each panel, dark, to the highest, bright",
             *sheet.remarks,
             "Hatched: no seed is done" if any(_is_hatched(record) for record in records) else "",
-            "–: not part of the sweep" if any(record["planned"] is None for record in records) else "",
+            "–: not run" if any(record["planned"] is None for record in records) else "",
             _missing(records),
         ),
         drawing=drawing,

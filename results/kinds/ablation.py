@@ -13,7 +13,7 @@ from ..labels import columns as columns_of
 from ..sheet import Entry, Heading, Sheet, one_line
 from ..table import NOT_RUN, Cell, labelled, ranked, results, summed
 from ..tuning import has_search
-from ..wording import plain, spread
+from ..wording import gaps, plain, spread
 
 _NONE = "none"
 """Stands for a setting where it does not matter for the trial."""
@@ -64,6 +64,7 @@ def ablation(
         remarks=(
             f"Protocol: {' and '.join(runs['protocol'].unique())}",
             f"Cells: {spread(counts.pop() if len(counts) == 1 else None)}",
+            *gaps(grid.values()),
         ),
         ranked="mean of each row" if metric.best else "",
         headings=(

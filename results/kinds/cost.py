@@ -8,7 +8,7 @@ from ...specs import SpecError
 from ..frame import ENVIRONMENT_PREFIX, metric_names
 from ..sheet import Entry, Heading, Sheet
 from ..table import Cell, comparison
-from ..wording import PLACE_HEADINGS, notes, number, place, places, record, remarks, title
+from ..wording import PLACE_HEADINGS, gaps, notes, number, place, places, record, remarks, title
 
 _DEVICES = f"{ENVIRONMENT_PREFIX}processes"
 _HOURS = "hours"
@@ -52,6 +52,7 @@ def cost(frame: pd.DataFrame) -> Sheet:
         title=title(first, "what a trial of each method costs"),
         remarks=(
             *(text.replace("Cells: mean ± sample standard deviation", "Cells: mean") for text in remarks(first)),
+            *gaps(first.cells),
             "Deployed: the network up to its final exit, without the other exits; multiply-adds are of that",
             "Seconds and memory are those of the last epoch",
             "Device-hours: of all epochs, on all devices that trained together; trials that share one count it whole",

@@ -7,7 +7,7 @@ import pandas as pd
 from ..frame import metric_names
 from ..sheet import Entry, Heading, Sheet
 from ..table import Cell, Table, comparison
-from ..wording import PLACE_HEADINGS, notes, place, places, plain, record, remarks, title
+from ..wording import PLACE_HEADINGS, gaps, notes, place, places, plain, record, remarks, title
 
 
 def exits(frame: pd.DataFrame) -> Sheet:
@@ -28,7 +28,7 @@ def exits(frame: pd.DataFrame) -> Sheet:
         sweep=final.sweep,
         subject="exits",
         title=title(final).replace(" of the final exit", " of each exit"),
-        remarks=(*remarks(final), "A network without an exit has a – there"),
+        remarks=(*remarks(final), *gaps(final.cells), "A network without an exit has a – there"),
         ranked="mean of each architecture at each exit",
         headings=(
             *PLACE_HEADINGS,

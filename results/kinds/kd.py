@@ -10,7 +10,7 @@ from ..labels import Column, Row
 from ..metrics import Metric
 from ..sheet import Entry, Heading, Sheet
 from ..table import NOT_RUN, Cell, comparison, labelled, ranked
-from ..wording import entry, heading, names, notes, places, remarks, row_label, signs, title
+from ..wording import entry, gaps, heading, names, notes, places, remarks, row_label, signs, title
 
 _KEY = f"{PARAMETER_PREFIX}teacher.key"
 _ARCHITECTURE = f"{PARAMETER_PREFIX}teacher.architecture"
@@ -48,7 +48,12 @@ def kd(frame: pd.DataFrame) -> Sheet:
         sweep=table.sweep,
         subject="kd",
         title=title(table),
-        remarks=(*remarks(table), *signs(table), "Teachers: one trial each, hence no deviation"),
+        remarks=(
+            *remarks(table),
+            *signs(table),
+            *gaps(grid.values()),
+            "Teachers: one trial each, hence no deviation",
+        ),
         ranked="mean of each row" if metric.best else "",
         headings=(
             Heading(lines=("student",), align="left"),

@@ -4,7 +4,7 @@ from ..sheet import Entry, Heading, Sheet, one_line
 from ..significance import Significance, significance
 from ..statistics import PairedTest, pairs_needed, smallest_wilcoxon_p
 from ..table import Cell, Table
-from ..wording import entry, heading, notes, places, record, remarks, row_label, signs, title
+from ..wording import entry, gaps, heading, notes, places, record, remarks, row_label, signs, title
 
 MARK = "†"
 
@@ -23,7 +23,7 @@ def main(table: Table) -> Sheet:
         sweep=table.sweep,
         subject=table.metric.name,
         title=title(table),
-        remarks=(*remarks(table), *signs(table), *_tests(table, tests)),
+        remarks=(*remarks(table), *signs(table), *gaps(table.cells), *_tests(table, tests)),
         ranked="mean of each row" if table.metric.best else "",
         headings=(Heading(lines=("architecture",), align="left"), *map(heading, table.columns)),
         rows=(*rows, *_pooled(table, tests)),

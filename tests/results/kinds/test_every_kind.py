@@ -25,6 +25,14 @@ def test_only_an_ablation_has_axes(sweep):
         tabulate(sweep.frame(), "exits", rows="temperature")
 
 
+@pytest.mark.parametrize("kind", ["main", "exits", "cost", "kd", "ablation"])
+def test_what_is_not_run_may_be_another_trial_that_is(sweep, kind):
+    remark = "Not run: no trial is recorded, or it is the same as another that is shown"
+    assert remark not in made(sweep, kind).remarks
+    sweep.trial("eed", 70.0, architecture="resnet56", exits__placement="block4", method__temperature="1")
+    assert remark in made(sweep, kind).remarks
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_the_frame_changes_no_byte(sweep, kind):
     frame, options = sweep.frame(), OPTIONS.get(kind, {}) | {"history": sweep.history}
