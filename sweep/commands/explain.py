@@ -24,6 +24,7 @@ def explain(
 ) -> None:
     """Trace a cell of the main table: its trials, their MLflow runs and their files."""
     from ...results import explain, load, render
+    from ...results.connection import shown
     from ..storage.store import Store
 
     store = Store(storage)
@@ -32,4 +33,4 @@ def explain(
     sheet = explain(load(uri, name), architecture, method, files=lambda key: store.trial(key).folder.entries())
     typer.echo(render(sheet, format), nl=False)
     if format == "text":
-        typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {uri}")
+        typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {shown(uri)}")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
+from ...results.connection import shown
 from ...training import StorageError
 from ..running.halt import OutOfTime
 
@@ -21,7 +22,7 @@ def leaving(console: Console, again: list[str]) -> Iterator[None]:
     """Says why the command leaves, and with which words it goes on, where something inside ended it early."""
 
     def leave(why: str, status: int) -> typer.Exit:
-        console.print(f"{why}; go on with: {shlex.join(again)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(shown(f"{why}; go on with: {shlex.join(again)}"), markup=False, highlight=False, soft_wrap=True)
         return typer.Exit(status)
 
     try:

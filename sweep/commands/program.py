@@ -141,6 +141,8 @@ def tracking_uri(store: "Store", wanted: str | None) -> str:
         return store.tracking_uri
     scheme = wanted.partition("://")[0].partition("+")[0]
     if "://" not in wanted or scheme not in SERVERS:
+        from ...results.connection import shown
+
         rule = "MLflow is a server or a database: http://HOST:PORT, https://HOST or sqlite:///FILE"
-        raise SpecError(f"--tracking: {rule}, but got {wanted!r}.", field="tracking")
+        raise SpecError(f"--tracking: {rule}, but got {shown(wanted)!r}.", field="tracking")
     return wanted

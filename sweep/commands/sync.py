@@ -7,7 +7,7 @@ from .program import Storage, SweepName, Tracking, app, launched, tracking_uri
 @app.command()
 def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) -> None:
     """Write to MLflow what it lacks of a sweep. The storage has it all, so a new server is filled in this way too."""
-    from ...results.connection import answering
+    from ...results.connection import answering, shown
     from ..storage.driver import holder_of
     from ..storage.tracking import Mirror
 
@@ -18,4 +18,4 @@ def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) 
         raise SpecError(f"sweep {name!r} is being run by {whose}, which writes to MLflow itself.", field="name")
     with answering(recorded_at):
         written = Mirror(plan, store, recorded_at).update_all()
-    typer.echo(f"{name}: {written} runs written to MLflow at {recorded_at}")
+    typer.echo(f"{name}: {written} runs written to MLflow at {shown(recorded_at)}")

@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 
 from ...results import comparison, load, main, render, to_rich
-from ...results.connection import TrackingError, answering
+from ...results.connection import TrackingError, answering, shown
 from ..planning.plan import Plan
 from ..storage.store import Store
 from ..storage.tracking import Mirror
@@ -37,7 +37,7 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
     for form, name in FILES.items():
         folder.write(name, render(table, form).encode())
         console.print(f"{form + ':':7}{folder.located(name)}", markup=False, highlight=False, soft_wrap=True)
-    where = tracking_uri if problem is None else _not_recorded(problem, plan, store, tracking_uri)
+    where = shown(tracking_uri) if problem is None else _not_recorded(problem, plan, store, tracking_uri)
     console.print(f"MLflow: {where}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -50,4 +50,4 @@ def _recorded(plan: Plan, store: Store, tracking_uri: str) -> pd.DataFrame:
 def _not_recorded(problem: TrackingError, plan: Plan, store: Store, tracking_uri: str) -> str:
     where = ["--storage", store.location, "--tracking", tracking_uri]
     command = shlex.join(["exeunt", "sync", plan.sweep.name, *where])
-    return f"lacks some of this. {problem} The table is made from the storage; when it is back: {command}"
+    return f"lacks some of this. {problem} The table is made from the storage; when it is back: {shown(command)}"

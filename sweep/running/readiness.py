@@ -153,7 +153,7 @@ def storage(store: "Store") -> Finding:
 
 def mlflow(tracking_uri: str) -> Finding:
     """Whether MLflow answers and can be written."""
-    from ...results.connection import answering, connect, sqlite_file
+    from ...results.connection import answering, connect, shown, sqlite_file
     from ...training import LocalFolder
 
     database = sqlite_file(tracking_uri)
@@ -165,7 +165,7 @@ def mlflow(tracking_uri: str) -> Finding:
             _write(LocalFolder(_nearest(database.absolute().parent)))
             return Finding("ok", "MLflow", f"{tracking_uri}, not there yet, can be made")
         if database is None and not answers(tracking_uri):
-            return Finding("wrong", "MLflow", f"nothing listens at {tracking_uri}", remedy)
+            return Finding("wrong", "MLflow", f"nothing listens at {shown(tracking_uri)}", remedy)
         with answering(tracking_uri):
             client = connect(tracking_uri)
             for experiment in client.search_experiments(max_results=1):
@@ -175,8 +175,8 @@ def mlflow(tracking_uri: str) -> Finding:
         return Finding("wrong", "MLflow", str(error), remedy)
     if database is not None and _file_system(database).startswith(NETWORKS):
         better = "SQLite's locks do not hold on every network; a server does better: --tracking http://HOST:PORT"
-        return Finding("advice", "MLflow", f"{tracking_uri}, writable, on a network", better)
-    return Finding("ok", "MLflow", f"{tracking_uri}, writable")
+        return Finding("advice", "MLflow", f"{shown(tracking_uri)}, writable, on a network", better)
+    return Finding("ok", "MLflow", f"{shown(tracking_uri)}, writable")
 
 
 def ray(address: str | None) -> Finding:

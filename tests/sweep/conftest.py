@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -325,6 +326,15 @@ class Command:
             assert time.monotonic() < patience, "it never happened"
             time.sleep(0.02)
         return value
+
+    def says(self, line: str) -> None:
+        """Waits until the command has printed a line, which is taken from its answer with all before it."""
+        assert self.process.stdout is not None
+        patience = threading.Timer(PATIENCE, self.process.kill)
+        patience.start()
+        while (said := self.process.stdout.readline()) != line:
+            assert said, "it ended too soon, or never said it"
+        patience.cancel()
 
     def processes(self) -> list[int]:
         """The process ids of the command and of all that it started."""

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -17,7 +16,7 @@ name: long
 dataset: digits
 architectures: [resnet8]
 seeds: [0, 1]
-recipe: {base: fast, epochs: 2, batch_size: 2}
+recipe: {base: fast, epochs: 1000, batch_size: 2}
 methods:
   baseline: {}
 """
@@ -84,18 +83,7 @@ def interrupt(command):
     os.killpg(command.process.pid, signal.SIGINT)  # the terminal sends it to the whole group
 
 
-def alive(pids):
-    return [pid for pid in pids if _runs(Path("/proc") / str(pid) / "stat")]
-
-
-def _runs(status):
-    try:
-        return status.read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def test_ctrl_c_writes_checkpoints_at_the_next_step(bench):
+def test_ctrl_c_writes_checkpoints_at_the_next_step(bench, gone):
     command = bench.start(LONG)
     command.until(lambda: training(bench))
     workers = command.workers()
@@ -109,38 +97,35 @@ def test_ctrl_c_writes_checkpoints_at_the_next_step(bench):
     assert answer.stderr == ""
     checkpoints = [path.name for path in bench.files("checkpoint-*.pt")]
     assert len(checkpoints) == 2
-    assert all(name.startswith("checkpoint-00000-") for name in checkpoints), checkpoints
+    assert not [name for name in checkpoints if name.split("-")[2] == "0000000"], "at the end of an epoch"
     assert not bench.files("failure.json")
-    assert not alive(workers)
-    assert time.monotonic() - began < 30
+    assert gone(workers)
+    assert time.monotonic() - began < 60
 
 
-def test_ctrl_c_twice_leaves_at_once(bench):
+def test_ctrl_c_twice_leaves_at_once(bench, gone):
     command = bench.start(LONG)
     command.until(lambda: training(bench))
     workers = command.workers()
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # they do not answer
     interrupt(command)
-    time.sleep(0.5)
-    assert command.process.poll() is None
-    began = time.monotonic()
+    command.says("2 trials write a checkpoint and stop; Ctrl-C (again) leaves at once\n")
     interrupt(command)
-    answer = command.finish()
-    assert time.monotonic() - began < 30, "far sooner than stopped workers answer"
+    answer = command.finish()  # though stopped workers answer never
     assert answer.returncode == 130
     assert "interrupted; go on with:" in answer.stdout
     assert answer.stderr == ""
-    assert not alive(workers)
+    assert gone(workers)
 
 
 def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench):
-    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "25s")
-    answer = bench.start(LONG.replace("epochs: 2", "epochs: 1000"), *options).finish()
+    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "40s")
+    answer = bench.start(LONG, *options).finish()
     assert answer.returncode == 3, answer.stderr
     assert answer.stdout.endswith(
         f"the time budget is over; go on with: exeunt sweep {bench.file} --storage {bench.storage} "
-        "--max-concurrent 1 --time-budget 25s --only 'base*/*'\n"
+        "--max-concurrent 1 --time-budget 40s --only 'base*/*'\n"
     )
     assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1
     assert not bench.files("failure.json")

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,22 +55,6 @@ def trained(spec, folder, *, on_epoch=print, stop=lambda: False, **settings):
     return train_together(spec, TrialDirectory(folder), **together, **settings)
 
 
-def alive(pid):
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def gone(pids, seconds=10.0):
-    """Whether none of the processes is left after so long."""
-    patience = time.monotonic() + seconds
-    while any(map(alive, pids)):
-        if time.monotonic() > patience:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def children():
     """Of this process, those that train."""
     pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -117,7 +100,7 @@ def test_what_goes_wrong_in_the_processes_is_told_as_it_is(tmp_path):
     assert "Traceback" in refusal.value.__notes__[0]
 
 
-def test_processes_end_with_the_one_that_began_them(tmp_path):
+def test_processes_end_with_the_one_that_began_them(tmp_path, gone):
     script = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -144,7 +127,7 @@ if __name__ == "__main__":
 def sweep(tmp_path, start):
     def begin(text=FILE):
         (tmp_path / "sweep.yaml").write_text(text)
-        return start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage")
+        return start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage", "--max-concurrent", 1)
 
     return begin
 
@@ -153,9 +136,9 @@ def files(folder, name):
     return {path.parent.name: path for path in folder.glob(f"storage/trials/*/{name}")}
 
 
-def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_again(sweep, tmp_path):
+def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_again(sweep, tmp_path, gone):
     command = sweep()
-    command.until(lambda: len(files(tmp_path, "checkpoint-00002*.pt")) == 1)
+    command.until(lambda: files(tmp_path, "checkpoint-*.pt"))
     first, worker = command.members(), command.workers()
     assert len(first) == 2
     os.kill(first[1], signal.SIGKILL)
@@ -180,10 +163,10 @@ def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_agai
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_goes_on(processes, sweep, tmp_path):
+def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_goes_on(processes, sweep, tmp_path, gone):
     text = FILE.replace("  eed: {}\n", "").replace("{processes: 2}", f"{{processes: {processes}, retries: 0}}")
     command = sweep(text)
-    command.until(lambda: files(tmp_path, "checkpoint-00002*.pt"))
+    command.until(lambda: files(tmp_path, "checkpoint-*.pt"))
     (worker,) = command.workers()[:1]
     members = command.members()
     assert len(members) == (2 if processes == 2 else 0)

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +43,12 @@ def undisturbed(tmp_path_factory, exeunt) -> Path:
 
 
 @pytest.fixture
+def mlflow(tmp_path, database) -> str:
+    """A database that is not on the disk: it would fill it, and be open when it becomes read-only."""
+    return f"sqlite:///{shutil.copy(database, tmp_path / 'mlflow.db')}"
+
+
+@pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
     """A file system of two and a half mebibytes, less than the sweep needs."""
     path = tmp_path / "disk"
@@ -53,7 +61,10 @@ def disk(tmp_path) -> Iterator[Path]:
 
 
 def remount(disk: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", disk], check=True)
+    patience = time.monotonic() + 60
+    while subprocess.run(["mount", "-o", f"remount,{options}", disk], check=False).returncode:
+        assert time.monotonic() < patience
+        time.sleep(0.02)  # a file is being written
 
 
 def check_refused(answer, reason: str) -> None:
@@ -73,30 +84,35 @@ def check_same(storage: Path, undisturbed: Path) -> None:
     assert (storage / table).read_bytes() == (undisturbed / table).read_bytes()
 
 
-def test_a_full_disk_is_named_and_costs_nothing(disk, file, exeunt, undisturbed):
-    answer = exeunt("sweep", file, "--storage", disk)
+def test_a_full_disk_is_named_and_costs_nothing(disk, file, mlflow, exeunt, undisturbed):
+    options = ("--storage", disk, "--tracking", mlflow)
+    answer = exeunt("sweep", file, *options)
     check_refused(answer, "cannot be written: No space left on device")
-    assert f"the storage cannot be used; go on with: exeunt sweep {file} --storage {disk}\n" in answer.stdout
+    assert (
+        f"the storage cannot be used; go on with: exeunt sweep {file} --storage {disk} --tracking {mlflow}\n"
+        in answer.stdout
+    )
     assert "Traceback" not in answer.stdout
     done = {path: path.stat().st_mtime_ns for path in disk.glob("trials/*/result.json")}
     begun = {path.parent.name for path in disk.glob("trials/*/checkpoint-*")}
     assert begun - {path.parent.name for path in done}
     remount(disk, "size=100m")
-    answer = exeunt("sweep", file, "--storage", disk)
+    answer = exeunt("sweep", file, *options)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what was done was trained again"
     check_same(disk, undisturbed)
 
 
-def test_a_disk_that_becomes_read_only_is_named_and_costs_nothing(disk, file, start, exeunt, undisturbed):
+def test_a_disk_that_becomes_read_only_is_named_and_costs_nothing(disk, file, mlflow, start, exeunt, undisturbed):
+    options = ("--storage", disk, "--tracking", mlflow)
     remount(disk, "size=100m")
-    command = start("sweep", file, "--storage", disk)
+    command = start("sweep", file, *options)
     command.until(lambda: list(disk.glob("trials/*/checkpoint-*")))
     remount(disk, "ro")
     check_refused(command.finish(), "cannot be written: Read-only file system")
-    check_refused(exeunt("sweep", file, "--storage", disk), "cannot be written: Read-only file system")
+    check_refused(exeunt("sweep", file, *options), "cannot be written: Read-only file system")
     remount(disk, "rw")
-    answer = exeunt("sweep", file, "--storage", disk)
+    answer = exeunt("sweep", file, *options)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     check_same(disk, undisturbed)
 
@@ -120,26 +136,18 @@ def test_a_damaged_result_is_named_and_trained_again(damage, tmp_path, file, exe
     check_same(storage, undisturbed)
 
 
-def test_killed_whole_between_weights_and_result_it_goes_on(tmp_path, file, start, exeunt, undisturbed):
-    """Driver and workers die in the instant before a `result.json` appears, a few times over."""
-    storage = tmp_path / "runs"
-
-    def ending() -> bool:
-        done = {path.parent for path in storage.glob("trials/*/result.json")}
-        return any(path.parent not in done for path in storage.glob("trials/*/weights.pt"))
-
-    hits = 0
-    for _ in range(6):
-        command = start("sweep", file, "--storage", storage)
-        while not ending() and command.process.poll() is None:
-            pass
+def test_killed_whole_between_weights_and_result_it_goes_on(tmp_path, file, start, exeunt, undisturbed, last_moment):
+    """Driver and workers die in the instant before a `result.json` appears, twice."""
+    storage, moment = tmp_path / "runs", last_moment(signal.SIGSTOP)
+    for _ in range(2):
+        moment.reached.unlink(missing_ok=True)
+        command = start("sweep", file, "--storage", storage, "--plugin", moment.plugin)
+        command.until(moment.reached.exists)
         for pid in [*command.workers(), command.process.pid]:
-            os.kill(pid, 9)
+            os.kill(pid, signal.SIGKILL)
         command.process.communicate(timeout=60)
-        hits += ending()
-        if hits == 2:
-            break
-    assert hits == 2
+        done = {path.parent for path in storage.glob("trials/*/result.json")}
+        assert any(path.parent not in done for path in storage.glob("trials/*/weights.pt"))
     answer = exeunt("sweep", file, "--storage", storage)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     check_same(storage, undisturbed)

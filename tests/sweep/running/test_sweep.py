@@ -36,7 +36,7 @@ class Bench:
     def __init__(self, path, start):
         self.file = path / "sweep.yaml"
         self.storage = path / "storage"
-        self.start = lambda: start("sweep", self.file, "--storage", self.storage)
+        self.start = lambda *options: start("sweep", self.file, "--storage", self.storage, *options)
         self.file.write_text(FILE)
 
     def sweep(self, text=FILE):
@@ -172,27 +172,11 @@ def test_a_lost_database_is_written_again_from_the_store(finished, undisturbed):
     check_mirrored(finished)
 
 
-def begun(bench):
-    """Trials that have a checkpoint and no result yet."""
-    return bench.files("checkpoint-*.pt").keys() - bench.files("result.json").keys()
-
-
-def stopped_worker(bench):
-    """The process id of a worker that is stopped within a trial, if one was caught there."""
-    for key in begun(bench):
-        worker = json.loads(max(bench.storage.glob(f"trials/{key}/attempt-*.json")).read_text())["pid"]
-        os.kill(worker, signal.SIGSTOP)
-        if key in begun(bench):
-            return worker
-        os.kill(worker, signal.SIGCONT)
-    return None
-
-
 @pytest.mark.parametrize("moment", ["first trial", "middle", "last trial"])
 def test_after_a_kill_the_same_command_finishes_what_is_missing(moment, bench, undisturbed):
     reached = {
         "first trial": lambda: bench.files("spec.json"),
-        "middle": lambda: len(bench.times()) >= TRIALS // 2 and begun(bench),
+        "middle": lambda: len(bench.times()) >= TRIALS // 2,
         "last trial": lambda: len(bench.times()) >= TRIALS - 1,
     }
     command = bench.start()
@@ -221,7 +205,7 @@ def test_a_ray_that_does_not_start_is_one_message(bench, monkeypatch, tmp_path):
 
 def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, undisturbed):
     command = bench.start()
-    command.until(lambda: bench.times() and begun(bench))
+    command.until(bench.times)
     os.killpg(command.process.pid, signal.SIGINT)  # the terminal sends it to the whole group
     answer = command.finish()
     assert answer.returncode == 130
@@ -236,10 +220,8 @@ def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, undisturbed):
     check_same_trials(bench, undisturbed)
 
 
-def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(bench, undisturbed):
-    command = bench.start()
-    os.kill(command.until(lambda: bench.times() and stopped_worker(bench)), signal.SIGKILL)
-    answer = command.finish()
+def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(bench, undisturbed, last_moment):
+    answer = bench.start("--plugin", last_moment(signal.SIGKILL).plugin).finish()
     assert answer.returncode == 0, answer.stderr
     again = [line for line in answer.stdout.splitlines() if line.startswith("again")]
     assert len(again) == 1
@@ -250,13 +232,10 @@ def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(benc
     assert bench.tables() == undisturbed.tables()
 
 
-def test_a_trial_whose_worker_dies_too_often_is_shown_and_the_next_run_repairs_it(bench):
-    only = FILE.partition("  kd:")[0].replace("epochs: 2", "epochs: 10").replace("[0, 1]", "[0, 1, 2]")
+def test_a_trial_whose_worker_dies_too_often_is_shown_and_the_next_run_repairs_it(bench, last_moment):
+    only = FILE.partition("  kd:")[0].replace("[0, 1]", "[0, 1, 2]")
     bench.file.write_text(only + "resources: {retries: 0}\n")
-    command = bench.start()
-    command.until(lambda: len(begun(bench)) == 2)
-    os.kill(command.workers()[0], signal.SIGKILL)
-    answer = command.finish()
+    answer = bench.start("--plugin", last_moment(signal.SIGKILL).plugin).finish()
     assert answer.returncode == 1, answer.stderr
     failures = [line for line in answer.stdout.splitlines() if line.startswith("FAILED")]
     assert len(failures) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from exeunt.results import load
-from exeunt.results.connection import TrackingError
+from exeunt.results.connection import TrackingError, shown
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.driver import driving
 from exeunt.sweep.storage.store import Store
@@ -204,6 +204,48 @@ def test_a_damaged_database_is_named_at_once(plan, store):
     store.database.write_bytes(b"SQLite" * 1000)
     with pytest.raises(TrackingError, match=r"mlflow.db is no SQLite database, or is damaged"):
         Mirror(plan, store, store.tracking_uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("sqlite:/mlflow.db", "MLflow is a server or a database: http"),
+        ("sqlite://mlflow.db", "Invalid SQLite URL"),
+        ("sqlite:////", "/ is a folder; name a file in it"),
+        ("ftp://me:secret@host", "but got 'ftp://me:***@host'"),
+        ("databricks", "but got 'databricks'"),
+        ("http://", "MLflow at http://: "),
+        ("http://me:secret@127.0.0.1:1", "MLflow at http://me:***@127.0.0.1:1: Connection refused."),
+        ("postgresql+psycopg2://me:secret@127.0.0.1:1/db", "at postgresql+psycopg2://me:***@127.0.0.1:1/db: "),
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/db", "at postgresql+psycopg://me:***@127.0.0.1:1/db: "),
+        ("postgresql+mistyped://me:secret@127.0.0.1:1/db", "Can't load plugin"),
+        ("postgresql://me:secret@host:port/db", "tracking URI 'postgresql://me:***@host:port/db': invalid"),
+    ],
+)
+@pytest.mark.parametrize("command", ["table", "sync"])
+def test_a_tracking_uri_of_nothing_is_one_message_without_its_password(command, uri, said, plan, store, run):
+    store.remember(plan)
+    started = time.monotonic()
+    status, out, err = run(command, "tiny", "--tracking", uri)
+    assert time.monotonic() - started < 60, "MLflow by itself tries for two minutes"
+    assert (status, out) == (2, "")
+    assert err.startswith("exeunt: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert "secret" not in err
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("postgresql://me:se/cr@t@host:5/db", "postgresql://me:***@host:5/db"),
+        ("http://me@host:5000/a:b", "http://me@host:5000/a:b"),
+        ("--tracking 'https://me:secret@host' --only 'a@b'", "--tracking 'https://me:***@host' --only 'a@b'"),
+        ("sqlite:////home/a:b/mlflow.db", "sqlite:////home/a:b/mlflow.db"),
+    ],
+)
+def test_a_password_in_a_uri_is_not_shown(text, safe):
+    assert shown(text) == safe
 
 
 def test_a_trial_that_waits_has_no_run(plan, store, runs):
