@@ -8,6 +8,7 @@ import torch
 from ...models import SUFFIXES, Cohort, Format, MultiExitNetwork, TruncatedNetwork, export_network
 from ...specs import SpecError, nearest
 from ...training import TrialSpec, build_student
+from ...training.checkpoints import digest
 from ...training.directory import WEIGHTS
 from ...training.plugins import use
 from .plugins import kept
@@ -18,16 +19,20 @@ def export_trial(store: Store, key: str, format: Format, exit: int | None, outpu
     """Writes the trained network of a trial, whole or truncated at an exit, and says what was written.
 
     Raises:
-        SpecError: for a key that has no trained network, or what `export_network` refuses.
+        SpecError: for a key that has no trained network, weights that are not those of its result, or what
+            `export_network` refuses.
     """
     directory = store.trial(key)
-    spec, weights = directory.spec(), directory.weights()
-    if spec is None or weights is None:
+    spec, weights, result = directory.spec(), directory.weights(), directory.result()
+    if spec is None or weights is None or result is None:
         begun = store.keys()
         trained = [name for name in begun if WEIGHTS in store.trial(name).folder.entries()]
         raise SpecError(
             f"no trained network has the key {key!r} in {store.location}; {nearest(key, trained)}.", field="key"
         )
+    if digest(weights) != result.get("weights", digest(weights)):  # a result of before digests has none
+        file = directory.folder.located(WEIGHTS)
+        raise SpecError(f"{file} is not the file that result.json names; `exeunt verify` says what helps.", field="key")
     use(kept(directory.folder))
     trial = TrialSpec.from_dict(spec)
     facts = trial.dataset_facts

@@ -116,6 +116,18 @@ def test_what_cannot_be_exported_is_one_message_and_status_2(export, trial, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["folder.pt2"]
 
 
+def test_other_weights_than_those_of_the_result_are_refused(export, trial, store):
+    file = store.trial(trial.key).folder.path / "weights.pt"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1])
+    try:
+        status, out, err = export(trial.key)
+    finally:
+        file.write_bytes(content)
+    assert (status, out) == (2, "")
+    assert err == f"exeunt: {file} is not the file that result.json names; `exeunt verify` says what helps.\n"
+
+
 def test_a_misspelt_key_names_the_nearest(export, trial):
     _, _, err = export(trial.key[:-1])
     assert f"the nearest is {trial.key!r}" in err
