@@ -42,11 +42,6 @@ class Resources(Spec):
         require(alone or gpu in (0, self.members), fitting, gpu=gpu, processes=self.members)
 
     @property
-    def gpu_is_measured(self) -> bool:
-        """Whether the share of an accelerator is to be found by measuring: `gpu: auto`."""
-        return self.gpu == "auto"
-
-    @property
     def members(self) -> int:
         """How many processes a trial has."""
         return self.processes or (1 if self.gpu == "auto" else max(1, int(self.gpu)))

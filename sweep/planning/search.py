@@ -18,7 +18,6 @@ from .stopping import Stopping
 from .validation import axis, field_names, refuse_unknown_keys, validated
 from .ways import EXIT_KEYS, Way, way_of
 
-SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
 Sampler = Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random"]
 
 HELD_OUT = 0.1

@@ -60,8 +60,8 @@ def test_a_process_for_each_accelerator_and_a_core_for_each_process(read, good, 
 
 
 def test_a_share_of_an_accelerator_is_given_or_measured(read, good):
-    assert read(good.replace("cpu: 1", "gpu: auto")).resources.gpu_is_measured
-    assert not read(good.replace("cpu: 1", "gpu: 1")).resources.gpu_is_measured
+    assert read(good.replace("cpu: 1", "gpu: auto")).resources.gpu == "auto"
+    assert read(good.replace("cpu: 1", "gpu: 1")).resources.gpu == 1
 
 
 def test_a_trial_is_started_again_twice_if_nothing_is_said(read, good):

@@ -6,9 +6,8 @@ import warnings
 
 import pytest
 from exeunt.sweep.planning.file import read_sweep
-from exeunt.sweep.planning.search import SAMPLERS
 from exeunt.sweep.searching import Studies
-from exeunt.sweep.searching.studies import JOURNAL, StudiesError, mend_journal
+from exeunt.sweep.searching.studies import JOURNAL, SAMPLER_CLASSES, StudiesError, mend_journal
 from exeunt.sweep.storage.store import Store
 
 FILE = """\
@@ -32,7 +31,7 @@ search:
 """
 ASKED = 12
 
-EACH = [pytest.param(name, marks=pytest.mark.slow) if name == "gp" else name for name in SAMPLERS]
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name == "gp" else name for name in SAMPLER_CLASSES]
 
 pytestmark = pytest.mark.usefixtures("hasty")
 

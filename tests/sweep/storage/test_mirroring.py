@@ -109,6 +109,7 @@ def test_the_end_of_a_sweep_does_not_wait_until_all_is_written(read, good, store
 
 def test_what_ended_last_before_a_sweep_is_left_early_is_written(plan, store, trained, monkeypatch):
     monkeypatch.setattr(mirroring, "INTERVAL", 1000)
+    monkeypatch.setattr(mirroring, "LAST", 100)
     monkeypatch.setattr(mirroring, "BATCH", 1)
     database = SimpleNamespace(uri=store.tracking_uri)
     with mirrored(plan, store, database.uri, left_early=True) as changed:
