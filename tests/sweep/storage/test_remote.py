@@ -104,7 +104,7 @@ def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
     assert "baseline" in answer.stdout
     store = Store(uri)
     assert {progress.state for progress in store.progress_of(store.keys()).values()} == {"done"}
-    assert set(store.sweep_folder("far").entries()) == {"sweep.yaml", "table.csv", "table.tex"}
+    assert set(store.sweep_folder("far").entries()) == {"mark", "sweep.yaml", "table.csv", "table.tex"}
     answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
     assert "0 to train" in answer.stdout
     assert "baseline" in exeunt("table", "far", "--storage", uri, "--tracking", database).stdout

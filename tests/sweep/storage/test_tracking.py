@@ -282,7 +282,7 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(plan, store, trained):
     Mirror(plan, store, store.tracking_uri).update_all()
     assert len(load(store.tracking_uri, "tiny")) == 1
     left = {path.name for path in store.database.parent.iterdir()}
-    assert left - {"mlflow.db", "trials"} <= {f".mlflow.db.{maker.pid}"}, "`exeunt clean` would not know it"
+    assert left - {"mlflow.db", "sweeps", "trials"} <= {f".mlflow.db.{maker.pid}"}, "`exeunt clean` would not know it"
 
 
 def test_a_sweep_that_is_being_run_is_not_written_twice(plan, store, runs, trained, run):
