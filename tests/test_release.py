@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 import yaml
 
-pytestmark = pytest.mark.xdist_group("sweep")
-
 CHECKOUT = Path(__file__).parents[1]
 PACKAGES = ("specs", "losses", "models", "training", "sweep", "results")
 ELSEWHERE = ("benchmarks", "configs", "deploy", "docs", "tests")

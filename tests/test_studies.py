@@ -33,13 +33,18 @@ def table(study: Path, kind: str) -> list[dict[str, str]]:
 @pytest.mark.slow
 @studies
 def test_the_commands_make_what_is_committed(study, tmp_path):
-    """With handwritten digits and one epoch in place of the real ones."""
+    """With handwritten digits, one epoch and two seeds in place of the real ones."""
     again = tmp_path / study.name
     again.mkdir()
     for name in ("commands.sh", "sweep.yaml"):
         shutil.copy(study / name, again)
     text = (study / "sweep.yaml").read_text(encoding="utf-8")
-    text = re.sub(r"dataset: .*", "dataset: digits", re.sub(r"epochs: \d+", "epochs: 1", text))
+    for real, other in (
+        ("dataset: .*", "dataset: digits"),
+        (r"epochs: \d+", "epochs: 1"),
+        ("seeds: .*", "seeds: [0, 1]"),
+    ):
+        text = re.sub(real, other, text)
     (again / "sweep.yaml").write_text(text, encoding="utf-8")
     surroundings = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     surroundings |= {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_USAGE_STATS_ENABLED": "0"}

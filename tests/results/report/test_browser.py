@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # one browser, and the same pages
+pytestmark = pytest.mark.slow
 
 SCHEMES = ("light", "dark")
 

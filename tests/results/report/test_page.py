@@ -10,7 +10,7 @@ from exeunt.results.report.environment import environment
 from exeunt.results.report.links import experiment_url, run_url
 from exeunt.specs import SpecError
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]  # the same pages
+pytestmark = pytest.mark.slow
 
 
 def test_the_same_store_gives_the_same_bytes_whatever_the_order(html, sweep, origin):

@@ -120,7 +120,6 @@ def test_a_mistake_in_a_plugin_is_one_message_where_no_sweep_is_read(command, ru
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_a_sweep_trains_them_and_is_spoken_of_by_name_when_the_files_are_gone(exeunt, run, files, tmp_path):
     storage = "--storage", tmp_path / "runs"
     answer = exeunt("sweep", *files, *storage)
@@ -171,7 +170,6 @@ def with_package(folder, *words):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_an_installed_package_brings_methods_without_an_option(package, tmp_path):
     assert "Of a user's." in with_package(package, "list", "methods").stdout
     (tmp_path / "sweep.yaml").write_text(SWEEP.replace("own8", "resnet8"))

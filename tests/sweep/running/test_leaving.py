@@ -9,7 +9,7 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.slow
 
 LONG = """\
 name: long
@@ -83,6 +83,7 @@ def interrupt(command):
     os.killpg(command.process.pid, signal.SIGINT)  # the terminal sends it to the whole group
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_ctrl_c_writes_checkpoints_at_the_next_step(bench, gone):
     command = bench.start(LONG)
     command.until(lambda: training(bench))
@@ -103,6 +104,7 @@ def test_ctrl_c_writes_checkpoints_at_the_next_step(bench, gone):
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_ctrl_c_twice_leaves_at_once(bench, gone):
     command = bench.start(LONG)
     command.until(lambda: training(bench))

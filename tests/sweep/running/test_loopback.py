@@ -9,7 +9,6 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("sweep"),
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 

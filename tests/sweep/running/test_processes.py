@@ -17,7 +17,7 @@ from exeunt.sweep.running.processes import ProcessDied, train_together
 from exeunt.training import DatasetSpec, Recipe, Stopped, TrialDirectory, TrialSpec
 from exeunt.training.plugins import Plugin, use
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.slow
 
 FILE = """\
 name: tiny
@@ -136,6 +136,7 @@ def files(folder, name):
     return {path.parent.name: path for path in folder.glob(f"storage/trials/*/{name}")}
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_again(sweep, tmp_path, gone):
     command = sweep()
     command.until(lambda: files(tmp_path, "checkpoint-*.pt"))
@@ -162,6 +163,7 @@ def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_agai
         assert all(torch.isfinite(weight).all() for weight in torch.load(directory.folder.path / "weights.pt").values())
 
 
+@pytest.mark.usefixtures("all_cores")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_goes_on(processes, sweep, tmp_path, gone):
     text = FILE.replace("  eed: {}\n", "").replace("{processes: 2}", f"{{processes: {processes}, retries: 0}}")

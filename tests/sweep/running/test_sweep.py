@@ -13,7 +13,7 @@ from exeunt.sweep.commands import app
 from mlflow import MlflowClient
 from typer.testing import CliRunner
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.slow
 
 FILE = """\
 name: tiny
@@ -172,18 +172,19 @@ def test_a_lost_database_is_written_again_from_the_store(finished, undisturbed):
     check_mirrored(finished)
 
 
-@pytest.mark.parametrize("moment", ["first trial", "middle", "last trial"])
-def test_after_a_kill_the_same_command_finishes_what_is_missing(moment, bench, undisturbed):
-    reached = {
-        "first trial": lambda: bench.files("spec.json"),
-        "middle": lambda: len(bench.times()) >= TRIALS // 2,
-        "last trial": lambda: len(bench.times()) >= TRIALS - 1,
-    }
-    command = bench.start()
-    command.until(reached[moment])
-    command.kill()
-    before = bench.times()
-    assert len(before) < TRIALS or moment == "last trial"  # the very last one may just have ended
+def test_after_each_kill_the_same_command_finishes_what_is_missing(bench, undisturbed):
+    """Killed in the first trial, in the middle, and in the last one."""
+    before = {}
+    for reached in (
+        lambda: bench.files("spec.json"),
+        lambda: len(bench.times()) >= TRIALS // 2,
+        lambda: len(bench.times()) >= TRIALS - 1,
+    ):
+        command = bench.start()
+        command.until(reached)
+        command.kill()
+        assert before.items() <= bench.times().items(), "trained again"
+        before = bench.times()
     answer = bench.start().finish()
     assert answer.returncode == 0, answer.stderr
     after = bench.times()

@@ -193,7 +193,6 @@ def test_the_same_weights_teach_the_same_in_every_kind_of_file(read, file, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
 def test_what_one_trial_left_teaches_in_a_sweep_that_trains_no_teacher(read, start, tmp_path):
     with_exits = FILE.replace("resnet8", "resnet14").replace('kd: {teacher: "resnet14@weights/teacher.pt"}', "eed: {}")
     train(only_trial(read(with_exits)).spec, TrialDirectory(tmp_path / "weights"), device="cpu")

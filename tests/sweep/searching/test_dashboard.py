@@ -16,7 +16,7 @@ from exeunt.sweep.searching import Studies
 from exeunt.sweep.searching.studies import JOURNAL
 from exeunt.sweep.storage.store import Store
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.slow
 
 PATIENCE = 120
 """Seconds after which a server does not start."""

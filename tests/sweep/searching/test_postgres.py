@@ -32,7 +32,7 @@ from rich.console import Console
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.slow
 
 PATIENCE = 60
 """Seconds after which a server neither starts nor stops."""

@@ -14,7 +14,7 @@ from exeunt.sweep.storage import mirroring
 from exeunt.sweep.storage.tracking import Mirror
 from mlflow import MlflowClient
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweep")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

@@ -147,7 +147,6 @@ def data_folder(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("cifar100")  # unpacked once
 def test_the_real_cifar100_is_read_as_torchvision_reads_it(data_folder):
     facts = datasets["cifar100"]
     train, test = facts.load(DataSource(directory=data_folder))
@@ -160,7 +159,6 @@ def test_the_real_cifar100_is_read_as_torchvision_reads_it(data_folder):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("cifar100")  # unpacked once
 def test_mean_and_deviation_of_cifar100_are_those_of_its_training_images(data_folder):
     facts = datasets["cifar100"]
     train, _ = facts.load(DataSource(directory=data_folder))
