@@ -14,7 +14,7 @@ def _cores_of_its_own_for_each_test_process() -> None:
     torch.set_num_threads(1)
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if own := CORES[number::processes]:
+    if own := CORES[number % processes :: processes]:
         os.sched_setaffinity(0, own)
 
 
