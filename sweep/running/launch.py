@@ -107,7 +107,11 @@ def launch(
                 callbacks=[_Watch(plan, store, board, searcher, halt, changed), _Silence()],
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        except RuntimeError:  # all has ended, but Tune cannot describe a trial that never began (ray 2.60)
+            if not halt.wanted():
+                raise
     if board.unfinished:
         raise halt.outcome()
 
