@@ -109,8 +109,8 @@ def launch(
         )
         try:
             tuner.fit()
-        except RuntimeError:  # all has ended, but Tune cannot describe a trial that never began (ray 2.60)
-            if not halt.wanted():
+        except RuntimeError as error:
+            if "trial_dir_name" not in str(error):  # all has ended; Tune cannot describe what never began (ray 2.60)
                 raise
     if board.unfinished:
         raise halt.outcome()
