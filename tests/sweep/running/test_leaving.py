@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -50,6 +52,24 @@ recipe:
 methods:
   baseline: {}
 """
+
+INTERRUPTS_ITSELF = """\
+import os, signal
+from exeunt.sweep.__main__ import main
+from exeunt.sweep.running.schedule import PlanSearcher
+
+suggest = PlanSearcher.suggest
+
+def suggest_and_interrupt(*arguments):
+    suggested = suggest(*arguments)
+    if isinstance(suggested, dict):
+        os.kill(os.getpid(), signal.SIGINT)
+    return suggested
+
+PlanSearcher.suggest = suggest_and_interrupt
+main()
+"""
+"""`exeunt`, but that Ctrl-C comes when Ray Tune has been given its first trial and has not begun it."""
 
 
 class Bench:
@@ -119,6 +139,18 @@ def test_ctrl_c_twice_leaves_at_once(bench, gone):
     assert "interrupted; go on with:" in answer.stdout
     assert answer.stderr == ""
     assert gone(workers)
+
+
+def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench):
+    bench.file.write_text(LONG)
+    words = ["sweep", bench.file, "--storage", bench.storage]
+    answer = subprocess.run(
+        [sys.executable, "-c", INTERRUPTS_ITSELF, *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert answer.returncode == 130, answer.stderr
+    assert answer.stdout.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
+    assert answer.stderr == ""
+    assert not bench.files("*.json"), "no trial began"
 
 
 def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench):
