@@ -139,10 +139,14 @@ def tracking_uri(store: "Store", wanted: str | None) -> str:
         os.environ.setdefault(name, value)
     if wanted is None:
         return store.tracking_uri
-    scheme = wanted.partition("://")[0].partition("+")[0]
-    if "://" not in wanted or scheme not in SERVERS:
+    scheme, _, rest = wanted.partition("://")
+    scheme = scheme.partition("+")[0]
+    in_memory = scheme == "sqlite" and rest in ("", "/:memory:")
+    if "://" not in wanted or scheme not in SERVERS or in_memory:
         from ...results.connection import shown
 
         rule = "MLflow is a server or a database: http://HOST:PORT, https://HOST or sqlite:///FILE"
+        if in_memory:
+            rule = "a database in memory keeps nothing; name a file, sqlite:///FILE"
         raise SpecError(f"--tracking: {rule}, but got {shown(wanted)!r}.", field="tracking")
     return wanted

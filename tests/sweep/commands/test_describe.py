@@ -80,6 +80,7 @@ def test_latency_is_measured_for_each_exit(describe):
         ("resnet18 --channels 0", "`1 <= channels` must hold, but got channels=0"),
         ("resnet18 --classes -2", "`1 <= classes` must hold, but got classes=-2"),
         ("resnet8 --latency cpu --batch 0", "`1 <= batch_size` must hold, but got batch_size=0"),
+        ("resnet8 --latency cpu --size 1000000", "resnet8 with all that was asked for needs more memory than is free."),
         ("resnet8 --latency gpu", "device 'gpu' is not there; PyTorch sees cpu"),
         ("resnet8 --latency meta", "device 'meta' is not there; PyTorch sees cpu"),
         pytest.param(
@@ -97,7 +98,7 @@ def test_what_cannot_be_described_is_one_message_and_status_2(describe, words, m
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", ["", "resnet8 --size big", "resnet8 --frobnicate"])
+@pytest.mark.parametrize("words", ["", "resnet8 --size big", "resnet8 --frobnicate", "resnet8 --classes 1000001"])
 def test_a_mistyped_call_is_status_2_without_a_traceback(describe, words):
     status, out, err = describe(*words.split())
     assert (status, out) == (2, "")

@@ -211,6 +211,8 @@ def test_a_damaged_database_is_named_at_once(plan, store):
     [
         ("sqlite:/mlflow.db", "MLflow is a server or a database: http"),
         ("sqlite://mlflow.db", "Invalid SQLite URL"),
+        ("sqlite://", "a database in memory keeps nothing; name a file, sqlite:///FILE, but got 'sqlite://'"),
+        ("sqlite:///:memory:", "a database in memory keeps nothing"),
         ("sqlite:////", "/ is a folder; name a file in it"),
         ("ftp://me:secret@host", "but got 'ftp://me:***@host'"),
         ("databricks", "but got 'databricks'"),
