@@ -11,7 +11,7 @@ _COUNTERS = Path("/sys/class/powercap")  # of Intel's and AMD's processors, wher
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that there is too little memory: PyTorch, drivers and NumPy each say it in their way."""
-    ways = ("allocate memory", "out of memory", "ALLOC_FAILED")
+    ways = ("allocate memory", "out of memory", "ALLOC_FAILED", "Storage size calculation overflowed")
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in ways))
 
 

@@ -2,6 +2,7 @@ from typing import Annotated
 
 import typer
 
+from ...specs import SpecError
 from .program import Plugins, app
 
 LARGEST = 10**6
@@ -27,7 +28,6 @@ def describe(
     from rich.console import Console
 
     from ...models import ArchitectureSpec, ExitSpec, build_network
-    from ...specs import SpecError
     from ...training.plugins import read_plugins, use
     from ...training.usage import is_out_of_memory
     from ..display.description import description
@@ -38,7 +38,7 @@ def describe(
     try:
         network = build_network(spec, placed, image_shape=shape, classes=classes, seed=0)
         described = description(architecture, network, shape, batch_size=batch, device=latency)
-    except RuntimeError as error:
+    except Exception as error:
         if not is_out_of_memory(error):
             raise
         raise SpecError(f"{architecture} with all that was asked for needs more memory than is free.") from error

@@ -133,20 +133,21 @@ def tracking_uri(store: "Store", wanted: str | None) -> str:
     From here on this process waits for MLflow no longer than it says below.
 
     Raises:
-        SpecError: for what is no server and no database, or a storage that has no place for one.
+        SpecError: for what is no server and no database that lasts, or a storage that has no place for one.
     """
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
     if wanted is None:
         return store.tracking_uri
-    scheme, _, rest = wanted.partition("://")
-    scheme = scheme.partition("+")[0]
-    in_memory = scheme == "sqlite" and rest in ("", "/:memory:")
-    if "://" not in wanted or scheme not in SERVERS or in_memory:
+    scheme, separator, place = wanted.partition("://")
+    kind = scheme.partition("+")[0]
+    rule = ""
+    if not separator or kind not in SERVERS:
+        rule = "MLflow is a server or a database: http://HOST:PORT, https://HOST or sqlite:///FILE"
+    elif kind == "sqlite" and place in ("", "/:memory:"):
+        rule = "a database in memory keeps nothing; name a file, sqlite:///FILE"
+    if rule:
         from ...results.connection import shown
 
-        rule = "MLflow is a server or a database: http://HOST:PORT, https://HOST or sqlite:///FILE"
-        if in_memory:
-            rule = "a database in memory keeps nothing; name a file, sqlite:///FILE"
         raise SpecError(f"--tracking: {rule}, but got {shown(wanted)!r}.", field="tracking")
     return wanted

@@ -365,13 +365,17 @@ def _descendants(ancestor: int) -> Iterator[tuple[int, str]]:
 
 @pytest.fixture(scope="session")
 def start() -> Iterator[Callable[..., Command]]:
-    """Starts `exeunt` with arguments and does not wait."""
+    """Starts `exeunt`, or a script of Python that ends in it, with arguments and does not wait."""
     started: list[Command] = []
 
-    def start_command(*arguments: object) -> Command:
-        words = [Path(sys.executable).with_name("exeunt"), *map(str, arguments)]
+    def start_command(*arguments: object, script: str | None = None) -> Command:
+        program = [Path(sys.executable).with_name("exeunt")] if script is None else [sys.executable, "-c", script]
         process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            [*program, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         started.append(Command(process))
         return started[-1]

@@ -80,7 +80,8 @@ def test_latency_is_measured_for_each_exit(describe):
         ("resnet18 --channels 0", "`1 <= channels` must hold, but got channels=0"),
         ("resnet18 --classes -2", "`1 <= classes` must hold, but got classes=-2"),
         ("resnet8 --latency cpu --batch 0", "`1 <= batch_size` must hold, but got batch_size=0"),
-        ("resnet8 --latency cpu --size 1000000", "resnet8 with all that was asked for needs more memory than is free."),
+        ("resnet8 --latency cpu --size 1000000 --batch 1000", "resnet8 with all that was asked for needs more memory"),
+        ("resnet8 --latency cpu --size 1000000 --batch 1000000", "needs more memory than is free."),
         ("resnet8 --latency gpu", "device 'gpu' is not there; PyTorch sees cpu"),
         ("resnet8 --latency meta", "device 'meta' is not there; PyTorch sees cpu"),
         pytest.param(

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -80,9 +78,9 @@ class Bench:
         self.storage = path / "storage"
         self._start = start
 
-    def start(self, text, *options):
+    def start(self, text, *options, script=None):
         self.file.write_text(text)
-        return self._start("sweep", self.file, "--storage", self.storage, *options)
+        return self._start("sweep", self.file, "--storage", self.storage, *options, script=script)
 
     def files(self, name):
         return sorted(self.storage.glob(f"trials/*/{name}"))
@@ -142,11 +140,7 @@ def test_ctrl_c_twice_leaves_at_once(bench, gone):
 
 
 def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench):
-    bench.file.write_text(LONG)
-    words = ["sweep", bench.file, "--storage", bench.storage]
-    answer = subprocess.run(
-        [sys.executable, "-c", INTERRUPTS_ITSELF, *words], capture_output=True, text=True, timeout=120, check=False
-    )
+    answer = bench.start(LONG, script=INTERRUPTS_ITSELF).finish()
     assert answer.returncode == 130, answer.stderr
     assert answer.stdout.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
     assert answer.stderr == ""
