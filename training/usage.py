@@ -1,18 +1,22 @@
 """What a training takes of the machine."""
 
 import contextlib
+import re
 import resource
 from pathlib import Path
 
 import torch
 
 _COUNTERS = Path("/sys/class/powercap")  # of Intel's and AMD's processors, where the system lets us read them
+_TOO_LITTLE = re.compile(
+    "allocate memory|out of memory|ALLOC_FAILED|Storage size calculation overflowed"
+    "|could not create a primitive$"  # oneDNN's, for its own buffers; what it cannot do at all goes on: " descriptor"
+)
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that there is too little memory: PyTorch, drivers and NumPy each say it in their way."""
-    ways = ("allocate memory", "out of memory", "ALLOC_FAILED", "Storage size calculation overflowed")
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in ways))
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_TOO_LITTLE.search(str(error))))
 
 
 class Usage:

@@ -1,5 +1,6 @@
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -34,12 +35,17 @@ architectures.register("own8")(architectures["resnet8"])
 
 
 def free_port() -> int:
-    """One that Ray does not give to workers."""
+    """One that neither Ray gives to workers, below 20000, nor the system to whoever asks for any, from 32768 on."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            if (port := probe.getsockname()[1]) >= 20000:
-                return port
+        port = 20000 + secrets.randbelow(12768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def children(pid: int) -> list[int]:
@@ -84,10 +90,11 @@ class Cluster:
         return machine
 
     def start_head(self, cpus: int) -> None:
-        self.start(
+        head = self.start(
             "--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", f"--num-cpus={cpus}",
             f"--ray-client-server-port={self.client}", "--include-dashboard=true", f"--temp-dir={self.folder / 'r'}",
         )  # fmt: skip
+        self.until(lambda: listens(self.dashboard) and listens(self.client), head)
 
     def until(self, condition: Callable[[], object], machine: subprocess.Popen[str]) -> None:
         patience = time.monotonic() + PATIENCE
