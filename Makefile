@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test quick nightly faults lint bench
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -16,16 +16,25 @@ setup: $(INSTALLED)  ## Install Exeunt and what it needs into .venv
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Exeunt needs Python 3.11 or newer; choose it with: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	@echo "Installing, which takes a few minutes and about 6 GB ..."
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --upgrade pip uv
+	@echo "Installing, which takes a minute and about 6 GB ..."
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: setup  ## Run the quickstart sweep and show its table
 	$(BIN)/exeunt sweep configs/quickstart.yaml $(ARGS)
 
-test: setup  ## Run all tests; the fast ones alone with ARGS='-m "not slow"'
+test: setup  ## Run every test that a change has to pass
 	$(BIN)/python -m pytest $(ARGS)
+
+quick: setup  ## Run the tests that take no time, while you write
+	$(BIN)/python -m pytest -m "not slow and not nightly" $(ARGS)
+
+nightly: setup  ## Run every test there is, with many more examples
+	$(BIN)/python -m pytest -m "" --hypothesis-profile=nightly $(ARGS)
+
+faults: setup  ## Plant each fault of tests/faults and check that the tests catch it
+	$(BIN)/python tests/faults/run.py $(ARGS)
 
 lint: setup  ## Check style, formatting, types and the import contract
 	$(BIN)/ruff check

@@ -15,11 +15,11 @@ from pathlib import Path
 import yaml
 from exeunt.sweep.planning.file import read_sweep
 
+from .command_line import Scripts
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 
-PATIENCE = 600
-"""Seconds after which a command hangs."""
 FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
 VARIES = re.compile(r"(\.\.\.|(?<!\S)–(?!\S)|[-+]?\d+\.\d+(?: ± \d+\.\d+)?|(?<=over )\d+(?= tests)|\b\d+ of \d+\b)")
 """What a shown line need not share with what is printed, since processors compute a little differently."""
@@ -90,14 +90,16 @@ def prose(document: Path) -> str:
 class Reader:
     """Somebody who does what a document shows, in a folder with nothing but the repository's `configs`."""
 
-    def __init__(self, folder: Path, skips: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, scripts: Scripts, skips: tuple[str, ...] = ()) -> None:
         """`skips`: parts of the commands and blocks that are passed over."""
         self.folder = folder
+        self._scripts = scripts
         self._skips = skips
         self._sessions: list[int] = []
         shutil.copytree(ROOT / "configs", folder / "configs")
         self._environment = {name: value for name, value in os.environ.items() if name not in SET_ELSEWHERE}
-        self._environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        path = [str(scripts.folder), str(Path(sys.executable).parent), os.environ["PATH"]]
+        self._environment["PATH"] = os.pathsep.join(path)
 
     def follow(self, document: Path) -> None:
         """Does it all, in order. Raises `AssertionError` for what does not happen as shown."""
@@ -151,7 +153,7 @@ class Reader:
                 start_new_session=True,
             )
             self._sessions.append(process.pid)
-            ended = process.wait(PATIENCE)
+            ended = self._scripts.wait_for(process)
         printed = output.read_text(encoding="utf-8")
         output.unlink()
         assert ended == status, f"`{words[-1]}` ends with {ended}, not {status}:\n{printed}"

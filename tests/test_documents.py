@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from exeunt.sweep.planning import exclusion, file, resources, search, stopping, 
 from exeunt.sweep.planning.validation import field_names
 from exeunt.training import Recipe
 
-from .documents import DOCUMENTS, ROOT, Reader, blocks, prose
+from .command_line import scripts
+from .documents import DOCUMENTS, ROOT, SET_ELSEWHERE, Reader, blocks, prose
 
 NOT_HERE = {
     "deploy/machine.sh": "several machines; tests/sweep/running starts two Rays on one",
@@ -28,10 +30,34 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 names = pytest.mark.parametrize("document", [path.relative_to(ROOT) for path in DOCUMENTS], ids=str)
 
 
+@pytest.fixture(scope="session")
+def quickstart(made_once, exeunt):
+    """A storage with all trials of the quickstart, which several pages begin with."""
+
+    def sweep(folder):
+        answer = exeunt("sweep", ROOT / "configs" / "quickstart.yaml", "--storage", folder)
+        assert "16 trials, 16 to train" in answer.out
+        assert (answer.status, answer.err) == (0, "")
+
+    return made_once("quickstart", sweep)
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """Follows documents in an empty folder."""
+    for name in SET_ELSEWHERE:
+        monkeypatch.delenv(name, raising=False)
+    with scripts() as runner:
+        yield Reader(tmp_path, runner, skips=tuple(NOT_HERE))
+
+
 @pytest.mark.slow
 @names
-def test_what_a_document_shows_happens(document, tmp_path):
-    Reader(tmp_path, skips=tuple(NOT_HERE)).follow(ROOT / document)
+def test_what_a_document_shows_happens(document, quickstart, reader):
+    """Where a page shows a sweep that is not over, it begins with an empty storage, otherwise with the quickstart's."""
+    if "--time-budget" not in "".join(block.text for block in blocks(ROOT / document)):
+        shutil.copytree(quickstart / "trials", reader.folder / "runs" / "trials")
+    reader.follow(ROOT / document)
 
 
 @pytest.mark.parametrize(
@@ -48,11 +74,11 @@ def test_what_a_document_shows_happens(document, tmp_path):
         ("```yaml\nseeds: [0, a]\n```", "must be an integer"),
     ],
 )
-def test_what_does_not_happen_as_shown_is_noticed(written, complaint, tmp_path):
-    document = tmp_path / "document.md"
+def test_what_does_not_happen_as_shown_is_noticed(written, complaint, reader):
+    document = reader.folder / "document.md"
     document.write_text(f"{written}\n")
     with pytest.raises((AssertionError, ValueError), match=complaint):
-        Reader(tmp_path).follow(document)
+        reader.follow(document)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +91,8 @@ def test_what_does_not_happen_as_shown_is_noticed(written, complaint, tmp_path):
         (r"r & \textbf{99.7 $\pm$ 0.2} & 98.1 \\", r"r & 98.0 $\pm$ 0.3 & \underline{99.2} \\"),
     ],
 )
-def test_what_varies_may_differ(printed, shown, tmp_path):
-    document = tmp_path / "document.md"
+def test_what_varies_may_differ(printed, shown, reader):
+    document = reader.folder / "document.md"
     lines = [
         "```text a.txt",
         "name: a",
@@ -81,7 +107,7 @@ def test_what_varies_may_differ(printed, shown, tmp_path):
         "```",
     ]
     document.write_text("\n".join([*lines, ""]))
-    Reader(tmp_path).follow(document)
+    reader.follow(document)
 
 
 def test_nothing_is_passed_over_that_no_document_has():

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.plan import make_plan
+
+from .command_line import scripts
 
 STUDIES = sorted(path.parent for path in (Path(__file__).parents[1] / "docs" / "studies").glob("*/sweep.yaml"))
 WRITTEN = {"README.md", "commands.sh", "sweep.yaml"}
@@ -31,6 +32,7 @@ def table(study: Path, kind: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
 @studies
 def test_the_commands_make_what_is_committed(study, tmp_path):
     """With handwritten digits, one epoch and two seeds in place of the real ones."""
@@ -46,9 +48,10 @@ def test_the_commands_make_what_is_committed(study, tmp_path):
     ):
         text = re.sub(real, other, text)
     (again / "sweep.yaml").write_text(text, encoding="utf-8")
-    surroundings = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    surroundings |= {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    subprocess.run(["sh", "commands.sh"], cwd=again, env=surroundings, check=True, timeout=500)
+    with scripts() as runner:
+        path = {"PATH": f"{runner.folder}{os.pathsep}{os.environ['PATH']}"}
+        process = subprocess.Popen(["sh", "commands.sh"], cwd=again, env=os.environ | path)
+        assert runner.wait_for(process) == 0
     shutil.rmtree(again / "runs")
     assert made(again) == made(study)
 

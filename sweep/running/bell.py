@@ -1,7 +1,7 @@
 """Tells all trials of a sweep at once to write a checkpoint and end, on whatever machine they run."""
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 import ray
 
@@ -10,11 +10,20 @@ LISTENERS = 100_000
 
 
 class Bell:
-    """Rings once. Sent to workers, who listen; an actor of Ray's that takes no core carries the sound."""
+    """Rings once. Sent to workers, who listen; an actor of Ray's that takes no core carries the sound.
+
+    A context, since the actor would otherwise run as long as Ray, which may outlive the sweep.
+    """
 
     def __init__(self) -> None:
         """Where Ray can be used."""
         self._actor: Any = ray.remote(_Ringer).options(num_cpus=0, max_concurrency=LISTENERS).remote()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ray.kill(self._actor)
 
     def ring(self) -> None:
         """Tells all that listen or will."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -21,15 +22,28 @@ ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 
 def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
-    """A cluster's Ray, or one of our own if there is no address.
+    """A cluster's Ray; without an address the one that this process uses already, or else one of our own.
 
-    The context yields a function that waits until Ray can be used, and raises `SpecError` if it cannot.
+    The context yields a function that waits until Ray can be used, and raises `SpecError` if it cannot. A Ray that was
+    in use before goes on after it.
     """
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they would write
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")  # nor does it need snapshots of all trials every 10 s
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are shown by the board, in a line each
-    return _embedded_ray() if address is None else _cluster_ray(address)
+    if address is not None:
+        return _cluster_ray(address)
+    ray = sys.modules.get("ray")
+    return _embedded_ray() if ray is None or not ray.is_initialized() else _present_ray()
+
+
+@contextmanager
+def _present_ray() -> Iterator[Callable[[], None]]:
+    """The Ray that this process is connected to, such as a notebook's."""
+    import ray  # noqa: PLC0415 (only where it was imported already)
+
+    _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
+    yield lambda: None
 
 
 @contextmanager
@@ -37,8 +51,7 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
     """A Ray of our own on this machine, which says nothing itself, started while the caller goes on."""
     cores = len(os.sched_getaffinity(0))
     os.environ.setdefault(ON_LOOPBACK, "0")
-    # Tune starts one trial at a time unless told how many may be starting at once.
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(cores))
+    _let_trials_start_together(cores)
     import ray  # noqa: PLC0415 (it reads the environment when it is imported)
 
     problems: list[Exception] = []
@@ -96,11 +109,16 @@ def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
             raise _refusal(address, f"Ray says: {error} {told()}".strip()) from error
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, int(ray.cluster_resources().get("CPU", 1)))))
+    _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
     try:
         yield lambda: None
     finally:
         ray.shutdown()
+
+
+def _let_trials_start_together(cpus: int) -> None:
+    """Let Tune start as many trials at once as there are CPUs; by itself it starts one after the other."""
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, cpus)))
 
 
 def _refusal(address: str, said: str) -> SpecError:

@@ -78,9 +78,8 @@ def launch(
         halted=halt.wanted,
         proposals=tuning,
     )
-    bell = Bell()
     mirror = mirrored(plan, known, store, tracking_uri, board.say, lambda: board.unfinished > 0 or halt.wanted())
-    with halt.heeding_signals(), mirror as changed, tempfile.TemporaryDirectory() as scratch:
+    with halt.heeding_signals(), mirror as changed, Bell() as bell, tempfile.TemporaryDirectory() as scratch:
         trainable = functools.partial(
             run_trial,
             store=store,

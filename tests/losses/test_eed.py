@@ -5,7 +5,7 @@ import pytest
 import torch
 from exeunt.losses import EED, FinalTarget, LossInputs, NetworkShape
 from exeunt.specs import SpecError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .formulas import (
@@ -138,7 +138,6 @@ def test_learned_weights_follow_the_gradient_of_the_ensembles_cross_entropy_alon
     np.testing.assert_allclose(exact, numeric, rtol=1e-6, atol=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     method=st.builds(EED, output_loss=st.just("kl"), temperature=st.floats(0.5, 20), output_weight=st.floats(0.01, 2)),
     logits=st.lists(st.lists(st.floats(-30, 30), min_size=3, max_size=3), min_size=2, max_size=5),

@@ -8,7 +8,7 @@ from exeunt.models.calibration import anytime, budgeted, calibrate_to_accuracy, 
 from exeunt.models.early_exit import EarlyExit, criteria
 from exeunt.models.heads import ExitOutput
 from exeunt.specs import SpecError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -197,7 +197,6 @@ def answers(exits, images, classes, seed, *, equal=False):
     return logits, torch.randint(0, classes, (images,), generator=generator), costs
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     exits=st.integers(1, 4),
     images=st.integers(1, 30),

@@ -20,6 +20,7 @@ from exeunt.models import (
     multiply_adds,
     parameters,
 )
+from exeunt.models.layers import without_weights
 from exeunt.specs import SpecError
 
 CLASSES = 7
@@ -79,18 +80,28 @@ def images(name: str, count: int = 2) -> torch.Tensor:
     return torch.randn(count, 3, side(name), side(name), generator=torch.Generator().manual_seed(0))
 
 
-ONE_HEAD_EACH = [
-    *((name, list(heads)[number % 4]) for number, name in enumerate(ONE_OF_EACH_FAMILY)),
-    ("torchvision/shufflenet_v2_x0_5", "conv"),
-]
+FAMILIES_AND_HEADS = list(itertools.product(ONE_OF_EACH_FAMILY, heads))
+EVERY_PAIR = list(
+    dict.fromkeys([*itertools.product(architectures, heads), *zip(ADOPTED, itertools.cycle(heads), strict=False)])
+)
 PAIRS = [
-    *ONE_HEAD_EACH,
-    *(
-        pytest.param(pair, marks=pytest.mark.slow)
-        for pair in dict.fromkeys([*itertools.product(architectures, heads), *zip(ADOPTED, itertools.cycle(heads))])
-        if pair not in ONE_HEAD_EACH
-    ),
+    *FAMILIES_AND_HEADS,
+    *(pytest.param(pair, marks=pytest.mark.nightly) for pair in EVERY_PAIR if pair not in FAMILIES_AND_HEADS),
 ]
+
+
+@pytest.mark.parametrize(("name", "head"), EVERY_PAIR)
+def test_every_pair_is_built_and_has_exits_of_one_width(name: str, head: str) -> None:
+    """Without weights, which takes no time; `PAIRS` are trained too."""
+    if name.startswith("timm/"):
+        pytest.importorskip("timm", reason="needs the extra timm")
+    with without_weights():
+        network = build(name, head)
+    outputs = network.eval()(torch.empty(2, 3, side(name), side(name), device="meta"))
+    exits = len(network.exit_blocks)
+    assert exits > 1
+    assert [tuple(logits.shape) for logits in outputs.logits] == [(2, CLASSES)] * exits
+    assert [tuple(features.shape) for features in outputs.features] == [(2, network.trunk.width)] * exits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +130,7 @@ def assert_nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> None:
 
 @pytest.fixture(scope="module", params=PAIRS, ids=" ".join)
 def subject(request: pytest.FixtureRequest) -> Subject:
-    """Every architecture with every head, the exits after blocks chosen at random."""
+    """One architecture of each family with every head, at night every one; the exits after blocks chosen at random."""
     name, head = request.param
     if name.startswith("timm/"):
         pytest.importorskip("timm", reason="needs the extra timm")
@@ -203,7 +214,7 @@ def test_a_truncated_network_gives_its_exit_and_costs_what_is_said(name: str) ->
     assert costs[-1].parameters <= parameters(network)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", ONE_OF_EACH_FAMILY)
 def test_the_forward_pass_compiles_as_one_graph(name: str) -> None:
     network = build(name).eval()
@@ -214,7 +225,7 @@ def test_the_forward_pass_compiles_as_one_graph(name: str) -> None:
         torch.testing.assert_close(torch.stack(compiled(batch).logits), torch.stack(network(batch).logits))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_compiled_network_computes_the_same() -> None:
     network = build("resnet8").eval()
     torch.compiler.reset()

@@ -8,7 +8,7 @@ from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.specs import SpecError
 from exeunt.training import DatasetSpec, Recipe, TrialSpec, recipes
 from exeunt.training.trial import TrainedWeights
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 PLACEMENTS = ["all", "1", "2", " 2,1 ", "block1", "40%"]
@@ -43,7 +43,6 @@ def trials(draw, taught=True):
     )
 
 
-@settings(max_examples=150, deadline=None, database=None)
 @given(trial=trials(), seeds=st.lists(st.integers(0, 2**32 - 1), max_size=3))
 def test_keys_are_those_of_the_canonical_json_however_they_were_put_together(trial, seeds):
     assert trial.key == by_definition(trial)

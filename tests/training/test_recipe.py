@@ -6,7 +6,7 @@ import torch
 from exeunt.specs import SpecError
 from exeunt.training import Recipe, recipes
 from exeunt.training.augmentation.augmentation import PADDING
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR
 
@@ -29,7 +29,6 @@ def scheduled(make_scheduler, rate, steps):
     return rates
 
 
-@settings(max_examples=30, deadline=None)
 @given(milestones=st.sets(st.integers(1, 40), max_size=4).map(sorted), decay=st.floats(0.05, 1), **lengths)
 def test_multistep_is_pytorchs(epochs, steps_per_epoch, rate, milestones, decay):
     recipe = Recipe(epochs=epochs, learning_rate=rate, milestones=tuple(milestones), decay=decay)
@@ -38,7 +37,6 @@ def test_multistep_is_pytorchs(epochs, steps_per_epoch, rate, milestones, decay)
     assert schedule(recipe, steps_per_epoch) == pytest.approx(expected, rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
 @given(**lengths)
 def test_cosine_is_pytorchs_with_every_step(epochs, steps_per_epoch, rate):
     recipe = Recipe(epochs=epochs, learning_rate=rate, schedule="cosine")
@@ -47,7 +45,6 @@ def test_cosine_is_pytorchs_with_every_step(epochs, steps_per_epoch, rate):
     assert schedule(recipe, steps_per_epoch) == pytest.approx(expected, rel=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
 @given(**lengths)
 def test_one_cycle_rises_over_three_tenths_of_the_steps_and_falls_to_zero_after_the_last(epochs, steps_per_epoch, rate):
     recipe = Recipe(epochs=epochs, learning_rate=rate, schedule="one_cycle")
@@ -108,7 +105,6 @@ def test_a_recipe_that_cannot_be_followed_is_refused(fields, said):
     assert refusal.value.field in fields
 
 
-@settings(max_examples=30, deadline=None)
 @given(warmup=st.floats(0.1, 5), **lengths)
 def test_warm_up_rises_linearly_to_the_schedule(epochs, steps_per_epoch, rate, warmup):
     plain = Recipe(epochs=epochs, learning_rate=rate, schedule="cosine")

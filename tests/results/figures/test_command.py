@@ -1,22 +1,12 @@
-import sys
-
 import pytest
-from exeunt.sweep.__main__ import main
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def figures(tmp_path, monkeypatch, capsys):
-    """Runs the command on a storage: its exit status, its output and its messages."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["exeunt", "figures", *map(str, words), "--storage", str(tmp_path / "runs")])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
-
-    return run
+def figures(run, tmp_path):
+    """Runs the command on a storage."""
+    return lambda *words: run("figures", *words, "--storage", tmp_path / "runs")
 
 
 @pytest.fixture

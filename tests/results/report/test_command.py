@@ -1,9 +1,6 @@
 """`exeunt report` on a store whose MLflow has trials."""
 
-import sys
-
 import pytest
-from exeunt.sweep.__main__ import main
 from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
@@ -21,19 +18,6 @@ methods:
   baseline: {}
   eed: {exits: all}
 """
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a command in this process: its exit status, its output and its messages."""
-
-    def run_command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["exeunt", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return run_command
 
 
 @pytest.fixture(scope="module")

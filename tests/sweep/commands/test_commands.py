@@ -2,9 +2,10 @@ import subprocess
 import sys
 
 import pytest
-from exeunt.sweep.__main__ import main
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
+
+from ...command_line import run_in_process
 
 COMMANDS = [
     "sweep", "search", "submit", "plan", "status", "table", "figures", "report", "explain", "list", "describe",
@@ -19,16 +20,9 @@ def storage(tmp_path):
 
 
 @pytest.fixture
-def run(storage, monkeypatch, capsys):
-    """Runs a command in this process: its exit status, its output and its messages."""
-
-    def run_command(*words):
-        monkeypatch.setattr(sys, "argv", ["exeunt", *map(str, words), "--storage", str(storage)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
-
-    return run_command
+def run(storage):
+    """Runs a command on a storage in this process."""
+    return lambda *words: run_in_process(*words, "--storage", storage)
 
 
 def python(*words):
@@ -45,16 +39,18 @@ def test_help_imports_nothing_heavy():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command):
-    answer = python("-m", "exeunt.sweep", command, "--help")
-    assert answer.returncode == 0
-    assert f"Usage: exeunt {command}" in answer.stdout
+    status, out, err = run_in_process(command, "--help")
+    assert (status, err) == (0, "")
+    assert f"Usage: exeunt {command}" in out
 
 
-def test_the_script_and_the_module_are_one_program(exeunt):
-    assert exeunt("--help").stdout == python("-m", "exeunt.sweep", "--help").stdout
+def test_the_script_and_the_module_are_one_program(start):
+    script, module = start("--help").finish(), python("-m", "exeunt.sweep", "--help")
+    assert script == (0, module.stdout, "")
 
 
-@pytest.mark.parametrize("command", ["sweep", "plan"])
+@pytest.mark.parametrize("bad_file", ["a key twice", "a directory", "eed: {outputloss: kl}"], indirect=True)
+@pytest.mark.parametrize("command", ["sweep", "plan", "search", "submit"])
 def test_a_bad_file_is_one_message_and_status_2_and_starts_nothing(command, bad_file, run, storage):
     status, out, err = run(command, bad_file.path)
     assert (status, out) == (2, "")
@@ -65,10 +61,10 @@ def test_a_bad_file_is_one_message_and_status_2_and_starts_nothing(command, bad_
 
 
 @pytest.mark.slow
-def test_a_bad_file_ends_the_real_program_in_the_same_way(exeunt, tmp_path):
-    answer = exeunt("sweep", tmp_path / "none.yaml", "--storage", tmp_path / "storage")
+def test_a_bad_file_ends_the_real_program_in_the_same_way(start, tmp_path):
+    answer = start("sweep", tmp_path / "none.yaml", "--storage", tmp_path / "storage").finish()
     message = f"exeunt: {tmp_path / 'none.yaml'}: cannot be read: No such file or directory.\n"
-    assert (answer.returncode, answer.stdout, answer.stderr) == (2, "", message)
+    assert answer == (2, "", message)
 
 
 @pytest.mark.slow
@@ -76,8 +72,8 @@ def test_more_resources_than_there_are_end_it_instead_of_waiting_for_ever(exeunt
     file = tmp_path / "greedy.yaml"
     file.write_text(good.replace("cpu: 1", "cpu: 4096"))
     answer = exeunt("sweep", file, "--storage", tmp_path / "storage")
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("exeunt: resources.cpu: a trial cannot have 4096, ")
+    assert answer.status == 2
+    assert answer.err.startswith("exeunt: resources.cpu: a trial cannot have 4096, ")
     assert not (tmp_path / "storage" / "trials").exists()
 
 
@@ -160,21 +156,16 @@ def test_a_table_of_a_sweep_that_recorded_nothing_is_refused(run, read, good, st
         ("heads", ["conv"]),
     ],
 )
-def test_a_list_names_what_a_file_can_name(kind, names, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["exeunt", "list", kind])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 0
-    out = capsys.readouterr().out
+def test_a_list_names_what_a_file_can_name(kind, names):
+    status, out, _ = run_in_process("list", kind)
+    assert status == 0
     assert [name for name in names if name not in out] == []
 
 
 @pytest.mark.parametrize(
     "words", [["list", "method"], ["table", "tiny", "--format", "txt"], ["sweep"], ["swep"], ["sweep", "a", "--gpu"]]
 )
-def test_a_mistyped_command_is_status_2(words, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["exeunt", *words])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    assert "Traceback" not in capsys.readouterr().err
+def test_a_mistyped_command_is_status_2(words):
+    status, _, err = run_in_process(*words)
+    assert status == 2
+    assert "Traceback" not in err

@@ -1,23 +1,13 @@
 """`exeunt describe`, from the command line on."""
 
-import sys
-
 import pytest
 import torch
-from exeunt.sweep.__main__ import main
 
 
 @pytest.fixture
-def describe(monkeypatch, capsys):
-    """Runs the command in this process: its exit status, its output and its messages."""
-
-    def run_command(*words):
-        monkeypatch.setattr(sys, "argv", ["exeunt", "describe", *words])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
-
-    return run_command
+def describe(run):
+    """Runs the command in this process."""
+    return lambda *words: run("describe", *words)
 
 
 def rows(out):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from exeunt.sweep.__main__ import main
 from exeunt.sweep.running import readiness
 from exeunt.sweep.running.network import answers
 from exeunt.sweep.storage.store import Store
@@ -20,26 +19,23 @@ NOBODY = "127.0.0.1:9"
 
 
 @pytest.fixture
-def doctor(tmp_path, monkeypatch, capsys):
+def doctor(run, tmp_path, monkeypatch):
     """Runs the command in this process: its exit status, its findings as (verdict, subject, the rest), its messages."""
     for name in ("EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")  # the rest of what the command sets is taken back
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
-    def run(*words, columns=400):
+    def findings_of(*words, columns=400):
         monkeypatch.setenv("COLUMNS", str(columns))
         given = () if "--storage" in words else ("--storage", tmp_path / "runs")
-        monkeypatch.setattr(sys, "argv", ["exeunt", "doctor", *map(str, (*words, *given))])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
+        status, out, err = run("doctor", *words, *given)
         lines = [line.rstrip() for line in out.splitlines()]
         assert all(len(line) <= columns for line in lines)
         findings = re.findall(r"^(ok|advice|wrong) +(\S+) +(.*(?:\n {21}.*)*)", "\n".join(lines), re.MULTILINE)
-        return end.value.code, [(verdict, subject, " ".join(rest.split())) for verdict, subject, rest in findings], err
+        return status, [(verdict, subject, " ".join(rest.split())) for verdict, subject, rest in findings], err
 
-    return run
+    return findings_of
 
 
 @pytest.fixture

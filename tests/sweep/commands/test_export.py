@@ -1,12 +1,9 @@
 """`exeunt export`, from the command line on, of a trial that was trained."""
 
-import sys
-
 import pytest
 import torch
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec, TruncatedNetwork
-from exeunt.sweep.__main__ import main
 from exeunt.sweep.storage.store import Store
 from exeunt.training import DatasetSpec, Recipe, TrialSpec, build_student, train
 
@@ -43,17 +40,10 @@ def network(trial, store):
 
 
 @pytest.fixture
-def export(store, monkeypatch, capsys, tmp_path):
-    """Runs the command in this process and in an empty folder: its exit status, its output and its messages."""
+def export(store, run, monkeypatch, tmp_path):
+    """Runs the command in this process and in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run_command(*words):
-        monkeypatch.setattr(sys, "argv", ["exeunt", "export", *words, "--storage", store.location])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *capsys.readouterr()
-
-    return run_command
+    return lambda *words: run("export", *words, "--storage", store.location)
 
 
 def outputs_of(path, part):

@@ -11,15 +11,15 @@ def file(good, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_plan_as_json_is_one_object_and_nothing_else(exeunt, file, tmp_path):
-    plain = exeunt("plan", file, "--storage", tmp_path, "--json")
-    said = json.loads(plain.stdout)
-    assert (plain.returncode, plain.stderr) == (0, "")
+def test_a_plan_as_json_is_one_object_and_nothing_else(run, file, tmp_path):
+    plain = run("plan", file, "--storage", tmp_path, "--json")
+    said = json.loads(plain.out)
+    assert (plain.status, plain.err) == (0, "")
     assert said["trials"] == sum(row["total"]["trials"] for row in said["rows"]) == 2 * (1 + 2 + 6) + 1
     assert said["total"]["device_hours"] is None
     assert said["device"] is None
-    measured = exeunt("plan", file, "--storage", tmp_path, "--json", "--measure")
-    said = json.loads(measured.stdout)
+    measured = run("plan", file, "--storage", tmp_path, "--json", "--measure")
+    said = json.loads(measured.out)
     assert said["total"]["device_hours"] > 0
     assert said["device"] == "cpu, 1 thread"
     assert all(row["total"]["device_hours"] > 0 for row in said["rows"])
@@ -27,10 +27,10 @@ def test_a_plan_as_json_is_one_object_and_nothing_else(exeunt, file, tmp_path):
 
 
 @pytest.mark.slow
-def test_device_hours_are_measured_or_assumed_but_not_both(exeunt, file, tmp_path):
-    said = json.loads(exeunt("plan", file, "--storage", tmp_path, "--json", "--throughput", "1e9").stdout)
+def test_device_hours_are_measured_or_assumed_but_not_both(run, file, tmp_path):
+    said = json.loads(run("plan", file, "--storage", tmp_path, "--json", "--throughput", "1e9").out)
     assert said["total"]["device_hours"] == pytest.approx(said["total"]["multiply_adds"] / 1e9 / 3600)
     assert said["device"] == "1e+09 multiply-adds a second"
-    both = exeunt("plan", file, "--storage", tmp_path, "--throughput", "1e9", "--measure")
-    assert (both.returncode, both.stdout) == (2, "")
-    assert both.stderr == "exeunt: --throughput: it is measured with --measure, but got 1e+09 too.\n"
+    both = run("plan", file, "--storage", tmp_path, "--throughput", "1e9", "--measure")
+    assert (both.status, both.out) == (2, "")
+    assert both.err == "exeunt: --throughput: it is measured with --measure, but got 1e+09 too.\n"

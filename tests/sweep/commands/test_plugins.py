@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from exeunt.sweep.__main__ import main
-from exeunt.training.plugins import use
+
+from ...command_line import Answer
 
 METHOD = """\
 from dataclasses import dataclass
@@ -62,20 +62,6 @@ def files(tmp_path):
     return tmp_path / "sweep.yaml", "--plugin", tmp_path / "method.py", "--plugin", tmp_path / "network.py"
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a command in this process: its exit status, its output and its messages."""
-
-    def run_command(*words):
-        monkeypatch.setattr(sys, "argv", ["exeunt", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        use()
-        return end.value.code, *capsys.readouterr()
-
-    return run_command
-
-
 @pytest.mark.slow
 def test_a_plan_and_lists_know_what_plugins_have(run, files, tmp_path):
     storage = "--storage", tmp_path / "runs"
@@ -123,8 +109,8 @@ def test_a_mistake_in_a_plugin_is_one_message_where_no_sweep_is_read(command, ru
 def test_a_sweep_trains_them_and_is_spoken_of_by_name_when_the_files_are_gone(exeunt, run, files, tmp_path):
     storage = "--storage", tmp_path / "runs"
     answer = exeunt("sweep", *files, *storage)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "3 done" in answer.stdout
+    assert answer.status == 0, answer.out + answer.err
+    assert "3 done" in answer.out
     for file in tmp_path.glob("*.py"):
         file.unlink()
 
@@ -166,15 +152,16 @@ def package(tmp_path):
 def with_package(folder, *words):
     environment = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
     command = [sys.executable, "-m", "exeunt.sweep", *map(str, words)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, env=environment)
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, env=environment)
+    return Answer(ran.returncode, ran.stdout, ran.stderr)
 
 
 @pytest.mark.slow
 def test_an_installed_package_brings_methods_without_an_option(package, tmp_path):
-    assert "Of a user's." in with_package(package, "list", "methods").stdout
+    assert "Of a user's." in with_package(package, "list", "methods").out
     (tmp_path / "sweep.yaml").write_text(SWEEP.replace("own8", "resnet8"))
     answer = with_package(package, "sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs")
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.status == 0, answer.out + answer.err
     results = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("trials/*/result.json")]
     assert [result["environment"]["plugins"] for result in results] == 3 * ["own-package 1.2"]
     specs = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("trials/*/spec.json")]
@@ -185,8 +172,8 @@ def test_an_installed_package_brings_methods_without_an_option(package, tmp_path
 def test_a_package_that_cannot_be_imported_is_one_message(package):
     (package / "own_package" / "methods.py").write_text("import absent_module\n")
     answer = with_package(package, "list", "methods")
-    assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr == (
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == (
         "exeunt: the entry point 'own' of own-package 1.2 names own_package.methods, which cannot be imported: "
         "ModuleNotFoundError: No module named 'absent_module'.\n"
     )

@@ -5,13 +5,16 @@ import pytest
 from exeunt.sweep.planning.document import DocumentError
 from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.stopping import Stopping
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from ..sweep_files import NAMES_OF_BAD_FILES
 
 QUICKSTART = (Path(__file__).parents[3] / "configs" / "quickstart.yaml").read_text(encoding="utf-8")
 YAML_SIGNS = "[]{}:,#&*!|>'\"%@`-?~<=0123456789.+eE_ \n\t"
 
 
+@pytest.mark.parametrize("bad_file", NAMES_OF_BAD_FILES, indirect=True)
 def test_a_bad_file_is_refused_with_file_line_place_value_and_rule(bad_file):
     with pytest.raises(DocumentError) as error:
         read_sweep(bad_file.path)
@@ -178,7 +181,6 @@ def scratch(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz") / "sweep.yaml"
 
 
-@settings(max_examples=400, deadline=None, database=None)
 @given(data=st.data())
 def test_whatever_is_mistyped_the_file_is_read_or_refused(data, scratch):
     text = QUICKSTART[QUICKSTART.index("name:") :]

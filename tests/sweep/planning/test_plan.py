@@ -199,7 +199,7 @@ a_block = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     blocks=st.lists(a_block, min_size=1, max_size=3), order=st.sampled_from(["file", "breadth-first", "cheap-first"])
 )

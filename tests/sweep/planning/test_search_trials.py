@@ -9,7 +9,7 @@ from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 from exeunt.specs import SpecError
 from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.search import HELD_OUT, Between, Choices
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .searches import EED, FILE, PLAIN, changed
@@ -212,7 +212,6 @@ def values_in(wanted):
     return st.integers(0, steps).map(lambda number: kind(wanted.low + number * wanted.step))
 
 
-@settings(max_examples=300, deadline=None, database=None, derandomize=True)
 @given(data=st.data())
 def test_any_values_within_the_ranges_are_a_trial_or_do_not_fit_each_other(data, wide):
     space = data.draw(st.sampled_from(wide.search.spaces))

@@ -19,6 +19,7 @@ from pathlib import Path
 from exeunt.models import architectures
 
 architectures.register("own8")(architectures["resnet8"])  # a plugin has to register something
+IN_A_WORKER = Path(sys.argv[0]).name == "default_worker.py"  # the driver may be the process of the tests
 
 
 def watch(event, arguments):
@@ -31,7 +32,8 @@ def watch(event, arguments):
         time.sleep(3600)  # until the signal has come to this thread
 
 
-sys.addaudithook(watch)
+if IN_A_WORKER:
+    sys.addaudithook(watch)
 """
 
 
@@ -62,6 +64,7 @@ def gone() -> Callable[[Iterable[int]], bool]:
     """Whether none of these processes is left after a few seconds, which a killed one may take."""
 
     def wait(pids: Iterable[int]) -> bool:
+        pids = list(pids)
         patience = time.monotonic() + 10
         while any(map(_runs, pids)):
             if time.monotonic() > patience:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ...command_line import Answer
+
 pytestmark = pytest.mark.slow
 
 PATIENCE = 120
@@ -131,22 +133,24 @@ def file(tmp_path):
     return path
 
 
-def exeunt(*words: object, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def program(*words: object, environment: dict[str, str]) -> Answer:
+    """Runs the real `exeunt` to its end."""
     command = [Path(sys.executable).with_name("exeunt"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    return Answer(ran.returncode, ran.stdout, ran.stderr)
 
 
 def test_a_sweep_on_a_cluster_that_wants_a_token(cluster, file, tmp_path):
     cluster.start_head(cpus=2)
     sweep = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
-    answer = exeunt(*sweep, environment=cluster.environment | {"RAY_AUTH_TOKEN": "f" * 64})
-    assert answer.returncode == 2, answer.stdout + answer.stderr
-    (message,) = answer.stderr.splitlines()
+    answer = program(*sweep, environment=cluster.environment | {"RAY_AUTH_TOKEN": "f" * 64})
+    assert answer.status == 2, answer.out + answer.err
+    (message,) = answer.err.splitlines()
     assert message.startswith(f"exeunt: --address {cluster.address}: the cluster wants an authentication token")
     assert "RAY_AUTH_TOKEN_PATH" in message
-    answer = exeunt(*sweep, environment=cluster.environment)
-    assert answer.returncode == 0, answer.stderr
-    assert "3 done, 0 running" in answer.stdout
+    answer = program(*sweep, environment=cluster.environment)
+    assert answer.status == 0, answer.err
+    assert "3 done, 0 running" in answer.out
     assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 3
 
 
@@ -154,15 +158,15 @@ def test_the_doctor_sees_a_cluster(cluster, tmp_path):
     cluster.start_head(cpus=2)
     environment = cluster.environment | {"COLUMNS": "400"}
     doctor = ["doctor", "--storage", tmp_path / "runs", "--address"]
-    answer = exeunt(*doctor, cluster.address, environment=environment)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert re.search(rf"ok +Ray +{cluster.address}, Ray \S+ as here, 1 machine, 2 CPUs, 0 GPUs", answer.stdout)
-    answer = exeunt(*doctor, f"http://127.0.0.1:{cluster.dashboard}", environment=environment)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert re.search(rf"ok +Ray +http://127.0.0.1:{cluster.dashboard} takes jobs", answer.stdout)
-    answer = exeunt(*doctor, cluster.address, environment=environment | {"RAY_AUTH_TOKEN": "f" * 64})
-    assert answer.returncode == 1, answer.stdout + answer.stderr
-    assert re.search(r"wrong +Ray +--address \S+ the cluster wants an authentication token", answer.stdout)
+    answer = program(*doctor, cluster.address, environment=environment)
+    assert answer.status == 0, answer.out + answer.err
+    assert re.search(rf"ok +Ray +{cluster.address}, Ray \S+ as here, 1 machine, 2 CPUs, 0 GPUs", answer.out)
+    answer = program(*doctor, f"http://127.0.0.1:{cluster.dashboard}", environment=environment)
+    assert answer.status == 0, answer.out + answer.err
+    assert re.search(rf"ok +Ray +http://127.0.0.1:{cluster.dashboard} takes jobs", answer.out)
+    answer = program(*doctor, cluster.address, environment=environment | {"RAY_AUTH_TOKEN": "f" * 64})
+    assert answer.status == 1, answer.out + answer.err
+    assert re.search(r"wrong +Ray +--address \S+ the cluster wants an authentication token", answer.out)
 
 
 def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
@@ -172,23 +176,23 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
     file.write_text(FILE.replace("resnet8", "own8"))
     (tmp_path / "own.py").write_text(PLUGIN)
     submit = "submit", file, "--plugin", tmp_path / "own.py", "--address", dashboard, "--storage"
-    answer = exeunt(*submit, "runs", environment=environment)
-    assert answer.returncode == 2
-    assert "it is an absolute path that all machines share" in answer.stderr
-    answer = exeunt(*submit, tmp_path / "runs", environment=environment)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert re.match(r"submitted as exeunt-far-\w{8};", answer.stdout)
-    assert "3 done, 0 running" in answer.stdout
-    assert "baseline" in answer.stdout.rpartition("3 done")[2], "the table"
-    again = exeunt(
+    answer = program(*submit, "runs", environment=environment)
+    assert answer.status == 2
+    assert "it is an absolute path that all machines share" in answer.err
+    answer = program(*submit, tmp_path / "runs", environment=environment)
+    assert answer.status == 0, answer.out + answer.err
+    assert re.match(r"submitted as exeunt-far-\w{8};", answer.out)
+    assert "3 done, 0 running" in answer.out
+    assert "baseline" in answer.out.rpartition("3 done")[2], "the table"
+    again = program(
         "sweep", file, "--storage", tmp_path / "runs", "--address", f"ray://127.0.0.1:{cluster.client}",
         "--plugin", tmp_path / "own.py", environment=environment,
     )  # fmt: skip
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "0 to train" in again.stdout
+    assert again.status == 0, again.out + again.err
+    assert "0 to train" in again.out
 
 
-def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, start):
+def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, exeunt):
     cluster.start_head(cpus=1)
     second = cluster.start(f"--address={cluster.address}", "--num-cpus=1")
     file.write_text(FILE.replace("epochs: 4", "epochs: 15"))
@@ -209,7 +213,7 @@ def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, start):
     assert "3 done, 0 running" in Path(log.name).read_text()
     attempts = [len(list(path.parent.glob("attempt-*"))) for path in tmp_path.glob("runs/trials/*/result.json")]
     assert sorted(attempts) == [1, 1, 2]
-    undisturbed = start("sweep", file, "--storage", tmp_path / "undisturbed").finish()
-    assert undisturbed.returncode == 0
+    undisturbed = exeunt("sweep", file, "--storage", tmp_path / "undisturbed")
+    assert undisturbed.status == 0
     table = "sweeps/far/table.csv"
     assert (tmp_path / "runs" / table).read_bytes() == (tmp_path / "undisturbed" / table).read_bytes()

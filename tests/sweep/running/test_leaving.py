@@ -73,22 +73,22 @@ main()
 class Bench:
     """A sweep file and a storage."""
 
-    def __init__(self, path, start):
+    def __init__(self, path):
         self.file = path / "sweep.yaml"
         self.storage = path / "storage"
-        self._start = start
 
-    def start(self, text, *options, script=None):
+    def words(self, text, *options):
+        """The command that runs a sweep, whose file it writes."""
         self.file.write_text(text)
-        return self._start("sweep", self.file, "--storage", self.storage, *options, script=script)
+        return "sweep", self.file, "--storage", self.storage, *options
 
     def files(self, name):
         return sorted(self.storage.glob(f"trials/*/{name}"))
 
 
 @pytest.fixture
-def bench(tmp_path, start):
-    return Bench(tmp_path, start)
+def bench(tmp_path):
+    return Bench(tmp_path)
 
 
 def training(bench):
@@ -97,23 +97,19 @@ def training(bench):
     return len(specs) == 2 and time.time() - max(path.stat().st_mtime for path in specs) > 1.5
 
 
-def interrupt(command):
-    os.killpg(command.process.pid, signal.SIGINT)  # the terminal sends it to the whole group
-
-
 @pytest.mark.usefixtures("all_cores")
-def test_ctrl_c_writes_checkpoints_at_the_next_step(bench, gone):
-    command = bench.start(LONG)
+def test_ctrl_c_writes_checkpoints_at_the_next_step(bench, start, gone):
+    command = start(*bench.words(LONG))
     command.until(lambda: training(bench))
     workers = command.workers()
     assert len(workers) == 2
     began = time.monotonic()
-    interrupt(command)
+    command.interrupt()
     answer = command.finish()
-    assert answer.returncode == 130, answer.stderr
-    assert "2 trials write a checkpoint and stop; Ctrl-C (again) leaves at once\n" in answer.stdout
-    assert answer.stdout.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
-    assert answer.stderr == ""
+    assert answer.status == 130, answer.err
+    assert "2 trials write a checkpoint and stop; Ctrl-C (again) leaves at once\n" in answer.out
+    assert answer.out.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
+    assert answer.err == ""
     checkpoints = [path.name for path in bench.files("checkpoint-*.pt")]
     assert len(checkpoints) == 2
     assert not [name for name in checkpoints if name.split("-")[2] == "0000000"], "at the end of an epoch"
@@ -123,50 +119,50 @@ def test_ctrl_c_writes_checkpoints_at_the_next_step(bench, gone):
 
 
 @pytest.mark.usefixtures("all_cores")
-def test_ctrl_c_twice_leaves_at_once(bench, gone):
-    command = bench.start(LONG)
+def test_ctrl_c_twice_leaves_at_once(bench, start, gone):
+    command = start(*bench.words(LONG))
     command.until(lambda: training(bench))
     workers = command.workers()
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # they do not answer
-    interrupt(command)
-    command.says("2 trials write a checkpoint and stop; Ctrl-C (again) leaves at once\n")
-    interrupt(command)
+    command.interrupt()
+    command.wait_for_line("2 trials write a checkpoint and stop; Ctrl-C (again) leaves at once\n")
+    command.interrupt()
     answer = command.finish()  # though stopped workers answer never
-    assert answer.returncode == 130
-    assert "interrupted; go on with:" in answer.stdout
-    assert answer.stderr == ""
+    assert answer.status == 130
+    assert "interrupted; go on with:" in answer.out
+    assert answer.err == ""
     assert gone(workers)
 
 
-def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench):
-    answer = bench.start(LONG, script=INTERRUPTS_ITSELF).finish()
-    assert answer.returncode == 130, answer.stderr
-    assert answer.stdout.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
-    assert answer.stderr == ""
+def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, start):
+    answer = start(*bench.words(LONG), script=INTERRUPTS_ITSELF).finish()
+    assert answer.status == 130, answer.err
+    assert answer.out.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
+    assert answer.err == ""
     assert not bench.files("*.json"), "no trial began"
 
 
-def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench):
-    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "40s")
-    answer = bench.start(LONG, *options).finish()
-    assert answer.returncode == 3, answer.stderr
-    assert answer.stdout.endswith(
+def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench, exeunt):
+    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "20s")
+    answer = exeunt(*bench.words(LONG, *options))
+    assert answer.status == 3, answer.err
+    assert answer.out.endswith(
         f"the time budget is over; go on with: exeunt sweep {bench.file} --storage {bench.storage} "
-        "--max-concurrent 1 --time-budget 40s --only 'base*/*'\n"
+        "--max-concurrent 1 --time-budget 20s --only 'base*/*'\n"
     )
     assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1
     assert not bench.files("failure.json")
 
 
-def test_what_ended_just_before_ctrl_c_is_in_mlflow(bench, database):
+def test_what_ended_just_before_ctrl_c_is_in_mlflow(bench, start, database):
     bench.storage.mkdir()
     shutil.copy(database, bench.storage / "mlflow.db")
-    command = bench.start(SHORT_AND_LONG)
+    command = start(*bench.words(SHORT_AND_LONG))
     command.until(lambda: bench.files("result.json"))
-    interrupt(command)
+    command.interrupt()
     answer = command.finish()
-    assert answer.returncode == 130, answer.stderr
+    assert answer.status == 130, answer.err
     assert ("done", "FINISHED") in states(bench, "both")
 
 
@@ -181,26 +177,26 @@ def histories(bench):
     return {key: [json.loads(line) for line in lines] for key, lines in read.items()}
 
 
-def test_a_trial_that_was_stopped_early_is_pruned_until_a_sweep_without_the_rule_trains_it_further(bench):
-    answer = bench.start(PRUNING, "--max-concurrent", "1").finish()
-    assert answer.returncode == 0, answer.stderr
-    pruned = [line for line in answer.stdout.splitlines() if line.startswith("pruned")]
+def test_a_trial_that_was_stopped_early_is_pruned_until_a_sweep_without_the_rule_trains_it_further(bench, exeunt):
+    answer = exeunt(*bench.words(PRUNING, "--max-concurrent", "1"))
+    assert answer.status == 0, answer.err
+    pruned = [line for line in answer.out.splitlines() if line.startswith("pruned")]
     assert len(pruned) == 2
     assert all("stopped by asha after epoch 2 of 4" in line for line in pruned)
-    assert "1 done, 0 running, 0 waiting, 0 failed, 2 pruned" in answer.stdout
+    assert "1 done, 0 running, 0 waiting, 0 failed, 2 pruned" in answer.out
     assert states(bench) == [("done", "FINISHED"), ("pruned", "KILLED"), ("pruned", "KILLED")]
-    assert "pruned" in answer.stdout.partition("test top-1")[2]
+    assert "pruned" in answer.out.partition("test top-1")[2]
     before = histories(bench)
     assert sorted(len(history) for history in before.values()) == [2, 2, 4]
 
-    answer = bench.start(PRUNING).finish()
-    assert answer.returncode == 0, answer.stderr
-    assert "3 trials, 0 to train" in answer.stdout
+    answer = exeunt(*bench.words(PRUNING))
+    assert answer.status == 0, answer.err
+    assert "3 trials, 0 to train" in answer.out
     assert histories(bench) == before
 
-    answer = bench.start(PRUNING.replace("stopping:", "# stopping:")).finish()
-    assert answer.returncode == 0, answer.stderr
-    assert "3 trials, 2 to train" in answer.stdout
+    answer = exeunt(*bench.words(PRUNING.replace("stopping:", "# stopping:")))
+    assert answer.status == 0, answer.err
+    assert "3 trials, 2 to train" in answer.out
     assert states(bench) == [("done", "FINISHED")] * 3
     after = histories(bench)
     assert all(len(history) == 4 and history[: len(before[key])] == before[key] for key, history in after.items())

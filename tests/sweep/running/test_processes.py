@@ -148,8 +148,8 @@ def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_agai
     (other,) = set(command.workers()) - set(worker)
     os.kill(other, signal.SIGKILL)
     answer = command.finish()
-    assert answer.returncode == 0, answer.stderr
-    again = [line for line in answer.stdout.splitlines() if line.startswith("again")]
+    assert answer.status == 0, answer.err
+    again = [line for line in answer.out.splitlines() if line.startswith("again")]
     assert len(again) == 2
     assert "ProcessDied: one of the trial's processes died: SIGKILL; starts again in 2 s" in again[0]
     assert "its worker died; starts again in" in again[1]
@@ -176,9 +176,9 @@ def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_go
     command.until(lambda: files(tmp_path, "attempt-00002.json"))
     assert gone([worker, *members])
     answer = command.finish()
-    assert answer.returncode == 0, (answer.stdout, answer.stderr)
-    assert "FAILED" not in answer.stdout
-    assert "its worker was told to go; starts again in" in answer.stdout
+    assert answer.status == 0, (answer.out, answer.err)
+    assert "FAILED" not in answer.out
+    assert "its worker was told to go; starts again in" in answer.out
     (key,) = files(tmp_path, "result.json")
     history = TrialDirectory(tmp_path / "storage" / "trials" / key).history()
     assert [record["epoch"] for record in history] == list(range(1, 31))

@@ -34,12 +34,14 @@ def file(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, exeunt) -> Path:
+def undisturbed(made_once, exeunt) -> Path:
     """The storage of a sweep that nothing happened to."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "small.yaml").write_text(FILE)
-    assert exeunt("sweep", folder / "small.yaml", "--storage", folder / "runs").returncode == 0
-    return folder / "runs"
+
+    def sweep(folder):
+        (folder / "small.yaml").write_text(FILE)
+        assert exeunt("sweep", folder / "small.yaml", "--storage", folder / "runs").status == 0
+
+    return made_once("small", sweep) / "runs"
 
 
 @pytest.fixture
@@ -68,8 +70,8 @@ def remount(disk: Path, options: str) -> None:
 
 
 def check_refused(answer, reason: str) -> None:
-    assert answer.returncode == 2, answer.stdout + answer.stderr
-    (message,) = answer.stderr.splitlines()
+    assert answer.status == 2, answer.out + answer.err
+    (message,) = answer.err.splitlines()
     assert message.startswith("exeunt: ")
     assert message.endswith(f"{reason}.")
 
@@ -90,15 +92,15 @@ def test_a_full_disk_is_named_and_costs_nothing(disk, file, mlflow, exeunt, undi
     check_refused(answer, "cannot be written: No space left on device")
     assert (
         f"the storage cannot be used; go on with: exeunt sweep {file} --storage {disk} --tracking {mlflow}\n"
-        in answer.stdout
+        in answer.out
     )
-    assert "Traceback" not in answer.stdout
+    assert "Traceback" not in answer.out
     done = {path: path.stat().st_mtime_ns for path in disk.glob("trials/*/result.json")}
     begun = {path.parent.name for path in disk.glob("trials/*/checkpoint-*")}
     assert begun - {path.parent.name for path in done}
     remount(disk, "size=100m")
     answer = exeunt("sweep", file, *options)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.status == 0, answer.out + answer.err
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what was done was trained again"
     check_same(disk, undisturbed)
 
@@ -113,7 +115,7 @@ def test_a_disk_that_becomes_read_only_is_named_and_costs_nothing(disk, file, ml
     check_refused(exeunt("sweep", file, *options), "cannot be written: Read-only file system")
     remount(disk, "rw")
     answer = exeunt("sweep", file, *options)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.status == 0, answer.out + answer.err
     check_same(disk, undisturbed)
 
 
@@ -127,12 +129,12 @@ def test_damaged_results_are_named_and_trained_again(tmp_path, file, exeunt, und
     for path, damage in damaged.items():
         path.write_bytes(damage)
     answer = exeunt("status", "small", "--storage", storage)
-    assert answer.returncode == 0, answer.stderr
-    told = "".join(answer.stdout.split())
+    assert answer.status == 0, answer.err
+    told = "".join(answer.out.split())
     assert all(f"{path}isdamaged" in told for path in damaged)
     answer = exeunt("sweep", file, "--storage", storage)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert f"{TRIALS} trials, {len(damaged)} to train" in answer.stdout
+    assert answer.status == 0, answer.out + answer.err
+    assert f"{TRIALS} trials, {len(damaged)} to train" in answer.out
     assert {path for path, time in results.items() if path.stat().st_mtime_ns != time} == damaged.keys()
     assert all(json.loads(path.read_text())["state"] == "done" for path in damaged)
     check_same(storage, undisturbed)
@@ -151,5 +153,5 @@ def test_killed_whole_between_weights_and_result_it_goes_on(tmp_path, file, star
         done = {path.parent for path in storage.glob("trials/*/result.json")}
         assert any(path.parent not in done for path in storage.glob("trials/*/weights.pt"))
     answer = exeunt("sweep", file, "--storage", storage)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.status == 0, answer.out + answer.err
     check_same(storage, undisturbed)

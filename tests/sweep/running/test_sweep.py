@@ -1,4 +1,4 @@
-"""Whole sweeps through the real command line."""
+"""Whole sweeps from the command line on, in this process where nothing kills or interrupts the driver."""
 
 import json
 import os
@@ -8,10 +8,11 @@ import statistics
 from collections import Counter
 
 import pytest
+import ray
 import torch
-from exeunt.sweep.commands import app
 from mlflow import MlflowClient
-from typer.testing import CliRunner
+
+from ...command_line import Answer, descendants
 
 pytestmark = pytest.mark.slow
 
@@ -33,15 +34,11 @@ TABLES = ("table.csv", "table.tex")
 class Bench:
     """A sweep file and a storage, and what the sweeps in it left there."""
 
-    def __init__(self, path, start):
+    def __init__(self, path):
         self.file = path / "sweep.yaml"
         self.storage = path / "storage"
-        self.start = lambda *options: start("sweep", self.file, "--storage", self.storage, *options)
+        self.words = "sweep", self.file, "--storage", self.storage
         self.file.write_text(FILE)
-
-    def sweep(self, text=FILE):
-        self.file.write_text(text)
-        return self.start().finish()
 
     def files(self, name):
         return {path.parent.name: path for path in self.storage.glob(f"trials/*/{name}")}
@@ -63,7 +60,7 @@ class Bench:
 
 def table_of(answer):
     """What a sweep printed between its trials and the paths of its tables."""
-    return answer.stdout.partition("\n\n")[2].partition("\ncsv:")[0]
+    return answer.out.partition("\n\n")[2].partition("\ncsv:")[0]
 
 
 def check_same_trials(bench, other):
@@ -88,17 +85,35 @@ def check_mirrored(bench):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, start):
-    """A sweep that ran to its end at once. Not to be changed."""
-    bench = Bench(tmp_path_factory.mktemp("undisturbed"), start)
-    bench.answer = bench.sweep()
-    assert bench.answer.returncode == 0, bench.answer.stderr
+def undisturbed(made_once, start):
+    """A sweep that the real program ran to its end at once. Not to be changed."""
+
+    def sweep(folder):
+        answer = start(*Bench(folder).words).finish()
+        assert answer.status == 0, answer.err
+        (folder / "out").write_text(answer.out)
+        (folder / "err").write_text(answer.err)
+
+    folder = made_once("sweep", sweep)
+    bench = Bench(folder)
+    bench.answer = Answer(0, (folder / "out").read_text(), (folder / "err").read_text())
     return bench
 
 
 @pytest.fixture
-def bench(tmp_path, start):
-    return Bench(tmp_path, start)
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def sweep(bench, exeunt):
+    """Runs the sweep in this process."""
+
+    def run_sweep(text=FILE, *options):
+        bench.file.write_text(text)
+        return exeunt(*bench.words, *options)
+
+    return run_sweep
 
 
 @pytest.fixture
@@ -112,20 +127,20 @@ def test_a_sweep_trains_records_and_compares_every_trial(undisturbed):
     results = undisturbed.results()
     assert len(results) == TRIALS
     assert all("test/final/top1" in result["metrics"] for result in results.values())
-    assert undisturbed.answer.stderr == ""
+    assert undisturbed.answer.err == ""
     check_mirrored(undisturbed)
     assert Counter(run.data.tags["exeunt.role"] for run in undisturbed.runs()) == {"result": TRIALS - 1, "teacher": 1}
 
 
-def test_the_table_is_the_same_on_the_screen_in_its_files_and_by_name(undisturbed, exeunt):
-    def printed(form, storage=str(undisturbed.storage)):
-        return CliRunner().invoke(app, ["table", "tiny", "--storage", storage, "--format", form]).stdout
+def test_the_table_is_the_same_on_the_screen_in_its_files_and_by_name(undisturbed, run, start):
+    def printed(form):
+        return run("table", "tiny", "--storage", undisturbed.storage, "--format", form).out
 
     assert undisturbed.tables() == [printed("csv").encode(), printed("latex").encode()]
     assert table_of(undisturbed.answer).strip() == printed("text").strip()
-    assert exeunt("table", "tiny", "--storage", undisturbed.storage).stdout == printed("text")
+    assert start("table", "tiny", "--storage", undisturbed.storage).finish().out == printed("text")
     for name in TABLES:
-        assert str(undisturbed.storage / "sweeps" / "tiny" / name) in undisturbed.answer.stdout
+        assert str(undisturbed.storage / "sweeps" / "tiny" / name) in undisturbed.answer.out
 
 
 def test_a_cell_of_the_table_is_the_mean_of_its_trials(undisturbed):
@@ -137,20 +152,20 @@ def test_a_cell_of_the_table_is_the_mean_of_its_trials(undisturbed):
         assert f"{mean:.2f} ±" in table_of(undisturbed.answer)
 
 
-def test_the_same_again_trains_nothing_and_prints_the_same_table(finished, undisturbed):
+def test_the_same_again_trains_nothing_and_prints_the_same_table(finished, sweep, undisturbed):
     before = finished.times()
-    answer = finished.sweep()
-    assert answer.returncode == 0, answer.stderr
-    assert "0 to train" in answer.stdout
+    answer = sweep()
+    assert answer.status == 0, answer.err
+    assert "0 to train" in answer.out
     assert finished.times() == before
     assert table_of(answer) == table_of(undisturbed.answer)
     assert finished.tables() == undisturbed.tables()
 
 
-def test_a_new_seed_trains_what_is_new_and_a_removed_method_leaves_the_table(finished):
+def test_a_new_seed_trains_what_is_new_and_a_removed_method_leaves_the_table(finished, sweep):
     before = finished.times()
-    answer = finished.sweep(FILE.replace("[0, 1]", "[0, 1, 2]").replace("  kd: {teacher: resnet14}\n", ""))
-    assert "9 trials, 3 to train" in answer.stdout
+    answer = sweep(FILE.replace("[0, 1]", "[0, 1, 2]").replace("  kd: {teacher: resnet14}\n", ""))
+    assert "9 trials, 3 to train" in answer.out
     after = finished.times()
     assert after.keys() > before.keys()
     assert len(after) == TRIALS + 3
@@ -163,16 +178,24 @@ def test_a_new_seed_trains_what_is_new_and_a_removed_method_leaves_the_table(fin
     assert b"kd" not in finished.tables()[0]
 
 
-def test_a_lost_database_is_written_again_from_the_store(finished, undisturbed):
+def test_a_ray_that_this_process_uses_already_is_used_and_nothing_is_left_in_it(sweep, gone):
+    before = ray.get_runtime_context().get_job_id()
+    assert sweep(FILE.partition("  kd:")[0]).status == 0
+    assert ray.get_runtime_context().get_job_id() == before
+    actors = ("ray::Heeding", "ray::_Ringer")
+    assert gone(pid for pid, title in descendants(os.getpid()) if title.startswith(actors))
+
+
+def test_a_lost_database_is_written_again_from_the_store(finished, sweep, undisturbed):
     (finished.storage / "mlflow.db").unlink()
-    answer = finished.sweep()
-    assert "0 to train" in answer.stdout
+    answer = sweep()
+    assert "0 to train" in answer.out
     assert table_of(answer) == table_of(undisturbed.answer)
     assert finished.tables() == undisturbed.tables()
     check_mirrored(finished)
 
 
-def test_after_each_kill_the_same_command_finishes_what_is_missing(bench, undisturbed):
+def test_after_each_kill_the_same_command_finishes_what_is_missing(bench, sweep, start, undisturbed):
     """Killed in the first trial, in the middle, and in the last one."""
     before = {}
     for reached in (
@@ -180,13 +203,13 @@ def test_after_each_kill_the_same_command_finishes_what_is_missing(bench, undist
         lambda: len(bench.times()) >= TRIALS // 2,
         lambda: len(bench.times()) >= TRIALS - 1,
     ):
-        command = bench.start()
+        command = start(*bench.words)
         command.until(reached)
         command.kill()
         assert before.items() <= bench.times().items(), "trained again"
         before = bench.times()
-    answer = bench.start().finish()
-    assert answer.returncode == 0, answer.stderr
+    answer = sweep()
+    assert answer.status == 0, answer.err
     after = bench.times()
     assert {key: after[key] for key in before} == before
     check_same_trials(bench, undisturbed)
@@ -194,37 +217,37 @@ def test_after_each_kill_the_same_command_finishes_what_is_missing(bench, undist
     assert bench.tables() == undisturbed.tables()
 
 
-def test_a_ray_that_does_not_start_is_one_message(bench, monkeypatch, tmp_path):
+def test_a_ray_that_does_not_start_is_one_message(bench, start, monkeypatch, tmp_path):
     file = tmp_path / "no-folder"
     file.touch()
     monkeypatch.setenv("RAY_TMPDIR", str(file))  # where it would keep its files
-    answer = bench.start().finish()
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("exeunt: Ray did not start on this machine: ")
-    assert answer.stderr.count("\n") == 1
+    answer = start(*bench.words).finish()
+    assert answer.status == 2
+    assert answer.err.startswith("exeunt: Ray did not start on this machine: ")
+    assert answer.err.count("\n") == 1
 
 
-def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, undisturbed):
-    command = bench.start()
+def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, sweep, start, undisturbed):
+    command = start(*bench.words)
     command.until(bench.times)
-    os.killpg(command.process.pid, signal.SIGINT)  # the terminal sends it to the whole group
+    command.interrupt()
     answer = command.finish()
-    assert answer.returncode == 130
-    assert f"interrupted; go on with: exeunt sweep {bench.file} --storage {bench.storage}\n" in answer.stdout
-    assert "Traceback" not in answer.stdout + answer.stderr
+    assert answer.status == 130
+    assert f"interrupted; go on with: exeunt sweep {bench.file} --storage {bench.storage}\n" in answer.out
+    assert "Traceback" not in answer.out + answer.err
     assert not bench.files("failure.json")
     before = bench.times()
-    answer = bench.start().finish()
-    assert answer.returncode == 0, answer.stderr
-    assert f"{TRIALS} trials, {TRIALS - len(before)} to train" in answer.stdout
+    answer = sweep()
+    assert answer.status == 0, answer.err
+    assert f"{TRIALS} trials, {TRIALS - len(before)} to train" in answer.out
     assert before.items() <= bench.times().items()
     check_same_trials(bench, undisturbed)
 
 
-def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(bench, undisturbed, last_moment):
-    answer = bench.start("--plugin", last_moment(signal.SIGKILL).plugin).finish()
-    assert answer.returncode == 0, answer.stderr
-    again = [line for line in answer.stdout.splitlines() if line.startswith("again")]
+def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(bench, sweep, undisturbed, last_moment):
+    answer = sweep(FILE, "--plugin", last_moment(signal.SIGKILL).plugin)
+    assert answer.status == 0, answer.err
+    again = [line for line in answer.out.splitlines() if line.startswith("again")]
     assert len(again) == 1
     assert "its worker died; starts again in 2 s" in again[0]
     assert not bench.files("failure.json")
@@ -233,21 +256,20 @@ def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(benc
     assert bench.tables() == undisturbed.tables()
 
 
-def test_a_trial_whose_worker_dies_too_often_is_shown_and_the_next_run_repairs_it(bench, last_moment):
-    only = FILE.partition("  kd:")[0].replace("[0, 1]", "[0, 1, 2]")
-    bench.file.write_text(only + "resources: {retries: 0}\n")
-    answer = bench.start("--plugin", last_moment(signal.SIGKILL).plugin).finish()
-    assert answer.returncode == 1, answer.stderr
-    failures = [line for line in answer.stdout.splitlines() if line.startswith("FAILED")]
+def test_a_trial_whose_worker_dies_too_often_is_shown_and_the_next_run_repairs_it(bench, sweep, last_moment):
+    only = FILE.partition("  kd:")[0].replace("[0, 1]", "[0, 1, 2]") + "resources: {retries: 0}\n"
+    answer = sweep(only, "--plugin", last_moment(signal.SIGKILL).plugin)
+    assert answer.status == 1, answer.err
+    failures = [line for line in answer.out.splitlines() if line.startswith("FAILED")]
     assert len(failures) == 1
     assert "its worker died" in failures[0]
     assert len(before := bench.times()) == 2
     (key,) = bench.files("failure.json")
     failed = next(run for run in bench.runs() if run.data.tags["exeunt.key"] == key)
     assert (failed.data.tags["exeunt.state"], failed.data.tags["exeunt.error"]) == ("failed", "its worker died")
-    answer = bench.start().finish()
-    assert answer.returncode == 0, answer.stderr
-    assert "3 trials, 1 to train" in answer.stdout
+    answer = sweep(only)
+    assert answer.status == 0, answer.err
+    assert "3 trials, 1 to train" in answer.out
     assert before.items() <= bench.times().items()
     assert not bench.files("failure.json")
     check_mirrored(bench)

@@ -7,14 +7,12 @@ import pytest
 import torch
 from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 from exeunt.specs import SpecError
-from exeunt.sweep.commands import app
 from exeunt.sweep.planning.document import DocumentError
 from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
 from exeunt.training import TrialDirectory, TrialSpec, train
 from safetensors.torch import save_file
-from typer.testing import CliRunner
 
 FILE = """\
 name: taught
@@ -80,13 +78,13 @@ def test_self_with_a_file_is_the_students_architecture(read, file):
 
 
 @pytest.mark.usefixtures("file")
-def test_a_launched_sweep_is_read_again_from_its_storage(read, tmp_path):
+def test_a_launched_sweep_is_read_again_from_its_storage(read, run, tmp_path):
     sweep = read(FILE)
     store = Store(tmp_path / "storage")
     store.remember(make_plan(sweep))
-    result = CliRunner().invoke(app, ["status", "taught", "--storage", store.location])
-    assert result.exit_code == 0, result.output
-    assert "1 trials" in result.output
+    answer = run("status", "taught", "--storage", store.location)
+    assert answer.status == 0, answer.err
+    assert "1 trials" in answer.out
 
 
 @pytest.mark.parametrize(
@@ -193,13 +191,13 @@ def test_the_same_weights_teach_the_same_in_every_kind_of_file(read, file, tmp_p
 
 
 @pytest.mark.slow
-def test_what_one_trial_left_teaches_in_a_sweep_that_trains_no_teacher(read, start, tmp_path):
+def test_what_one_trial_left_teaches_in_a_sweep_that_trains_no_teacher(read, exeunt, tmp_path):
     with_exits = FILE.replace("resnet8", "resnet14").replace('kd: {teacher: "resnet14@weights/teacher.pt"}', "eed: {}")
     train(only_trial(read(with_exits)).spec, TrialDirectory(tmp_path / "weights"), device="cpu")
     (tmp_path / "sweep.yaml").write_text(FILE.replace("teacher.pt", "weights.pt"))
-    answer = start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage").finish()
-    assert answer.returncode == 0, answer.stderr
-    assert "taught: 1 trials, 1 to train" in answer.stdout
+    answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage")
+    assert answer.status == 0, answer.err
+    assert "taught: 1 trials, 1 to train" in answer.out
     (student,) = (tmp_path / "storage" / "trials").iterdir()
     assert json.loads((student / "result.json").read_text())["state"] == "done"
     assert json.loads((student / "spec.json").read_text())["teacher"] == {

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,7 +20,6 @@ from typing import Any
 import optuna
 import psycopg
 import pytest
-from exeunt.sweep.__main__ import main
 from exeunt.sweep.display.board import make_board
 from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.running.halt import Halt
@@ -177,9 +175,9 @@ def results(storage: Path) -> dict[str, int]:
 
 def check_whole(search, answer) -> None:
     """A search that is over: every budget used up exactly, nothing left running, no trial trained twice."""
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.status == 0, answer.out + answer.err
     check_silent(answer)
-    assert "tuned" in answer.stdout
+    assert "tuned" in answer.out
     for trials in search.trials():
         assert [trial.number for trial in trials] == list(range(BUDGET))
         assert {trial.state for trial in trials} == {TrialState.COMPLETE}
@@ -189,7 +187,7 @@ def check_whole(search, answer) -> None:
 
 
 def check_silent(answer) -> None:
-    printed = answer.stdout + answer.stderr
+    printed = answer.out + answer.err
     assert "Traceback" not in printed, printed
     assert PASSWORD not in printed
     assert "w:rd" not in printed
@@ -251,18 +249,18 @@ def test_a_server_that_goes_away_ends_the_search_which_goes_on_when_it_is_back(s
     try:
         server.stop()
         answer = command.finish()
-        assert answer.returncode == 2, answer.stdout + answer.stderr
+        assert answer.status == 2, answer.out + answer.err
         check_silent(answer)
         again = f"the studies cannot be used; go on with: exeunt search {search.file} --storage {search.storage}\n"
-        assert again in answer.stdout
+        assert again in answer.out
         reason = f'connection to server at "127.0.0.1", port {server.port} failed: Connection refused'
-        assert answer.stderr.endswith(f"exeunt: the studies of the search do not answer: {reason}.\n")
+        assert answer.err.endswith(f"exeunt: the studies of the search do not answer: {reason}.\n")
         before = results(search.storage)
         assert 2 <= len(before) < BUDGET * len(SPACES)
         answer = exeunt(*search.words)
-        assert (answer.returncode, answer.stdout) == (2, "")
-        assert f"127.0.0.1:{server.port}/{search.name} cannot be used: connection to server" in answer.stderr
-        assert len(answer.stderr.splitlines()) == 1
+        assert (answer.status, answer.out) == (2, "")
+        assert f"127.0.0.1:{server.port}/{search.name} cannot be used: connection to server" in answer.err
+        assert len(answer.err.splitlines()) == 1
     finally:
         server.start()
     check_whole(search, exeunt(*search.words))
@@ -382,10 +380,14 @@ def test_what_was_written_without_an_answer_is_written_once(statement, row, sear
         ("sqlite:////there/is/none.db", "cannot be used: unable to open database file."),
     ],
 )
-def test_a_url_that_cannot_be_used_is_one_message_before_anything_is_trained(url, reason, server, tmp_path, run):
+def test_a_url_that_cannot_be_used_is_one_message_before_anything_is_trained(
+    url, reason, server, tmp_path, run, monkeypatch
+):
+    monkeypatch.setenv("STUDIES_PASSWORD", PASSWORD)
+    monkeypatch.setenv("WRONG", "swordfish")
     file = tmp_path / "search.yaml"
     file.write_text(SEARCH % url.replace("PORT", str(server.port)))
-    status, out, err = run("search", file)
+    status, out, err = run("search", file, "--storage", tmp_path / "runs")
     assert (status, out) == (2, "")
     assert err.startswith(f"exeunt: {file}:10: search.studies: ")
     assert reason in err
@@ -393,18 +395,3 @@ def test_a_url_that_cannot_be_used_is_one_message_before_anything_is_trained(url
     for secret in (PASSWORD, "w:rd", "swordfish"):
         assert secret not in err
     assert not (tmp_path / "runs").exists()
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Runs a command in this process: its exit status, its output and its messages."""
-    monkeypatch.setenv("STUDIES_PASSWORD", PASSWORD)
-    monkeypatch.setenv("WRONG", "swordfish")
-
-    def run_command(*words):
-        monkeypatch.setattr(sys, "argv", ["exeunt", *map(str, words), "--storage", str(tmp_path / "runs")])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code or 0, *capsys.readouterr()
-
-    return run_command

@@ -15,6 +15,7 @@ from exeunt.sweep.searching import Studies, outcomes
 from exeunt.sweep.storage.store import Store
 from mlflow import MlflowClient
 
+from ...command_line import Answer
 from .searches import TAUGHT
 
 pytestmark = pytest.mark.slow
@@ -27,12 +28,11 @@ TRIALS = 1 + METHODS * BUDGET + 1 + METHODS * 2 * SEEDS
 class Bench:
     """A search file and a storage, and what searches left there."""
 
-    def __init__(self, path, start):
+    def __init__(self, path):
         self.file = path / "search.yaml"
         self.storage = path / "storage"
         self.file.write_text(TAUGHT)
-        words = ["search", self.file, "--storage", self.storage, "--max-concurrent", 1]
-        self.start = lambda: start(*words)
+        self.words = "search", self.file, "--storage", self.storage, "--max-concurrent", 1
 
     def outcomes(self):
         return outcomes(Studies(read_sweep(self.file), Store(self.storage)))
@@ -58,23 +58,30 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, start):
-    """A search that ran to its end at once. Not to be changed."""
-    bench = Bench(tmp_path_factory.mktemp("undisturbed"), start)
-    bench.answer = bench.start().finish()
-    assert bench.answer.returncode == 0, bench.answer.stderr
+def undisturbed(made_once, start):
+    """A search that the real program ran to its end at once. Not to be changed."""
+
+    def search(folder):
+        answer = start(*Bench(folder).words).finish()
+        assert answer.status == 0, answer.err
+        (folder / "out").write_text(answer.out)
+        (folder / "err").write_text(answer.err)
+
+    folder = made_once("search", search)
+    bench = Bench(folder)
+    bench.answer = Answer(0, (folder / "out").read_text(), (folder / "err").read_text())
     return bench
 
 
 @pytest.fixture
-def bench(tmp_path, start):
-    return Bench(tmp_path, start)
+def bench(tmp_path):
+    return Bench(tmp_path)
 
 
-def test_a_search_tunes_alike_confirms_on_test_and_records_it(undisturbed, exeunt):
+def test_a_search_tunes_alike_confirms_on_test_and_records_it(undisturbed, run):
     answer = undisturbed.answer
-    assert answer.stderr == ""
-    assert "Equal budgets: each method had 4 trials by tpe" in " ".join(answer.stdout.split())
+    assert answer.err == ""
+    assert "Equal budgets: each method had 4 trials by tpe" in " ".join(answer.out.split())
     for outcome in undisturbed.outcomes():
         assert outcome.tried == "4 complete, 0 pruned, 0 failed"
     results = [json.loads(path.read_text()) for path in undisturbed.files("result.json").values()]
@@ -94,11 +101,11 @@ def test_a_search_tunes_alike_confirms_on_test_and_records_it(undisturbed, exeun
     assert roles == {
         ("search", None): 8, ("teacher", None): 2, ("result", "default"): 4, ("result", "tuned"): 4,
     }  # fmt: skip
-    table = exeunt("table", "tuned", "--storage", undisturbed.storage)
-    assert "Each method tuned with 4 trials by tpe" in " ".join(table.stdout.split())
-    assert table.stdout.count("gain ") == METHODS
-    assert exeunt("verify", "--storage", undisturbed.storage).returncode == 0
-    assert "nothing to remove" in exeunt("clean", "--dry-run", "--storage", undisturbed.storage).stdout
+    table = run("table", "tuned", "--storage", undisturbed.storage)
+    assert "Each method tuned with 4 trials by tpe" in " ".join(table.out.split())
+    assert table.out.count("gain ") == METHODS
+    assert run("verify", "--storage", undisturbed.storage).status == 0
+    assert "nothing to remove" in run("clean", "--dry-run", "--storage", undisturbed.storage).out
 
 
 def test_the_winner_is_the_trial_that_was_best_on_validation(undisturbed):
@@ -110,36 +117,36 @@ def test_the_winner_is_the_trial_that_was_best_on_validation(undisturbed):
         assert seeds <= undisturbed.files("result.json").keys()
 
 
-def test_the_same_command_again_trains_nothing(undisturbed, bench):
+def test_the_same_command_again_trains_nothing(undisturbed, bench, exeunt):
     shutil.copytree(undisturbed.storage, bench.storage)
     before = bench.times()
-    answer = bench.start().finish()
-    assert answer.returncode == 0
+    answer = exeunt(*bench.words)
+    assert answer.status == 0
     assert bench.times() == before
     bench.check_over(undisturbed)
 
 
-def test_after_each_kill_the_search_goes_on_where_it_was(bench, undisturbed):
+def test_after_each_kill_the_search_goes_on_where_it_was(bench, start, exeunt, undisturbed):
     """Killed when the teacher is trained, in the search, and while it confirms."""
     before = {}
     for results in (1, 4, 11):
-        command = bench.start()
+        command = start(*bench.words)
         command.until(lambda results=results: len(bench.times()) >= results)
         command.kill()
         assert before.items() <= bench.times().items(), "trained again"
         before = bench.times()
-    answer = bench.start().finish()
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    answer = exeunt(*bench.words)
+    assert answer.status == 0, answer.out + answer.err
     bench.check_over(undisturbed)
     after = bench.times()
     assert {key: after[key] for key in before} == before
 
 
-def test_killed_at_random_moments_until_it_ends(bench, undisturbed):
+def test_killed_at_random_moments_until_it_ends(bench, start, exeunt, undisturbed):
     moments = random.Random(0)
     ended: dict[str, int] = {}
     for _ in range(4):
-        command = bench.start()
+        command = start(*bench.words)
         patience = time.monotonic() + moments.uniform(4, 22)
         while command.process.poll() is None and time.monotonic() < patience:
             time.sleep(0.1)
@@ -147,31 +154,31 @@ def test_killed_at_random_moments_until_it_ends(bench, undisturbed):
         times = bench.times()
         assert ended.items() <= times.items(), "trained again"
         ended = times
-    answer = bench.start().finish()
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    answer = exeunt(*bench.words)
+    assert answer.status == 0, answer.out + answer.err
     assert ended.items() <= bench.times().items(), "trained again"
     bench.check_over(undisturbed)
 
 
-def test_a_killed_worker_costs_no_trial(bench, undisturbed):
-    command = bench.start()
+def test_a_killed_worker_costs_no_trial(bench, start, undisturbed):
+    command = start(*bench.words)
     command.until(lambda: len(bench.files("result.json")) >= 2 and command.workers())
     for worker in command.workers():
         os.kill(worker, signal.SIGKILL)
     answer = command.finish()
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.status == 0, answer.out + answer.err
     bench.check_over(undisturbed)
 
 
-def test_ctrl_c_says_how_to_go_on(bench, undisturbed):
-    command = bench.start()
+def test_ctrl_c_says_how_to_go_on(bench, start, exeunt, undisturbed):
+    command = start(*bench.words)
     command.until(lambda: len(bench.files("result.json")) >= 3)
     command.process.send_signal(signal.SIGINT)
     answer = command.finish()
-    assert answer.returncode == 130, answer.stdout + answer.stderr
+    assert answer.status == 130, answer.out + answer.err
     words = ["exeunt", "search", bench.file, "--storage", bench.storage, "--max-concurrent", 1]
-    assert f"interrupted; go on with: {' '.join(map(str, words))}" in answer.stdout
-    assert bench.start().finish().returncode == 0
+    assert f"interrupted; go on with: {' '.join(map(str, words))}" in answer.out
+    assert exeunt(*bench.words).status == 0
     bench.check_over(undisturbed)
 
 
@@ -182,7 +189,7 @@ def test_several_at_once_use_exactly_the_budget(tmp_path, start):
         TAUGHT.replace("budget: 4", "budget: 7").replace("[0, 1]", "[0]") + "stopping: {rule: asha, grace: 1}\n"
     )
     answer = start("search", file, "--storage", tmp_path / "runs").finish()
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.status == 0, answer.out + answer.err
     for outcome in outcomes(Studies(read_sweep(file), Store(tmp_path / "runs"))):
         assert len(outcome.trials) == 7
         complete, pruned = (
@@ -194,26 +201,27 @@ def test_several_at_once_use_exactly_the_budget(tmp_path, start):
             assert len(trial.intermediate_values) == (2 if trial.state == optuna.trial.TrialState.COMPLETE else 1)
 
 
-def test_what_is_no_search_is_refused(bench, exeunt, tmp_path):
-    answer = exeunt("sweep", bench.file, "--storage", bench.storage)
-    assert answer.returncode == 2
-    assert answer.stderr == f"exeunt: {bench.file} has a `search` part, so it is run by: exeunt search {bench.file}\n"
+def test_what_is_no_search_is_refused(bench, run, tmp_path):
+    answer = run("sweep", bench.file, "--storage", bench.storage)
+    assert answer.status == 2
+    assert answer.err == f"exeunt: {bench.file} has a `search` part, so it is run by: exeunt search {bench.file}\n"
     plain = tmp_path / "plain.yaml"
     plain.write_text(TAUGHT.partition("search:")[0])
-    answer = exeunt("search", plain, "--storage", bench.storage)
-    assert answer.returncode == 2
-    assert answer.stderr == f"exeunt: {plain} has no `search` part; without one, use: exeunt sweep {plain}\n"
-    answer = exeunt("search", "tuned", "--show", "--storage", bench.storage)
-    assert answer.returncode == 2
-    assert "no sweep 'tuned' was launched" in answer.stderr
+    answer = run("search", plain, "--storage", bench.storage)
+    assert answer.status == 2
+    assert answer.err == f"exeunt: {plain} has no `search` part; without one, use: exeunt sweep {plain}\n"
+    answer = run("search", "tuned", "--show", "--storage", bench.storage)
+    assert answer.status == 2
+    assert "no sweep 'tuned' was launched" in answer.err
     assert not bench.storage.exists()
 
 
-def test_what_was_found_is_shown_with_figures(undisturbed, exeunt):
-    answer = exeunt("search", "tuned", "--show", "--storage", undisturbed.storage)
-    assert answer.returncode == 0, answer.stderr
-    assert "best of kd/resnet8, trial" in answer.stdout
-    figures = undisturbed.storage / "sweeps" / "tuned" / "figures"
+def test_what_was_found_is_shown_with_figures(undisturbed, bench, run):
+    shutil.copytree(undisturbed.storage, bench.storage)
+    answer = run("search", "tuned", "--show", "--storage", bench.storage)
+    assert answer.status == 0, answer.err
+    assert "best of kd/resnet8, trial" in answer.out
+    figures = bench.storage / "sweeps" / "tuned" / "figures"
     assert {"history.pdf", "importance.png", "figures.html"} <= {
         path.name for path in (figures / "kd-resnet8").iterdir()
     }

@@ -13,11 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from exeunt.sweep.__main__ import main
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.storage.store import Store
 from exeunt.training import build_student
 from exeunt.training.checkpoints import digest
+
+from ...command_line import run_in_process
 
 PATIENCE = 120
 """Seconds after which a server does not start."""
@@ -87,16 +88,9 @@ def server(tmp_path: Path, database: Path) -> Iterator[MlflowServer]:
 
 
 @pytest.fixture
-def run(store, monkeypatch, capsys):
-    """Runs a command on the store in this process: its exit status, its output and its messages."""
-
-    def run_command(*words):
-        monkeypatch.setattr(sys, "argv", ["exeunt", *map(str, words), "--storage", store.location])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code or 0, *capsys.readouterr()
-
-    return run_command
+def run(store):
+    """Runs a command on the store in this process."""
+    return lambda *words: run_in_process(*words, "--storage", store.location)
 
 
 @pytest.fixture

@@ -211,22 +211,22 @@ def test_a_sweep_outlives_the_death_of_the_server(server, start, tmp_path):
     server.kill()
     server.start()
     answer = command.finish()
-    assert (answer.returncode, answer.stderr) == (0, "")
-    away = [line for line in answer.stdout.splitlines() if "what MLflow lacks is written when it is back" in line]
-    back = [line for line in answer.stdout.splitlines() if "MLflow is written again" in line]
+    assert (answer.status, answer.err) == (0, "")
+    away = [line for line in answer.out.splitlines() if "what MLflow lacks is written when it is back" in line]
+    back = [line for line in answer.out.splitlines() if "MLflow is written again" in line]
     assert len(back) <= len(away) <= 1, "a short absence may go unseen, and the end of the sweep may write the rest"
     assert [state for _, state in recorded(server)] == ["done"] * 3
-    assert answer.stdout.endswith(f"MLflow: {server.uri}\n")
+    assert answer.out.endswith(f"MLflow: {server.uri}\n")
     assert not (tmp_path / "runs" / "mlflow.db").exists()
 
 
-def test_a_sweep_ends_well_without_its_server_and_says_how_mlflow_gets_the_rest(server, start, run, tmp_path, store):
+def test_a_sweep_ends_well_without_its_server_and_says_how_mlflow_gets_the_rest(server, exeunt, run, tmp_path, store):
     (tmp_path / "sweep.yaml").write_text(SWEEP % 2)
-    answer = start("sweep", tmp_path / "sweep.yaml", "--storage", store.location, "--tracking", server.uri).finish()
-    assert (answer.returncode, answer.stderr) == (0, "")
-    assert "n=3" in answer.stdout.replace(" ", "") or "n = 3" in answer.stdout
-    assert f"MLflow at {server.uri}: Connection refused." in answer.stdout.splitlines()[-1]
-    command = answer.stdout.splitlines()[-1].partition("exeunt sync ")[2].split()
+    answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", store.location, "--tracking", server.uri)
+    assert (answer.status, answer.err) == (0, "")
+    assert "n=3" in answer.out.replace(" ", "") or "n = 3" in answer.out
+    assert f"MLflow at {server.uri}: Connection refused." in answer.out.splitlines()[-1]
+    command = answer.out.splitlines()[-1].partition("exeunt sync ")[2].split()
     assert command == ["tiny", "--storage", store.location, "--tracking", server.uri]
     server.start()
     assert run("sync", *command[:1], "--tracking", server.uri)[0] == 0

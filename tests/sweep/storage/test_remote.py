@@ -97,17 +97,17 @@ def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
     )
     database = f"sqlite:///{tmp_path}/mlflow.db"
     answer = exeunt("sweep", file, "--storage", uri)
-    assert (answer.returncode, answer.stdout) == (2, "")
-    assert "it has no place for MLflow's database; name one with --tracking" in answer.stderr
+    assert (answer.status, answer.out) == (2, "")
+    assert "it has no place for MLflow's database; name one with --tracking" in answer.err
     answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
-    assert answer.returncode == 0, answer.stderr
-    assert "baseline" in answer.stdout
+    assert answer.status == 0, answer.err
+    assert "baseline" in answer.out
     store = Store(uri)
     assert {progress.state for progress in store.progress_of(store.keys()).values()} == {"done"}
     assert set(store.sweep_folder("far").entries()) == {"mark", "sweep.yaml", "table.csv", "table.tex"}
     answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
-    assert "0 to train" in answer.stdout
-    assert "baseline" in exeunt("table", "far", "--storage", uri, "--tracking", database).stdout
+    assert "0 to train" in answer.out
+    assert "baseline" in exeunt("table", "far", "--storage", uri, "--tracking", database).out
 
 
 @pytest.fixture
