@@ -1,6 +1,5 @@
 """Trainings that are killed, told to go, short of memory, or shared by processes."""
 
-import json
 import os
 import random
 import signal
@@ -13,32 +12,12 @@ import numpy as np
 import pytest
 import torch
 from exeunt.losses import EED, PSKD
-from exeunt.training import DatasetSpec, OutOfMemory, Stopped, TrialDirectory, TrialSpec, datasets, train
+from exeunt.training import DatasetSpec, OutOfMemory, Stopped, TrialDirectory, datasets, train
 from torch.testing import assert_close
 
+from .killable import Training
+
 CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules"}
-IN_A_PROCESS = """
-import json, os, signal, sys
-from pathlib import Path
-from exeunt.training import TrialDirectory, TrialSpec, train
-
-def die(event, arguments):
-    path = {"open": arguments[:1], "os.rename": arguments[1:2]}.get(event, ())
-    if path and event == moment and os.path.basename(str(path[0])).lstrip(".").startswith(fatal):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-spec, folder, checkpoint_minutes, moment, fatal = sys.argv[1:]
-sys.addaudithook(die)
-train(TrialSpec.from_dict(json.loads(spec)), TrialDirectory(Path(folder)), device="cpu",
-      checkpoint_minutes=float(checkpoint_minutes))
-"""
-
-
-def started(trial: TrialSpec, folder, checkpoint_minutes=0.0, moment="", fatal=""):
-    """A training that dies at a moment, `open` or `os.rename`, of a file whose name begins so."""
-    words = [json.dumps(trial.to_dict()), folder, checkpoint_minutes, moment, fatal]
-    command = [sys.executable, "-c", IN_A_PROCESS, *map(str, words)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def newest(folder):
@@ -79,14 +58,12 @@ def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_b
     for kill in kills:
         epoch, step = divmod(kill, steps)
         moment = chance.choice(["open", "os.rename"])  # before it is written, or when it is but not in its place
-        process = started(trial, folder, moment=moment, fatal=f"checkpoint-{epoch:05d}-{step:07d}-")
-        _, complaint = process.communicate(timeout=120)
-        assert process.returncode == -signal.SIGKILL, complaint
+        status, complaint = Training(trial, folder, moment=moment, fatal=f"checkpoint-{epoch:05d}-{step:07d}-").finish()
+        assert status == -signal.SIGKILL, complaint
         assert newest(folder) < (epoch, step)
     assert TrialDirectory(folder).result() is None
-    process = started(trial, folder)
-    assert process.wait(120) == 0, process.communicate()
-    process.stderr.close()
+    status, complaint = Training(trial, folder).finish()
+    assert status == 0, complaint
     assert_same(folder, tmp_path / "whole", weights_of)
 
 
@@ -115,13 +92,13 @@ def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
 @pytest.mark.slow
 def test_sigterm_writes_a_checkpoint_and_ends_the_training_at_once(hard, tmp_path):
     trial = replace(hard, recipe=replace(hard.recipe, epochs=500))
-    process = started(trial, tmp_path, checkpoint_minutes=10)
+    training = Training(trial, tmp_path, checkpoint_minutes=10)
     while newest(tmp_path) < (2, 0):
-        assert process.poll() is None, process.communicate()
+        assert training.is_running(), training.finish()
         time.sleep(0.01)
-    process.terminate()
+    training.terminate()
     told = time.monotonic()
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = training.finish(60)
     assert time.monotonic() - told < 30
     assert "Stopped: stopped in epoch" in complaint
     assert newest(tmp_path)[1] > 0
