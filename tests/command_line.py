@@ -110,6 +110,40 @@ def scripts() -> Iterator[Scripts]:
         yield Scripts(Path(folder))
 
 
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """Wait for a condition, and return its value."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+    return value
+
+
+@contextmanager
+def meanwhile(act: Callable[[], object]) -> Iterator[None]:
+    """Do something in a thread while this one runs a command; raise at the end what went wrong with it."""
+    problems: list[BaseException] = []
+
+    def acting() -> None:
+        try:
+            act()
+        except BaseException as problem:  # raised below, in the thread of the test
+            problems.append(problem)
+
+    thread = threading.Thread(target=acting, daemon=True)
+    thread.start()
+    yield
+    thread.join(TIMEOUT_S)
+    assert not thread.is_alive(), "it has not happened"
+    if problems:
+        raise problems[0]
+
+
+def workers_of(ancestor: int) -> list[int]:
+    """Return the process ids of the Ray workers that hold a trial, of this process's Ray only."""
+    return [pid for pid, title in descendants(ancestor) if title.startswith("ray::Heeding")]
+
+
 class Program:
     """The real `exeunt` in a process group of its own, of which nothing outlives the test."""
 
@@ -161,8 +195,8 @@ class Program:
         return [self.process.pid, *(pid for pid, _ in descendants(self.process.pid))]
 
     def workers(self) -> list[int]:
-        """Return the process ids of the Ray workers that hold a trial, in this program's session only."""
-        return [pid for pid, title in descendants(self.process.pid) if title.startswith("ray::Heeding")]
+        """Return the process ids of its Ray workers that hold a trial."""
+        return workers_of(self.process.pid)
 
     def members(self) -> list[int]:
         """Return the process ids of those that train a trial together."""

@@ -233,6 +233,7 @@ def test_a_mixed_image_has_no_class_to_set_apart():
         loss_of(DKD())(make(DKD(), mixed=True))
 
 
+@pytest.mark.slow
 @each_method
 def test_the_gradient_is_that_of_the_equations_with_constant_targets(method):
     inputs = make(method, images=2, seed=3)

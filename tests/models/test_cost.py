@@ -85,6 +85,7 @@ EVERY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", EVERY)
 def test_multiply_adds_are_half_the_flops_that_torchs_counter_counts(build, architecture):
     size = 64 if architecture in ADOPTED else 32

@@ -242,6 +242,7 @@ def brute_force(logits, labels, costs):
     return points
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_calibration_finds_what_trying_all_finds(seed):
     logits, labels, costs = answers(3, 11, 4, seed)

@@ -4,6 +4,7 @@ import copy
 import itertools
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -80,19 +81,23 @@ def images(name: str, count: int = 2) -> torch.Tensor:
     return torch.randn(count, 3, side(name), side(name), generator=torch.Generator().manual_seed(0))
 
 
-FAMILIES_AND_HEADS = list(itertools.product(ONE_OF_EACH_FAMILY, heads))
 EVERY_PAIR = list(
     dict.fromkeys([*itertools.product(architectures, heads), *zip(ADOPTED, itertools.cycle(heads), strict=False)])
 )
-PAIRS = [
-    *FAMILIES_AND_HEADS,
-    *(pytest.param(pair, marks=pytest.mark.nightly) for pair in EVERY_PAIR if pair not in FAMILIES_AND_HEADS),
-]
+ONE_HEAD_EACH = list(zip(ONE_OF_EACH_FAMILY, itertools.cycle(heads), strict=False))
+"""What is tried while one writes."""
 
 
-@pytest.mark.parametrize(("name", "head"), EVERY_PAIR)
-def test_every_pair_is_built_and_has_exits_of_one_width(name: str, head: str) -> None:
-    """Without weights, which takes no time; `PAIRS` are trained too."""
+def pairs(also: pytest.MarkDecorator) -> list[Any]:
+    """Every pair, with a mark: of one head of each family none, of the other heads `slow`, of all others this one."""
+    marked = {pair: pytest.mark.slow if pair[0] in ONE_OF_EACH_FAMILY else also for pair in EVERY_PAIR}
+    return [pair if pair in ONE_HEAD_EACH else pytest.param(pair, marks=marked[pair]) for pair in EVERY_PAIR]
+
+
+@pytest.mark.parametrize("pair", pairs(also=pytest.mark.slow), ids=" ".join)
+def test_every_pair_is_built_and_has_exits_of_one_width(pair: tuple[str, str]) -> None:
+    """Without weights, which takes no time; those of one architecture of each family are trained too."""
+    name, head = pair
     if name.startswith("timm/"):
         pytest.importorskip("timm", reason="needs the extra timm")
     with without_weights():
@@ -128,7 +133,7 @@ def assert_nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(found / size, expected / size, rtol=1e-3, atol=1e-4)
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=" ".join)
+@pytest.fixture(scope="module", params=pairs(also=pytest.mark.nightly), ids=" ".join)
 def subject(request: pytest.FixtureRequest) -> Subject:
     """One architecture of each family with every head, at night every one; the exits after blocks chosen at random."""
     name, head = request.param

@@ -22,6 +22,7 @@ def test_every_exit_gives_logits_and_features_of_the_trunks_width(build, archite
     assert [tuple(f.shape) for f in outputs.features] == [(2, width)] * exits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", sorted(heads))
 @pytest.mark.parametrize("architecture", ["resnet14", "resnet18"])
 def test_every_head_ends_in_the_trunks_width_whatever_block_it_follows(build, head, architecture):
@@ -32,6 +33,7 @@ def test_every_head_ends_in_the_trunks_width_whatever_block_it_follows(build, he
     assert [tuple(f.shape) for f in outputs.features] == [(2, network.trunk.width)] * last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "placement"), [("resnet18", "1,block3,3"), ("resnet50", "1,2")])
 def test_conv_heads_shrink_the_map_as_the_stages_left_out_would(build, architecture, placement):
     network = build(architecture, placement, size=16).to("meta")

@@ -103,6 +103,7 @@ def count(architecture, classes):
         return parameters(architectures[architecture](channels=3, classes=classes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.architecture}-{row.classes}")
 def test_an_architecture_has_exactly_as_many_parameters_as_the_table_says_and_about_the_published_number(row):
     assert count(row.architecture, row.classes) == row.count

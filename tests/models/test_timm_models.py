@@ -32,6 +32,7 @@ def build(name, placement="none", *, channels=3, classes=10, seed=0):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", SMALLEST)
 def test_from_the_same_seed_the_logits_are_those_of_timms_network(timm, name, channels):
@@ -45,6 +46,7 @@ def test_from_the_same_seed_the_logits_are_those_of_timms_network(timm, name, ch
     assert sum(map(torch.numel, trunk.parameters())) == sum(map(torch.numel, network.parameters()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLEST)
 @pytest.mark.usefixtures("timm")
 def test_with_exits_one_step_reaches_every_parameter(name):

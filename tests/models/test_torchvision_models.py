@@ -60,6 +60,7 @@ def trunk_on_meta(name, *, channels=3, classes=1000):
         return architectures[f"torchvision/{name}"](channels=channels, classes=classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SMALL, "vgg11"])
 def test_from_the_same_seed_the_logits_are_those_of_torchvisions_network(name):
     trunk = build(name).trunk.eval()
@@ -82,6 +83,7 @@ def test_the_logits_are_those_of_torchvisions_network_while_training_too():
     torch.testing.assert_close(trunk(images), network(images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL_ON_META)
 def test_parameters_are_those_that_torchvision_publishes(name):
     assert parameters(trunk_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
@@ -133,6 +135,7 @@ def test_stages_are_the_blocks_of_one_size():
     assert {name: [len(stage) for stage in trunk_on_meta(name).stages] for name in shapes} == shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL_ON_META)
 def test_blocks_have_the_channels_and_strides_that_they_state_down_to_the_smallest_image(name):
     trunk = trunk_on_meta(name).eval()
@@ -180,6 +183,7 @@ def test_exits_do_not_change_the_trunk_and_the_seed_decides_it():
     assert not torch.equal(other.trunk.classifier.weight, alone.trunk.classifier.weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SMALL_ON_META, "regnet_y_128gf"])
 def test_the_layout_of_a_network_is_found_without_its_weights(name):
     layout = architecture_layout(f"torchvision/{name}", (3, 224, 224), 1000)

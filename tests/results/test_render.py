@@ -233,6 +233,7 @@ def test_every_format_says_what_the_epoch_was_chosen_on(record, format):
     assert "best epoch on test, chosen on test" in output
 
 
+@pytest.mark.slow
 def test_the_order_of_the_frame_changes_no_byte(record):
     sweep = record()
     for architecture in ("resnet8", "resnet14"):

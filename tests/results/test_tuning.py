@@ -303,6 +303,7 @@ def test_a_frame_from_before_there_were_searches_gives_the_same_table(record, fo
     assert written(comparison(before), format) == written(comparison(frame), format)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_frame_changes_no_byte_of_a_search(tuned):
     tuned.confirm("kd", "default", 93.0, None, 95.0, recipe__learning_rate="0.1")
     tuned.confirm("kd", "tuned, trial 2", 94.0, 95.5, None, method__temperature="3")

@@ -26,6 +26,7 @@ def test_the_nearest_names_are_told_or_else_what_there_is(name, choices, said):
     assert nearest(name, choices).endswith(said)
 
 
+@pytest.mark.slow
 @given(st.text(min_size=3, max_size=20))
 def test_a_name_without_its_last_letter_is_found(name):
     assert nearest(name[:-1], [name]) == f"the nearest is {name!r}"

@@ -29,6 +29,7 @@ def started(trial, teacher=None):
     return Run(trial, CPU, teacher, DataSource(), Processes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", methods)
 @pytest.mark.parametrize(
     ("recipe", "on_host"),
@@ -83,6 +84,7 @@ def test_the_moving_average_is_what_is_kept(make_trial):
     assert not torch.equal(run.trained_network.trunk.classifier.weight, weight)
 
 
+@pytest.mark.slow
 def test_weight_decay_spares_biases_and_normalisation_where_the_recipe_says_so(make_trial):
     def changes(**recipe):
         run = started(make_trial(learning_rate=1e-3, momentum=0.0, batch_size=1438, **recipe))

@@ -71,6 +71,7 @@ def assert_same_weights(weights_of, first, second):
     assert_close(weights_of(first.folder.path), weights_of(second.folder.path), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_a_trial_gives_the_same_weights_after_a_different_one_in_the_same_process(
     run, weights_of, eed, kd, teacher, trained_eed
 ):
@@ -90,6 +91,7 @@ def test_a_trial_gives_the_same_weights_in_a_fresh_process(weights_of, eed, trai
     assert without_clock(fresh.history()) == without_clock(trained_eed.history())
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(run, weights_of, eed, trained_eed):
     other = weights_of(run(replace(eed, seed=8)).folder.path)
     first = weights_of(trained_eed.folder.path)
@@ -127,6 +129,7 @@ def test_a_trial_interrupted_after_an_epoch_ends_as_if_it_had_not_been(
         assert directory.result()["metrics"] == whole.result()["metrics"]
 
 
+@pytest.mark.slow
 def test_a_continued_trial_tells_only_of_the_epochs_it_trained(make_trial, tmp_path):
     trial, told = make_trial(epochs=3), []
     with pytest.raises(InterruptedError):
@@ -135,6 +138,7 @@ def test_a_continued_trial_tells_only_of_the_epochs_it_trained(make_trial, tmp_p
     assert [record["epoch"] for record in told] == [3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_settings_of_training_hold_while_it_lasts(make_trial, tmp_path, interrupted):
     torch.manual_seed(42)
@@ -207,6 +211,7 @@ def test_what_is_recorded_of_the_test_images_is_what_the_kept_weights_say(eed, t
     assert recorded == pytest.approx(expected, abs=100 / len(test.labels))
 
 
+@pytest.mark.slow
 def test_a_network_learns_the_digits(run, make_trial):
     trial = make_trial(EED(), exits="all", epochs=5, batch_size=64, crop="none", flip=False, schedule="one_cycle")
     metrics = run(trial).result()["metrics"]
@@ -222,6 +227,7 @@ def test_a_trial_without_the_weights_of_its_teacher_is_refused(kd, tmp_path):
         assert directory.result() is None
 
 
+@pytest.mark.slow
 def test_a_teacher_is_listened_to_and_left_as_it_was(run, kd, teacher, weights_of):
     trial, weights = teacher
     before = weights.read_bytes()
@@ -284,6 +290,7 @@ def test_one_image_left_over_joins_the_batch_before(run, make_trial):
     assert record["train/learning_rate"] == pytest.approx(0.1 * (1 + math.cos(2 / 3 * math.pi)) / 2)
 
 
+@pytest.mark.slow
 def test_irrelevant_settings_do_not_change_the_weights(run, eed, trained_eed, weights_of):
     written_otherwise = replace(eed, exits=ExitSpec(placement="2,1"), method=EED(temperature=9))
     assert_same_weights(weights_of, run(written_otherwise), trained_eed)

@@ -83,6 +83,7 @@ def test_a_single_seed_has_no_band(sweep):
     assert "Lines: one seed." in figure.caption
 
 
+@pytest.mark.slow
 def test_the_axis_begins_where_training_is_under_way_and_the_caption_says_so(sweep):
     sweep.trials("baseline", 70.0, 71.0, 72.0)
     history = sweep.history

@@ -36,6 +36,7 @@ def test_early_exit_when_sure(sweep):
     assert quantities == ["within 25%", "within 50%", "within 75%", "within 100%", "speed-up at equal accuracy"]
 
 
+@pytest.mark.slow
 def test_what_is_never_as_accurate_as_the_baseline_has_no_speed_up(sweep):
     frame = sweep.frame()
     frame.loc[frame["method"] == "eed", ["test/exit1/top1", "test/exit2/top1", "test/final/top1"]] -= 20

@@ -33,6 +33,7 @@ def test_what_is_not_run_may_be_another_trial_that_is(sweep, kind):
     assert remark in made(sweep, kind).remarks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_the_frame_changes_no_byte(sweep, kind):
     frame, options = sweep.frame(), OPTIONS.get(kind, {}) | {"history": sweep.history}
@@ -82,6 +83,7 @@ def test_html_is_a_table_and_nothing_that_came_from_a_file(sweep, kind):
     assert page.count('scope="row"') == len(sheet.rows)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
 @pytest.mark.parametrize("kind", KINDS)
 def test_latex_of_every_kind_compiles(sweep, kind, tmp_path):

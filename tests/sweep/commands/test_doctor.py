@@ -137,6 +137,7 @@ def test_a_database_that_is_none(tmp_path):
     assert "is no SQLite database" in readiness.mlflow(f"sqlite:///{damaged}").what
 
 
+@pytest.mark.slow
 def test_a_server_that_is_no_mlflow_or_says_nothing(monkeypatch, silent):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

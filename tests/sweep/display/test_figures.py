@@ -159,7 +159,7 @@ def test_the_same_study_gives_the_same_files_in_another_process(tmp_path):
     """
     folders = [tmp_path / seed for seed in ("1", "2")]
     for folder in folders:
-        environment = {"PYTHONHASHSEED": folder.name, "HOME": str(tmp_path)}
+        environment = {"PYTHONHASHSEED": folder.name, "HOME": str(tmp_path), "MPLCONFIGDIR": mpl.get_configdir()}
         subprocess.run([sys.executable, "-c", code, folder], env=environment, check=True, capture_output=True)
     first, second = ({path.name: path.read_bytes() for path in sorted(folder.iterdir())} for folder in folders)
     assert len(first) == 2 * len(FOR_ONE) + 1

@@ -63,6 +63,7 @@ def test_the_numbers_of_a_file_are_those_that_a_hand_counts(plan, tmp_path):
     assert said["flat_grid"] == 2 * 2 * 3 * 2 * 3 * 2 * 2
 
 
+@pytest.mark.slow
 def test_a_measured_plan_has_hours_for_every_trial_from_one_timing_of_each_kind(read, good, tmp_path):
     plan = make_plan(read(good.replace("[resnet8, resnet14]", "[resnet8]").replace("resnet20", "resnet14")))
     timed = []
@@ -107,6 +108,7 @@ def slower(recipe):
     return recipe.having(accumulation=4)
 
 
+@pytest.mark.slow
 def test_data_that_are_not_here_are_said_once_and_the_rest_is_measured(read, good, tmp_path):
     text = good.replace("dataset: digits", "dataset: [digits, cifar10]").replace("[resnet8, resnet14]", "[resnet8]")
     plan = make_plan(read(text))

@@ -14,6 +14,7 @@ QUICKSTART = (Path(__file__).parents[3] / "configs" / "quickstart.yaml").read_te
 YAML_SIGNS = "[]{}:,#&*!|>'\"%@`-?~<=0123456789.+eE_ \n\t"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad_file", NAMES_OF_BAD_FILES, indirect=True)
 def test_a_bad_file_is_refused_with_file_line_place_value_and_rule(bad_file):
     with pytest.raises(DocumentError) as error:

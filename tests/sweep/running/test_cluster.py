@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,8 +114,8 @@ class Cluster:
             machine.wait()
 
 
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
+@contextmanager
+def new_cluster() -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(
         ignore_cleanup_errors=True
     ) as folder:  # pytest's names are too long for Ray's sockets
@@ -124,6 +124,20 @@ def cluster() -> Iterator[Cluster]:
             yield cluster
         finally:
             cluster.stop()
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with new_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def one_machine() -> Iterator[Cluster]:
+    """A cluster of one machine with two cores, which tests share."""
+    with new_cluster() as cluster:
+        cluster.start_head(cpus=2)
+        yield cluster
 
 
 @pytest.fixture
@@ -140,8 +154,8 @@ def program(*words: object, environment: dict[str, str]) -> Answer:
     return Answer(ran.returncode, ran.stdout, ran.stderr)
 
 
-def test_a_sweep_on_a_cluster_that_wants_a_token(cluster, file, tmp_path):
-    cluster.start_head(cpus=2)
+def test_a_sweep_on_a_cluster_that_wants_a_token(one_machine, file, tmp_path):
+    cluster = one_machine
     sweep = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
     answer = program(*sweep, environment=cluster.environment | {"RAY_AUTH_TOKEN": "f" * 64})
     assert answer.status == 2, answer.out + answer.err
@@ -154,8 +168,8 @@ def test_a_sweep_on_a_cluster_that_wants_a_token(cluster, file, tmp_path):
     assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 3
 
 
-def test_the_doctor_sees_a_cluster(cluster, tmp_path):
-    cluster.start_head(cpus=2)
+def test_the_doctor_sees_a_cluster(one_machine, tmp_path):
+    cluster = one_machine
     environment = cluster.environment | {"COLUMNS": "400"}
     doctor = ["doctor", "--storage", tmp_path / "runs", "--address"]
     answer = program(*doctor, cluster.address, environment=environment)
@@ -169,8 +183,8 @@ def test_the_doctor_sees_a_cluster(cluster, tmp_path):
     assert re.search(r"wrong +Ray +--address \S+ the cluster wants an authentication token", answer.out)
 
 
-def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
-    cluster.start_head(cpus=2)
+def test_a_sweep_is_sent_as_a_job_and_followed(one_machine, file, tmp_path):
+    cluster = one_machine
     dashboard = f"http://127.0.0.1:{cluster.dashboard}"
     environment = cluster.environment | {"MLFLOW_TRACKING_URI": ""}
     file.write_text(FILE.replace("resnet8", "own8"))
@@ -195,7 +209,7 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
 def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, exeunt):
     cluster.start_head(cpus=1)
     second = cluster.start(f"--address={cluster.address}", "--num-cpus=1")
-    file.write_text(FILE.replace("epochs: 4", "epochs: 15"))
+    file.write_text(FILE.replace("epochs: 4", "epochs: 10"))
     log = (tmp_path / "out").open("w")
     words = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
     driver = subprocess.Popen(

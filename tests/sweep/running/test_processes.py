@@ -17,6 +17,8 @@ from exeunt.sweep.running.processes import ProcessDied, train_together
 from exeunt.training import DatasetSpec, Recipe, Stopped, TrialDirectory, TrialSpec
 from exeunt.training.plugins import Plugin, use
 
+from ...command_line import meanwhile, wait_until, workers_of
+
 pytestmark = pytest.mark.slow
 
 FILE = """\
@@ -164,22 +166,40 @@ def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_agai
 
 
 @pytest.mark.usefixtures("all_cores")
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_goes_on(processes, sweep, tmp_path, gone):
-    text = FILE.replace("  eed: {}\n", "").replace("{processes: 2}", f"{{processes: {processes}, retries: 0}}")
-    command = sweep(text)
+def test_processes_whose_worker_is_told_sigterm_keep_their_trial_and_leave_and_others_go_on(sweep, tmp_path, gone):
+    command = sweep(FILE.replace("  eed: {}\n", "").replace("{processes: 2}", "{processes: 2, retries: 0}"))
     command.until(lambda: files(tmp_path, "checkpoint-*.pt"))
     (worker,) = command.workers()[:1]
     members = command.members()
-    assert len(members) == (2 if processes == 2 else 0)
+    assert len(members) == 2
     os.kill(worker, signal.SIGTERM)
     command.until(lambda: files(tmp_path, "attempt-00002.json"))
     assert gone([worker, *members])
-    answer = command.finish()
+    check_left_once(command.finish(), tmp_path)
+
+
+def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_goes_on(exeunt, tmp_path, gone):
+    def tell_it():
+        wait_until(lambda: files(tmp_path, "checkpoint-*.pt"))
+        (worker,) = workers_of(os.getpid())
+        os.kill(worker, signal.SIGTERM)
+        wait_until(lambda: files(tmp_path, "attempt-00002.json"))
+        assert gone([worker])
+
+    (tmp_path / "sweep.yaml").write_text(
+        FILE.replace("  eed: {}\n", "").replace("{processes: 2}", "{processes: 1, retries: 0}")
+    )
+    with meanwhile(tell_it):
+        answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage")
+    check_left_once(answer, tmp_path)
+
+
+def check_left_once(answer, folder):
+    """The sweep ended well, and its trial had two attempts and each epoch once."""
     assert answer.status == 0, (answer.out, answer.err)
     assert "FAILED" not in answer.out
     assert "its worker was told to go; starts again in" in answer.out
-    (key,) = files(tmp_path, "result.json")
-    history = TrialDirectory(tmp_path / "storage" / "trials" / key).history()
+    (key,) = files(folder, "result.json")
+    history = TrialDirectory(folder / "storage" / "trials" / key).history()
     assert [record["epoch"] for record in history] == list(range(1, 31))
-    assert len(files(tmp_path, "attempt-00003.json")) == 0
+    assert len(files(folder, "attempt-00003.json")) == 0

@@ -173,6 +173,7 @@ def test_a_file_that_changed_since_the_sweep_was_read_teaches_nothing(read, file
         train(trial, TrialDirectory(tmp_path / "trial"), teacher=file, device="cpu")
 
 
+@pytest.mark.slow
 def test_the_same_weights_teach_the_same_in_every_kind_of_file(read, file, tmp_path):
     """With exits, without them, as a trial's own file and as safetensors: one teacher, one student."""
     torch.save(weights(exits="all"), file.with_name("exits.pt"))

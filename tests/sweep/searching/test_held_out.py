@@ -41,6 +41,7 @@ def search(tmp_path, monkeypatch):
     return search
 
 
+@pytest.mark.slow
 def test_no_trial_of_a_search_reads_it(search, tmp_path):
     baseline, kd = search.spaces
     teacher = search.teacher(kd)

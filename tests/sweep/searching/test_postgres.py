@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +29,8 @@ from optuna.trial import TrialState
 from rich.console import Console
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
+
+from ...command_line import meanwhile, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -211,8 +213,8 @@ def test_a_search_whose_studies_are_there(search, exeunt):
 
 
 @contextmanager
-def connections_ended(server: Postgres) -> Iterator[list[int]]:
-    """Ends all connections every second; gives how many that were, each time."""
+def connections_ended(server: Postgres, begun: Callable[[], object]) -> Iterator[list[int]]:
+    """Ends all connections every second from a moment on; gives how many that were, each time."""
     over, ended = threading.Event(), []
     query = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -220,35 +222,34 @@ def connections_ended(server: Postgres) -> Iterator[list[int]]:
     )
 
     def end() -> None:
+        wait_until(lambda: begun() or over.is_set())
         with server.connected() as connection:
             while not over.wait(1):
                 ended.append(connection.execute(query).fetchone()[0])
 
-    thread = threading.Thread(target=end, daemon=True)
-    thread.start()
-    try:
-        yield ended
-    finally:
-        over.set()
-        thread.join()
+    with meanwhile(end):
+        try:
+            yield ended
+        finally:
+            over.set()
 
 
-def test_connections_that_end_again_and_again_cost_nothing(server, search, start):
-    command = start(*search.words)
-    command.until(lambda: search.finished() >= 1)
-    with connections_ended(server) as ended:
-        answer = command.finish()
+def test_connections_that_end_again_and_again_cost_nothing(server, search, exeunt):
+    with connections_ended(server, lambda: search.finished() >= 1) as ended:
+        answer = exeunt(*search.words)
     assert sum(ended) > 2, "no connection was there to be ended"
     check_whole(search, answer)
     assert attempts(search.storage) == {"attempt-00001.json"}
 
 
-def test_a_server_that_goes_away_ends_the_search_which_goes_on_when_it_is_back(server, search, exeunt, start):
-    command = start(*search.words)
-    command.until(lambda: search.finished() >= 2)
-    try:
+def test_a_server_that_goes_away_ends_the_search_which_goes_on_when_it_is_back(server, search, exeunt):
+    def stop_the_server():
+        wait_until(lambda: search.finished() >= 2)
         server.stop()
-        answer = command.finish()
+
+    try:
+        with meanwhile(stop_the_server):
+            answer = exeunt(*search.words)
         assert answer.status == 2, answer.out + answer.err
         check_silent(answer)
         again = f"the studies cannot be used; go on with: exeunt search {search.file} --storage {search.storage}\n"

@@ -15,7 +15,7 @@ from exeunt.sweep.searching import Studies, outcomes
 from exeunt.sweep.storage.store import Store
 from mlflow import MlflowClient
 
-from ...command_line import Answer
+from ...command_line import Answer, meanwhile, wait_until, workers_of
 from .searches import TAUGHT
 
 pytestmark = pytest.mark.slow
@@ -160,12 +160,14 @@ def test_killed_at_random_moments_until_it_ends(bench, start, exeunt, undisturbe
     bench.check_over(undisturbed)
 
 
-def test_a_killed_worker_costs_no_trial(bench, start, undisturbed):
-    command = start(*bench.words)
-    command.until(lambda: len(bench.files("result.json")) >= 2 and command.workers())
-    for worker in command.workers():
-        os.kill(worker, signal.SIGKILL)
-    answer = command.finish()
+def test_a_killed_worker_costs_no_trial(bench, exeunt, undisturbed):
+    def kill_the_worker():
+        wait_until(lambda: len(bench.files("result.json")) >= 2)
+        for worker in wait_until(lambda: workers_of(os.getpid())):
+            os.kill(worker, signal.SIGKILL)
+
+    with meanwhile(kill_the_worker):
+        answer = exeunt(*bench.words)
     assert answer.status == 0, answer.out + answer.err
     bench.check_over(undisturbed)
 

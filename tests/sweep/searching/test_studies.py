@@ -89,6 +89,7 @@ def undisturbed(tmp_path_factory):
 class TestSamplers:
     """Each of them on floats, whole numbers and choices, with and without steps, without a warning."""
 
+    @pytest.mark.slow
     def test_suggestions_are_within_their_ranges_and_differ(self, sampler, sweep_with, undisturbed):
         trials = undisturbed(sampler, sweep_with(sampler))
         assert len(trials) == ASKED
@@ -104,12 +105,14 @@ class TestSamplers:
         for name in ("recipe.learning_rate", "temperature"):
             assert len({values[name] for values in trials}) == ASKED
 
+    @pytest.mark.slow
     def test_the_same_seed_gives_the_same_and_another_others(self, sampler, sweep_with, undisturbed, tmp_path):
         first = undisturbed(sampler, sweep_with(sampler))
         assert suggested(sweep_with(sampler), tmp_path / "again") == first
         other = sweep_with(sampler, FILE.replace("budget: 12", "budget: 12\n  seed: 77"))
         assert suggested(other, tmp_path / "other") != first
 
+    @pytest.mark.slow
     def test_a_search_that_is_interrupted_after_each_trial_suggests_the_same(
         self, sampler, sweep_with, undisturbed, tmp_path
     ):
@@ -117,6 +120,7 @@ class TestSamplers:
         again = suggested(sweep_with(sampler), tmp_path / "runs", opened_before=lambda _: True)
         assert again == first
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("last", [0, 5, 10])
     def test_one_that_died_before_the_first_value_of_a_trial_suggests_the_same(
         self, sampler, sweep_with, undisturbed, tmp_path, last
@@ -133,6 +137,7 @@ class TestSamplers:
         )
         assert again == undisturbed(sampler, sweep_with(sampler))
 
+    @pytest.mark.slow
     def test_one_that_died_with_all_values_goes_on_with_them(self, sampler, sweep_with, undisturbed, tmp_path):
         def die(studies, space, number):
             if number == 6:
@@ -143,6 +148,7 @@ class TestSamplers:
         )
         assert again == undisturbed(sampler, sweep_with(sampler))
 
+    @pytest.mark.slow
     def test_one_that_died_between_two_values_has_a_value_for_each_range(self, sampler, sweep_with, tmp_path):
         def die(studies, space, number):
             if number in (0, 6):

@@ -57,6 +57,7 @@ class TestCrashes:
         for owner, name in places:
             monkeypatch.setattr(owner, name, dying(getattr(owner, name), after=chances.random() < 0.5))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(30))
     def test_a_search_that_dies_anywhere_goes_on_to_exactly_the_budget(self, read_file, drive, store, seed):
         chances = random.Random(seed)
@@ -120,6 +121,7 @@ class TestCrashes:
         assert [trial.user_attrs[KEY] for trial in after.stand()["baseline"].trials][:3] == list(begun.values())
         assert len(after.handed_out) == BUDGET
 
+    @pytest.mark.slow
     def test_one_at_a_time_it_suggests_what_it_would_have_suggested(self, read_file, drive, store, tmp_path):
         """Also with a sampler that learns."""
         sweep = read_file(("sampler: random", "sampler: tpe"), ("budget: 6", "budget: 14"))

@@ -132,6 +132,7 @@ def test_without_a_terminal_it_asks_nobody_and_removes_nothing(orphan, folder, r
     assert folder(orphan).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["n", "y"])
 def test_at_a_terminal_it_asks(answer, orphan, store, folder):
     ours, theirs = pty.openpty()

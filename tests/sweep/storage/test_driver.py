@@ -58,6 +58,7 @@ def test_a_later_process_with_its_number_is_not_it(folder, other):
     assert holder_of(folder) is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("other")
 def test_a_driver_elsewhere_is_alive_while_it_is_heard_of(folder, monkeypatch):
     monkeypatch.setattr(driver, "HEARTBEAT", 0.2)
@@ -70,6 +71,7 @@ def test_a_driver_elsewhere_is_alive_while_it_is_heard_of(folder, monkeypatch):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("other")
 def test_a_driver_elsewhere_with_a_wrong_clock_is_heard_of(folder, monkeypatch):
     monkeypatch.setattr(driver, "HEARTBEAT", 0.6)

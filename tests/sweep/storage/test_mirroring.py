@@ -14,6 +14,8 @@ from exeunt.sweep.storage import mirroring
 from exeunt.sweep.storage.tracking import Mirror
 from mlflow import MlflowClient
 
+from ...command_line import meanwhile
+
 pytestmark = pytest.mark.slow
 
 
@@ -95,7 +97,7 @@ def test_a_server_that_hangs_holds_up_nothing(plan, store, trained, server):
 
 def test_the_end_of_a_sweep_does_not_wait_until_all_is_written(read, good, store, trained, monkeypatch):
     monkeypatch.setattr(mirroring, "BATCH", 1)
-    plan = make_plan(read(good.replace("seeds: [0, 1]", f"seeds: {list(range(20))}")))
+    plan = make_plan(read(good.replace("seeds: [0, 1]", f"seeds: {list(range(8))}")))
     database = SimpleNamespace(uri=store.tracking_uri)
     for trial in plan.trials:
         trained(trial)
@@ -203,14 +205,16 @@ methods:
 """
 
 
-def test_a_sweep_outlives_the_death_of_the_server(server, start, tmp_path):
-    (tmp_path / "sweep.yaml").write_text(SWEEP % 40)
+def test_a_sweep_outlives_the_death_of_the_server(server, exeunt, tmp_path):
+    def kill_it_once():
+        until(lambda: recorded(server))
+        server.kill()
+        server.start()
+
+    (tmp_path / "sweep.yaml").write_text(SWEEP % 20)
     server.start()
-    command = start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs", "--tracking", server.uri)
-    command.until(lambda: recorded(server))
-    server.kill()
-    server.start()
-    answer = command.finish()
+    with meanwhile(kill_it_once):
+        answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs", "--tracking", server.uri)
     assert (answer.status, answer.err) == (0, "")
     away = [line for line in answer.out.splitlines() if "what MLflow lacks is written when it is back" in line]
     back = [line for line in answer.out.splitlines() if "MLflow is written again" in line]

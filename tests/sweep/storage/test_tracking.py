@@ -95,6 +95,7 @@ def test_writing_twice_changes_nothing(plan, store, runs, trained):
     assert len(MlflowClient(store.tracking_uri).get_metric_history(run.info.run_id, "train/loss/0")) == 2
 
 
+@pytest.mark.slow
 def test_more_numbers_than_mlflow_takes_at_once_arrive_whole(plan, store, runs, trained):
     trained(plan.trials[0], epochs=3, metrics=BATCH // 2)
     Mirror(plan, store, store.tracking_uri).update_all()
@@ -255,6 +256,7 @@ def test_a_trial_that_waits_has_no_run(plan, store, runs):
     assert runs() == {}
 
 
+@pytest.mark.slow
 def test_a_trial_planned_no_more_is_marked_and_comes_back_when_it_is(plan, store, runs, read, good, trained):
     for trial in plan.trials:
         trained(trial)

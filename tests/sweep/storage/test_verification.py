@@ -110,6 +110,7 @@ def test_verify_says_all_is_well_or_what_is_not(plan, store, trained, run, monke
     assert run("verify")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"{}", b"[]", b"null", b'{"state": "done"}'])
 def test_what_is_no_result_is_damaged_for_every_command_and_trained_again(
     content, plan, store, trained, run, monkeypatch

@@ -52,6 +52,7 @@ def outcomes(policy):
     return Counter(drawn)
 
 
+@pytest.mark.slow
 def test_trivial_augment_draws_what_torchvisions_does_as_often():
     space = TrivialAugmentWide()._augmentation_space(31)
     assert len(space) == 14
@@ -62,6 +63,7 @@ def test_trivial_augment_draws_what_torchvisions_does_as_often():
     check(outcomes("trivial_augment"), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", AUTO_AUGMENTS)
 def test_auto_augment_draws_what_torchvisions_does_as_often(policy):
     reference = AutoAugment(AUTO_AUGMENTS[policy])

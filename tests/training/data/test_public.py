@@ -132,6 +132,7 @@ def test_what_a_killed_process_left_half_done_is_fetched_again(tmp_path, server,
     assert not (tmp_path / ".fetching").exists()
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_fetched_and_needs_no_writable_folder(tmp_path, server, downloads):
     get(tmp_path, downloads)
     before = Counter(server.gets)
@@ -165,6 +166,7 @@ def test_what_nobody_may_fetch_says_so(tmp_path):
     assert "--download" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named(tmp_path, downloads):
     get(tmp_path, downloads)
     (tmp_path / "set/test").write_bytes(b"tost" * 1000)
