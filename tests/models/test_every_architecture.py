@@ -219,8 +219,11 @@ def test_a_truncated_network_gives_its_exit_and_costs_what_is_said(name: str) ->
     assert costs[-1].parameters <= parameters(network)
 
 
-@pytest.mark.nightly
-@pytest.mark.parametrize("name", ONE_OF_EACH_FAMILY)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "resnet8" else pytest.param(name, marks=pytest.mark.nightly) for name in ONE_OF_EACH_FAMILY],
+)
 def test_the_forward_pass_compiles_as_one_graph(name: str) -> None:
     network = build(name).eval()
     batch = images(name)

@@ -30,7 +30,7 @@ def started(trial, teacher=None):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", methods)
+@pytest.mark.parametrize("name", list(methods))
 @pytest.mark.parametrize(
     ("recipe", "on_host"),
     [({}, 1), ({"mixup": 0.3, "cutmix": 0.3, "ema_decay": 0.9, "gradient_clip": 1.0}, 2)],

@@ -69,7 +69,7 @@ def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_b
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 6, 15])
-@pytest.mark.parametrize("method", [EED(), PSKD()], ids=["eed", "ps_kd"])
+@pytest.mark.parametrize("method", [EED(ensemble_weights="learned"), PSKD()], ids=["eed", "ps_kd"])
 def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
     make_trial, tmp_path, weights_of, method, stop_after
 ):

@@ -143,13 +143,14 @@ def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, start):
     assert not bench.files("*.json"), "no trial began"
 
 
-def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench, exeunt):
-    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "20s")
-    answer = exeunt(*bench.words(LONG, *options))
+@pytest.mark.usefixtures("all_cores")
+def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench, start):
+    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "30s")
+    answer = start(*bench.words(LONG, *options)).finish()
     assert answer.status == 3, answer.err
     assert answer.out.endswith(
         f"the time budget is over; go on with: exeunt sweep {bench.file} --storage {bench.storage} "
-        "--max-concurrent 1 --time-budget 20s --only 'base*/*'\n"
+        "--max-concurrent 1 --time-budget 30s --only 'base*/*'\n"
     )
     assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1
     assert not bench.files("failure.json")

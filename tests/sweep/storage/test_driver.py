@@ -40,6 +40,21 @@ def test_a_second_driver_is_told_who_holds_the_sweep(folder, other):
     assert holder_of(folder)["pid"] == other.pid
 
 
+def test_of_two_drivers_that_begin_at_once_one_is_refused(folder, other, monkeypatch):
+    """The other one begins after this one has looked, and before it writes."""
+    theirs, guarded = folder.read(FILE), LocalFolder.guarded
+
+    def guarded_after_the_other(place, guard):
+        place.write(FILE, theirs)
+        return guarded(place, guard)
+
+    folder.remove(FILE)
+    monkeypatch.setattr(LocalFolder, "guarded", guarded_after_the_other)
+    with pytest.raises(SweepIsHeld, match=f"process {other.pid}"):
+        driving(folder, "s").__enter__()
+    assert folder.read(FILE) == theirs
+
+
 def test_a_driver_that_was_killed_holds_nothing(folder, other):
     other.kill()
     deadline = time.monotonic() + 10
