@@ -7,6 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+import ray  # noqa: F401 (it reads that now, and the Ray of the tests listens on loopback alone)
+
+del os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]  # the program has to set it for itself
+
 from hypothesis import settings
 
 from .command_line import Answer, Program, run_in_process

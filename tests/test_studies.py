@@ -31,7 +31,7 @@ def table(study: Path, kind: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.usefixtures("ray_here")
 @studies
 def test_the_commands_make_what_is_committed(study, tmp_path):

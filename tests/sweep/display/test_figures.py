@@ -141,7 +141,7 @@ def test_the_same_study_gives_the_same_files(tmp_path):
     assert first == second
 
 
-def test_the_same_study_gives_the_same_files_in_another_process(tmp_path):
+def test_the_same_study_gives_the_same_files_in_another_process(tmp_path, monkeypatch):
     code = """if True:
         import sys
         from pathlib import Path
@@ -157,10 +157,11 @@ def test_the_same_study_gives_the_same_files_in_another_process(tmp_path):
         study.optimize(objective, 8)
         write_figures(study, Path(sys.argv[1]))
     """
-    folders = [tmp_path / seed for seed in ("1", "2")]
-    for folder in folders:
-        environment = {"PYTHONHASHSEED": folder.name, "HOME": str(tmp_path), "MPLCONFIGDIR": mpl.get_configdir()}
-        subprocess.run([sys.executable, "-c", code, folder], env=environment, check=True, capture_output=True)
+    folders = [tmp_path / "here", tmp_path / "there"]
+    monkeypatch.setattr(sys, "argv", ["-c", str(folders[0])])
+    exec(code, {})
+    environment = {"PYTHONHASHSEED": "1", "HOME": str(tmp_path), "MPLCONFIGDIR": mpl.get_configdir()}
+    subprocess.run([sys.executable, "-c", code, folders[1]], env=environment, check=True, capture_output=True)
     first, second = ({path.name: path.read_bytes() for path in sorted(folder.iterdir())} for folder in folders)
     assert len(first) == 2 * len(FOR_ONE) + 1
     assert [name for name in first if first[name] != second[name]] == []

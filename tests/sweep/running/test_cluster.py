@@ -168,6 +168,7 @@ def test_a_sweep_on_a_cluster_that_wants_a_token(one_machine, file, tmp_path):
     assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 3
 
 
+@pytest.mark.nightly
 def test_the_doctor_sees_a_cluster(one_machine, tmp_path):
     cluster = one_machine
     environment = cluster.environment | {"COLUMNS": "400"}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import time
 
@@ -21,19 +20,6 @@ methods:
   baseline: {}
 """
 """An epoch takes several seconds."""
-
-SHORT_AND_LONG = """\
-name: both
-dataset: digits
-architectures: [resnet8]
-seeds: [0]
-order: file
-recipe:
-- {base: fast, epochs: 1, batch_size: 512}
-- {base: fast, epochs: 1000, batch_size: 512}
-methods:
-  baseline: {}
-"""
 
 PRUNING = """\
 name: pruning
@@ -156,20 +142,9 @@ def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_
     assert not bench.files("failure.json")
 
 
-def test_what_ended_just_before_ctrl_c_is_in_mlflow(bench, start, database):
-    bench.storage.mkdir()
-    shutil.copy(database, bench.storage / "mlflow.db")
-    command = start(*bench.words(SHORT_AND_LONG))
-    command.until(lambda: bench.files("result.json"))
-    command.interrupt()
-    answer = command.finish()
-    assert answer.status == 130, answer.err
-    assert ("done", "FINISHED") in states(bench, "both")
-
-
-def states(bench, name="pruning"):
+def states(bench):
     client = MlflowClient(f"sqlite:///{bench.storage / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name("pruning").experiment_id])
     return sorted((run.data.tags["exeunt.state"], run.info.status) for run in runs)
 
 

@@ -1,5 +1,4 @@
 import ipaddress
-import os
 import struct
 import sys
 from collections.abc import Iterator
@@ -7,8 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-
-from ...command_line import descendants, meanwhile, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,7 +17,7 @@ name: alone
 dataset: digits
 architectures: [resnet8]
 seeds: [0]
-recipe: {base: fast, epochs: 5}
+recipe: {base: fast, epochs: 100}
 methods: {baseline: {}}
 """
 LISTENING = "0A"
@@ -40,24 +37,13 @@ def address(written: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def test_what_a_sweep_starts_listens_on_loopback_alone(tmp_path, exeunt):
-    listening = []
-
-    def look():
-        wait_until(lambda: list(tmp_path.glob("runs/trials/*/checkpoint-*")))
-        listening.extend(listening_now())
-
+def test_what_a_sweep_starts_listens_on_loopback_alone(tmp_path, start):
     (tmp_path / "sweep.yaml").write_text(FILE)
-    with meanwhile(look):
-        assert exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs").status == 0
-    assert len(listening) > 3, "Ray's own servers"
-    assert [written for written in listening if not address(written.partition(":")[0]).is_loopback] == []
-
-
-def listening_now() -> list[str]:
-    """Where this process and those that it started listen."""
-    pids = [os.getpid(), *(pid for pid, _ in descendants(os.getpid()))]
-    ours = {inode for pid in pids for inode in sockets_of(pid)}
+    command = start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs")
+    command.until(lambda: list(tmp_path.glob("runs/trials/*/checkpoint-*")))
+    ours = {inode for pid in command.processes() for inode in sockets_of(pid)}
     tables = [Path(f"/proc/net/{table}").read_text().splitlines()[1:] for table in ("tcp", "tcp6")]
     entries = [line.split() for table in tables for line in table]
-    return [entry[1] for entry in entries if entry[3] == LISTENING and entry[9] in ours]
+    listening = [entry[1] for entry in entries if entry[3] == LISTENING and entry[9] in ours]
+    assert len(listening) > 3, "Ray's own servers"
+    assert [written for written in listening if not address(written.partition(":")[0]).is_loopback] == []

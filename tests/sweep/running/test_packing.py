@@ -107,7 +107,7 @@ print(json.dumps([refusal, results]))
 """A Ray that has been told of a GPU that is none: not that of the other tests."""
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ray_gives_each_trial_the_share_that_was_suggested_and_an_accelerator_that_is_none_is_refused(tmp_path):
     ran = subprocess.run([sys.executable, "-c", SHARES, tmp_path], capture_output=True, text=True, check=True)
     refusal, results = json.loads(ran.stdout.splitlines()[-1])

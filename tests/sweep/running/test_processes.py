@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from exeunt.losses import EED, KD, Baseline
-from exeunt.models import ArchitectureSpec, ExitSpec
+from exeunt.losses import KD, Baseline
+from exeunt.models import ArchitectureSpec
 from exeunt.specs import SpecError
-from exeunt.sweep.running.processes import ProcessDied, train_together
-from exeunt.training import DatasetSpec, Recipe, Stopped, TrialDirectory, TrialSpec
+from exeunt.sweep.running.processes import ProcessDied
+from exeunt.training import Recipe, Stopped, TrialDirectory
 from exeunt.training.plugins import Plugin, use
 
 from ...command_line import meanwhile, wait_until, workers_of
+from .together import trained, trial
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,6 @@ recipe: {base: fast, epochs: 30, batch_size: 512}
 resources: {processes: 2}
 methods:
   baseline: {}
-  eed: {}
 """
 PLUGIN = """\
 from exeunt.models import architectures
@@ -38,23 +38,6 @@ from exeunt.models import architectures
 architectures.register("own8")(architectures["resnet8"])
 """
 PATIENCE = 60.0
-
-
-def trial(method=None, **fields):
-    method = method or EED()
-    return TrialSpec(
-        dataset=DatasetSpec(name="digits"),
-        architecture=ArchitectureSpec(name="resnet8"),
-        method=method,
-        exits=ExitSpec(placement="none" if method.exits == "ignored" else "all"),
-        recipe=Recipe(epochs=500, batch_size=512),
-        **fields,
-    )
-
-
-def trained(spec, folder, *, on_epoch=print, stop=lambda: False, **settings):
-    together = {"processes": 2, "accelerated": False, "on_epoch": on_epoch, "stop": stop}
-    return train_together(spec, TrialDirectory(folder), **together, **settings)
 
 
 def children():
@@ -107,7 +90,7 @@ def test_processes_end_with_the_one_that_began_them(tmp_path, gone):
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-from test_processes import trained, trial
+from together import trained, trial
 if __name__ == "__main__":
     trained(trial(), Path({str(tmp_path)!r}))
 """
@@ -165,9 +148,10 @@ def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_agai
         assert all(torch.isfinite(weight).all() for weight in torch.load(directory.folder.path / "weights.pt").values())
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("all_cores")
 def test_processes_whose_worker_is_told_sigterm_keep_their_trial_and_leave_and_others_go_on(sweep, tmp_path, gone):
-    command = sweep(FILE.replace("  eed: {}\n", "").replace("{processes: 2}", "{processes: 2, retries: 0}"))
+    command = sweep(FILE.replace("{processes: 2}", "{processes: 2, retries: 0}"))
     command.until(lambda: files(tmp_path, "checkpoint-*.pt"))
     (worker,) = command.workers()[:1]
     members = command.members()
@@ -186,9 +170,7 @@ def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_go
         wait_until(lambda: files(tmp_path, "attempt-00002.json"))
         assert gone([worker])
 
-    (tmp_path / "sweep.yaml").write_text(
-        FILE.replace("  eed: {}\n", "").replace("{processes: 2}", "{processes: 1, retries: 0}")
-    )
+    (tmp_path / "sweep.yaml").write_text(FILE.replace("{processes: 2}", "{processes: 1, retries: 0}"))
     with meanwhile(tell_it):
         answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage")
     check_left_once(answer, tmp_path)

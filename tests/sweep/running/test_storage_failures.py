@@ -146,17 +146,15 @@ def test_damaged_results_are_named_and_trained_again(tmp_path, file, exeunt, und
 
 
 def test_killed_whole_between_weights_and_result_it_goes_on(tmp_path, file, start, exeunt, undisturbed, last_moment):
-    """Driver and workers die in the instant before a `result.json` appears, twice."""
+    """Driver and workers die in the instant before a `result.json` appears."""
     storage, moment = tmp_path / "runs", last_moment(signal.SIGSTOP)
-    for _ in range(2):
-        moment.reached.unlink(missing_ok=True)
-        command = start("sweep", file, "--storage", storage, "--plugin", moment.plugin)
-        command.until(moment.reached.exists)
-        for pid in [*command.workers(), command.process.pid]:
-            os.kill(pid, signal.SIGKILL)
-        command.process.communicate(timeout=60)
-        done = {path.parent for path in storage.glob("trials/*/result.json")}
-        assert any(path.parent not in done for path in storage.glob("trials/*/weights.pt"))
+    command = start("sweep", file, "--storage", storage, "--plugin", moment.plugin)
+    command.until(moment.reached.exists)
+    for pid in [*command.workers(), command.process.pid]:
+        os.kill(pid, signal.SIGKILL)
+    command.process.communicate(timeout=60)
+    done = {path.parent for path in storage.glob("trials/*/result.json")}
+    assert any(path.parent not in done for path in storage.glob("trials/*/weights.pt"))
     answer = exeunt("sweep", file, "--storage", storage)
     assert answer.status == 0, answer.out + answer.err
     check_same(storage, undisturbed)

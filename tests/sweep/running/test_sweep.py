@@ -236,6 +236,9 @@ def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, sweep, start, 
     assert "Traceback" not in answer.out + answer.err
     assert not bench.files("failure.json")
     before = bench.times()
+    recorded = {run.data.tags["exeunt.key"]: run for run in bench.runs()}
+    assert {recorded[key].data.tags["exeunt.state"] for key in before} == {"done"}, "what ended last is in MLflow"
+    assert {recorded[key].info.status for key in before} == {"FINISHED"}
     answer = sweep()
     assert answer.status == 0, answer.err
     assert f"{TRIALS} trials, {TRIALS - len(before)} to train" in answer.out

