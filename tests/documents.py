@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 
 FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
-VARIES = re.compile(r"(\.\.\.|(?<!\S)–(?!\S)|[-+]?\d+\.\d+(?: ± \d+\.\d+)?|(?<=over )\d+(?= tests)|\b\d+ of \d+\b)")
+VARIES = re.compile(
+    r"(\.\.\.|─{2,}|(?<!\S)–(?!\S)|[-+]?\d+\.\d+(?: ± \d+\.\d+)?|(?<=over )\d+(?= tests)|\b\d+ of \d+\b)"
+)
 """What a shown line need not share with what is printed, since processors compute a little differently."""
 MEASURED = r"(?:[-+]?\d+\.\d+(?: ± \d+\.\d+)?|–)"
 """What may stand where a document shows a number with decimals, or that there is none."""
@@ -190,4 +192,6 @@ def _pattern(line: str) -> re.Pattern[str]:
 def _may_stand_for(shown: str) -> str:
     if shown == "...":
         return ".*?"
+    if shown.startswith("─"):  # a rule is as wide as the marks make the columns
+        return "─+"
     return r"\d+ of \d+" if " of " in shown else r"\d+" if shown.isdigit() else MEASURED

@@ -88,6 +88,7 @@ def test_what_does_not_happen_as_shown_is_noticed(written, complaint, reader):
         ("99.72 ± 0.28   –", "–   99.72 ± 0.28"),
         ("99.72 ± 0.28   1.00", "100.0   –"),
         ("1 of 2, over 3 tests", "2 of 2, over 4 tests"),
+        ("98.4  99.1 ─────────── 98.2", "* 98.4  * 99.1 ─────────────── 98.2"),
         (r"r & \textbf{99.7 $\pm$ 0.2} & 98.1 \\", r"r & 98.0 $\pm$ 0.3 & \underline{99.2} \\"),
     ],
 )

@@ -121,6 +121,7 @@ def files(folder, name):
     return {path.parent.name: path for path in folder.glob(f"storage/trials/*/{name}")}
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("all_cores")
 def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_again(sweep, tmp_path, gone):
     command = sweep()

@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from ...command_line import meanwhile, wait_until
-
 pytestmark = pytest.mark.slow
 
 FILE = """\
@@ -107,16 +105,13 @@ def test_a_full_disk_is_named_and_costs_nothing(disk, file, mlflow, exeunt, undi
     check_same(disk, undisturbed)
 
 
-def test_a_disk_that_becomes_read_only_is_named_and_costs_nothing(disk, file, mlflow, exeunt, undisturbed):
-    def write_protect():
-        wait_until(lambda: list(disk.glob("trials/*/checkpoint-*")))
-        remount(disk, "ro")
-
+def test_a_disk_that_becomes_read_only_is_named_and_costs_nothing(disk, file, mlflow, start, exeunt, undisturbed):
     options = ("--storage", disk, "--tracking", mlflow)
     remount(disk, "size=100m")
-    with meanwhile(write_protect):
-        answer = exeunt("sweep", file, *options)
-    check_refused(answer, "cannot be written: Read-only file system")
+    command = start("sweep", file, *options)
+    command.until(lambda: list(disk.glob("trials/*/checkpoint-*")))
+    remount(disk, "ro")
+    check_refused(command.finish(), "cannot be written: Read-only file system")
     check_refused(exeunt("sweep", file, *options), "cannot be written: Read-only file system")
     remount(disk, "rw")
     answer = exeunt("sweep", file, *options)

@@ -211,7 +211,7 @@ def test_a_sweep_outlives_the_death_of_the_server(server, exeunt, tmp_path):
         server.kill()
         server.start()
 
-    (tmp_path / "sweep.yaml").write_text(SWEEP % 100)
+    (tmp_path / "sweep.yaml").write_text(SWEEP % 60)
     server.start()
     with meanwhile(kill_it_once):
         answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs", "--tracking", server.uri)
