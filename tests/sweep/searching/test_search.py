@@ -190,16 +190,16 @@ def test_ctrl_c_says_how_to_go_on(bench, start, exeunt, undisturbed):
 def test_several_at_once_use_exactly_the_budget(tmp_path, start):
     file = tmp_path / "search.yaml"
     file.write_text(
-        TAUGHT.replace("budget: 4", "budget: 6").replace("[0, 1]", "[0]") + "stopping: {rule: asha, grace: 1}\n"
+        TAUGHT.replace("budget: 4", "budget: 7").replace("[0, 1]", "[0]") + "stopping: {rule: asha, grace: 1}\n"
     )
     answer = start("search", file, "--storage", tmp_path / "runs").finish()
     assert answer.status == 0, answer.out + answer.err
     for outcome in outcomes(Studies(read_sweep(file), Store(tmp_path / "runs"))):
-        assert len(outcome.trials) == 6
+        assert len(outcome.trials) == 7
         complete, pruned = (
             outcome.count(state) for state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
         )
-        assert complete + pruned == 6
+        assert complete + pruned == 7
         assert pruned > 0, "by the half after the first of two epochs"
         for trial in outcome.trials:
             assert len(trial.intermediate_values) == (2 if trial.state == optuna.trial.TrialState.COMPLETE else 1)

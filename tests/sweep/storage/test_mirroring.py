@@ -14,8 +14,6 @@ from exeunt.sweep.storage import mirroring
 from exeunt.sweep.storage.tracking import Mirror
 from mlflow import MlflowClient
 
-from ...command_line import meanwhile
-
 pytestmark = pytest.mark.slow
 
 
@@ -205,16 +203,14 @@ methods:
 """
 
 
-def test_a_sweep_outlives_the_death_of_the_server(server, exeunt, tmp_path):
-    def kill_it_once():
-        until(lambda: recorded(server))
-        server.kill()
-        server.start()
-
-    (tmp_path / "sweep.yaml").write_text(SWEEP % 60)
+def test_a_sweep_outlives_the_death_of_the_server(server, start, tmp_path):
+    (tmp_path / "sweep.yaml").write_text(SWEEP % 40)
     server.start()
-    with meanwhile(kill_it_once):
-        answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs", "--tracking", server.uri)
+    command = start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs", "--tracking", server.uri)
+    command.until(lambda: recorded(server))
+    server.kill()
+    server.start()
+    answer = command.finish()
     assert (answer.status, answer.err) == (0, "")
     away = [line for line in answer.out.splitlines() if "what MLflow lacks is written when it is back" in line]
     back = [line for line in answer.out.splitlines() if "MLflow is written again" in line]
