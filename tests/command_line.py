@@ -161,7 +161,9 @@ class Program:
     def kill(self) -> None:
         """Kill the driver alone, as a crash does, and leave its workers to notice."""
         self.process.kill()
-        self.process.communicate(timeout=TIMEOUT_S)
+        with suppress(subprocess.TimeoutExpired):  # its workers hold its output open until they have noticed
+            self.process.communicate(timeout=30)
+        self.process.wait(TIMEOUT_S)
 
     def kill_group(self) -> None:
         """Kill the driver and its workers, as far as they still run."""
