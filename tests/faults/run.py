@@ -22,6 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("specs", "losses", "models", "training", "sweep", "results")
 TIMEOUT_S = 600.0
+PYTEST_FAILED = 1
+"""The exit status of pytest when tests ran and some failed."""
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", flags=re.MULTILINE)
 
 
@@ -104,14 +106,10 @@ def try_fault(fault: Fault) -> Outcome:
         except subprocess.TimeoutExpired:
             return Outcome(fault=fault.name, caught=False, reason="no end", seconds=time.monotonic() - began)
     failed = FAILED.search(ran.stdout)
-    caught = ran.returncode == pytest_failed and failed is not None
+    caught = ran.returncode == PYTEST_FAILED and failed is not None
     last = (ran.stdout.strip() or ran.stderr.strip()).splitlines()[-1:]
     reason = failed.group(1) if caught and failed else f"pytest ended with {ran.returncode}: {' '.join(last)}"
     return Outcome(fault=fault.name, caught=caught, reason=reason, seconds=time.monotonic() - began)
-
-
-pytest_failed = 1
-"""The exit status of pytest when tests ran and some failed."""
 
 
 def check_without_faults(faults: list[Fault]) -> bool:
