@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..specs import SpecError
 from .batches import TrainingBatches, evaluation_batches
-from .chance import seed_at
+from .chance import seed_at, seed_modules
 from .data import DataSource, ImageSet, split_validation
 from .directory import Record
 from .divergence import Diverged, FiniteWatch
@@ -108,6 +108,7 @@ class Run:
         started, seconds_before = time.perf_counter(), self._totals.seconds
         self._usage = Usage(self.device)
         self._watch = FiniteWatch(self.device, step=self.steps, alone=self._processes.count == 1)
+        self._objective.train()
         for parts in self._batches.steps(self.epoch, self.step, pairs=self.trial.method.needs_pairs):
             terms = self._train_step(parts)
             self._totals.seconds = seconds_before + time.perf_counter() - started
@@ -200,8 +201,7 @@ class Run:
 
     def _train_step(self, parts: list[Batch]) -> dict[str, Tensor]:
         trial = self.trial
-        torch.manual_seed(seed_at(trial.seed, "network", self.epoch, self.step, self._processes.rank))  # for dropout
-        self._objective.train()
+        seed_modules(seed_at(trial.seed, "network", self.epoch, self.step, self._processes.rank), self.device)
         names: list[str] = []
         values = torch.zeros((), device=self.device)
         for part in parts:

@@ -1,50 +1,59 @@
 """Tells all trials of a sweep at once to write a checkpoint and end, on whatever machine they run."""
 
-import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Callable
 from typing import Any, Self
 
 import ray
 
-LISTENERS = 100_000
-"""How many trials may run at once."""
+INTERVAL = 0.5
+"""Seconds between two looks at whether it was rung."""
 
 
 class Bell:
-    """Rings once. Sent to workers, who listen; an actor of Ray's that takes no core carries the sound.
+    """Rings once. Sent to workers, who look from time to time.
 
-    A context, since the actor would otherwise run as long as Ray, which may outlive the sweep.
+    It has been rung when Ray knows an actor of its name: nothing runs for it as long as it is silent. A context, since
+    that actor would otherwise run as long as Ray, which may outlive the sweep.
     """
 
     def __init__(self) -> None:
-        """Where Ray can be used."""
-        self._actor: Any = ray.remote(_Ringer).options(num_cpus=0, max_concurrency=LISTENERS).remote()
+        self._name = f"exeunt-bell-{uuid.uuid4().hex}"
+        self._actor: Any = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        ray.kill(self._actor)
+        if self._actor is not None:
+            ray.kill(self._actor)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_name": self._name, "_actor": None}
 
     def ring(self) -> None:
         """Tells all that listen or will."""
-        self._actor.ring.remote()
+        self._actor = self._actor or ray.remote(_Rung).options(name=self._name, num_cpus=0).remote()
 
-    def listen(self, then: Any) -> None:
-        """Calls something, in another thread, when the bell rings."""
+    def listen(self, then: Callable[[], None]) -> None:
+        """Calls something, in another thread, soon after the bell was rung."""
 
-        def heard(future: Any) -> None:
-            if future.exception() is None:
-                then()
+        def wait() -> None:
+            while not self._rung():
+                time.sleep(INTERVAL)
+            then()
 
-        self._actor.rung.remote().future().add_done_callback(heard)
+        threading.Thread(target=wait, name="bell", daemon=True).start()
+
+    def _rung(self) -> bool:
+        try:
+            ray.get_actor(self._name)
+        except ValueError:
+            return False
+        return True
 
 
-class _Ringer:
-    def __init__(self) -> None:
-        self._rung = asyncio.Event()
-
-    async def ring(self) -> None:
-        self._rung.set()
-
-    async def rung(self) -> None:
-        await self._rung.wait()
+class _Rung:
+    """It is enough that there is one."""
