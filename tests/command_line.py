@@ -21,6 +21,8 @@ from exeunt.training.plugins import use
 
 TIMEOUT_S = 300
 """After this time a program of its own hangs."""
+INTERVAL_S = 0.05
+"""Between two looks at whether something has happened."""
 
 
 class Answer(NamedTuple):
@@ -115,7 +117,7 @@ def wait_until(condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + TIMEOUT_S
     while not (value := condition()):
         assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
+        time.sleep(INTERVAL_S)
     return value
 
 
@@ -161,8 +163,6 @@ class Program:
     def kill(self) -> None:
         """Kill the driver alone, as a crash does, and leave its workers to notice."""
         self.process.kill()
-        with suppress(subprocess.TimeoutExpired):  # its workers hold its output open until they have noticed
-            self.process.communicate(timeout=30)
         self.process.wait(TIMEOUT_S)
 
     def kill_group(self) -> None:
@@ -180,7 +180,7 @@ class Program:
         while not (value := condition()):
             assert self.process.poll() is None, "it ended too soon"
             assert time.monotonic() < deadline, "it never happened"
-            time.sleep(0.02)
+            time.sleep(INTERVAL_S)
         return value
 
     def wait_for_line(self, line: str) -> None:

@@ -1,5 +1,6 @@
 """Commands in this process and in their own, and what several test processes share."""
 
+import gc
 import os
 import shutil
 import sys
@@ -21,6 +22,7 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 """Those that may be used, however many test processes share them."""
 
 
+gc.set_threshold(100_000)  # as the command line does
 settings.register_profile("change", max_examples=40, deadline=None, database=None, derandomize=True)
 settings.register_profile("nightly", max_examples=500, deadline=None, database=None)
 settings.load_profile("change")
@@ -67,19 +69,26 @@ def ray_here() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def exeunt(ray_here: None) -> Callable[..., Answer]:  # noqa: ARG001 (it has to run before and after)
-    """Run a command that may train in this process."""
-    return run_in_process
+def exeunt(ray_here: None, database: Path) -> Iterator[Callable[..., Answer]]:  # noqa: ARG001 (it has to run first)
+    """Run a command that may train in this process. A new database of MLflow's is a copy there."""
+    from exeunt.sweep.storage import tracking
+
+    def copy(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(database, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracking, "create_database", copy)
+        yield run_in_process
 
 
 @pytest.fixture(scope="session")
 def start() -> Iterator[Callable[..., Program]]:
-    """Start `exeunt`, or a script of Python that ends in it, as a program of its own, and do not wait for it."""
+    """Start `exeunt` as a program of its own, and do not wait for it."""
     started: list[Program] = []
 
-    def start_program(*arguments: object, script: str | None = None) -> Program:
-        program = [Path(sys.executable).with_name("exeunt")] if script is None else [sys.executable, "-c", script]
-        started.append(Program([*program, *map(str, arguments)]))
+    def start_program(*arguments: object) -> Program:
+        started.append(Program([Path(sys.executable).with_name("exeunt"), *map(str, arguments)]))
         return started[-1]
 
     yield start_program

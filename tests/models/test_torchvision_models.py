@@ -19,10 +19,10 @@ SMALL = [  # small members of the families
     "regnet_y_400mf",
     "resnet18",
     "shufflenet_v2_x0_5",
-    pytest.param("efficientnet_v2_s", marks=pytest.mark.slow),
-    pytest.param("resnext50_32x4d", marks=pytest.mark.slow),
-    pytest.param("vgg11_bn", marks=pytest.mark.slow),
-    pytest.param("wide_resnet50_2", marks=pytest.mark.slow),
+    pytest.param("efficientnet_v2_s", marks=pytest.mark.nightly),
+    pytest.param("resnext50_32x4d", marks=pytest.mark.nightly),
+    pytest.param("vgg11_bn", marks=pytest.mark.nightly),
+    pytest.param("wide_resnet50_2", marks=pytest.mark.nightly),
 ]
 SMALL_ON_META = [*SMALL[:10], "efficientnet_v2_s", "resnext50_32x4d", "vgg11", "vgg11_bn", "wide_resnet50_2"]
 CLASSIFIERS = models.list_models(module=models)

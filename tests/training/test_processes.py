@@ -228,6 +228,7 @@ def test_asked_of_one_to_stop_both_leave_and_go_on_from_there(asked, after, pair
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_at_random_steps_they_end_bit_for_bit_as_if_they_had_not_been(pair, make_trial, tmp_path, weights_of):
     trial = make_trial(EED(output_loss="kl"), exits="all", epochs=3, batch_size=101, mixup=0.4, ema_decay=0.9)
     steps, folder = 15, tmp_path / "killed"

@@ -126,17 +126,11 @@ def new_cluster() -> Iterator[Cluster]:
             cluster.stop()
 
 
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    with new_cluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture(scope="module")
-def one_machine() -> Iterator[Cluster]:
-    """A cluster of one machine with two cores, which tests share."""
+def cluster() -> Iterator[Cluster]:
+    """A cluster of one machine with one core, which tests share."""
     with new_cluster() as cluster:
-        cluster.start_head(cpus=2)
+        cluster.start_head(cpus=1)
         yield cluster
 
 
@@ -154,28 +148,22 @@ def program(*words: object, environment: dict[str, str]) -> Answer:
     return Answer(ran.returncode, ran.stdout, ran.stderr)
 
 
-def test_a_sweep_on_a_cluster_that_wants_a_token(one_machine, file, tmp_path):
-    cluster = one_machine
+def test_a_cluster_that_wants_another_token_is_one_message(cluster, file, tmp_path):
     sweep = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
     answer = program(*sweep, environment=cluster.environment | {"RAY_AUTH_TOKEN": "f" * 64})
     assert answer.status == 2, answer.out + answer.err
     (message,) = answer.err.splitlines()
     assert message.startswith(f"exeunt: --address {cluster.address}: the cluster wants an authentication token")
     assert "RAY_AUTH_TOKEN_PATH" in message
-    answer = program(*sweep, environment=cluster.environment)
-    assert answer.status == 0, answer.err
-    assert "3 done, 0 running" in answer.out
-    assert len(list(tmp_path.glob("runs/trials/*/result.json"))) == 3
 
 
 @pytest.mark.nightly
-def test_the_doctor_sees_a_cluster(one_machine, tmp_path):
-    cluster = one_machine
+def test_the_doctor_sees_a_cluster(cluster, tmp_path):
     environment = cluster.environment | {"COLUMNS": "400"}
     doctor = ["doctor", "--storage", tmp_path / "runs", "--address"]
     answer = program(*doctor, cluster.address, environment=environment)
     assert answer.status == 0, answer.out + answer.err
-    assert re.search(rf"ok +Ray +{cluster.address}, Ray \S+ as here, 1 machine, 2 CPUs, 0 GPUs", answer.out)
+    assert re.search(rf"ok +Ray +{cluster.address}, Ray \S+ as here, 1 machine, 1 CPUs, 0 GPUs", answer.out)
     answer = program(*doctor, f"http://127.0.0.1:{cluster.dashboard}", environment=environment)
     assert answer.status == 0, answer.out + answer.err
     assert re.search(rf"ok +Ray +http://127.0.0.1:{cluster.dashboard} takes jobs", answer.out)
@@ -184,8 +172,7 @@ def test_the_doctor_sees_a_cluster(one_machine, tmp_path):
     assert re.search(r"wrong +Ray +--address \S+ the cluster wants an authentication token", answer.out)
 
 
-def test_a_sweep_is_sent_as_a_job_and_followed(one_machine, file, tmp_path):
-    cluster = one_machine
+def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
     dashboard = f"http://127.0.0.1:{cluster.dashboard}"
     environment = cluster.environment | {"MLFLOW_TRACKING_URI": ""}
     file.write_text(FILE.replace("resnet8", "own8"))
@@ -208,7 +195,7 @@ def test_a_sweep_is_sent_as_a_job_and_followed(one_machine, file, tmp_path):
 
 
 def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, exeunt):
-    cluster.start_head(cpus=1)
+    """On a cluster that wants a token."""
     second = cluster.start(f"--address={cluster.address}", "--num-cpus=1")
     file.write_text(FILE.replace("epochs: 4", "epochs: 10"))
     log = (tmp_path / "out").open("w")

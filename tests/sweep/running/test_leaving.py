@@ -6,7 +6,10 @@ import signal
 import time
 
 import pytest
+from exeunt.sweep.running.schedule import PlanSearcher
 from mlflow import MlflowClient
+
+from .listening import listened_at
 
 pytestmark = pytest.mark.slow
 
@@ -30,30 +33,12 @@ validation: 0.2
 order: file
 stopping: {rule: asha, grace: 2, factor: 2}
 recipe:
-- {base: fast, epochs: 4, batch_size: 16, learning_rate: 0.05}
-- {base: fast, epochs: 4, batch_size: 16, learning_rate: 1.0e-9}
-- {base: fast, epochs: 4, batch_size: 16, learning_rate: 1.0e-10}
+- {base: fast, epochs: 4, batch_size: 64, learning_rate: 0.05}
+- {base: fast, epochs: 4, batch_size: 64, learning_rate: 1.0e-9}
+- {base: fast, epochs: 4, batch_size: 64, learning_rate: 1.0e-10}
 methods:
   baseline: {}
 """
-
-INTERRUPTS_ITSELF = """\
-import os, signal
-from exeunt.sweep.__main__ import main
-from exeunt.sweep.running.schedule import PlanSearcher
-
-suggest = PlanSearcher.suggest
-
-def suggest_and_interrupt(*arguments):
-    suggested = suggest(*arguments)
-    if isinstance(suggested, dict):
-        os.kill(os.getpid(), signal.SIGINT)
-    return suggested
-
-PlanSearcher.suggest = suggest_and_interrupt
-main()
-"""
-"""`exeunt`, but that Ctrl-C comes when Ray Tune has been given its first trial and has not begun it."""
 
 
 class Bench:
@@ -105,9 +90,12 @@ def test_ctrl_c_writes_checkpoints_at_the_next_step(bench, start, gone):
 
 
 @pytest.mark.usefixtures("all_cores")
-def test_ctrl_c_twice_leaves_at_once(bench, start, gone):
+def test_what_a_sweep_starts_listens_on_loopback_alone_and_ctrl_c_twice_leaves_at_once(bench, start, gone):
     command = start(*bench.words(LONG))
     command.until(lambda: training(bench))
+    addresses = listened_at(command.processes())
+    assert len(addresses) > 3, "Ray's own servers"
+    assert [address for address in addresses if not address.is_loopback] == []
     workers = command.workers()
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # they do not answer
@@ -121,22 +109,31 @@ def test_ctrl_c_twice_leaves_at_once(bench, start, gone):
     assert gone(workers)
 
 
-def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, start):
-    answer = start(*bench.words(LONG), script=INTERRUPTS_ITSELF).finish()
+def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, exeunt, monkeypatch):
+    """It comes when Ray Tune has been given its first trial and has not begun it."""
+    suggest = PlanSearcher.suggest
+
+    def suggest_and_interrupt(*arguments):
+        suggested = suggest(*arguments)
+        if isinstance(suggested, dict):
+            os.kill(os.getpid(), signal.SIGINT)
+        return suggested
+
+    monkeypatch.setattr(PlanSearcher, "suggest", suggest_and_interrupt)
+    answer = exeunt(*bench.words(LONG))
     assert answer.status == 130, answer.err
     assert answer.out.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
     assert answer.err == ""
     assert not bench.files("*.json"), "no trial began"
 
 
-@pytest.mark.usefixtures("all_cores")
-def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench, start):
-    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "30s")
-    answer = start(*bench.words(LONG, *options)).finish()
+def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench, exeunt):
+    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "20s")
+    answer = exeunt(*bench.words(LONG, *options))
     assert answer.status == 3, answer.err
     assert answer.out.endswith(
         f"the time budget is over; go on with: exeunt sweep {bench.file} --storage {bench.storage} "
-        "--max-concurrent 1 --time-budget 30s --only 'base*/*'\n"
+        "--max-concurrent 1 --time-budget 20s --only 'base*/*'\n"
     )
     assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1
     assert not bench.files("failure.json")

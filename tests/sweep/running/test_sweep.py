@@ -12,7 +12,7 @@ import ray
 import torch
 from mlflow import MlflowClient
 
-from ...command_line import Answer, descendants
+from ...command_line import Answer, meanwhile, wait_until, workers_of
 
 pytestmark = pytest.mark.slow
 
@@ -85,11 +85,11 @@ def check_mirrored(bench):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(made_once, start):
-    """A sweep that the real program ran to its end at once. Not to be changed."""
+def undisturbed(made_once, exeunt):
+    """A sweep that ran to its end at once. Not to be changed."""
 
     def sweep(folder):
-        answer = start(*Bench(folder).words).finish()
+        answer = exeunt(*Bench(folder).words)
         assert answer.status == 0, answer.err
         (folder / "out").write_text(answer.out)
         (folder / "err").write_text(answer.err)
@@ -181,8 +181,7 @@ def test_a_ray_that_this_process_uses_already_is_used_and_nothing_is_left_in_it(
     before = ray.get_runtime_context().get_job_id()
     assert sweep(FILE.partition("  kd:")[0]).status == 0
     assert ray.get_runtime_context().get_job_id() == before
-    actors = ("ray::Heeding", "ray::_Ringer")
-    assert gone(pid for pid, title in descendants(os.getpid()) if title.startswith(actors))
+    assert gone(workers_of(os.getpid()))
 
 
 def test_a_lost_database_is_written_again_from_the_store(finished, sweep, undisturbed):
@@ -222,11 +221,13 @@ def test_a_ray_that_does_not_start_is_one_message(bench, start, monkeypatch, tmp
     assert answer.err.count("\n") == 1
 
 
-def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, sweep, start, undisturbed):
-    command = start(*bench.words)
-    command.until(bench.times)
-    command.interrupt()
-    answer = command.finish()
+def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, sweep, undisturbed):
+    def press_it():
+        wait_until(bench.times)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with meanwhile(press_it):
+        answer = sweep()
     assert answer.status == 130
     assert f"interrupted; go on with: exeunt sweep {bench.file} --storage {bench.storage}\n" in answer.out
     assert "Traceback" not in answer.out + answer.err

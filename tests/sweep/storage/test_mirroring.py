@@ -207,7 +207,7 @@ def test_a_sweep_outlives_the_death_of_the_server(server, start, tmp_path):
     (tmp_path / "sweep.yaml").write_text(SWEEP % 40)
     server.start()
     command = start("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs", "--tracking", server.uri)
-    command.until(lambda: recorded(server))
+    command.until(lambda: time.sleep(0.5) or recorded(server))
     server.kill()
     server.start()
     answer = command.finish()
