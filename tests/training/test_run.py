@@ -72,6 +72,24 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(make_trial, parts):
     assert_close(accumulated_terms, terms, rtol=1e-3, atol=1e-5)
 
 
+def test_what_modules_draw_depends_on_the_step_and_on_nothing_before(make_trial):
+    trial = make_trial(epochs=2, batch_size=300)
+
+    def draws(run):
+        """A number in the place of a dropout, in each step of two epochs."""
+        drawn = []
+        run._network.register_forward_pre_hook(lambda *_: drawn.append(torch.rand(()).item()))
+        for _ in range(2):
+            for _ in run.train_epoch():
+                torch.rand(7)  # as another may
+            run.finish_epoch()
+        return drawn
+
+    first = draws(started(trial))
+    assert len(set(first)) == len(first)
+    assert draws(started(trial)) == first
+
+
 def test_the_moving_average_is_what_is_kept(make_trial):
     run = started(make_trial(EED(), exits="1", ema_decay=0.75))
     weight = run._network.trunk.classifier.weight

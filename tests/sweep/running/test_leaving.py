@@ -9,6 +9,7 @@ import pytest
 from exeunt.sweep.running.schedule import PlanSearcher
 from mlflow import MlflowClient
 
+from ...command_line import descendants
 from .listening import listened_at
 
 pytestmark = pytest.mark.slow
@@ -127,7 +128,7 @@ def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, exeunt, monk
     assert not bench.files("*.json"), "no trial began"
 
 
-def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench, exeunt):
+def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench, exeunt, gone):
     options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "20s")
     answer = exeunt(*bench.words(LONG, *options))
     assert answer.status == 3, answer.err
@@ -137,6 +138,7 @@ def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_
     )
     assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1
     assert not bench.files("failure.json")
+    assert gone(pid for pid, title in descendants(os.getpid()) if title.startswith("ray::_Rung"))
 
 
 def states(bench):
