@@ -21,7 +21,7 @@ from . import wide_resnet as wide_resnet
 from .calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
 from .cost import multiply_adds, parameters, peak_activation_bytes
 from .early_exit import EarlyExit, criteria
-from .exit_cost import ExitCost, exit_costs, exit_latencies
+from .exit_cost import ExitCost, exit_activation_bytes, exit_costs, exit_latencies
 from .export import SUFFIXES, Format, export_network
 from .heads import heads
 from .network import ArchitectureSpec, Cohort, ExitOutputs, ExitSpec, MultiExitNetwork, build_network
@@ -52,6 +52,7 @@ __all__ = [
     "calibrate_to_budget",
     "canonical",
     "criteria",
+    "exit_activation_bytes",
     "exit_costs",
     "exit_latencies",
     "export_network",

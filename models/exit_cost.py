@@ -29,8 +29,6 @@ class ExitCost:
     """Of one image in the network truncated at this exit."""
     cumulative_multiply_adds: int
     """The same and the heads before: what an image has cost that leaves here in early-exit inference."""
-    activation_bytes: int
-    """The most memory that the activations of one image hold at once in the truncated network, in float32."""
 
 
 def exit_costs(network: MultiExitNetwork, image_shape: tuple[int, int, int]) -> tuple[ExitCost, ...]:
@@ -48,12 +46,20 @@ def exit_costs(network: MultiExitNetwork, image_shape: tuple[int, int, int]) -> 
                 parameters=parameters(truncated),
                 multiply_adds=alone,
                 cumulative_multiply_adds=alone + heads_before,
-                activation_bytes=peak_activation_bytes(truncated, shape),
             )
         )
         if truncated.head is not None:
             heads_before += alone - multiply_adds(nn.Sequential(truncated.stem, *truncated.blocks), shape)
     return tuple(costs)
+
+
+def exit_activation_bytes(network: MultiExitNetwork, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """The most memory that one image's activations hold at once in the network truncated at each exit, in float32.
+
+    The first call in a process takes seconds: PyTorch imports its compiler (2.13).
+    """
+    truncated = (TruncatedNetwork(network, number) for number in range(1, len(network.exit_blocks) + 1))
+    return tuple(peak_activation_bytes(part, (1, *image_shape)) for part in truncated)
 
 
 def exit_latencies(

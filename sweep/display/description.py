@@ -3,7 +3,7 @@
 from rich.console import Group
 from rich.table import Table
 
-from ...models import MultiExitNetwork, exit_costs, exit_latencies, parameters
+from ...models import MultiExitNetwork, exit_activation_bytes, exit_costs, exit_latencies, parameters
 
 
 def description(
@@ -27,9 +27,9 @@ def description(
             f"{cost.parameters:,}",
             f"{cost.multiply_adds / 1e6:,.1f}",
             f"{cost.cumulative_multiply_adds / 1e6:,.1f}",
-            f"{cost.activation_bytes / 2**20:,.2f}",
+            f"{activations / 2**20:,.2f}",
         ]
-        for cost in costs
+        for cost, activations in zip(costs, exit_activation_bytes(network, image_shape), strict=True)
     ]
     if device is not None:
         seconds = exit_latencies(network, image_shape, device=device, batch_size=batch_size)

@@ -10,6 +10,29 @@ import exeunt.losses, exeunt.models, exeunt.training
 exeunt.training.datasets["digits"].load()
 print(*(name for name in sys.modules if "." not in name))
 """
+TRAINING = """
+import sys
+from pathlib import Path
+from exeunt.losses import EED
+from exeunt.models import ArchitectureSpec, ExitSpec
+from exeunt.training import DatasetSpec, Recipe, TrialDirectory, TrialSpec, train
+
+trial = TrialSpec(
+    dataset=DatasetSpec(name="digits"), architecture=ArchitectureSpec(name="resnet8"), exits=ExitSpec(placement="all"),
+    method=EED(), recipe=Recipe(epochs=1, batch_size=512, crop="none", flip=False), seed=0,
+)
+assert train(trial, TrialDirectory(Path(sys.argv[1])), device="cpu")["state"] == "done"
+print(*sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_a_training_does_not_wait_for_pytorchs_compiler(tmp_path):
+    words = [sys.executable, "-c", TRAINING, tmp_path]
+    ran = subprocess.run(words, capture_output=True, text=True, check=True)
+    imported = set(ran.stdout.split())
+    assert "torch" in imported
+    assert imported & {"torch._dynamo", "torch._inductor", "sympy"} == set()
 
 
 @pytest.mark.slow
