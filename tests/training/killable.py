@@ -7,7 +7,6 @@ import signal
 import sys
 from pathlib import Path
 
-import torch._dynamo  # noqa: F401 (PyTorch's optimisers import it)
 from exeunt.training import TrialDirectory, TrialSpec, train
 
 _forks = multiprocessing.get_context("forkserver")
