@@ -68,6 +68,21 @@ def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_b
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fatal", ["weights", "result"])
+def test_killed_between_its_last_step_and_its_result_it_goes_on(make_trial, tmp_path, weights_of, fatal):
+    trial = make_trial(EED(), exits="all")
+    train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
+    folder = tmp_path / "killed"
+    status, complaint = Training(trial, folder, moment="os.rename", fatal=fatal).finish()
+    assert status == -signal.SIGKILL, complaint
+    assert (folder / "weights.pt").exists() == (fatal == "result")
+    assert TrialDirectory(folder).result() is None
+    train(trial, TrialDirectory(folder), device="cpu")
+    assert TrialDirectory(folder).result()["state"] == "done"
+    assert_same(folder, tmp_path / "whole", weights_of)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 6, 15])
 @pytest.mark.parametrize("method", [EED(ensemble_weights="learned"), PSKD()], ids=["eed", "ps_kd"])
 def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(

@@ -140,6 +140,7 @@ def test_damaged_results_are_named_and_trained_again(tmp_path, file, exeunt, und
     check_same(storage, undisturbed)
 
 
+@pytest.mark.nightly
 def test_killed_whole_between_weights_and_result_it_goes_on(tmp_path, file, start, exeunt, undisturbed, last_moment):
     """Driver and workers die in the instant before a `result.json` appears."""
     storage, moment = tmp_path / "runs", last_moment(signal.SIGSTOP)

@@ -234,6 +234,7 @@ def connections_ended(server: Postgres, begun: Callable[[], object]) -> Iterator
             over.set()
 
 
+@pytest.mark.nightly
 def test_connections_that_end_again_and_again_cost_nothing(server, search, exeunt):
     with connections_ended(server, lambda: search.finished() >= 1) as ended:
         answer = exeunt(*search.words)

@@ -203,6 +203,7 @@ methods:
 """
 
 
+@pytest.mark.nightly
 def test_a_sweep_outlives_the_death_of_the_server(server, start, tmp_path):
     (tmp_path / "sweep.yaml").write_text(SWEEP % 40)
     server.start()
