@@ -91,7 +91,7 @@ def use(plugins: Iterable[Plugin] = ()) -> None:
         return
     while _in_use:
         for registry, name, _ in _entered[_in_use.pop()]:
-            registry.withdraw(name)
+            registry.unregister(name)
     architecture_layout.cache_clear()  # it knows architectures by name
     for plugin in wanted:
         _enter(plugin)
@@ -165,7 +165,7 @@ def _names() -> Iterator[tuple[Registry[Any], str]]:
 def _withdraw(kept: set[tuple[Registry[Any], str]]) -> None:
     for registry, name in [*_names()]:
         if (registry, name) not in kept:
-            registry.withdraw(name)
+            registry.unregister(name)
 
 
 def _place(plugin: Plugin, error: BaseException) -> str:
