@@ -1,7 +1,7 @@
 """What a method minimises: tensors in, named loss terms out.
 
 >>> from exeunt.losses import NetworkShape, methods
->>> loss = methods["eed"](output_loss="kl").build(NetworkShape(exits=4, classes=100, width=512))
+>>> loss = methods["eed"](output_loss="kl").build(NetworkShape(exits=4, classes=100, feature_dim=512))
 """
 
 from .at import AT

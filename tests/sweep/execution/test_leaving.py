@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
+from exeunt.sweep.execution import shutdown
 from exeunt.sweep.execution.tune_searcher import PlanSearcher
 from mlflow import MlflowClient
 
@@ -63,10 +65,10 @@ def bench(tmp_path):
     return Bench(tmp_path)
 
 
-def training(bench):
-    """Whether two trials are past their first steps: both have begun a while ago."""
+def training(bench, trials=2):
+    """Whether so many trials are past their first steps: all have begun a while ago."""
     specs = bench.files("spec.json")
-    return len(specs) == 2 and time.time() - max(path.stat().st_mtime for path in specs) > 1.5
+    return len(specs) == trials and time.time() - max(path.stat().st_mtime for path in specs) > 1.5
 
 
 @pytest.mark.usefixtures("all_cores")
@@ -128,13 +130,18 @@ def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, exeunt, monk
     assert not bench.files("*.json"), "no trial began"
 
 
-def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(bench, exeunt, gone):
-    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "20s")
+def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(
+    bench, exeunt, gone, monkeypatch
+):
+    """Its clock runs an hour ahead once a trial is past its first steps."""
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 3601 * training(bench, trials=1))
+    monkeypatch.setattr(shutdown, "time", clock)
+    options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "1h")
     answer = exeunt(*bench.words(LONG, *options))
     assert answer.status == 3, answer.err
     assert answer.out.endswith(
         f"the time budget is over; go on with: exeunt sweep {bench.file} --storage {bench.storage} "
-        "--max-concurrent 1 --time-budget 20s --only 'base*/*'\n"
+        "--max-concurrent 1 --time-budget 1h --only 'base*/*'\n"
     )
     assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1
     assert not bench.files("failure.json")
