@@ -1,6 +1,6 @@
-"""A Ray worker is told to go: by SIGTERM, when its machine is about to, or by the stop event.
+"""Workers that stop on request: on SIGTERM, before their machine is taken away, or when the driver sets the stop event.
 
-A trial runs in a thread there, and only the main thread can heed signals. Ray's own handler, which ends the process,
+A trial runs in a thread of its worker, and only the main thread can handle signals. Ray's own handler, which ends the process,
 is set after a `worker_process_setup_hook` has run (ray 2.60), but before a worker prepares for its first trial.
 """
 
@@ -22,11 +22,11 @@ _arrived = threading.Event()
 
 
 STOP_TIMEOUT_S = 600
-"""Seconds for a trial that was stopped early to leave the worker to the next; it has written its checkpoint before."""
+"""Time limit for a trial that was stopped early to end in its worker; it has written its checkpoint by then."""
 
 
 def with_stop_event(trial: Callable[[dict[str, Any]], None], stop_event: StopEvent) -> type[tune.Trainable]:
-    """The function as something that Ray Tune runs, in workers that heed SIGTERM and the event."""
+    """Return a Ray Tune trainable of the function, whose workers stop on SIGTERM and when the event is set."""
 
     class Heeding(wrap_function(trial)):
         def setup(self, config: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ def _go() -> None:  # a name that the class can refer to: it is pickled whole
 
 
 def _heed_sigterm() -> None:
-    """While the worker trains, SIGTERM is noted, otherwise it does what it did before."""
+    """Record SIGTERM while the worker trains; at other times, leave it to the handler that was set before."""
     before = signal.getsignal(signal.SIGTERM)
 
     def heed(number: int, frame: FrameType | None) -> None:
@@ -59,7 +59,7 @@ def _heed_sigterm() -> None:
 
 @contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Trains inside; yields what says whether SIGTERM has arrived, or the event was set."""
+    """Mark this worker as training inside the context; yield a function that returns whether to stop."""
     _training.set()
     try:
         yield _arrived.is_set

@@ -1,4 +1,4 @@
-"""A sweep that is to end before its trials are done: Ctrl-C, SIGTERM, no time left, or no storage."""
+"""Requests to end a sweep before its trials are done: Ctrl-C, SIGTERM, no time left, or no storage."""
 
 import math
 import os
@@ -12,25 +12,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TimeBudgetExceeded(Exception):
-    """The time that a sweep was given is over, and trials are left."""
+    """The time budget of a sweep is used up and trials are left."""
 
 
 class Shutdown:
-    """Whether to end, and why. A second signal ends at once, as a `KeyboardInterrupt`."""
+    """A request to end the sweep, with its cause. A second signal ends it at once, as a `KeyboardInterrupt`."""
 
     def __init__(self, seconds: float = math.inf) -> None:
-        """Of a sweep that has so many seconds from now."""
+        """Start the time budget of `seconds`."""
         self._end = time.monotonic() + seconds
         self._cause: BaseException | None = None
 
     def is_requested(self) -> bool:
-        """Whether the sweep is to end."""
+        """Return whether the sweep is to end."""
         if time.monotonic() >= self._end:
             self.request(TimeBudgetExceeded())
         return self._cause is not None
 
     def request(self, cause: BaseException) -> None:
-        """The sweep is to end, if it is not already."""
+        """Request the end of the sweep; the first cause is kept."""
         self._cause = self._cause or cause
 
     def outcome(self) -> BaseException:

@@ -11,15 +11,15 @@ from .shutdown import Shutdown
 
 
 class SweepScheduler(FIFOScheduler):
-    """Asks the early stopper after each epoch, and drops what has not begun once the sweep is to end."""
+    """Runs the trials in order, stops some of them early, and drops those that have not started at a shutdown."""
 
     def __init__(self, early_stopper: EarlyStopper | None, shutdown: Shutdown, on_shutdown: Callable[[], None]) -> None:
-        """Of an experiment.
+        """Make the scheduler of one experiment.
 
         Args:
-            early_stopper: who stops trials early, if anybody does.
+            early_stopper: decides after each epoch whether a trial stops; None trains all to the end.
             shutdown: whether the sweep is to end.
-            on_shutdown: called once when it is, to tell the trials that run.
+            on_shutdown: called once when it is, to stop the running trials.
         """
         super().__init__()
         self._early_stopper = early_stopper
@@ -28,18 +28,18 @@ class SweepScheduler(FIFOScheduler):
         self._told = False
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
-        # Tune pickles its scheduler so that it could restore it, which nobody asks it to.
+        # Tune pickles its scheduler to restore it later; we never do.
         return FIFOScheduler, ()
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Tune asks after each report of a trial."""
+        """Return `STOP` or `CONTINUE`; Tune calls this after each report of a trial."""
         if self._early_stopper is None or result["state"] != "running":
             return TrialScheduler.CONTINUE
         stops = self._early_stopper.stops(trial.config["key"], result)
         return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Tune asks several times a second; it starts trials in their order without advice."""
+        """Stop what has not started at a shutdown; Tune calls this several times a second and starts trials itself."""
         if not self._shutdown.is_requested():
             return
         if not self._told:
