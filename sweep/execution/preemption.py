@@ -1,7 +1,8 @@
 """Workers that stop on request: on SIGTERM, before their machine is taken away, or when the driver sets the stop event.
 
-A trial runs in a thread of its worker, and only the main thread can handle signals. Ray's own handler, which ends the process,
-is set after a `worker_process_setup_hook` has run (ray 2.60), but before a worker prepares for its first trial.
+A trial runs in a thread of its worker, and only the main thread can handle signals. Ray's own handler, which ends
+the process, is set after a `worker_process_setup_hook` has run (ray 2.60), but before a worker prepares for its first
+trial.
 """
 
 import os

@@ -29,9 +29,11 @@ import hashlib, json, sys
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from exeunt.training import TrialDirectory, TrialSpec, train, trainer
+from exeunt.training import TrialDirectory, TrialSpec, train
 
-class Seen(trainer.Run):
+module = sys.modules["exeunt.training.train"]  # whose name in the package is the function
+
+class Seen(module.TrainingLoop):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         Seen.last, self.looks = self, 0
@@ -43,7 +45,7 @@ class Seen(trainer.Run):
         if self.looks == job["poison"][1]:  # the gradient remains what it is
             return {name: term + float("inf") for name, term in terms.items()}
 
-trainer.Run = Seen
+module.TrainingLoop = Seen
 rank = int(sys.argv[2])
 dist.init_process_group("gloo", init_method=f"file://{sys.argv[1]}", rank=rank, world_size=2)
 for line in sys.stdin:

@@ -130,7 +130,7 @@ def test_a_sweep_there_is_recorded_looked_at_verified_and_cleaned(plan, store, t
     assert run("verify", "tiny", *tracking)[0] == 0
     assert run("verify", *tracking)[0] == 1, "the orphan's key is not its spec's"
     assert "nothing to remove" in run("clean", "--yes")[1], "all was written to lately"
-    monkeypatch.setattr("exeunt.sweep.clean.QUIET", -1)
+    monkeypatch.setattr("exeunt.sweep.clean.QUIET_AFTER_S", -1)
     assert "removed: 2 things" in run("clean", "--yes")[1]
     assert store.keys() == [done.key]
     assert run("verify", *tracking)[0] == 0
