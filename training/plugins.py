@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from ..losses import methods
 from ..models import architecture_layout, architectures, heads
-from ..specs import Registry, SpecError, nearest
+from ..specs import Registry, SpecError, nearest, short_hash
 
 GROUP = "exeunt.plugins"
 """Of the entry points that name modules of installed packages."""
@@ -150,7 +150,7 @@ def _enter(plugin: Plugin) -> None:
 
 def _run(plugin: Plugin) -> None:
     """Runs a plugin as a module of its own, in which Python finds its classes again."""
-    module = ModuleType(f"exeunt_plugin_{plugin.sha256[:16]}")
+    module = ModuleType(f"exeunt_plugin_{short_hash(plugin.name + plugin.source)}")
     module.__file__ = plugin.name
     sys.modules[module.__name__] = module
     lines = plugin.source.splitlines(keepends=True)
