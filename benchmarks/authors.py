@@ -20,7 +20,7 @@ from torch import Tensor, nn
 METERS_BEFORE_TOTAL_LOSS = 4
 
 
-class _Enough(Exception):  # noqa: N818 (no error)
+class _Enough(Exception):
     """Ends the authors' loop."""
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import torch
 from exeunt.models import ArchitectureSpec, ExitSpec, build_network, exit_costs
-from exeunt.models.calibration import calibrate_to_budget
-from exeunt.models.early_exit import EarlyExit
+from exeunt.models.early_exit.calibration import calibrate_to_budget
+from exeunt.models.early_exit.inference import EarlyExit
 from rows import report
 from torch import Tensor
 

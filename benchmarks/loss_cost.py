@@ -38,7 +38,7 @@ def main() -> None:
     exits = ExitSpec(placement="all")
     network = build_network(ArchitectureSpec(name="resnet18"), exits, image_shape=SHAPE, classes=CLASSES, seed=0)
     images, labels = torch.randn(BATCH, *SHAPE), torch.randint(0, CLASSES, (BATCH,))
-    shape = NetworkShape(exits=4, classes=CLASSES, width=network.trunk.width)
+    shape = NetworkShape(exits=4, classes=CLASSES, feature_dim=network.trunk.width)
     for output_loss in ("mse", "kl"):
         loss = EED(output_loss=output_loss).build(shape)
         steps = [step(network, loss, images, labels) for _ in range(1 + STEPS)][1:]

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from exeunt.sweep.display.board import PlainBoard
-from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.execution.cluster import ray_at
+from exeunt.sweep.execution.shutdown import Shutdown
 from exeunt.sweep.planning.plan import Plan, make_plan
-from exeunt.sweep.running.cluster import ray_at
-from exeunt.sweep.running.halt import Halt
-from exeunt.sweep.storage.driver import driving
-from exeunt.sweep.storage.store import Store
+from exeunt.sweep.planning.sweep_file import read_sweep
+from exeunt.sweep.store.lease import hold_lease
+from exeunt.sweep.store.trial_store import Store
+from exeunt.sweep.terminal.progress import PlainBoard
 from exeunt.training import DataSource, Record, TrialDirectory, TrialSpec
 from rich.console import Console
 from rows import report
@@ -91,12 +91,24 @@ def make(folder: str, trials: int, epochs: int) -> tuple[Plan, Store]:
 def launched(plan: Plan, store: Store, replace: Callable[[Any], None]) -> Stopwatch:
     """Runs a sweep as the command does, after something has been replaced in the module that launches it."""
     board = Stopwatch(plan)
-    with driving(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver, closing(board), ray_at(None) as ready:
-        from exeunt.sweep.running import launch  # noqa: PLC0415 (after Ray's environment is set)
+    with (
+        hold_lease(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver,
+        closing(board),
+        ray_at(None) as ready,
+    ):
+        from exeunt.sweep.execution import runner  # noqa: PLC0415 (after Ray's environment is set)
 
-        replace(launch)
-        launch.launch(
-            plan, store, DataSource(), board, ready, store.tracking_uri, driver=driver, halt=Halt(), most=math.inf
+        replace(runner)
+        runner.launch(
+            plan,
+            store,
+            DataSource(),
+            board,
+            ready,
+            store.tracking_uri,
+            driver=driver,
+            shutdown=Shutdown(),
+            most=math.inf,
         )
     return board
 
@@ -121,7 +133,7 @@ def train_nothing(
 
 def run_empty_trial(config: dict[str, Any], **where: Any) -> None:
     """Exeunt's worker without the training."""
-    worker: Any = importlib.import_module("exeunt.sweep.running.worker")
+    worker: Any = importlib.import_module("exeunt.sweep.execution.worker")
     worker.train = train_nothing
     worker.run_trial(config, **where)
 
@@ -129,8 +141,8 @@ def run_empty_trial(config: dict[str, Any], **where: Any) -> None:
 def measure_sweep(trials: int, folder: str) -> Numbers:
     """Of empty trials on Ray's workers."""
 
-    def replace(launch: Any) -> None:
-        launch.run_trial = run_empty_trial
+    def replace(runner: Any) -> None:
+        runner.run_trial = run_empty_trial
 
     board = launched(*make(folder, trials, epochs=1), replace)
     return pace(board.began, board.ended)
@@ -170,8 +182,8 @@ def measure_simulation(trials: int, folder: str) -> Numbers:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(WORKERS)  # as on a cluster with so many cores
     plan, store = make(folder, trials, EPOCHS)
 
-    def replace(launch: Any) -> None:
-        del launch
+    def replace(runner: Any) -> None:
+        del runner
         from ray.tune.execution import tune_controller  # noqa: PLC0415 (after Ray's environment is set)
         from simulated import Workers  # noqa: PLC0415
 
@@ -184,7 +196,7 @@ def measure_simulation(trials: int, folder: str) -> Numbers:
 
 def measure_mirror(trials: int, folder: str) -> Numbers:
     """Of MLflow, when each of the trials that run has had one more epoch."""
-    from exeunt.sweep.storage.tracking import Mirror  # noqa: PLC0415 (MLflow takes seconds to load)
+    from exeunt.sweep.tracking.writer import Mirror  # noqa: PLC0415 (MLflow takes seconds to load)
     from simulated import record_of  # noqa: PLC0415
 
     plan, store = make(folder, trials, LONG)

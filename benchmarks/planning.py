@@ -37,8 +37,8 @@ methods:
 def plan(path: Path) -> None:
     """Plans a file, and prints seconds of importing, reading and planning, trials, and the peak memory in bytes."""
     started = time.perf_counter()
-    from exeunt.sweep.planning.file import read_sweep  # noqa: PLC0415 (what is measured)
     from exeunt.sweep.planning.plan import make_plan  # noqa: PLC0415
+    from exeunt.sweep.planning.sweep_file import read_sweep  # noqa: PLC0415 (what is measured)
 
     imported = time.perf_counter()
     sweep = read_sweep(path)

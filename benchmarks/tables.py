@@ -20,11 +20,11 @@ import uuid
 from pathlib import Path
 
 import numpy as np
-from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.plan import PlannedTrial, make_plan
-from exeunt.sweep.storage.runs import params_of, tags_of
-from exeunt.sweep.storage.store import Progress
-from exeunt.sweep.storage.tracking import create_database
+from exeunt.sweep.planning.sweep_file import read_sweep
+from exeunt.sweep.store.trial_store import Progress
+from exeunt.sweep.tracking.records import params_of, tags_of
+from exeunt.sweep.tracking.writer import create_database
 from exeunt.training import Record
 from mlflow import MlflowClient
 from rows import report

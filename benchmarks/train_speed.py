@@ -22,9 +22,9 @@ from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.training import DatasetSpec, DataSource, Recipe, TrialSpec, build_student
 from exeunt.training.batches import TrainingBatches
+from exeunt.training.distributed import ProcessGroup
 from exeunt.training.environment import choose_device
-from exeunt.training.processes import Processes
-from exeunt.training.run import Run
+from exeunt.training.loop import TrainingLoop
 from rows import report
 from torch import Tensor, nn
 
@@ -77,7 +77,7 @@ def compare_speed(reference: Path, data: Path, steps: int, workers: int, precisi
         return module.prepare_cifar100_train_dataset(data_dir=str(data), batch_size=BATCH, num_workers=workers)
 
     theirs = AuthorsProgram(reference, theirs_from)
-    run = Run(spec, device, None, DataSource(directory=data), Processes())
+    run = TrainingLoop(spec, device, None, DataSource(directory=data), ProcessGroup())
     ours = run.train_epoch()
     times: list[tuple[float, float]] = []
     for _ in range(WARM_UP + steps):
@@ -113,14 +113,14 @@ def compare_losses(reference: Path, data: Path, steps: int, batch: int, dtype: t
 
     def same_batches(_: types.ModuleType) -> Iterator[tuple[Tensor, Tensor]]:
         batches = TrainingBatches(
-            images, spec.dataset_facts, spec.recipe, seed=spec.seed, device=device, processes=Processes()
+            images, spec.dataset_facts, spec.recipe, seed=spec.seed, device=device, processes=ProcessGroup()
         )
         for (each,) in batches.steps(0, 0):
             yield each.inputs, each.labels
 
     with mock.patch("torch.optim.SGD", functools.partial(torch.optim.SGD, fused=True)):
         theirs = AuthorsProgram(reference, same_batches, lambda: AsTheirs(in_type(build_student(spec))))
-    runs = [Run(spec, device, None, source, Processes()) for _ in range(2)]
+    runs = [TrainingLoop(spec, device, None, source, ProcessGroup()) for _ in range(2)]
     for run in runs:
         in_type(run.trained_network)
     weight = next(runs[1].trained_network.parameters()).data[0, 0, 0]

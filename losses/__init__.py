@@ -1,7 +1,7 @@
 """What a method minimises: tensors in, named loss terms out.
 
 >>> from exeunt.losses import NetworkShape, methods
->>> loss = methods["eed"](output_loss="kl").build(NetworkShape(exits=4, classes=100, width=512))
+>>> loss = methods["eed"](output_loss="kl").build(NetworkShape(exits=4, classes=100, feature_dim=512))
 """
 
 from .at import AT
@@ -9,6 +9,7 @@ from .baseline import Baseline
 from .beed import BEED
 from .byot import BYOT
 from .cs_kd import CSKD
+from .dbt import Phuong
 from .deep_supervision import DeepSupervision
 from .dkd import DKD
 from .dks import DKS
@@ -19,9 +20,8 @@ from .fitnet import FitNet
 from .kd import KD
 from .kdcl import KDCL
 from .label_smoothing import LabelSmoothing
-from .method import Loss, LossInputs, Method, Need, NetworkShape, TeacherNeed, method, methods
+from .method import Loss, LossInputs, Method, NetworkShape, Requirement, TeacherRequirement, method, methods
 from .one import ONE
-from .phuong import Phuong
 from .ps_kd import PSKD
 from .tf_kd_reg import TfKDReg
 from .tf_kd_self import TfKDSelf
@@ -47,10 +47,10 @@ __all__ = [
     "Loss",
     "LossInputs",
     "Method",
-    "Need",
     "NetworkShape",
     "Phuong",
-    "TeacherNeed",
+    "Requirement",
+    "TeacherRequirement",
     "TfKDReg",
     "TfKDSelf",
     "method",

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import NonNegative
-from .method import Loss, LossInputs, Method, TeacherNeed, method
-from .terms import in_full, label_loss, to_smaller_size
+from .functional import cross_entropy_sum, to_float32, to_smaller_size
+from .method import Loss, LossInputs, Method, TeacherRequirement, method
 
 
 class ATLoss(Loss["AT"]):
@@ -20,10 +20,10 @@ class ATLoss(Loss["AT"]):
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `attention`."""
-        pairs = zip(reversed(inputs.stages), reversed(inputs.teacher_stages), strict=False)
-        distances = [_attention_distance(in_full(map_), in_full(target.detach())) for map_, target in pairs]
+        pairs = zip(reversed(inputs.stage_maps), reversed(inputs.teacher_stage_maps), strict=False)
+        distances = [_attention_distance(to_float32(map_), to_float32(target.detach())) for map_, target in pairs]
         return {
-            "label": label_loss(inputs.logits, inputs.labels),
+            "label": cross_entropy_sum(inputs.logits, inputs.labels),
             "attention": self.settings.weight * torch.stack(distances).sum(),
         }
 
@@ -43,7 +43,7 @@ class AT(Method):
     """Attention transfer: the student's stages are to look where the teacher's do."""
 
     paper: ClassVar[str] = "Zagoruyko, Komodakis 2017, arXiv 1612.03928"
-    teacher: ClassVar[TeacherNeed] = "required"
+    teacher: ClassVar[TeacherRequirement] = "required"
     loss: ClassVar[type[ATLoss]] = ATLoss
 
     weight: NonNegative = 1000.0

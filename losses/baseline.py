@@ -3,8 +3,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from .functional import cross_entropy_sum
 from .method import Loss, LossInputs, Method, method
-from .terms import label_loss
 
 
 class BaselineLoss(Loss["Baseline"]):
@@ -12,7 +12,7 @@ class BaselineLoss(Loss["Baseline"]):
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the term `label`."""
-        return {"label": label_loss(inputs.logits, inputs.labels)}
+        return {"label": cross_entropy_sum(inputs.logits, inputs.labels)}
 
 
 @method("baseline")

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import NonNegative, Positive, SpecError
-from .method import Loss, LossInputs, Method, Need, NetworkShape, method
-from .terms import growing_weights, in_full, softened_divergence, weighted_sum
+from .functional import geometric_weights, kd_loss, to_float32, weighted_sum
+from .method import Loss, LossInputs, Method, NetworkShape, Requirement, method
 
 
 class BEEDLoss(Loss["BEED"]):
@@ -23,15 +23,15 @@ class BEEDLoss(Loss["BEED"]):
 
     def __init__(self, settings: "BEED", shape: NetworkShape) -> None:
         super().__init__(settings, shape)
-        self.ensemble_weights = growing_weights(settings.ensemble_base, shape.exits)
+        self.ensemble_weights = geometric_weights(settings.ensemble_base, shape.exits)
         self.balance = [settings.balance_base**k for k in reversed(range(shape.exits))]
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
-        logits = [in_full(z) for z in inputs.logits]
+        logits = [to_float32(z) for z in inputs.logits]
         label_losses = [F.cross_entropy(z, inputs.labels) for z in logits]
         target = self._target(logits)
-        divergences = [softened_divergence(z, target, self.settings.temperature) for z in logits]
+        divergences = [kd_loss(z, target, self.settings.temperature) for z in logits]
         terms = {
             "label": weighted_sum([2 - weight for weight in self.balance], label_losses),
             "output": weighted_sum(self.balance, divergences),
@@ -41,9 +41,9 @@ class BEEDLoss(Loss["BEED"]):
         return terms
 
     def _feature_distance(self, inputs: LossInputs) -> Tensor:
-        assert len(inputs.maps) == len(inputs.features)
-        alike = len({compared.shape for compared in inputs.maps}) == 1
-        outputs = [in_full(compared) for compared in (inputs.maps if alike else inputs.features)]
+        assert len(inputs.feature_maps) == len(inputs.features)
+        alike = len({compared.shape for compared in inputs.feature_maps}) == 1
+        outputs = [to_float32(compared) for compared in (inputs.feature_maps if alike else inputs.features)]
         target = self._target(outputs)
         return torch.stack([F.mse_loss(output, target) for output in outputs]).sum()
 
@@ -61,7 +61,7 @@ class BEED(Method):
     """
 
     paper: ClassVar[str] = 'Lee, Lee, "Rethinking online knowledge distillation with multi-exits", ACCV 2022'
-    exits: ClassVar[Need] = "required"
+    exits: ClassVar[Requirement] = "required"
     loss: ClassVar[type[BEEDLoss]] = BEEDLoss
 
     temperature: Positive = 3.0

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, NonNegative, Positive
-from .method import Loss, LossInputs, Method, Need, method
-from .terms import in_full, label_loss, softened_divergence
+from .functional import cross_entropy_sum, kd_loss, to_float32
+from .method import Loss, LossInputs, Method, Requirement, method
 
 
 class BYOTLoss(Loss["BYOT"]):
@@ -21,14 +21,14 @@ class BYOTLoss(Loss["BYOT"]):
         """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
         weight = self.settings.output_weight
         *students, target = inputs.logits
-        divergences = [softened_divergence(z, target.detach(), self.settings.temperature) for z in students]
-        shallow_labels = label_loss(tuple(students), inputs.labels)
+        divergences = [kd_loss(z, target.detach(), self.settings.temperature) for z in students]
+        shallow_labels = cross_entropy_sum(tuple(students), inputs.labels)
         terms = {
-            "label": label_loss((target,), inputs.labels) + (1 - weight) * shallow_labels,
+            "label": cross_entropy_sum((target,), inputs.labels) + (1 - weight) * shallow_labels,
             "output": weight * torch.stack(divergences).sum(),
         }
         if self.settings.feature_weight:
-            *hinted, hint = [in_full(f) for f in inputs.features]
+            *hinted, hint = [to_float32(f) for f in inputs.features]
             distances = [(f - hint.detach()).square().sum(dim=1).mean() for f in hinted]
             terms["feature"] = self.settings.feature_weight * torch.stack(distances).sum()
         return terms
@@ -46,7 +46,7 @@ class BYOT(Method):
     """
 
     paper: ClassVar[str] = "Zhang, Song, Gao, Chen, Bao, Ma 2019, arXiv 1905.08094"
-    exits: ClassVar[Need] = "required"
+    exits: ClassVar[Requirement] = "required"
     loss: ClassVar[type[BYOTLoss]] = BYOTLoss
 
     temperature: Positive = 3.0
@@ -56,6 +56,6 @@ class BYOT(Method):
     feature_weight: NonNegative = 1.28e-4
     """Of the squared distance between features, summed over their width; 0 turns it off."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """The temperature of a term without weight."""
         return frozenset({"temperature"} if self.output_weight == 0 else ())

@@ -4,8 +4,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..specs import NonNegative, Positive
+from .functional import cross_entropy_sum, kd_loss
 from .method import Loss, LossInputs, Method, method
-from .terms import label_loss, softened_divergence
 
 
 class CSKDLoss(Loss["CSKD"]):
@@ -16,10 +16,10 @@ class CSKDLoss(Loss["CSKD"]):
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `pair`."""
-        assert inputs.pair_logits is not None
+        assert inputs.same_class_logits is not None
         (logits,) = inputs.logits
-        divergence = softened_divergence(logits, inputs.pair_logits.detach(), self.settings.temperature)
-        return {"label": label_loss(inputs.logits, inputs.labels), "pair": self.settings.weight * divergence}
+        divergence = kd_loss(logits, inputs.same_class_logits.detach(), self.settings.temperature)
+        return {"label": cross_entropy_sum(inputs.logits, inputs.labels), "pair": self.settings.weight * divergence}
 
 
 @method("cs_kd")
@@ -29,14 +29,14 @@ class CSKD(Method):
 
     paper: ClassVar[str] = "Yun, Park, Lee, Shin 2020, arXiv 2003.13964"
     loss: ClassVar[type[CSKDLoss]] = CSKDLoss
-    needs_pairs: ClassVar[bool] = True
-    hard_labels: ClassVar[bool] = True
+    needs_same_class_pairs: ClassVar[bool] = True
+    requires_hard_labels: ClassVar[bool] = True
 
     temperature: Positive = 4.0
     """Softens both distributions."""
     weight: NonNegative = 1.0
     """Of the pair's term, the paper's lambda."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """The temperature of a term without weight."""
         return frozenset({"temperature"} if self.weight == 0 else ())

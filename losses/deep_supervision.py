@@ -4,8 +4,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..specs import NonNegative
-from .method import Loss, LossInputs, Method, Need, method
-from .terms import label_loss
+from .functional import cross_entropy_sum
+from .method import Loss, LossInputs, Method, Requirement, method
 
 
 class DeepSupervisionLoss(Loss["DeepSupervision"]):
@@ -14,8 +14,8 @@ class DeepSupervisionLoss(Loss["DeepSupervision"]):
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` of the final exit and `auxiliary` of the others."""
         return {
-            "label": label_loss(inputs.logits[-1:], inputs.labels),
-            "auxiliary": self.settings.auxiliary_weight * label_loss(inputs.logits[:-1], inputs.labels),
+            "label": cross_entropy_sum(inputs.logits[-1:], inputs.labels),
+            "auxiliary": self.settings.auxiliary_weight * cross_entropy_sum(inputs.logits[:-1], inputs.labels),
         }
 
 
@@ -25,7 +25,7 @@ class DeepSupervision(Method):
     """All exits learn from the labels and from nothing else."""
 
     paper: ClassVar[str] = "Lee, Xie, Gallagher, Zhang, Tu 2015, arXiv 1409.5185"
-    exits: ClassVar[Need] = "required"
+    exits: ClassVar[Requirement] = "required"
     loss: ClassVar[type[DeepSupervisionLoss]] = DeepSupervisionLoss
 
     auxiliary_weight: NonNegative = 1.0

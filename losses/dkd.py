@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, NonNegative, Positive
-from .method import Loss, LossInputs, Method, Need, TeacherNeed, method
-from .terms import in_full, label_loss, ramp, softened_divergence
+from .functional import cross_entropy_sum, kd_loss, ramp, to_float32
+from .method import Loss, LossInputs, Method, Requirement, TeacherRequirement, method
 
 
 class DKDLoss(Loss["DKD"]):
@@ -30,11 +30,11 @@ class DKDLoss(Loss["DKD"]):
         split_terms, other_terms = [], []
         for logits in inputs.logits:
             split, others = _decoupled(logits, inputs.labels, temperature)
-            split_terms.append(softened_divergence(split, target_split, 1.0))
-            other_terms.append(softened_divergence(others, target_others, 1.0))
+            split_terms.append(kd_loss(split, target_split, 1.0))
+            other_terms.append(kd_loss(others, target_others, 1.0))
         factor = ramp(inputs.progress, settings.warm_up) * temperature**2
         return {
-            "label": label_loss(inputs.logits, inputs.labels),
+            "label": cross_entropy_sum(inputs.logits, inputs.labels),
             "target_class": factor * settings.alpha * torch.stack(split_terms).sum(),
             "other_classes": factor * settings.beta * torch.stack(other_terms).sum(),
         }
@@ -42,7 +42,7 @@ class DKDLoss(Loss["DKD"]):
 
 def _decoupled(logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """Logits of the distributions b (N, 2) and q (N, C - 1), without waiting for the device that holds them."""
-    logits = in_full(logits) / temperature
+    logits = to_float32(logits) / temperature
     label = labels[:, None]
     others = torch.arange(logits.shape[1] - 1, device=labels.device)
     others = logits.gather(1, others + (others >= label))
@@ -55,10 +55,10 @@ class DKD(Method):
     """Decoupled distillation: how sure the teacher is of the label, and what it makes of the other classes, apart."""
 
     paper: ClassVar[str] = "Zhao, Cui, Song, Qiu, Liang 2022, arXiv 2203.08679"
-    exits: ClassVar[Need] = "optional"
-    teacher: ClassVar[TeacherNeed] = "required"
+    exits: ClassVar[Requirement] = "optional"
+    teacher: ClassVar[TeacherRequirement] = "required"
     loss: ClassVar[type[DKDLoss]] = DKDLoss
-    hard_labels: ClassVar[bool] = True
+    requires_hard_labels: ClassVar[bool] = True
 
     temperature: Positive = 4.0
     """Softens all distributions."""
@@ -69,6 +69,6 @@ class DKD(Method):
     warm_up: Fraction = 20 / 240
     """The share of the training over which the teacher's terms grow from 0; the authors' 20 of 240 epochs."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """All that shapes the teacher's terms, where they have no weight."""
         return frozenset({"temperature", "warm_up"} if self.alpha == self.beta == 0 else ())

@@ -4,8 +4,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..specs import NonNegative
-from .method import Loss, LossInputs, Method, Need, method
-from .terms import label_loss, mutual_divergence
+from .functional import cross_entropy_sum, mutual_kl
+from .method import Loss, LossInputs, Method, Requirement, method
 
 
 class DKSLoss(Loss["DKS"]):
@@ -18,8 +18,8 @@ class DKSLoss(Loss["DKS"]):
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `output`."""
         return {
-            "label": label_loss(inputs.logits, inputs.labels),
-            "output": self.settings.output_weight * mutual_divergence(inputs.logits),
+            "label": cross_entropy_sum(inputs.logits, inputs.labels),
+            "output": self.settings.output_weight * mutual_kl(inputs.logits),
         }
 
 
@@ -29,7 +29,7 @@ class DKS(Method):
     """Deeply-supervised knowledge synergy: every exit learns from the labels and from each of the other exits."""
 
     paper: ClassVar[str] = "Sun, Yao, Zhou, Zhao 2019, arXiv 1906.00675"
-    exits: ClassVar[Need] = "required"
+    exits: ClassVar[Requirement] = "required"
     loss: ClassVar[type[DKSLoss]] = DKSLoss
 
     output_weight: NonNegative = 1.0

@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar
 from torch import Tensor
 
 from ..specs import NonNegative, Range
+from .functional import cross_entropy_sum, mutual_kl
 from .method import Loss, LossInputs, Method, method
-from .terms import label_loss, mutual_divergence
 
 
 class DMLLoss(Loss["DML"]):
@@ -21,8 +21,8 @@ class DMLLoss(Loss["DML"]):
         """Returns the terms `label` and `output`, summed over the networks."""
         others = len(inputs.logits) - 1
         return {
-            "label": label_loss(inputs.logits, inputs.labels),
-            "output": self.settings.output_weight / others * mutual_divergence(inputs.logits),
+            "label": cross_entropy_sum(inputs.logits, inputs.labels),
+            "output": self.settings.output_weight / others * mutual_kl(inputs.logits),
         }
 
 

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..specs import Positive, SpecError
-from .exit_distillation import ExitDistillation, ExitDistillationLoss
-from .exit_names import ALL, all_if_all, canonical_exits, exit_positions
+from ._exit_distillation import ExitDistillation, ExitDistillationLoss
+from .exit_selection import ALL, all_if_all, canonical_exits, exit_positions
+from .functional import Weight, geometric_weights, to_float32, weighted_sum
 from .method import LossInputs, NetworkShape, method
-from .terms import Weight, growing_weights, in_full, weighted_sum
 
 
 class EEDLoss(ExitDistillationLoss):
@@ -29,12 +29,12 @@ class EEDLoss(ExitDistillationLoss):
 
     def __init__(self, settings: "EED", shape: NetworkShape) -> None:
         super().__init__(settings, shape)
-        self.taught = exit_positions(settings.taught_exits, shape.exits, field="taught_exits")
+        self.student_exits = exit_positions(settings.taught_exits, shape.exits, field="taught_exits")
         self.ensemble = exit_positions(settings.ensemble_exits, shape.exits, field="ensemble_exits")
         self.probabilities = settings.ensemble == "probabilities"
         self.leave_one_out = settings.leave_one_out
         base = settings.ensemble_base if settings.ensemble_weights == "beed" else 1.0
-        self.fixed_weights = growing_weights(base, len(self.ensemble))
+        self.fixed_weights = geometric_weights(base, len(self.ensemble))
         learned = settings.ensemble_weights == "learned"
         self.scores = nn.Parameter(torch.zeros(len(self.ensemble))) if learned else None
 
@@ -42,7 +42,7 @@ class EEDLoss(ExitDistillationLoss):
         """Returns the terms `label`, `output` and `feature` if they have a weight, `ensemble` if its weights learn."""
         terms = super().forward(inputs)
         if self.scores is not None:
-            logits = [in_full(inputs.logits[position]).detach() for position in self.ensemble]
+            logits = [to_float32(inputs.logits[position]).detach() for position in self.ensemble]
             terms["ensemble"] = F.cross_entropy(weighted_sum(self.weights(), logits), inputs.labels)
         return terms
 
@@ -52,16 +52,18 @@ class EEDLoss(ExitDistillationLoss):
 
     def target(self, outputs: Sequence[Tensor]) -> Tensor:
         """The ensemble, or, for each taught exit, the ensemble without it."""
-        voters = list(zip(self.ensemble, self.weights(), strict=True))
+        members = list(zip(self.ensemble, self.weights(), strict=True))
         if not self.leave_one_out:
-            return _ensemble(voters, outputs).unsqueeze(0)
-        return torch.stack([_ensemble([v for v in voters if v[0] != taught], outputs) for taught in self.taught])
+            return _ensemble(members, outputs).unsqueeze(0)
+        return torch.stack(
+            [_ensemble([v for v in members if v[0] != taught], outputs) for taught in self.student_exits]
+        )
 
 
-def _ensemble(voters: Sequence[tuple[int, Weight]], outputs: Sequence[Tensor]) -> Tensor:
+def _ensemble(members: Sequence[tuple[int, Weight]], outputs: Sequence[Tensor]) -> Tensor:
     """The mean of the outputs at some positions, weighted in proportion."""
-    total = sum(weight for _, weight in voters)
-    return weighted_sum([weight / total for _, weight in voters], [outputs[position] for position, _ in voters])
+    total = sum(weight for _, weight in members)
+    return weighted_sum([weight / total for _, weight in members], [outputs[position] for position, _ in members])
 
 
 @method("eed")
@@ -109,14 +111,14 @@ class EED(ExitDistillation):
         spec = super().canonical()
         if exits is None:
             return spec
-        return spec.having(
+        return spec.replace(
             ensemble_exits=all_if_all(spec.ensemble_exits, exits),
             taught_exits=all_if_all(spec.taught_exits, exits),
         )
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """What the ensemble is, where it teaches nothing; its weights, where it is one exit; what leaves no one out."""
-        fields = {*super().irrelevant_fields()}
+        fields = {*super().inactive_fields()}
         ensemble, taught = (set(names.split(",")) for names in (self.ensemble_exits, self.taught_exits))
         if self.output_weight == 0:
             fields |= {"ensemble"}

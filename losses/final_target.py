@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from .exit_distillation import ExitDistillation, ExitDistillationLoss
+from ._exit_distillation import ExitDistillation, ExitDistillationLoss
 from .method import NetworkShape, method
 
 
@@ -13,7 +13,7 @@ class FinalTargetLoss(ExitDistillationLoss):
 
     def __init__(self, settings: "FinalTarget", shape: NetworkShape) -> None:
         super().__init__(settings, shape)
-        self.taught = range(shape.exits - 1)
+        self.student_exits = range(shape.exits - 1)
 
     def target(self, outputs: Sequence[Tensor]) -> Tensor:
         """What the final exit says."""

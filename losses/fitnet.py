@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..specs import NonNegative, Range, require
-from .method import Loss, LossInputs, Method, NetworkShape, TeacherNeed, method
-from .terms import in_full, label_loss, to_smaller_size
+from .functional import cross_entropy_sum, to_float32, to_smaller_size
+from .method import Loss, LossInputs, Method, NetworkShape, TeacherRequirement, method
 
 
 class FitNetLoss(Loss["FitNet"]):
@@ -31,10 +31,10 @@ class FitNetLoss(Loss["FitNet"]):
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `hint`."""
-        hint = inputs.teacher_stages[self.teacher_stage - 1].detach()
-        student, hint = to_smaller_size(in_full(inputs.stages[self.stage - 1]), in_full(hint))
+        hint = inputs.teacher_stage_maps[self.teacher_stage - 1].detach()
+        student, hint = to_smaller_size(to_float32(inputs.stage_maps[self.stage - 1]), to_float32(hint))
         distance = F.mse_loss(self.regressor(student), hint)
-        return {"label": label_loss(inputs.logits, inputs.labels), "hint": self.settings.weight * distance}
+        return {"label": cross_entropy_sum(inputs.logits, inputs.labels), "hint": self.settings.weight * distance}
 
 
 def _middle(stages: Sequence[int]) -> int:
@@ -52,7 +52,7 @@ class FitNet(Method):
     """
 
     paper: ClassVar[str] = "Romero, Ballas, Ebrahimi Kahou, Chassang, Gatta, Bengio 2015, arXiv 1412.6550"
-    teacher: ClassVar[TeacherNeed] = "required"
+    teacher: ClassVar[TeacherRequirement] = "required"
     loss: ClassVar[type[FitNetLoss]] = FitNetLoss
 
     hint_stage: Annotated[int | None, Range(minimum=1)] = None
@@ -62,7 +62,7 @@ class FitNet(Method):
     weight: NonNegative = 100.0
     """Of the hint."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """All that shapes the hint, where it has no weight."""
         return frozenset({"hint_stage", "rectified"} if self.weight == 0 else ())
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from ..specs import Fraction, Range
-from .method import Loss, LossInputs, Method, Need, TeacherNeed, method
-from .terms import in_full, label_loss, softened_divergence
+from .functional import cross_entropy_sum, kd_loss, to_float32
+from .method import Loss, LossInputs, Method, Requirement, TeacherRequirement, method
 
 
 class KDLoss(Loss["KD"]):
@@ -23,17 +23,17 @@ class KDLoss(Loss["KD"]):
         settings = self.settings
         assert settings.temperature is not None
         assert settings.factor is not None
-        prepared = _standardised if settings.standardise else in_full
+        prepared = _standardised if settings.standardise else to_float32
         target = prepared(inputs.teacher_logits.detach())
-        divergences = [softened_divergence(prepared(z), target, settings.temperature) for z in inputs.logits]
+        divergences = [kd_loss(prepared(z), target, settings.temperature) for z in inputs.logits]
         return {
-            "label": (1 - settings.weight) * label_loss(inputs.logits, inputs.labels),
+            "label": (1 - settings.weight) * cross_entropy_sum(inputs.logits, inputs.labels),
             "teacher": settings.weight * settings.factor * torch.stack(divergences).sum(),
         }
 
 
 def _standardised(logits: Tensor) -> Tensor:
-    logits = in_full(logits)
+    logits = to_float32(logits)
     return (logits - logits.mean(dim=1, keepdim=True)) / (logits.std(dim=1, keepdim=True) + 1e-7)
 
 
@@ -45,8 +45,8 @@ class KD(Method):
     paper: ClassVar[str] = (
         "Hinton, Vinyals, Dean 2015, arXiv 1503.02531; standardise: Sun et al. 2024, arXiv 2403.01427"
     )
-    exits: ClassVar[Need] = "optional"
-    teacher: ClassVar[TeacherNeed] = "required"
+    exits: ClassVar[Requirement] = "optional"
+    teacher: ClassVar[TeacherRequirement] = "required"
     loss: ClassVar[type[KDLoss]] = KDLoss
 
     temperature: Annotated[float | None, Range(above=0)] = None
@@ -66,7 +66,7 @@ class KD(Method):
         if self.factor is None:
             object.__setattr__(self, "factor", 10.0 if self.standardise else 1.0)
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """All that shapes the teacher's term, where it has no weight."""
         if self.weight == 0:
             return frozenset({"temperature", "standardise", "factor"})

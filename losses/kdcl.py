@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import NonNegative, Positive, Range
+from .functional import cross_entropy_sum, kd_loss, to_float32
 from .method import Loss, LossInputs, Method, method
-from .terms import in_full, label_loss, softened_divergence
 
 
 class KDCLLoss(Loss["KDCL"]):
@@ -24,10 +24,10 @@ class KDCLLoss(Loss["KDCL"]):
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `output`, summed over the networks."""
-        target = self.target(torch.stack([in_full(z) for z in inputs.logits]), inputs.labels)
-        divergences = [softened_divergence(z, target, self.settings.temperature) for z in inputs.logits]
+        target = self.target(torch.stack([to_float32(z) for z in inputs.logits]), inputs.labels)
+        divergences = [kd_loss(z, target, self.settings.temperature) for z in inputs.logits]
         return {
-            "label": label_loss(inputs.logits, inputs.labels),
+            "label": cross_entropy_sum(inputs.logits, inputs.labels),
             "output": self.settings.output_weight * torch.stack(divergences).sum(),
         }
 
@@ -71,6 +71,6 @@ class KDCL(Method):
     output_weight: NonNegative = 1.0
     """Of what the target teaches."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """What shapes a term without weight."""
         return frozenset({"ensemble", "temperature"} if self.output_weight == 0 else ())

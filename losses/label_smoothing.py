@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import Fraction
+from .functional import to_float32
 from .method import Loss, LossInputs, Method, method
-from .terms import in_full
 
 
 class LabelSmoothingLoss(Loss["LabelSmoothing"]):
@@ -15,7 +15,7 @@ class LabelSmoothingLoss(Loss["LabelSmoothing"]):
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the term `label`."""
         (logits,) = inputs.logits
-        return {"label": F.cross_entropy(in_full(logits), inputs.labels, label_smoothing=self.settings.smoothing)}
+        return {"label": F.cross_entropy(to_float32(logits), inputs.labels, label_smoothing=self.settings.smoothing)}
 
 
 @method("label_smoothing")

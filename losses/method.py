@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ..specs import Registry, Spec, SpecError
 
-Need = Literal["required", "optional", "ignored"]
-TeacherNeed = Literal["required", "self", "ignored"]
+Requirement = Literal["required", "optional", "ignored"]
+TeacherRequirement = Literal["required", "self", "ignored"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +25,17 @@ class LossInputs:
     """(N,) class numbers, or (N, C) probabilities where images are mixed."""
     progress: float = 0.0
     """The number of this epoch, counted from 1, divided by the number of all: in (0, 1]."""
-    maps: tuple[Tensor, ...] = ()
+    feature_maps: tuple[Tensor, ...] = ()
     """Of each exit, what its pooling reads: (N, W, h, w); h and w may differ between exits."""
-    stages: tuple[Tensor, ...] = ()
+    stage_maps: tuple[Tensor, ...] = ()
     """What each stage of the trunk puts out, from the first to the last: (N, channels, h, w)."""
     teacher_logits: Tensor | None = None
     """(N, C), without gradient; only for methods that have a teacher."""
-    teacher_stages: tuple[Tensor, ...] = ()
+    teacher_stage_maps: tuple[Tensor, ...] = ()
     """What each stage of the teacher's trunk puts out, without gradient."""
-    past_logits: Tensor | None = None
+    previous_epoch_logits: Tensor | None = None
     """(N, C): the final exit's logits for the same images in the epoch before; only for methods that need them."""
-    pair_logits: Tensor | None = None
+    same_class_logits: Tensor | None = None
     """(N, C): the final exit's logits, without gradient, for other images of the same classes."""
 
 
@@ -63,7 +63,7 @@ class NetworkShape:
     exits: int
     """The final one included; for a cohort, the number of networks."""
     classes: int
-    width: int
+    feature_dim: int
     """Of the features that classifiers read."""
     stage_channels: tuple[int, ...] = ()
     """Of what each stage of the trunk puts out."""
@@ -80,19 +80,19 @@ class Method(Spec):
     """Authors, year and where to find it."""
     loss: ClassVar[type[Loss[Any]]]
     """What it minimises."""
-    exits: ClassVar[Need] = "ignored"
+    exits: ClassVar[Requirement] = "ignored"
     """Whether the network has exits besides its final one."""
-    teacher: ClassVar[TeacherNeed] = "ignored"
+    teacher: ClassVar[TeacherRequirement] = "ignored"
     """Whether a trained network's outputs are part of the loss; `self`: one of the student's own architecture."""
 
-    needs_past: ClassVar[bool] = False
+    needs_previous_epoch: ClassVar[bool] = False
     """Whether the loss reads what the network said of each image in the epoch before."""
-    needs_pairs: ClassVar[bool] = False
+    needs_same_class_pairs: ClassVar[bool] = False
     """Whether each image comes with another one of its class."""
     cohort: ClassVar[bool] = False
     """Whether several networks are trained at once; a loss input then has one entry for each network."""
 
-    hard_labels: ClassVar[bool] = False
+    requires_hard_labels: ClassVar[bool] = False
     """Whether each image must be of one class, where it is set apart or paired by it, or met again as it was before."""
 
     def check(self, exits: int, *, stages: int | None = None) -> None:

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..specs import NonNegative, Positive
-from .method import Loss, LossInputs, Method, Need, NetworkShape, method
-from .terms import in_full, label_loss, softened_divergence
+from .functional import cross_entropy_sum, kd_loss, to_float32
+from .method import Loss, LossInputs, Method, NetworkShape, Requirement, method
 
 
 class ONELoss(Loss["ONE"]):
@@ -21,17 +21,17 @@ class ONELoss(Loss["ONE"]):
 
     def __init__(self, settings: "ONE", shape: NetworkShape) -> None:
         super().__init__(settings, shape)
-        self.linear = nn.Linear(shape.width, shape.exits)
+        self.linear = nn.Linear(shape.feature_dim, shape.exits)
         self.norm = nn.BatchNorm1d(shape.exits)
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label`, `ensemble` and `output`."""
-        logits = torch.stack([in_full(z) for z in inputs.logits], dim=1)
-        ensemble = (self.gate(in_full(inputs.features[0])).unsqueeze(2) * logits).sum(dim=1)
+        logits = torch.stack([to_float32(z) for z in inputs.logits], dim=1)
+        ensemble = (self.gate(to_float32(inputs.features[0])).unsqueeze(2) * logits).sum(dim=1)
         target = ensemble.detach()
-        divergences = [softened_divergence(z, target, self.settings.temperature) for z in logits.unbind(dim=1)]
+        divergences = [kd_loss(z, target, self.settings.temperature) for z in logits.unbind(dim=1)]
         return {
-            "label": label_loss(inputs.logits, inputs.labels),
+            "label": cross_entropy_sum(inputs.logits, inputs.labels),
             "ensemble": F.cross_entropy(ensemble, inputs.labels),
             "output": self.settings.output_weight * torch.stack(divergences).sum(),
         }
@@ -50,7 +50,7 @@ class ONE(Method):
     """On-the-fly native ensemble: a learned gate weighs the exits, and their ensemble teaches each of them."""
 
     paper: ClassVar[str] = "Lan, Zhu, Gong 2018, arXiv 1806.04606"
-    exits: ClassVar[Need] = "required"
+    exits: ClassVar[Requirement] = "required"
     loss: ClassVar[type[ONELoss]] = ONELoss
 
     temperature: Positive = 3.0
@@ -58,6 +58,6 @@ class ONE(Method):
     output_weight: NonNegative = 1.0
     """Of what the ensemble teaches; the labels' terms have weight 1."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """The temperature of a term without weight."""
         return frozenset({"temperature"} if self.output_weight == 0 else ())

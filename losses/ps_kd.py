@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import Fraction
+from .functional import cross_entropy_sum, to_float32
 from .method import Loss, LossInputs, Method, method
-from .terms import in_full, label_loss
 
 
 class PSKDLoss(Loss["PSKD"]):
@@ -20,13 +20,13 @@ class PSKDLoss(Loss["PSKD"]):
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the term `label` and, after the first epoch, `past`."""
-        label = label_loss(inputs.logits, inputs.labels)
-        if inputs.past_logits is None:
+        label = cross_entropy_sum(inputs.logits, inputs.labels)
+        if inputs.previous_epoch_logits is None:
             return {"label": label}
         (logits,) = inputs.logits
         share = self.settings.alpha * inputs.progress
-        logits = in_full(logits)
-        target = in_full(inputs.past_logits.detach()).softmax(dim=1).to(logits.dtype)
+        logits = to_float32(logits)
+        target = to_float32(inputs.previous_epoch_logits.detach()).softmax(dim=1).to(logits.dtype)
         return {"label": (1 - share) * label, "past": share * F.cross_entropy(logits, target)}
 
 
@@ -37,8 +37,8 @@ class PSKD(Method):
 
     paper: ClassVar[str] = "Kim, Ji, Yoon, Hwang 2021, arXiv 2006.12000"
     loss: ClassVar[type[PSKDLoss]] = PSKDLoss
-    needs_past: ClassVar[bool] = True
-    hard_labels: ClassVar[bool] = True
+    needs_previous_epoch: ClassVar[bool] = True
+    requires_hard_labels: ClassVar[bool] = True
 
     alpha: Fraction = 0.8
     """The past's share of the target at the end of the training; it grows from 0 in proportion to the progress."""

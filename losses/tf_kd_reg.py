@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..specs import Fraction, NonNegative, Positive, Range
+from .functional import cross_entropy_sum, to_float32
 from .method import Loss, LossInputs, Method, method
-from .terms import in_full, label_loss
 
 
 class TfKDRegLoss(Loss["TfKDReg"]):
@@ -24,12 +24,12 @@ class TfKDRegLoss(Loss["TfKDReg"]):
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Returns the terms `label` and `virtual_teacher`."""
         (logits,) = inputs.logits
-        log_student = F.log_softmax(in_full(logits), dim=1)
+        log_student = F.log_softmax(to_float32(logits), dim=1)
         target = (self._virtual_teacher(inputs.labels, log_student) / self.settings.temperature).softmax(dim=1)
         divergence = F.kl_div(log_student, target, reduction="batchmean")
         weight = self.settings.weight
         return {
-            "label": (1 - weight) * label_loss(inputs.logits, inputs.labels),
+            "label": (1 - weight) * cross_entropy_sum(inputs.logits, inputs.labels),
             "virtual_teacher": weight * self.settings.factor * divergence,
         }
 
@@ -61,7 +61,7 @@ class TfKDReg(Method):
     factor: NonNegative = 1.0
     """Of the divergence: the authors' `multiplier` of 100, which their mean over 100 classes divides by 100."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """All that shapes the virtual teacher's term, where it has no weight."""
         if self.weight == 0:
             return frozenset({"accuracy", "temperature", "factor"})

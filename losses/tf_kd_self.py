@@ -3,7 +3,7 @@ from typing import ClassVar
 
 from ..specs import Fraction, NonNegative, Positive
 from .kd import KDLoss
-from .method import Method, Need, TeacherNeed, method
+from .method import Method, Requirement, TeacherRequirement, method
 
 
 @method("tf_kd_self")
@@ -18,8 +18,8 @@ class TfKDSelf(Method):
     """
 
     paper: ClassVar[str] = "Yuan, Tay, Li, Wang, Feng 2020, arXiv 1909.11723"
-    exits: ClassVar[Need] = "optional"
-    teacher: ClassVar[TeacherNeed] = "self"
+    exits: ClassVar[Requirement] = "optional"
+    teacher: ClassVar[TeacherRequirement] = "self"
     loss: ClassVar[type[KDLoss]] = KDLoss
     standardise: ClassVar[bool] = False
 
@@ -30,7 +30,7 @@ class TfKDSelf(Method):
     factor: NonNegative = 0.5
     """Of the divergence: the authors' `multiplier` of 50, which their mean over 100 classes divides by 100."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """All that shapes the teacher's term, where it has no weight."""
         if self.weight == 0:
             return frozenset({"temperature", "factor"})

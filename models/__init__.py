@@ -18,20 +18,21 @@ from . import timm_models as timm_models
 from . import torchvision_models as torchvision_models
 from . import vgg as vgg
 from . import wide_resnet as wide_resnet
-from .calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
+from .backbone import Backbone, Block, architectures
 from .cost import multiply_adds, parameters, peak_activation_bytes
-from .early_exit import EarlyExit, criteria
+from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
+from .early_exit.inference import EarlyExit, criteria
+from .early_exit.truncated import TruncatedNetwork
 from .exit_cost import ExitCost, exit_activation_bytes, exit_costs, exit_latencies
 from .export import SUFFIXES, Format, export_network
 from .heads import heads
 from .network import ArchitectureSpec, Cohort, ExitOutputs, ExitSpec, MultiExitNetwork, build_network
 from .placement import Layout, architecture_layout, canonical, resolve
-from .truncated import TruncatedNetwork
-from .trunk import Block, Trunk, architectures
 
 __all__ = [
     "SUFFIXES",
     "ArchitectureSpec",
+    "Backbone",
     "Block",
     "Cohort",
     "EarlyExit",
@@ -42,7 +43,6 @@ __all__ = [
     "Layout",
     "MultiExitNetwork",
     "TruncatedNetwork",
-    "Trunk",
     "anytime",
     "architecture_layout",
     "architectures",

@@ -19,15 +19,15 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from .backbone import Backbone
 from .layers import Module
-from .trunk import Trunk
 
 _COUNTED = {torch.conv1d, torch.conv2d, torch.conv3d, F.linear}
 """Each output value takes as many multiply-adds as `weight[0]`, the second argument, has values."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrunkCost:
+class BackboneCost:
     """What one image costs on its way through a trunk."""
 
     after_blocks: tuple[int, ...]
@@ -49,11 +49,11 @@ def multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
     return batch * _passed([module], one)[0][-1]
 
 
-def trunk_cost(trunk: Trunk, image_shape: tuple[int, int, int]) -> TrunkCost:
+def backbone_cost(trunk: Backbone, image_shape: tuple[int, int, int]) -> BackboneCost:
     """Of one image (channels, height, width) in evaluation mode."""
     counts, hidden = _passed([trunk.stem, *trunk.blocks, nn.Sequential(trunk.neck, trunk.classifier)], image_shape)
     taps = (trunk.block(number).tap(hidden[number]).shape[1:] for number in range(1, len(trunk.blocks) + 1))
-    return TrunkCost(after_blocks=tuple(counts[1:-1]), whole=counts[-1], taps=tuple(map(tuple, taps)))
+    return BackboneCost(after_blocks=tuple(counts[1:-1]), whole=counts[-1], taps=tuple(map(tuple, taps)))
 
 
 def peak_activation_bytes(module: nn.Module, shape: tuple[int, ...]) -> int:

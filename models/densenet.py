@@ -12,8 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from .backbone import Backbone, Block, architectures
 from .layers import Pool, initialise
-from .trunk import Block, Trunk, architectures
 
 
 class DenseLayer(Block):
@@ -32,7 +32,7 @@ class DenseLayer(Block):
         return torch.cat([hidden, self.new(hidden)], dim=1)
 
 
-class Transition(Block):
+class DenseTransition(Block):
     """A 1x1 convolution and average pooling, with which every stage but the first begins."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -58,7 +58,7 @@ def densenet(
     compression: float,
     channels: int,
     classes: int,
-) -> Trunk:
+) -> Backbone:
     """A densely connected network.
 
     Args:
@@ -75,11 +75,11 @@ def densenet(
     width = stem_width
     for length in lengths:
         kept = int(width * compression) if stages else width
-        stages.append([Transition(width, kept)] if stages else [])
+        stages.append([DenseTransition(width, kept)] if stages else [])
         stages[-1].extend(DenseLayer(kept + number * growth, growth, bottleneck=bottleneck) for number in range(length))
         width = kept + length * growth
     neck = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True), Pool())
-    trunk = initialise(Trunk(stem=stem, stages=stages, neck=neck, width=width, classes=classes))
+    trunk = initialise(Backbone(stem=stem, stages=stages, neck=neck, width=width, classes=classes))
     nn.init.zeros_(trunk.classifier.bias)
     return trunk
 

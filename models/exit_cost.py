@@ -9,8 +9,8 @@ from torch import nn
 
 from ..specs import SpecError, require
 from .cost import multiply_adds, parameters, peak_activation_bytes
+from .early_exit.truncated import TruncatedNetwork
 from .network import MultiExitNetwork
-from .truncated import TruncatedNetwork
 
 WARM_UP = 5
 REPEATS = 30

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 from torch import Tensor, nn
 
 from ..specs import Registry
+from .backbone import Backbone
 from .layers import Pool, conv_bn, initialise
-from .trunk import Trunk
 
 
 class ExitOutput(NamedTuple):
@@ -94,7 +94,7 @@ def mlp(channels: int, steps: Sequence[Step]) -> nn.Module:
     return nn.Sequential(linear(channels, steps), nn.ReLU(inplace=True))
 
 
-def build_head(name: str, trunk: Trunk, number: int, classes: int) -> Head:
+def build_head(name: str, trunk: Backbone, number: int, classes: int) -> Head:
     """The head called `name` for an exit after the block with this number."""
     block = trunk.block(number)
     steps = [_step(trunk, stage) for stage in trunk.stages if stage[0] > number]
@@ -106,6 +106,6 @@ def build_head(name: str, trunk: Trunk, number: int, classes: int) -> Head:
     return initialise(Head(body, trunk.width, classes))
 
 
-def _step(trunk: Trunk, stage: Sequence[int]) -> Step:
+def _step(trunk: Backbone, stage: Sequence[int]) -> Step:
     blocks = [trunk.block(number) for number in stage]
     return Step(out_channels=blocks[-1].out_channels, stride=math.prod(block.stride for block in blocks))

@@ -8,8 +8,8 @@ He-normal (fan-out) convolutions and a classifier drawn with a deviation of 0.01
 
 from torch import Tensor, nn
 
+from .backbone import Backbone, Block, architectures
 from .layers import Pool, conv_bn, initialise
-from .trunk import Block, Trunk, architectures
 
 
 class InvertedResidual(Block):
@@ -36,7 +36,7 @@ class InvertedResidual(Block):
 
 
 @architectures.register("mobilenet_v2")
-def mobilenet_v2(*, channels: int, classes: int) -> Trunk:
+def mobilenet_v2(*, channels: int, classes: int) -> Backbone:
     """A stage is what has one resolution: 16 and 24, 32, 64 and 96, 160 and 320 channels."""
     stem = nn.Sequential(conv_bn(channels, 32, 3), nn.ReLU6(inplace=True))
     stages: list[list[Block]] = [[InvertedResidual(32, 16, stride=1, expansion=1)]]
@@ -48,7 +48,7 @@ def mobilenet_v2(*, channels: int, classes: int) -> Trunk:
             stages[-1].append(InvertedResidual(in_channels, width, stride if position == 0 else 1, expansion=6))
             in_channels = width
     neck = nn.Sequential(conv_bn(in_channels, 1280, 1), nn.ReLU6(inplace=True), Pool())
-    trunk = initialise(Trunk(stem=stem, stages=stages, neck=neck, width=1280, classes=classes))
+    trunk = initialise(Backbone(stem=stem, stages=stages, neck=neck, width=1280, classes=classes))
     nn.init.normal_(trunk.classifier.weight, std=0.01)
     nn.init.zeros_(trunk.classifier.bias)
     return trunk

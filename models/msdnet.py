@@ -17,8 +17,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from .backbone import Backbone, Block, architectures
 from .layers import Pool, conv_bn, initialise
-from .trunk import Block, Trunk, architectures
 
 Maps = tuple[Tensor, ...]
 Item = TypeVar("Item")
@@ -135,7 +135,7 @@ def _bottleneck(in_channels: int, out_channels: int, factor: int, stride: int) -
 
 
 @architectures.register("msdnet")
-def msdnet(*, channels: int, classes: int) -> Trunk:
+def msdnet(*, channels: int, classes: int) -> Backbone:
     """24 layers in 11 blocks; the first layer of stages 2 and 3 drops the finest scale and is followed by a transition.
 
     `block1` to `block10` is where the paper has its classifiers, of which the neck is the body of the last.
@@ -161,7 +161,7 @@ def msdnet(*, channels: int, classes: int) -> Trunk:
         _activated(conv_bn(128, 128, 3, stride=2)),
         Pool(),
     )
-    trunk = Trunk(
+    trunk = Backbone(
         stem=Stem(channels), stages=stages, neck=neck, width=128, classes=classes, stem_stride=2 ** (len(FACTORS) - 1)
     )
     nn.init.zeros_(initialise(trunk).classifier.bias)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ..specs import Spec, require
+from .backbone import Backbone, architectures
 from .heads import ExitOutput, build_head, heads
 from .layers import Pool
 from .placement import Layout, resolve
-from .trunk import Trunk, architectures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class ExitSpec(Spec):
         super().__post_init__()
         heads[self.head]
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """The head, where there is no exit."""
         return frozenset({"head"} if self.placement == "none" else ())
 
@@ -62,7 +62,7 @@ class ExitOutputs(NamedTuple):
 class MultiExitNetwork(nn.Module):
     """A trunk whose exits all answer in one pass."""
 
-    def __init__(self, trunk: Trunk, exits: dict[int, nn.Module]) -> None:
+    def __init__(self, trunk: Backbone, exits: dict[int, nn.Module]) -> None:
         """Attaches a head to each of the blocks with these numbers."""
         super().__init__()
         self.trunk = trunk

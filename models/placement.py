@@ -4,15 +4,15 @@ import functools
 import re
 
 from ..specs import SpecError, nearest
-from .cost import TrunkCost, trunk_cost
+from .backbone import Backbone, architectures
+from .cost import BackboneCost, backbone_cost
 from .layers import without_weights
-from .trunk import Trunk, architectures
 
 
 class Layout:
     """What a placement needs to know of a trunk."""
 
-    def __init__(self, trunk: Trunk, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, trunk: Backbone, image_shape: tuple[int, int, int]) -> None:
         """Of a trunk with or without weights, for images of a shape (channels, height, width).
 
         Raises:
@@ -42,9 +42,9 @@ class Layout:
         return tuple(count / self.cost.whole for count in self.cost.after_blocks)
 
     @functools.cached_property
-    def cost(self) -> TrunkCost:
+    def cost(self) -> BackboneCost:
         """Of one image in the trunk."""
-        return trunk_cost(self.trunk, self._image_shape)
+        return backbone_cost(self.trunk, self._image_shape)
 
 
 @functools.cache

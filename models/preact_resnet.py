@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from .backbone import Backbone, Block, architectures
 from .layers import Pool, initialise
 from .resnet import ResidualBlockBuilder, residual_stages
-from .trunk import Block, Trunk, architectures
 
 
 class Convolution(NamedTuple):
@@ -76,13 +76,13 @@ def preact_resnet(
     stem_width: int,
     channels: int,
     classes: int,
-) -> Trunk:
+) -> Backbone:
     """A pre-activation residual network, wide ones included; the arguments are those of `resnet`."""
     stem = nn.Conv2d(channels, stem_width, 3, padding=1, bias=False)
     stages = residual_stages(block, lengths, widths, in_channels=stem_width)
     width = stages[-1][-1].out_channels
     neck = nn.Sequential(_activation(width), Pool())
-    trunk = initialise(Trunk(stem=stem, stages=stages, neck=neck, width=width, classes=classes))
+    trunk = initialise(Backbone(stem=stem, stages=stages, neck=neck, width=width, classes=classes))
     nn.init.zeros_(trunk.classifier.bias)
     return trunk
 

@@ -16,8 +16,8 @@ from typing import Protocol
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .backbone import Backbone, Block, architectures
 from .layers import Pool, conv_bn, initialise
-from .trunk import Block, Trunk, architectures
 
 
 class ResidualBlock(Block):
@@ -111,7 +111,7 @@ def resnet(
     stem_width: int,
     channels: int,
     classes: int,
-) -> Trunk:
+) -> Backbone:
     """A residual network.
 
     Args:
@@ -125,7 +125,7 @@ def resnet(
     stem = nn.Sequential(conv_bn(channels, stem_width, 3), nn.ReLU(inplace=True))
     stages = residual_stages(block, lengths, widths, in_channels=stem_width)
     width = stages[-1][-1].out_channels
-    return initialise(Trunk(stem=stem, stages=stages, neck=Pool(), width=width, classes=classes))
+    return initialise(Backbone(stem=stem, stages=stages, neck=Pool(), width=width, classes=classes))
 
 
 for depth in (8, 14, 20, 32, 44, 56, 110):

@@ -13,11 +13,11 @@ from functools import partial
 
 from torch import nn
 
+from .backbone import Backbone, architectures
 from .resnet import BottleneckBlock, resnet
-from .trunk import Trunk, architectures
 
 
-def resnext(lengths: tuple[int, ...], *, groups: int, group_width: int, channels: int, classes: int) -> Trunk:
+def resnext(lengths: tuple[int, ...], *, groups: int, group_width: int, channels: int, classes: int) -> Backbone:
     """A residual network with stages of 256, 512, ... channels.
 
     Args:

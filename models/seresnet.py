@@ -10,8 +10,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from .backbone import architectures
 from .resnet import BasicBlock, BottleneckBlock, ResidualBlock, resnet
-from .trunk import architectures
 
 
 class SqueezeExcitation(nn.Module):

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .backbone import Backbone, Block, architectures
 from .layers import Pool, conv_bn
-from .trunk import Block, Trunk, architectures
 
 LENGTHS = (4, 8, 4)
 """How many blocks each stage has, in both versions."""
@@ -86,7 +86,7 @@ class Shuffle(nn.Module):
 
 
 @architectures.register("shufflenet_v1")
-def shufflenet_v1(*, channels: int, classes: int) -> Trunk:
+def shufflenet_v1(*, channels: int, classes: int) -> Backbone:
     """ShuffleNet 1x with three groups; the very first 1x1 convolution, which reads few channels, has but one."""
     stages: list[list[Block]] = []
     for length, (before, width) in zip(LENGTHS, pairwise((STEM_WIDTH, 240, 480, 960)), strict=True):
@@ -97,7 +97,7 @@ def shufflenet_v1(*, channels: int, classes: int) -> Trunk:
 
 
 @architectures.register("shufflenet_v2")
-def shufflenet_v2(*, channels: int, classes: int) -> Trunk:
+def shufflenet_v2(*, channels: int, classes: int) -> Backbone:
     """ShuffleNet V2 1x."""
     stages: list[list[Block]] = []
     for length, (before, width) in zip(LENGTHS, pairwise((STEM_WIDTH, 116, 232, 464)), strict=True):
@@ -108,9 +108,9 @@ def shufflenet_v2(*, channels: int, classes: int) -> Trunk:
 
 
 @torch.no_grad()
-def _trunk(stages: list[list[Block]], neck: nn.Module, *, width: int, channels: int, classes: int) -> Trunk:
+def _trunk(stages: list[list[Block]], neck: nn.Module, *, width: int, channels: int, classes: int) -> Backbone:
     stem = nn.Sequential(conv_bn(channels, STEM_WIDTH, 3), nn.ReLU(inplace=True))
-    trunk = Trunk(stem=stem, stages=stages, neck=neck, width=width, classes=classes)
+    trunk = Backbone(stem=stem, stages=stages, neck=neck, width=width, classes=classes)
     for part in trunk.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.normal_(part.weight, std=1 / part.weight.shape[1])

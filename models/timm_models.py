@@ -15,8 +15,8 @@ from torch import nn
 
 from ..specs import SpecError
 from ..specs.errors import unknown
-from .adopted import PRETRAINED, Parts, adopt
-from .trunk import Trunk, TrunkBuilder, architectures
+from .backbone import Backbone, TrunkBuilder, architectures
+from .external import PRETRAINED, Parts, adopt
 
 PREFIX = "timm/"
 
@@ -100,7 +100,7 @@ def timm_builder(name: str) -> TrunkBuilder:
 
 def _build(
     name: str, model: str, parts: Callable[[Any], Parts], *, pretrained: bool, channels: int, classes: int
-) -> Trunk:
+) -> Backbone:
     import timm  # noqa: PLC0415 - see above
 
     load = pretrained and torch.get_default_device().type != "meta"
@@ -108,4 +108,4 @@ def _build(
     return adopt(name, parts(network), channels=channels, classes=classes)
 
 
-architectures.register_form(f"{PREFIX}*", timm_builder)
+architectures.register_pattern(f"{PREFIX}*", timm_builder)

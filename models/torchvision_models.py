@@ -20,9 +20,9 @@ from torch.overrides import TorchFunctionMode
 
 from ..specs import SpecError
 from ..specs.errors import unknown
-from .adopted import PRETRAINED, Parts, adopt
+from .backbone import Backbone, TrunkBuilder, architectures
+from .external import PRETRAINED, Parts, adopt
 from .layers import Pool
-from .trunk import Trunk, TrunkBuilder, architectures
 
 PREFIX = "torchvision/"
 
@@ -205,7 +205,7 @@ class _KeptValues(TorchFunctionMode):
 
 def _build(
     name: str, model: str, parts: Callable[[Any], Parts], *, pretrained: bool, channels: int, classes: int
-) -> Trunk:
+) -> Backbone:
     from torchvision import models  # noqa: PLC0415 - see above
 
     device = torch.get_default_device()
@@ -216,4 +216,4 @@ def _build(
     return adopt(name, parts(network.to(device)), channels=channels, classes=classes)
 
 
-architectures.register_form(f"{PREFIX}*", torchvision_builder)
+architectures.register_pattern(f"{PREFIX}*", torchvision_builder)

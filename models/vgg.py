@@ -13,8 +13,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from .backbone import Backbone, Block, architectures
 from .layers import Pool, initialise
-from .trunk import Block, Trunk, architectures
 
 
 class ConvolutionBlock(Block):
@@ -33,7 +33,7 @@ class ConvolutionBlock(Block):
         return self.convolution(self.pool(hidden))
 
 
-def vgg(lengths: tuple[int, ...], *, channels: int, classes: int) -> Trunk:
+def vgg(lengths: tuple[int, ...], *, channels: int, classes: int) -> Backbone:
     """A VGG network with five stages of 64, 128, 256, 512 and 512 channels.
 
     Args:
@@ -49,7 +49,7 @@ def vgg(lengths: tuple[int, ...], *, channels: int, classes: int) -> Trunk:
             halves = number in (2, 3, 4) and position == 0
             stages[-1].append(ConvolutionBlock(in_channels, width, halves=halves))
             in_channels = width
-    trunk = initialise(Trunk(stem=nn.Identity(), stages=stages, neck=Pool(), width=in_channels, classes=classes))
+    trunk = initialise(Backbone(stem=nn.Identity(), stages=stages, neck=Pool(), width=in_channels, classes=classes))
     nn.init.normal_(trunk.classifier.weight, std=0.01)
     nn.init.zeros_(trunk.classifier.bias)
     return trunk

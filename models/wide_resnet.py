@@ -9,8 +9,8 @@ convolutions, no bias in the classifier to begin with.
 
 from functools import partial
 
+from .backbone import architectures
 from .preact_resnet import basic, preact_resnet
-from .trunk import architectures
 
 for depth, factor in ((16, 1), (16, 2), (40, 1), (40, 2), (28, 10)):
     widths = (16 * factor, 32 * factor, 64 * factor)

@@ -6,33 +6,33 @@ Figures and reports are apart, in `figures` and `report`, since a sweep does wit
 from .details import early_exit_points, reliability
 from .frame import load
 from .history import epochs, history
-from .kinds import KINDS, tabulate
-from .kinds.main import main
-from .labels import Column, Row
+from .labels import Column, RowLabel
 from .metrics import Metric, describe
 from .provenance import explain
 from .render import FORMATS, render, to_rich
-from .sheet import Entry, Heading, Sheet
+from .rendered_table import Heading, RenderedTable, TableEntry
+from .search import SearchBudget
 from .significance import Significance, significance
 from .statistics import PairedTest, Ranking, paired_test, ranking
 from .table import Cell, Table, comparison
-from .tuning import Search
+from .tables import KINDS, tabulate
+from .tables.main import main
 
 __all__ = [
     "FORMATS",
     "KINDS",
     "Cell",
     "Column",
-    "Entry",
     "Heading",
     "Metric",
     "PairedTest",
     "Ranking",
-    "Row",
-    "Search",
-    "Sheet",
+    "RenderedTable",
+    "RowLabel",
+    "SearchBudget",
     "Significance",
     "Table",
+    "TableEntry",
     "comparison",
     "describe",
     "early_exit_points",

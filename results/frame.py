@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ..specs import SpecError
-from .recorded import Recorded, recorded_runs
+from .mlflow_reader import RecordedRuns, recorded_runs
 
 TYPES = {
     "sweep": "str",
@@ -113,7 +113,7 @@ def _records(tracking_uri: str, sweep: str) -> list[dict[str, Any]]:
     return sorted(records, key=lambda record: (int(record["order"]), record["key"]))
 
 
-def _record(run: Recorded, sweep: str) -> dict[str, Any]:
+def _record(run: RecordedRuns, sweep: str) -> dict[str, Any]:
     record: dict[str, Any] = {"sweep": sweep, "run_id": run.run_id}
     record |= {name: run.tags.get(f"{_TAG_PREFIX}{name}") for name in _TAGS}
     record |= {column: run.params.get(name) for name, column in _PARAMETERS.items()}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from .frame import infinite, load, metric_names
-from .recorded import recorded_points
+from .mlflow_reader import recorded_points
 
 TRIAL = ["sweep", "key", "architecture", "method", "seed"]
 """Says in both frames whose row it is."""

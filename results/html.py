@@ -2,12 +2,12 @@ from collections.abc import Iterable
 from html import escape
 from itertools import chain
 
-from .sheet import HIDDEN, Entry, Heading, Sheet, aligned, one_line, sentences
+from .rendered_table import HIDDEN, Heading, RenderedTable, TableEntry, aligned, one_line, sentences
 
 _CELL = {"right": ' class="number"', "left": "", "wrap": ""}
 
 
-def html(sheet: Sheet) -> str:
+def html(sheet: RenderedTable) -> str:
     """Write a `table` with caption, headings with their scope, and a paragraph for each note; no style, no script.
 
     Numbers have the class `number`, and need `text-align: right; font-variant-numeric: tabular-nums` to be aligned.
@@ -32,14 +32,14 @@ def html(sheet: Sheet) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(headings: Iterable[Heading], row: Iterable[Entry], texts: Iterable[tuple[str, str]]) -> Iterable[str]:
+def _cells(headings: Iterable[Heading], row: Iterable[TableEntry], texts: Iterable[tuple[str, str]]) -> Iterable[str]:
     first, *others = [_entry(entry, *text) for entry, text in zip(row, texts, strict=True)]
     _, *aligns = [_CELL[heading.align] for heading in headings]
     cells = [f"<td{align}>{cell}</td>" for align, cell in zip(aligns, others, strict=True)]
     return chain([f'<th scope="row">{first}</th>'], cells)
 
 
-def _entry(entry: Entry, text: str, hidden: str) -> str:
+def _entry(entry: TableEntry, text: str, hidden: str) -> str:
     written = escape(text)
     ranked = {"best": f"<strong>{written}</strong>", "second": f"<u>{written}</u>", None: written}[entry.rank]
     mark = f"<sup>{escape(entry.mark)}</sup>" if entry.mark else ""

@@ -17,7 +17,7 @@ _NAMES_IN_THE_SWEEP_FILE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class RowLabel:
     """What the trials of one row share."""
 
     dataset: str
@@ -43,11 +43,11 @@ class Column:
         return f"{self.method} {', '.join(self.settings)}".strip()
 
 
-def rows(runs: pd.DataFrame) -> list[Row]:
+def rows(runs: pd.DataFrame) -> list[RowLabel]:
     """Say for each run which row it belongs to."""
     settings = _settings(_parameters(runs, of_rows=True))
     return [
-        Row(dataset=dataset, architecture=architecture, settings=texts)
+        RowLabel(dataset=dataset, architecture=architecture, settings=texts)
         for dataset, architecture, texts in zip(runs["dataset"], runs["architecture"], settings, strict=True)
     ]
 

@@ -2,7 +2,7 @@ import re
 from collections.abc import Iterable
 from itertools import zip_longest
 
-from .sheet import HIDDEN, Entry, Sheet, aligned, one_line, sentences
+from .rendered_table import HIDDEN, RenderedTable, TableEntry, aligned, one_line, sentences
 
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "_%&#${}"}
@@ -33,7 +33,7 @@ _LONGEST = 40
 """Lines of a body that fit on a page, with its caption and footnotes."""
 
 
-def latex(sheet: Sheet) -> str:
+def latex(sheet: RenderedTable) -> str:
     r"""Write a table with caption, label and footnotes that compiles with `\usepackage{booktabs}` alone.
 
     It is a `table` float; or, with more rows than a page has room for, a `longtable`, which breaks over pages between
@@ -102,14 +102,14 @@ def _rows(lines: Iterable[Iterable[str]]) -> list[str]:
     return [rf"{' & '.join(line)} \\" for line in lines]
 
 
-def _body(row: tuple[Entry, ...], texts: tuple[tuple[str, str], ...]) -> list[list[str]]:
+def _body(row: tuple[TableEntry, ...], texts: tuple[tuple[str, str], ...]) -> list[list[str]]:
     """The line of a row, and below it one for each detail."""
     details = zip_longest(*(entry.details for entry in row), fillvalue="")
     first = [_entry(entry, *text) for entry, text in zip(row, texts, strict=True)]
     return [first, *([_numbers(escape(one_line(part))) for part in line] for line in details)]
 
 
-def _entry(entry: Entry, text: str, hidden: str) -> str:
+def _entry(entry: TableEntry, text: str, hidden: str) -> str:
     written = _numbers(escape(text))
     ranked = {"best": rf"\textbf{{{written}}}", "second": rf"\underline{{{written}}}", None: written}[entry.rank]
     # A mark takes no width, so that it moves no number out of its line.

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from ..specs import unknown
+from .captions import detail, places, row_label, value
 from .frame import PARAMETER_PREFIX
 from .metrics import Metric
-from .sheet import Entry, Heading, Sheet, one_line
+from .rendered_table import Heading, RenderedTable, TableEntry, one_line
 from .table import Cell, Table, comparison, labelled
-from .wording import detail, places, row_label, value
 
 _TEACHER = f"{PARAMETER_PREFIX}teacher.key"
 _HEADINGS: dict[str, Literal["left", "right", "wrap"]] = {
@@ -29,7 +29,7 @@ _HEADINGS: dict[str, Literal["left", "right", "wrap"]] = {
 
 def explain(
     frame: pd.DataFrame, architecture: str, method: str, files: Callable[[str], Iterable[str]] = lambda _: ()
-) -> Sheet:
+) -> RenderedTable:
     """List the trials behind the cells of a method on an architecture, and those of the teachers that they had.
 
     Args:
@@ -61,14 +61,14 @@ def explain(
     compared = trials.assign(label=[column.label for column in trials["column"]], number=trials["value"])
     behind = pd.concat([compared, taught_by])
     records = [_record(trial, files(trial["key"])) for trial in behind.to_dict("records")]
-    return Sheet(
+    return RenderedTable(
         sweep=table.sweep,
         subject=f"{architecture} {method}",
         title=one_line(f"{table.sweep}: the trials behind {method} on {architecture}"),
         remarks=(f"Value: {metric.title}{f' in {metric.unit}' if metric.unit else ''}", f"Protocol: {table.protocol}"),
         headings=tuple(Heading(lines=(name,), align=align) for name, align in _HEADINGS.items()),
         rows=tuple(
-            tuple(Entry(text=_written(record[name], metric.digits)) for name in _HEADINGS) for record in records
+            tuple(TableEntry(text=_written(record[name], metric.digits)) for name in _HEADINGS) for record in records
         ),
         notes=tuple(_cells(table, architecture, method)),
         records=tuple(records),

@@ -14,13 +14,13 @@ from rich.text import Text
 from ..specs import unknown
 from .html import html
 from .latex import latex
-from .sheet import HIDDEN, Entry, Sheet, aligned, one_line, sentences
+from .rendered_table import HIDDEN, RenderedTable, TableEntry, aligned, one_line, sentences
 
 _BLANK = "\N{BRAILLE PATTERN BLANK}"
 """Prints as nothing, and is none of the spaces that Rich cuts off the end of a line."""
 
 
-def render(sheet: Sheet, format: str = "text") -> str:
+def render(sheet: RenderedTable, format: str = "text") -> str:
     """Write a sheet as `text`, `csv`, `latex`, `markdown`, `html` or `json`, ending in a line break.
 
     Raises `SpecError` (a `ValueError`) for any other format.
@@ -30,7 +30,7 @@ def render(sheet: Sheet, format: str = "text") -> str:
     return FORMATS[format](sheet)
 
 
-def to_rich(sheet: Sheet) -> RichTable:
+def to_rich(sheet: RenderedTable) -> RichTable:
     """Build the table for a terminal, the best in bold and the second best underlined."""
     grid = _grid(sheet, best="", second="")
     grid.title = Text(_said(sheet, best="in bold", second="underlined"))
@@ -38,7 +38,7 @@ def to_rich(sheet: Sheet) -> RichTable:
     return grid
 
 
-def text(sheet: Sheet) -> str:
+def text(sheet: RenderedTable) -> str:
     """Write aligned plain text, as wide as it needs to be, without escape codes; `*` marks the best, `°` the next."""
     console = Console(file=io.StringIO(), width=10_000, color_system=None, force_jupyter=False)
     with console.capture() as printed:
@@ -48,7 +48,7 @@ def text(sheet: Sheet) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def markdown(sheet: Sheet) -> str:
+def markdown(sheet: RenderedTable) -> str:
     """Write a table in GitHub's Markdown, after its title and remarks and before its notes."""
     heading = [_escape_markdown(one_line(" ".join(heading.lines))) for heading in sheet.headings]
     rule = ["---:" if heading.align == "right" else "---" for heading in sheet.headings]
@@ -62,7 +62,7 @@ def markdown(sheet: Sheet) -> str:
     return "\n".join(lines) + "\n"
 
 
-def tidy_csv(sheet: Sheet) -> str:
+def tidy_csv(sheet: RenderedTable) -> str:
     """Write a line for each record; numbers in full, and empty where there is none."""
     output = io.StringIO()
     names = list(sheet.records[0]) if sheet.records else []
@@ -73,7 +73,7 @@ def tidy_csv(sheet: Sheet) -> str:
     return output.getvalue()
 
 
-def to_json(sheet: Sheet) -> str:
+def to_json(sheet: RenderedTable) -> str:
     """Write what is said and the records as one object; null where there is no number."""
     content = {
         "sweep": sheet.sweep,
@@ -86,7 +86,7 @@ def to_json(sheet: Sheet) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-FORMATS: dict[str, Callable[[Sheet], str]] = {
+FORMATS: dict[str, Callable[[RenderedTable], str]] = {
     "text": text,
     "csv": tidy_csv,
     "latex": latex,
@@ -97,11 +97,11 @@ FORMATS: dict[str, Callable[[Sheet], str]] = {
 """The formats of `render`, by name."""
 
 
-def _said(sheet: Sheet, *, best: str, second: str) -> str:
+def _said(sheet: RenderedTable, *, best: str, second: str) -> str:
     return sentences([sheet.title, *sheet.remarks, *sheet.ranks(best=best, second=second)])
 
 
-def _grid(sheet: Sheet, *, best: str, second: str) -> RichTable:
+def _grid(sheet: RenderedTable, *, best: str, second: str) -> RichTable:
     spaced = any(entry.details for row in sheet.rows for entry in row)
     grid = RichTable(box=box.SIMPLE_HEAD, leading=int(spaced), title_justify="left", caption_justify="left")
     for heading, lines in zip(sheet.headings, _even(heading.lines for heading in sheet.headings), strict=True):
@@ -117,7 +117,7 @@ def _grid(sheet: Sheet, *, best: str, second: str) -> RichTable:
     return grid
 
 
-def _written(column: Sequence[Entry]) -> list[tuple[Entry, str, str]]:
+def _written(column: Sequence[TableEntry]) -> list[tuple[TableEntry, str, str]]:
     """Each entry with its text and with what stands behind it: its mark, and blanks where others are wider."""
     width = max(len(entry.mark) for entry in column)
     return [
@@ -130,7 +130,7 @@ def _written(column: Sequence[Entry]) -> list[tuple[Entry, str, str]]:
     ]
 
 
-def _rich_entry(entry: Entry, text: str, behind: str, lead: str, style: str) -> Text:
+def _rich_entry(entry: TableEntry, text: str, behind: str, lead: str, style: str) -> Text:
     written = Text.assemble((f"{lead}{text}", style), behind)
     return Text.assemble(written, *(("\n" + one_line(detail), "dim") for detail in entry.details))
 
@@ -140,7 +140,7 @@ def _even(lines: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return list(zip(*zip_longest(*lines, fillvalue=""), strict=True))
 
 
-def _markdown_entry(entry: Entry) -> str:
+def _markdown_entry(entry: TableEntry) -> str:
     text = _escape_markdown(one_line(entry.text))
     ranked = {"best": f"**{text}**", "second": f"*{text}*", None: text}[entry.rank] + entry.mark
     return ranked + (f" ({_escape_markdown(one_line(', '.join(entry.details)))})" if entry.details else "")

@@ -8,9 +8,9 @@ import pandas as pd
 
 from ..specs import SpecError, unknown
 from .frame import PARAMETER_PREFIX, metric_names
-from .labels import Column, Row, as_written, columns, rows
+from .labels import Column, RowLabel, as_written, columns, rows
 from .metrics import Metric, describe
-from .tuning import Search, confirmed, has_search
+from .search import SearchBudget, confirmed, has_search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Cell:
     """What became of the seeds that are not in the mean, e.g. `1 diverged, 1 not run`."""
     note: str = ""
     """The same in full: which seeds, and why."""
-    search: Search | None = None
+    search: SearchBudget | None = None
     """How the settings were found; None where they are those of the sweep file."""
 
     @property
@@ -64,7 +64,7 @@ class Table:
     """The column that differences refer to; None if the sweep has none."""
     commits: tuple[str, ...] = ()
     """Of Exeunt, that the trials were trained with; empty where that is not recorded."""
-    rows: tuple[Row, ...]
+    rows: tuple[RowLabel, ...]
     columns: tuple[Column, ...]
     cells: tuple[tuple[Cell, ...], ...]
     """A tuple for each row, with a cell for each column."""

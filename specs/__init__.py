@@ -5,22 +5,33 @@ Standard library only, so that losses, models and training stay free of everythi
 
 from .errors import SpecError, nearest, require, unknown
 from .registry import Registry
-from .spec import Count, Fraction, NonNegative, Positive, Range, Setting, Spec, canonical_json, content_key, key_of
+from .spec import (
+    Count,
+    FieldInfo,
+    Fraction,
+    NonNegative,
+    Positive,
+    Range,
+    Spec,
+    canonical_json,
+    content_key,
+    short_hash,
+)
 
 __all__ = [
     "Count",
+    "FieldInfo",
     "Fraction",
     "NonNegative",
     "Positive",
     "Range",
     "Registry",
-    "Setting",
     "Spec",
     "SpecError",
     "canonical_json",
     "content_key",
-    "key_of",
     "nearest",
     "require",
+    "short_hash",
     "unknown",
 ]

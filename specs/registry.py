@@ -30,11 +30,11 @@ class Registry(Generic[Entry]):
 
         return enter
 
-    def withdraw(self, name: str) -> None:
+    def unregister(self, name: str) -> None:
         """Forgets the entry that is registered under `name`."""
         del self._entries[name]
 
-    def register_form(self, form: str, resolver: Callable[[str], Entry]) -> None:
+    def register_pattern(self, form: str, resolver: Callable[[str], Entry]) -> None:
         """Leaves the names of a form, such as `folder:*`, to a resolver, which is called when one is asked for.
 
         The resolver gets the whole name and gives its entry, or raises `SpecError`. Where several forms fit, the one

@@ -46,7 +46,7 @@ Count = Annotated[int, Range(minimum=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class FieldInfo:
     """What a field of a spec may hold."""
 
     name: str
@@ -101,31 +101,31 @@ class Spec:
 
     @classmethod
     @functools.cache
-    def _checked(cls) -> "dict[str, Setting]":
+    def _checked(cls) -> "dict[str, FieldInfo]":
         """Those of the settings that not every value is right for."""
         return {
             name: setting
-            for name, setting in cls.settings().items()
+            for name, setting in cls.field_infos().items()
             if setting.limits is not None or setting.choices or setting.kind in (bool, float)
         }
 
     @classmethod
     @functools.cache
-    def settings(cls) -> "dict[str, Setting]":
+    def field_infos(cls) -> "dict[str, FieldInfo]":
         """What each field may hold, by name."""
         hints = get_type_hints(cls, include_extras=True)
         return {field.name: _setting(field, hints[field.name]) for field in dataclasses.fields(cls)}
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """Fields that have no effect because of what other fields hold, such as a temperature without softmax."""
         return frozenset()
 
     def canonical(self) -> Self:
         """The same experiment with every irrelevant field reset to its default."""
-        settings = self.settings()
-        return self.having(**{name: settings[name].default for name in self.irrelevant_fields()})
+        settings = self.field_infos()
+        return self.replace(**{name: settings[name].default for name in self.inactive_fields()})
 
-    def having(self, **values: Any) -> Self:
+    def replace(self, **values: Any) -> Self:
         """The spec with these values for some of its fields: itself if it has them already."""
         new = {}
         for name, value in values.items():
@@ -142,8 +142,8 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that matter, as plain JSON values."""
-        skipped = self.irrelevant_fields()
-        return {name: _plain(getattr(self, name)) for name in self.settings() if name not in skipped}
+        skipped = self.inactive_fields()
+        return {name: _plain(getattr(self, name)) for name in self.field_infos() if name not in skipped}
 
     @functools.cached_property
     def text(self) -> str:
@@ -151,14 +151,16 @@ class Spec:
         return canonical_json(self.to_dict())
 
 
-def _setting(field: "dataclasses.Field[Any]", hint: Any) -> Setting:
+def _setting(field: "dataclasses.Field[Any]", hint: Any) -> FieldInfo:
     kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     optional = isinstance(kind, UnionType)
     if optional:
         kind = next(part for part in get_args(kind) if part is not NoneType)
     limits = next((note for note in notes if isinstance(note, Range)), None)
     choices = get_args(kind) if get_origin(kind) is Literal else ()
-    return Setting(name=field.name, default=field.default, kind=kind, optional=optional, limits=limits, choices=choices)
+    return FieldInfo(
+        name=field.name, default=field.default, kind=kind, optional=optional, limits=limits, choices=choices
+    )
 
 
 def _plain(value: object) -> object:
@@ -172,11 +174,11 @@ def canonical_json(content: object) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def key_of(text: str) -> str:
+def short_hash(text: str) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def content_key(content: Mapping[str, Any]) -> str:
     """The key of the content's canonical JSON."""
-    return key_of(canonical_json(content))
+    return short_hash(canonical_json(content))

@@ -58,7 +58,7 @@ def run() -> Callable[..., Answer]:
 @pytest.fixture(scope="session")
 def ray_here() -> Iterator[None]:
     """The Ray of this test process, which sweeps in it share: starting one takes longer than a small sweep."""
-    from exeunt.sweep.running.cluster import ray_at
+    from exeunt.sweep.execution.cluster import ray_at
 
     environment = dict(os.environ)
     with ray_at(None) as ready:
@@ -71,14 +71,14 @@ def ray_here() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def exeunt(ray_here: None, database: Path) -> Iterator[Callable[..., Answer]]:  # noqa: ARG001 (it has to run first)
     """Run a command that may train in this process. A new database of MLflow's is a copy there."""
-    from exeunt.sweep.storage import tracking
+    from exeunt.sweep.tracking import writer
 
     def copy(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(database, path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "create_database", copy)
+        patch.setattr(writer, "create_database", copy)
         yield run_in_process
 
 
@@ -123,7 +123,7 @@ def database(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path
     """A database of MLflow's with nothing in it: making one takes seconds, copying it none."""
 
     def fill(folder: Path) -> None:
-        from exeunt.sweep.storage.tracking import create_database
+        from exeunt.sweep.tracking.writer import create_database
 
         create_database(folder / "mlflow.db")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-from exeunt.sweep.planning.file import read_sweep
+from exeunt.sweep.planning.sweep_file import read_sweep
 
 from .command_line import Scripts
 

@@ -7,11 +7,11 @@ import pytest
 from exeunt.models.placement import architecture_layout
 from exeunt.sweep.planning.cost import Costs
 from exeunt.sweep.planning.estimate import Estimate, estimate
-from exeunt.sweep.planning.file import read_sweep
-from exeunt.sweep.planning.pace import AssumedPace
 from exeunt.sweep.planning.plan import Plan, make_plan
-from exeunt.sweep.searching import search_plan
-from exeunt.sweep.storage.store import Store
+from exeunt.sweep.planning.sweep_file import read_sweep
+from exeunt.sweep.planning.throughput import AssumedPace
+from exeunt.sweep.search import search_plan
+from exeunt.sweep.store.trial_store import Store
 from exeunt.training import TrialSpec
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -6,19 +6,19 @@ import pytest
 import typer
 from exeunt.sweep.commands import app
 from exeunt.sweep.planning import blocks as planning_blocks
-from exeunt.sweep.planning import exclusion, file, resources, search, stopping, ways
-from exeunt.sweep.planning.validation import field_names
+from exeunt.sweep.planning import exclude, method_configs, resources, search_space, stopping, sweep_file
+from exeunt.sweep.planning.parsing import field_names
 from exeunt.training import Recipe
 
 from .command_line import scripts
 from .documents import DOCUMENTS, ROOT, SET_ELSEWHERE, Reader, blocks, prose
 
 NOT_HERE = {
-    "deploy/machine.sh": "several machines; tests/sweep/running starts two Rays on one",
+    "deploy/machine.sh": "several machines; tests/sweep/execution starts two Rays on one",
     "--address auto": "the Ray of these machines",
     "exeunt submit": "a Ray cluster elsewhere and an object store",
     "sbatch": "Slurm",
-    "postgresql": "a server of one's own; tests/sweep/searching starts one",
+    "postgresql": "a server of one's own; tests/sweep/search starts one",
 }
 """Parts of the commands and blocks that are not done here, and what they need."""
 
@@ -153,9 +153,9 @@ def test_commands_and_options_exist(document):
 @pytest.mark.parametrize(
     ("page", "parts"),
     [
-        ("sweep-file.md", [file._Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping]),
-        ("sweep-file.md", [ways._Exits, ways.Teacher]),
-        ("search.md", [search._Part]),
+        ("sweep-file.md", [sweep_file._Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping]),
+        ("sweep-file.md", [method_configs._Exits, method_configs.Teacher]),
+        ("search.md", [search_space._Part]),
     ],
 )
 def test_every_key_of_a_sweep_file_has_its_place(page, parts):
@@ -164,7 +164,7 @@ def test_every_key_of_a_sweep_file_has_its_place(page, parts):
 
 
 def test_every_field_of_an_exclusion_has_its_place():
-    assert set(exclusion.FIELDS) <= set(CODE.findall(prose(ROOT / "docs" / "sweep-file.md")))
+    assert set(exclude.FIELDS) <= set(CODE.findall(prose(ROOT / "docs" / "sweep-file.md")))
 
 
 def _options(command) -> list[str]:

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.planning.sweep_file import read_sweep
 
 from .command_line import scripts
 

@@ -1,30 +1,30 @@
 """One trial from its spec to its result: data, training loop, checkpoints, evaluation."""
 
 from .data import Dataset, DatasetSpec, DataSource, Images, datasets
-from .directory import DamagedFile, Record, TrialDirectory
-from .folder import Entry, Folder, Guard, LocalFolder, StorageError
+from .directory import DamagedFileError, Record, TrialDirectory
+from .folder import FileInfo, Folder, LocalFolder, StorageError, WriteGuard
 from .recipe import Recipe, recipes
 from .student import build_student
-from .trainer import OutOfMemory, Stopped, train
+from .train import OutOfMemoryError, TrainingInterrupted, train
 from .trial import TrialSpec
 
 __all__ = [
-    "DamagedFile",
+    "DamagedFileError",
     "DataSource",
     "Dataset",
     "DatasetSpec",
-    "Entry",
+    "FileInfo",
     "Folder",
-    "Guard",
     "Images",
     "LocalFolder",
-    "OutOfMemory",
+    "OutOfMemoryError",
     "Recipe",
     "Record",
-    "Stopped",
     "StorageError",
+    "TrainingInterrupted",
     "TrialDirectory",
     "TrialSpec",
+    "WriteGuard",
     "build_student",
     "datasets",
     "recipes",

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from ..specs import SpecError
 from .augmentation import Draws, normalise, on_device
-from .chance import chance
 from .data import Dataset, ImageSet
-from .objective import Batch
-from .processes import Processes
+from .distributed import ProcessGroup
 from .recipe import Recipe
+from .rng import generator_for
+from .step import Batch
 
 EVALUATION_BATCH = 256
 
@@ -31,7 +31,7 @@ class TrainingBatches:
         *,
         seed: int,
         device: torch.device,
-        processes: Processes,
+        processes: ProcessGroup,
     ) -> None:
         """Puts the images on the device, unless they are streamed."""
         self._images = images.to(device)
@@ -91,7 +91,7 @@ class TrainingBatches:
 
     def _order(self, epoch: int) -> list[Tensor]:
         """The numbers of the images of each batch: every image once."""
-        numbers = torch.randperm(self.images, generator=chance(self._seed, "order", epoch))
+        numbers = torch.randperm(self.images, generator=generator_for(self._seed, "order", epoch))
         batches = list(numbers.split(self._recipe.batch_size))
         # Normalisation cannot train on a lone image, and every process needs its part.
         if len(batches) > 1 and len(batches[-1]) < 2 * self._pieces:
@@ -127,17 +127,19 @@ class TrainingBatches:
             yield own, inputs, labels
 
     def _draws(self, what: str, epoch: int, step: int, count: int) -> Draws:
-        return self._recipe.draw(count, self._facts.image_shape, chance(self._seed, what, epoch, step))
+        return self._recipe.draw(count, self._facts.image_shape, generator_for(self._seed, what, epoch, step))
 
     def _others(self, epoch: int, step: int, numbers: Tensor) -> Tensor:
         """The numbers (N,) of images drawn at random, each from the class of the image with the number given."""
         labels = self._images.labels[numbers]
-        drawn = torch.rand(len(numbers), generator=chance(self._seed, "others", epoch, step), dtype=torch.float64)
+        drawn = torch.rand(
+            len(numbers), generator=generator_for(self._seed, "others", epoch, step), dtype=torch.float64
+        )
         return self._by_class[self._class_starts[labels] + (drawn * self._class_sizes[labels]).long()]
 
 
 def evaluation_batches(
-    images: ImageSet, facts: Dataset, device: torch.device, processes: Processes
+    images: ImageSet, facts: Dataset, device: torch.device, processes: ProcessGroup
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Network inputs and labels of this process's share of all images."""
     order = processes.own(torch.arange(len(images)).split(EVALUATION_BATCH))

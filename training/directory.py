@@ -25,7 +25,7 @@ PARTS: dict[str, dict[str, type | tuple[type, ...]]] = {
 """What is in every mapping of these files."""
 
 
-class DamagedFile(SpecError):  # noqa: N818 (an outcome, told in its message)
+class DamagedFileError(SpecError):
     """A file of a trial holds something else than was written there."""
 
 
@@ -42,7 +42,7 @@ class TrialDirectory:
         self.checkpoints = Checkpoints(self.folder)
 
     def spec(self) -> Record | None:
-        """What the trial is, or None for one that never began. Raises `DamagedFile`."""
+        """What the trial is, or None for one that never began. Raises `DamagedFileError`."""
         return self._read_json("spec.json")
 
     def write_spec(self, content: Record) -> None:
@@ -50,7 +50,7 @@ class TrialDirectory:
         self.folder.write("spec.json", _json(content))
 
     def result(self) -> Record | None:
-        """What came out, or None for a trial that has not ended. Raises `DamagedFile`."""
+        """What came out, or None for a trial that has not ended. Raises `DamagedFileError`."""
         return self._read_json("result.json")
 
     def write_result(self, content: Record) -> None:
@@ -60,7 +60,7 @@ class TrialDirectory:
         self.forget_failure()
 
     def failure(self) -> Record | None:
-        """Why the last attempt broke off, if it did. Raises `DamagedFile`."""
+        """Why the last attempt broke off, if it did. Raises `DamagedFileError`."""
         return self._read_json("failure.json")
 
     def write_failure(self, content: Record) -> None:
@@ -72,7 +72,7 @@ class TrialDirectory:
         self.folder.remove("failure.json")
 
     def history(self) -> list[Record]:
-        """The record of each epoch so far. Raises `DamagedFile`."""
+        """The record of each epoch so far. Raises `DamagedFileError`."""
         content = self.folder.read("history.jsonl") or b""
         return [self._parsed("history.jsonl", line) for line in content.splitlines()]
 
@@ -98,11 +98,11 @@ class TrialDirectory:
         try:
             parsed = json.loads(content)
         except ValueError as error:
-            raise DamagedFile(f"{self.folder.located(name)} is damaged ({error}).") from error
+            raise DamagedFileError(f"{self.folder.located(name)} is damaged ({error}).") from error
         if not isinstance(parsed, dict):
-            raise DamagedFile(f"{self.folder.located(name)} is damaged (no mapping of names to values).")
+            raise DamagedFileError(f"{self.folder.located(name)} is damaged (no mapping of names to values).")
         if lacking := [part for part, kind in PARTS[name].items() if not isinstance(parsed.get(part), kind)]:
-            raise DamagedFile(f"{self.folder.located(name)} is damaged (it has no {', '.join(lacking)}).")
+            raise DamagedFileError(f"{self.folder.located(name)} is damaged (it has no {', '.join(lacking)}).")
         return parsed
 
 

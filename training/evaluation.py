@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .processes import Processes
+from .distributed import ProcessGroup
 
 MEASURES = ("top1", "top5", "nll", "ece")
 BINS = 15
@@ -61,7 +61,7 @@ class ExitMetrics:
         self.sums["confidence"] += (bins * confidence[:, :, None]).sum(dim=1)
         self.sums["correct"] += (bins * hits[:, :, :1]).sum(dim=1)
 
-    def summary(self, split: str, processes: Processes) -> dict[str, float]:
+    def summary(self, split: str, processes: ProcessGroup) -> dict[str, float]:
         """Over the images of all processes, per exit `<split>/<exit>/...`.
 
         `top1` and `top5` in percent, `nll` in nats per image, and `ece`, the expected calibration error, in [0, 1].
@@ -80,7 +80,7 @@ class ExitMetrics:
             for name, value in zip(self.names, values.tolist(), strict=True)
         }
 
-    def reliability(self, processes: Processes) -> dict[str, list[list[float]]]:
+    def reliability(self, processes: ProcessGroup) -> dict[str, list[list[float]]]:
         """What a reliability diagram shows, over the images of all processes: a list for each exit.
 
         It has, for each of the bins of confidence that cut [0, 1] in equal parts, the number of images in it, their

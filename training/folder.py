@@ -13,7 +13,7 @@ from typing import Self
 
 from ..specs import SpecError
 
-Guard = Callable[[], object]
+WriteGuard = Callable[[], object]
 """Asked at the last moment before a file changes; what it raises keeps the file as it is."""
 
 
@@ -24,7 +24,7 @@ class StorageError(SpecError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class FileInfo:
     """What a folder says of a file."""
 
     size: int
@@ -36,9 +36,9 @@ class Entry:
 class Folder(ABC):
     """A folder that need not exist yet, on a disk or elsewhere. Every method raises `StorageError` where it cannot."""
 
-    _guard: Guard | None = None
+    _guard: WriteGuard | None = None
 
-    def guarded(self, guard: Guard) -> Self:
+    def guarded(self, guard: WriteGuard) -> Self:
         """The same folder, which changes only as long as the guard lets it."""
         twin = copy.copy(self)
         twin._guard = guard
@@ -53,7 +53,7 @@ class Folder(ABC):
         """The names of the folders in it, in order."""
 
     @abstractmethod
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, FileInfo]:
         """Its files by name, in the names' order."""
 
     @abstractmethod
@@ -101,7 +101,7 @@ class LocalFolder(Folder):
         with self._told("read"):
             return sorted(item.name for item in os.scandir(self.path) if item.is_dir()) if self.path.exists() else []
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, FileInfo]:
         """Its files; what is being written has a name that begins with a dot, and is left out."""
         with self._told("read"):
             if not self.path.exists():
@@ -110,7 +110,7 @@ class LocalFolder(Folder):
             for item in sorted(os.scandir(self.path), key=lambda item: item.name):
                 if item.is_file() and not item.name.startswith("."):
                     facts = item.stat()
-                    found[item.name] = Entry(size=facts.st_size, modified=facts.st_mtime)
+                    found[item.name] = FileInfo(size=facts.st_size, modified=facts.st_mtime)
             return found
 
     def read(self, name: str) -> bytes | None:

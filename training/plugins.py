@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from ..losses import methods
 from ..models import architecture_layout, architectures, heads
-from ..specs import Registry, SpecError, nearest
+from ..specs import Registry, SpecError, nearest, short_hash
 
 GROUP = "exeunt.plugins"
 """Of the entry points that name modules of installed packages."""
@@ -91,7 +91,7 @@ def use(plugins: Iterable[Plugin] = ()) -> None:
         return
     while _in_use:
         for registry, name, _ in _entered[_in_use.pop()]:
-            registry.withdraw(name)
+            registry.unregister(name)
     architecture_layout.cache_clear()  # it knows architectures by name
     for plugin in wanted:
         _enter(plugin)
@@ -150,7 +150,7 @@ def _enter(plugin: Plugin) -> None:
 
 def _run(plugin: Plugin) -> None:
     """Runs a plugin as a module of its own, in which Python finds its classes again."""
-    module = ModuleType(f"exeunt_plugin_{plugin.sha256[:16]}")
+    module = ModuleType(f"exeunt_plugin_{short_hash(plugin.name + plugin.source)}")
     module.__file__ = plugin.name
     sys.modules[module.__name__] = module
     lines = plugin.source.splitlines(keepends=True)
@@ -165,7 +165,7 @@ def _names() -> Iterator[tuple[Registry[Any], str]]:
 def _withdraw(kept: set[tuple[Registry[Any], str]]) -> None:
     for registry, name in [*_names()]:
         if (registry, name) not in kept:
-            registry.withdraw(name)
+            registry.unregister(name)
 
 
 def _place(plugin: Plugin, error: BaseException) -> str:

@@ -72,7 +72,7 @@ class Recipe(Augmentation):
         fits = self.batch_size >= 2 * self.accumulation
         require(fits, several, accumulation=self.accumulation, batch_size=self.batch_size)
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """What only another optimiser or schedule reads."""
         unread: set[str] = set()
         if self.optimizer != "sgd":

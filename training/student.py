@@ -2,15 +2,17 @@
 
 from ..losses import NetworkShape
 from ..models import Cohort, MultiExitNetwork, build_network, exit_costs, parameters
-from .chance import seed_at
 from .evaluation import exit_names
+from .rng import derive_seed
 from .trial import TrialSpec
 
 
 def build_student(trial: TrialSpec) -> MultiExitNetwork | Cohort:
     """What the trial trains, with its first weights."""
     if trial.method.cohort:
-        return Cohort([_network(trial, seed_at(trial.seed, "member", member)) for member in range(trial.exit_count)])
+        return Cohort(
+            [_network(trial, derive_seed(trial.seed, "member", member)) for member in range(trial.exit_count)]
+        )
     return _network(trial, trial.seed)
 
 
@@ -19,7 +21,7 @@ def network_shape(trial: TrialSpec) -> NetworkShape:
     return NetworkShape(
         exits=trial.exit_count,
         classes=trial.dataset_facts.classes,
-        width=trial.layout.width,
+        feature_dim=trial.layout.width,
         stage_channels=trial.layout.stage_channels,
         teacher_stage_channels=trial.teacher_layout.stage_channels if trial.teacher_layout else (),
     )

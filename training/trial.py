@@ -17,7 +17,7 @@ from ..models import (
     heads,
     resolve,
 )
-from ..specs import Range, Spec, SpecError, canonical_json, content_key, key_of, require
+from ..specs import Range, Spec, SpecError, canonical_json, content_key, require, short_hash
 from .data import Dataset, DatasetSpec, datasets
 from .plugins import origins
 from .recipe import Recipe
@@ -44,7 +44,7 @@ class TrainedWeights(Spec):
         is_hash = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
         require(is_hash, "sha256 is 64 hexadecimal digits", sha256=self.sha256)
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """The path, where none is known."""
         return frozenset() if self.path else frozenset({"path"})
 
@@ -99,7 +99,7 @@ class TrialSpec(Spec):
             raise SpecError("a teacher is trained on its student's data set.", field="teacher")
         held_out = self.protocol != "tuning" or self.validation > 0
         require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
-        if method.hard_labels and self.recipe.mixes_labels:
+        if method.requires_hard_labels and self.recipe.mixes_labels:
             raise SpecError(f"{method.name} needs unmixed labels: mixup and cutmix must be 0.", field="recipe")
         stages = [len(layout.stage_channels) for layout in (self.layout, self.teacher_layout) if layout is not None]
         method.check(self.exit_count, stages=min(stages))
@@ -111,7 +111,7 @@ class TrialSpec(Spec):
             return self.method.networks  # type: ignore[attr-defined]
         return 1 if self.method.exits == "ignored" else len(self._exit_blocks) + 1
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """Exits and teacher, where the method has no use for them."""
         ignored = {"exits": self.method.exits == "ignored", "teacher": self.method.teacher == "ignored"}
         return frozenset(name for name, is_ignored in ignored.items() if is_ignored)
@@ -120,11 +120,11 @@ class TrialSpec(Spec):
         """The same experiment, however it was written: equal experiments have equal canonical forms and keys."""
         if self._is_canonical:
             return self
-        form = self.having(
+        form = self.replace(
             method=self.method.canonical(self.exit_count),
             exits=self._canonical_exits(),
             recipe=self.recipe.canonical(),
-            teacher=None if "teacher" in self.irrelevant_fields() or not self.teacher else self.teacher.canonical(),
+            teacher=None if "teacher" in self.inactive_fields() or not self.teacher else self.teacher.canonical(),
         )
         form.__dict__["_is_canonical"] = True
         return form
@@ -132,17 +132,17 @@ class TrialSpec(Spec):
     @functools.cached_property
     def key(self) -> str:
         """The trial's content hash, the same for every way of writing the same experiment."""
-        return key_of(self.canonical().text)
+        return short_hash(self.canonical().text)
 
     def with_seeds(self, seeds: Iterable[int]) -> "Iterator[Self]":
         """The same with each of these seeds. Only the seeds are checked; the text of the keys is made once for all."""
         before, after = self.canonical()._text_around_seed
-        fields = {name: getattr(self, name) for name in self.settings()}
+        fields = {name: getattr(self, name) for name in self.field_infos()}
         for seed in seeds:
             if not isinstance(seed, int) or isinstance(seed, bool) or not SEEDS.contains(seed):
                 require(False, SEEDS.rule("seed"), seed=seed)
             trial = object.__new__(type(self))
-            trial.__dict__.update(fields, seed=seed, key=key_of(f"{before}{seed}{after}"))
+            trial.__dict__.update(fields, seed=seed, key=short_hash(f"{before}{seed}{after}"))
             yield trial
 
     @property
@@ -189,8 +189,8 @@ class TrialSpec(Spec):
     @functools.cached_property
     def _text_around_seed(self) -> tuple[str, str]:
         """What stands before and after the seed in the canonical JSON, put together from that of the parts."""
-        skipped = self.irrelevant_fields()
-        parts = {name: getattr(self, name) for name in sorted(self.settings()) if name not in skipped}
+        skipped = self.inactive_fields()
+        parts = {name: getattr(self, name) for name in sorted(self.field_infos()) if name not in skipped}
         texts = {
             name: part.text if isinstance(part, Spec) else canonical_json(part)
             for name, part in parts.items()
@@ -249,9 +249,9 @@ class TrialSpec(Spec):
         return architecture_layout(architecture.name, facts.image_shape, facts.classes)
 
     def _canonical_exits(self) -> ExitSpec:
-        if "exits" in self.irrelevant_fields():
+        if "exits" in self.inactive_fields():
             return ExitSpec()
-        return self.exits.having(placement=self._placed()[1]).canonical()
+        return self.exits.replace(placement=self._placed()[1]).canonical()
 
 
 @functools.cache  # many trials share a method

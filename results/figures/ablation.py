@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from ..kinds.ablation import ablation as tabulated
-from ..kinds.ablation import varying_pairs
-from ..sheet import Sheet, one_line
-from ..tuning import has_search
+from ..rendered_table import RenderedTable, one_line
+from ..search import has_search
+from ..tables.ablation import ablation as tabulated
+from ..tables.ablation import varying_pairs
 from .figure import Figure
 from .panels import ACROSS, caption, grid
 from .style import GREY, written
@@ -38,7 +38,7 @@ def ablation(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noq
     ]
 
 
-def _figure(sheet: Sheet, method: str) -> Figure:
+def _figure(sheet: RenderedTable, method: str) -> Figure:
     records = sheet.records
     rows, across = str(records[0]["rows"]), str(records[0]["columns"])
     downwards, sideways = _ordered(records, "row"), _ordered(records, "column")

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ...specs import SpecError
-from ..kinds.curves import Curves, curves
-from ..labels import Column, Row
+from ..captions import title
+from ..labels import Column, RowLabel
 from ..table import comparison
-from ..wording import title
+from ..tables.curves import Curves, curves
 from .figure import Figure
 from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend, means, missing, panels, protocol, sign
 from .style import Look, look
@@ -72,13 +72,13 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
     ]
 
 
-def _summed(found: Curves, history: pd.DataFrame) -> dict[tuple[Row, Column], _Curve]:
+def _summed(found: Curves, history: pd.DataFrame) -> dict[tuple[RowLabel, Column], _Curve]:
     """The curves of the trials that are done, by row and column of the table."""
     split, exit, measure = found.metric.name.split("/")
     of_split = history.loc[(history["split"] == split) & (history["exit"] == exit)]
     points = of_split.pivot(index="epoch", columns="key", values=measure).replace([np.inf, -np.inf], np.nan)
     done = found.runs.loc[found.runs["value"].notna() & found.runs["key"].isin(list(points.columns))]
-    keys: dict[tuple[Row, Column], list[str]] = {}
+    keys: dict[tuple[RowLabel, Column], list[str]] = {}
     for row, column, key in zip(done["row"], done["column"], done["key"], strict=True):
         keys.setdefault((row, column), []).append(key)
     return {place: _curve(points.loc[:, of_place].dropna(how="all")) for place, of_place in keys.items()}

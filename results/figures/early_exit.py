@@ -3,10 +3,10 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ..captions import title
 from ..details import early_exit_points
-from ..labels import Column, Row
+from ..labels import Column, RowLabel
 from ..table import comparison
-from ..wording import title
 from .figure import Figure
 from .panels import (
     caption,
@@ -59,7 +59,7 @@ def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # n
     ]
 
 
-def _curves(frame: pd.DataFrame) -> dict[tuple[Row, Column], pd.DataFrame]:
+def _curves(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
     """Multiply-adds and accuracy by threshold, means over the seeds that are done."""
     done, places = done_places(frame)
     points = early_exit_points(done)

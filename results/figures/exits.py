@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.transforms import ScaledTranslation
 
+from ..captions import places, title
 from ..frame import metric_names
-from ..labels import Column, Row
+from ..labels import Column, RowLabel
 from ..table import Cell, Table, comparison
-from ..wording import places, title
 from .figure import Figure
 from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend, means, missing, panels, protocol, sign
 from .style import Look, look
@@ -21,7 +21,7 @@ _APART = 2.5
 """Points between the markers of methods that cost the same, at most."""
 _FARTHEST = 20
 """Points over which all methods are spread, at most."""
-_Place = tuple[Row, Column]
+_Place = tuple[RowLabel, Column]
 _Point = tuple[float, Cell]
 """Multiply-adds per image, and the accuracy there."""
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ..captions import row_label, title
 from ..significance import Significance, significance
 from ..statistics import PairedTest
 from ..table import Cell, Table, comparison
-from ..wording import row_label, title
 from .figure import Figure
 from .panels import caption, grid, is_leftmost, is_lowest, missing, protocol
 from .style import GREY, Look, look, written

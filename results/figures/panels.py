@@ -10,10 +10,10 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from ..labels import Column, Row
-from ..sheet import one_line
+from ..captions import places, remarks, row_label
+from ..labels import Column, RowLabel
+from ..rendered_table import one_line
 from ..table import Cell, Table, labelled
-from ..wording import places, remarks, row_label
 from .style import HALF, WIDTH, Look, written
 
 ACROSS = 3
@@ -24,7 +24,7 @@ _LETTERS = {1: 50, 2: 46, 3: 30}
 """In one line of a panel's title, by how many panels are next to each other."""
 
 
-def done_places(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[Row, Column]]]:
+def done_places(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[RowLabel, Column]]]:
     """Give the trials of a table that are done, and by their keys where each of them stands in it."""
     runs, _ = labelled(frame)
     done = runs.loc[runs["state"] == "done"]

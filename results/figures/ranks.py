@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
+from ..captions import title
 from ..significance import significance
 from ..statistics import Ranking
 from ..table import comparison
-from ..wording import title
 from .figure import Figure
 from .panels import caption, missing, protocol
 from .style import WIDTH, written

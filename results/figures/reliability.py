@@ -3,10 +3,10 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ..captions import title
 from ..details import reliability as bins_of
-from ..labels import Column, Row
+from ..labels import Column, RowLabel
 from ..table import comparison
-from ..wording import title
 from .figure import Figure
 from .panels import (
     caption,
@@ -60,7 +60,7 @@ def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # 
     ]
 
 
-def _points(frame: pd.DataFrame) -> dict[tuple[Row, Column], pd.DataFrame]:
+def _points(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
     """Mean confidence and share that is right, by bin, of the images of all seeds."""
     done, places = done_places(frame)
     bins = bins_of(done)

@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from ..sheet import one_line
+from ..rendered_table import one_line
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe's and Ito's colours, which colour-blind people tell apart (https://jfly.uni-koeln.de/color/)."""

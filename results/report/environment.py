@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..frame import ENVIRONMENT_PREFIX
-from ..sheet import one_line
+from ..rendered_table import one_line
 
 _NAMES = {
     "exeunt": "Exeunt",
@@ -23,7 +23,7 @@ _NAMES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded:
+class RecordedEnvironment:
     """One thing that is known of how trials were trained."""
 
     name: str
@@ -31,7 +31,7 @@ class Recorded:
     """Each with the number of trials, where there are several."""
 
 
-def environment(frame: pd.DataFrame) -> tuple[Recorded, ...]:
+def environment(frame: pd.DataFrame) -> tuple[RecordedEnvironment, ...]:
     """Give what is recorded, in the same order whatever the order of the frame."""
     found = {
         name.removeprefix(ENVIRONMENT_PREFIX): frame[name]
@@ -42,7 +42,8 @@ def environment(frame: pd.DataFrame) -> tuple[Recorded, ...]:
         found["commit"] = frame["commit"]
     order = [*(name for name in _NAMES if name in found), *sorted(found.keys() - _NAMES.keys())]
     recorded = [
-        Recorded(name=_NAMES.get(name, one_line(name)), values=_values(pd.Series(found[name]))) for name in order
+        RecordedEnvironment(name=_NAMES.get(name, one_line(name)), values=_values(pd.Series(found[name])))
+        for name in order
     ]
     return tuple(one for one in recorded if one.values)
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from ..connection import answering, connect
+from ..mlflow_client import answering, connect
 
 _SERVERS = ("http", "https")
 

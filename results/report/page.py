@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from ...specs import SpecError
 from ..figures import draw
-from ..sheet import one_line
+from ..rendered_table import one_line
 from ..significance import significance
 from ..table import Table, comparison
 from .environment import environment

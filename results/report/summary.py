@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..labels import Column, Row
-from ..sheet import one_line
+from ..captions import row_label, value
+from ..labels import Column, RowLabel
+from ..rendered_table import one_line
 from ..significance import Significance
 from ..statistics import LEAST_PAIRS, LEVEL, PairedTest, pairs_needed, smallest_wilcoxon_p
 from ..table import Cell, Table
-from ..wording import row_label, value
 
 _OURS = "eed"
 _Place = tuple[Column, Cell, PairedTest | None]
@@ -19,7 +19,7 @@ _STATES = ("failed", "diverged", "pruned", "running")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class SummaryItem:
     """What is found on one row of the comparison."""
 
     label: str
@@ -31,7 +31,7 @@ class Summary:
     """What stands at the top of the page."""
 
     facts: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[SummaryItem, ...]
     cautions: tuple[str, ...]
 
 
@@ -50,12 +50,12 @@ def summary(frame: pd.DataFrame, planned: int | None, table: Table | None, tests
     if table is None or tests is None:
         return Summary(facts=facts, findings=(), cautions=("There is nothing to compare yet.",))
     findings = tuple(
-        Finding(label=row_label(table, row), sentences=tuple(map(one_line, _found(table, tests, row))))
+        SummaryItem(label=row_label(table, row), sentences=tuple(map(one_line, _found(table, tests, row))))
         for row in table.rows
     )
     overall = tuple(map(one_line, _overall(table, tests)))
     if overall:
-        findings += (Finding(label=f"All {len(table.rows)} rows together", sentences=overall),)
+        findings += (SummaryItem(label=f"All {len(table.rows)} rows together", sentences=overall),)
     return Summary(facts=facts, findings=findings, cautions=tuple(map(one_line, _cautions(table, tests))))
 
 
@@ -100,7 +100,7 @@ def _protocol(frame: pd.DataFrame) -> list[str]:
     return [one_line(f"Protocol: {' and '.join(protocols)}.")] if len(protocols) else []
 
 
-def _found(table: Table, tests: Significance, row: Row) -> Iterable[str]:
+def _found(table: Table, tests: Significance, row: RowLabel) -> Iterable[str]:
     """The best method of a row and its difference to the baseline, then that of EED, be it good or bad."""
     index = table.rows.index(row)
     of_row = list(zip(table.columns, table.cells[index], tests.cells[index], strict=True))

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ...specs import SpecError
-from ..kinds import KINDS, tabulate
-from ..kinds.ablation import varying_pairs
-from ..labels import Column, Row
-from ..sheet import Entry, Heading, Sheet, aligned, one_line
+from ..captions import row_label
+from ..labels import Column, RowLabel
+from ..rendered_table import Heading, RenderedTable, TableEntry, aligned, one_line
 from ..table import Table
-from ..wording import row_label
+from ..tables import KINDS, tabulate
+from ..tables.ablation import varying_pairs
 from .trials import Trial
 
 NAMES = {
@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(?= ± |$)")
 class Place:
     """What stands in one place of a table, with the trials behind it."""
 
-    entry: Entry
+    entry: TableEntry
     text: str
     hidden: str
     """What has to be left blank behind the text, so that numbers are in line."""
@@ -71,7 +71,7 @@ class Grid:
     id: str
     kind: str
     name: str
-    sheet: Sheet
+    sheet: RenderedTable
     headings: tuple[Heading, ...]
     lines: tuple[Line, ...]
     foot: tuple[Line, ...] = ()
@@ -95,7 +95,7 @@ def grids(
     frame: pd.DataFrame,
     history: Callable[[], pd.DataFrame],
     table: Table | None,
-    cells: Mapping[tuple[Row, Column], tuple[Trial, ...]],
+    cells: Mapping[tuple[RowLabel, Column], tuple[Trial, ...]],
 ) -> tuple[tuple[Grid, ...], tuple[Absent, ...]]:
     """Give the tables of all kinds that the data allows, and the kinds that it does not.
 
@@ -132,7 +132,7 @@ def _wanted(frame: pd.DataFrame) -> Iterable[tuple[str, dict[str, str]]]:
 
 
 def _grid(
-    sheet: Sheet, kind: str, index: int, table: Table | None, links: Mapping[tuple[int, int], tuple[Trial, ...]]
+    sheet: RenderedTable, kind: str, index: int, table: Table | None, links: Mapping[tuple[int, int], tuple[Trial, ...]]
 ) -> Grid:
     texts = list(zip(*map(aligned, zip(*sheet.rows, strict=True)), strict=True))
     architectures = _architectures(sheet, kind, table)
@@ -172,7 +172,7 @@ def _named(heading: Heading) -> Heading:
 
 
 def _links(
-    table: Table, cells: Mapping[tuple[Row, Column], tuple[Trial, ...]]
+    table: Table, cells: Mapping[tuple[RowLabel, Column], tuple[Trial, ...]]
 ) -> dict[tuple[int, int], tuple[Trial, ...]]:
     """The trials behind each number of the main table, by row and column of the sheet; the last row is about all."""
     links: dict[tuple[int, int], tuple[Trial, ...]] = {}
@@ -186,7 +186,7 @@ def _links(
     return links
 
 
-def _architectures(sheet: Sheet, kind: str, table: Table | None) -> list[str | None]:
+def _architectures(sheet: RenderedTable, kind: str, table: Table | None) -> list[str | None]:
     """The architecture that each row of a sheet is of; None for a row that is of no architecture, or of all."""
     names = {row_label(table, row): one_line(row.architecture) for row in table.rows} if table else {}
     if kind == "ablation":

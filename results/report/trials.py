@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ...specs import SpecError
-from ..labels import Column, Row, as_written, columns, rows
+from ..labels import Column, RowLabel, as_written, columns, rows
 from ..metrics import Metric, describe
-from ..sheet import one_line
+from ..rendered_table import one_line
 from ..table import labelled
 from .links import run_url
 
@@ -63,17 +63,19 @@ def reported(frame: pd.DataFrame) -> Metric:
         return describe(_REPORTED if _REPORTED in frame else _HELD_OUT)
 
 
-def behind(frame: pd.DataFrame, found: Iterable[Trial]) -> dict[tuple[Row, Column], tuple[Trial, ...]]:
+def behind(frame: pd.DataFrame, found: Iterable[Trial]) -> dict[tuple[RowLabel, Column], tuple[Trial, ...]]:
     """Give the trials of each cell of the comparison, in the order of the plan. Raises as `comparison` does."""
     runs, _ = labelled(frame)
     by_key = {trial.key: trial for trial in found}
-    cells: dict[tuple[Row, Column], tuple[Trial, ...]] = {}
+    cells: dict[tuple[RowLabel, Column], tuple[Trial, ...]] = {}
     for row, column, key in zip(runs["row"], runs["column"], runs["key"], strict=True):
         cells[row, column] = (*cells.get((row, column), ()), by_key[key])
     return cells
 
 
-def _trial(record: dict[str, object], index: int, row: Row, column: Column, metric: Metric, experiment: str) -> Trial:
+def _trial(
+    record: dict[str, object], index: int, row: RowLabel, column: Column, metric: Metric, experiment: str
+) -> Trial:
     text, number = _value(record, metric)
     key, run_id, error = str(record["key"]), str(record["run_id"]), record["error"]
     return Trial(

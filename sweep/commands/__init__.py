@@ -21,7 +21,7 @@ from . import (
     table,
     verify,
 )
-from .program import app
+from ._options import app
 
 __all__ = [
     "app",

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...specs import SpecError
-from .program import Storage, app, launched
+from ._options import Storage, app, load_launched_plan
 
 if TYPE_CHECKING:
     from ..planning.plan import Plan
-    from ..storage.store import Store
+    from ..store.trial_store import Store
 
 Yes = Annotated[bool, typer.Option("--yes", help="Remove it without asking.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show it and remove nothing.")]
@@ -19,12 +19,12 @@ def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) 
     """Remove what serves nothing any more: trials of no sweep, old checkpoints, what was damaged or half written."""
     from rich.console import Console
 
-    from ..display.rubbish import rubbish_table, total
-    from ..storage.cleaning import find_rubbish
-    from ..storage.store import Store
+    from ..clean import find_removable
+    from ..store.trial_store import Store
+    from ..terminal.clean import rubbish_table, total
 
     store, console = Store(storage), Console()
-    found = list(find_rubbish(store, _plans(store, storage)))
+    found = list(find_removable(store, _plans(store, storage)))
     if not found:
         console.print(f"nothing to remove in {store.location}", markup=False, highlight=False, soft_wrap=True)
         return
@@ -37,10 +37,12 @@ def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) 
             raise SpecError(f"exeunt clean: {rule}; say --yes, or --dry-run to look only.", field="yes")
         if not typer.confirm(f"Remove {total(found)}?"):
             return
-    still = {str(rubbish) for rubbish in find_rubbish(store, _plans(store, storage))}  # a sweep may have begun since
-    removed = [rubbish for rubbish in found if str(rubbish) in still]
-    for rubbish in removed:
-        rubbish.remove()
+    still = {
+        str(removable) for removable in find_removable(store, _plans(store, storage))
+    }  # a sweep may have begun since
+    removed = [removable for removable in found if str(removable) in still]
+    for removable in removed:
+        removable.remove()
     typer.echo(f"removed: {total(removed)}")
 
 
@@ -48,7 +50,7 @@ def _plans(store: "Store", storage: str) -> "list[Plan]":
     plans = []
     for name in store.sweeps():
         try:
-            plans.append(launched(name, storage)[0])
+            plans.append(load_launched_plan(name, storage)[0])
         except SpecError as error:
             consequence = f"so the trials of sweep {name!r} cannot be told from orphans; launch it again, or remove"
             raise SpecError(f"{error} It cannot be planned, {consequence} its sweep.yaml.") from error

@@ -3,7 +3,7 @@ from typing import Annotated
 import typer
 
 from ...specs import SpecError
-from .program import Plugins, app
+from ._options import Plugins, app
 
 LARGEST = 10**6
 """Of each number: far beyond what is built, and what PyTorch can still count with."""
@@ -29,8 +29,8 @@ def describe(
 
     from ...models import ArchitectureSpec, ExitSpec, build_network
     from ...training.plugins import read_plugins, use
-    from ...training.usage import is_out_of_memory
-    from ..display.description import description
+    from ...training.resource_usage import is_out_of_memory
+    from ..terminal.describe import description
 
     use(read_plugins(plugin or ()))
     spec, placed = ArchitectureSpec(name=architecture), ExitSpec(placement=exits, head=head)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Data, Storage, Tracking, app, tracking_uri
+from ._options import Data, Storage, Tracking, app, tracking_uri
 
 Address = Annotated[
     str | None,
@@ -30,8 +30,8 @@ def doctor(storage: Storage = "runs", data: Data = None, tracking: Tracking = No
     """
     from rich.console import Console
 
-    from ..display.readiness import finding_line
-    from ..running.readiness import Finding, surroundings, versions
+    from ..doctor import Finding, surroundings, versions
+    from ..terminal.doctor import finding_line
 
     for name, value in IMPATIENT.items():
         os.environ.setdefault(name, value)
@@ -49,7 +49,7 @@ def doctor(storage: Storage = "runs", data: Data = None, tracking: Tracking = No
         if wrong := wrong_in(versions()):
             console.print("the rest is looked at once this is right")
         else:
-            from ..storage.store import Store  # which needs the packages
+            from ..store.trial_store import Store  # which needs the packages
 
             store = Store(storage)
             wrong = wrong_in(surroundings(store, tracking_uri(store, tracking), address, data))

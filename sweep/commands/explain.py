@@ -2,7 +2,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Storage, SweepName, Tracking, app, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, tracking_uri
 from .table import Format
 
 
@@ -24,8 +24,8 @@ def explain(
 ) -> None:
     """Trace a cell of the main table: its trials, their MLflow runs and their files."""
     from ...results import explain, load, render
-    from ...results.connection import shown
-    from ..storage.store import Store
+    from ...results.mlflow_client import shown
+    from ..store.trial_store import Store
 
     store = Store(storage)
     store.require_launched(name)

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .program import Storage, app
+from ._options import Storage, app
 
 Format = Literal["safetensors", "torch", "onnx"]
 
@@ -19,7 +19,7 @@ def export(
     storage: Storage = "runs",
 ) -> None:
     """Write a trained network to a file, and check that the file gives the same outputs."""
-    from ..storage.exporting import export_trial
-    from ..storage.store import Store
+    from ..export import export_trial
+    from ..store.trial_store import Store
 
     typer.echo(export_trial(Store(storage), key, format, exit, out))

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Storage, SweepName, Tracking, app, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, tracking_uri
 
 
 @app.command()
@@ -25,7 +25,7 @@ def figures(
     from ...results import history, load
     from ...results.figures import draw
     from ...training.folder import LocalFolder
-    from ..storage.store import Store
+    from ..store.trial_store import Store
 
     store = Store(storage)
     store.require_launched(name)

@@ -2,7 +2,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .program import Plugins, app
+from ._options import Plugins, app
 
 Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
@@ -15,7 +15,7 @@ def list_(
     from rich.console import Console
 
     from ...training.plugins import read_plugins, use
-    from ..display.listing import listing
+    from ..terminal.list import listing
 
     use(read_plugins(plugin or ()))
     Console().print(listing(kind))

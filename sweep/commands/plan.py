@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...specs import SpecError
-from .program import Data, Plugins, Storage, SweepFile, app, planned
+from ._options import Data, Plugins, Storage, SweepFile, app, load_plan
 
 if TYPE_CHECKING:
     from ...training import TrialSpec
@@ -38,20 +38,20 @@ def plan(
     """Say what a sweep file would train, what of it is done already and what it costs. Trains nothing."""
     from rich.console import Console
 
-    from ..display.overview import overview
     from ..planning.estimate import estimate
+    from ..terminal.plan import overview
 
     if measure and throughput is not None:
         raise SpecError(f"--throughput: it is measured with --measure, but got {throughput:g} too.", field="throughput")
-    trials, store = planned(file, storage, plugin)
+    trials, store = load_plan(file, storage, plugin)
     pace = None
     if throughput is not None:
-        from ..planning.pace import AssumedPace
+        from ..planning.throughput import AssumedPace
 
         pace = AssumedPace(throughput)
     elif measure:
         from ...training import DataSource
-        from ..planning.pace import measure as measured
+        from ..planning.throughput import measure as measured
 
         pace = measured(trials, DataSource(directory=data), _watched)
     numbers = estimate(trials, store, pace)

@@ -4,7 +4,7 @@ from typing import Annotated
 import typer
 
 from ...specs import SpecError
-from .program import Storage, SweepName, Tracking, app, launched, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, load_launched_plan, tracking_uri
 
 Out = Annotated[
     Path | None,
@@ -22,7 +22,7 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
 
     if out is not None and out.is_dir():
         raise SpecError(f"--out {out} is a folder; a file is needed.", field="out")
-    plan, store = launched(name, storage)
+    plan, store = load_launched_plan(name, storage)
     uri = tracking_uri(store, tracking)
     where = ["--storage", without_password(storage)]
     where += ["--tracking", without_password(tracking)] if tracking else []

@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .program import Data, Download, Plugins, Storage, Tracking, app, launched, planned, said, said_again, tracking_uri
+from ._options import (
+    Data,
+    Download,
+    Plugins,
+    Storage,
+    Tracking,
+    app,
+    load_launched_plan,
+    load_plan,
+    option_words,
+    resume_command,
+    tracking_uri,
+)
 from .submit import send
 from .sweep import Address, MaxConcurrent, TimeBudget
 
@@ -14,7 +26,7 @@ if TYPE_CHECKING:
 
     from ...training import DataSource
     from ..planning.plan import Plan
-    from ..storage.store import Store
+    from ..store.trial_store import Store
 
 FileOrName = Annotated[
     str,
@@ -44,15 +56,15 @@ def search(
     Exit status: as of `exeunt sweep`.
     """
     if show:
-        _show(*launched(file, storage))
+        _show(*load_launched_plan(file, storage))
         return
 
     limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget}
-    options = said_again(limits, data=data, tracking=tracking, download=download)
+    options = resume_command(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
         send(Path(file), storage, address, options, plugin)
         return
-    options += said({"--address": address, "--plugin": plugin})
+    options += option_words({"--address": address, "--plugin": plugin})
 
     from functools import partial
 
@@ -60,16 +72,16 @@ def search(
 
     from ...specs import SpecError
     from ...training import DataSource, datasets
-    from ..display.search import search_table
-    from ..display.tables import publish
+    from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
-    from ..running.halt import Halt
-    from ..searching import Studies, is_over, outcomes, search_plan
-    from ..storage.driver import driving
-    from .leaving import leaving
+    from ..search import Studies, is_over, outcomes, search_plan
+    from ..store.lease import hold_lease
+    from ..terminal.search import search_table
+    from ..terminal.tables import publish
+    from ._exit import leaving
 
-    halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
-    plan, store = planned(Path(file), storage, plugin)
+    shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
+    plan, store = load_plan(Path(file), storage, plugin)
     name, wanted = plan.sweep.name, plan.sweep.search
     if wanted is None:
         raise SpecError(f"{file} has no `search` part; without one, use: exeunt sweep {file}", field="search")
@@ -80,21 +92,21 @@ def search(
         return any(trial.role == "result" for trial in store.missing(plan))
 
     again = ["exeunt", "search", file, "--storage", storage, *options]
-    with driving(store.sweep_folder(name), name) as driver, leaving(console, again):
+    with hold_lease(store.sweep_folder(name), name) as driver, leaving(console, again):
         for dataset in {asked.trial.dataset.name for asked in plan.sweep.configurations}:
             datasets[dataset].load(source)
-        store.remember(plan)
+        store.save_sweep(plan)
         studies = Studies(plan.sweep, store)
         studies.mend()
         console.print(f"{name}: {len(wanted.spaces)} studies, each {wanted.effort}", highlight=False, soft_wrap=True)
-        how = {"driver": driver, "halt": halt, "most": max_concurrent or math.inf}
+        how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf}
         train = partial(_train, store, source, console, recorded_at, address, **how)
         if not is_over(outcomes(studies)):
             train(plan, search=studies)
             plan = search_plan(plan.sweep, store)
         console.print(search_table(outcomes(studies)))
         if not is_over(outcomes(studies)):
-            raise halt.outcome() if halt.wanted() else typer.Exit(1)
+            raise shutdown.outcome() if shutdown.is_requested() else typer.Exit(1)
         if unconfirmed():
             train(plan)
         publish(plan, store, recorded_at, console)
@@ -112,13 +124,13 @@ def _train(
     **how: Any,
 ) -> None:
     """What a plan lacks, but for trials of the search that did not end well, which are a part of its record."""
-    from ..display.board import make_board
+    from ..execution.cluster import ray_at
     from ..planning.durations import duration
-    from ..running.cluster import ray_at
+    from ..terminal.progress import make_board
 
     board = make_board([trial for trial in store.missing(plan) if trial.role != "search"], 0, console)
     with closing(board), ray_at(address) as ray_ready:
-        from ..running.launch import launch  # while Ray starts
+        from ..execution.runner import launch  # while Ray starts
 
         launch(plan, store, source, board, ray_ready, recorded_at, **how)
     board.say(f"{board.counts} after {duration(board.elapsed)}")
@@ -131,9 +143,9 @@ def _show(plan: "Plan", store: "Store") -> None:
     from rich.console import Console
 
     from ...specs import SpecError
-    from ..display.figures import write_figures
-    from ..display.search import search_table
-    from ..searching import Studies, outcomes
+    from ..search import Studies, outcomes
+    from ..search.plots import write_figures
+    from ..terminal.search import search_table
 
     name = plan.sweep.name
     if plan.sweep.search is None:

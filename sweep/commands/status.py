@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Storage, SweepName, app, launched
+from ._options import Storage, SweepName, app, load_launched_plan
 
 Watch = Annotated[bool, typer.Option("--watch", help="Show it until the sweep is over or Ctrl-C is pressed.")]
 
@@ -13,15 +13,15 @@ def status(name: SweepName, storage: Storage = "runs", watch: Watch = False) -> 
     """Say how far a sweep is that was launched here or elsewhere, what runs, and what failed in it."""
     from rich.console import Console
 
-    from ..display import situation
-    from ..storage.situation import Observer
+    from ..status import StatusReader
+    from ..terminal import status as shown
 
     console = Console()
-    plan, store = launched(name, storage)
+    plan, store = load_launched_plan(name, storage)
     grows = plan.sweep.search is not None
-    observer = Observer(plan, store, replan=(lambda: launched(name, storage)[0]) if grows else None)
+    observer = StatusReader(plan, store, replan=(lambda: load_launched_plan(name, storage)[0]) if grows else None)
     if watch:
         with suppress(KeyboardInterrupt):
-            situation.watch(observer, console)
+            shown.watch(observer, console)
     else:
-        console.print(situation.situation(observer.look()))
+        console.print(shown.situation(observer.read()))

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Data, Plugins, SweepFile, Tracking, app, said, warn
+from ._options import Data, Plugins, SweepFile, Tracking, app, option_words, warn
 
 Address = Annotated[
     str | None,
@@ -40,7 +40,7 @@ def submit(
     The cluster gets this package, the sweep file and the plugins; its machines need torch, Ray and the rest installed.
     Sent again, a sweep that was cut off goes on where it was.
     """
-    send(file, storage, address, said({"--data": data, "--tracking": tracking}), plugin, follow=follow)
+    send(file, storage, address, option_words({"--data": data, "--tracking": tracking}), plugin, follow=follow)
 
 
 def send(
@@ -54,8 +54,8 @@ def send(
 ) -> None:
     """Submits a sweep or a search with these options, and shows what it prints until its end, if that is wanted."""
     from ...training.plugins import read_plugins
-    from ..planning.file import read_sweep
-    from ..running.submission import submit as submitted
+    from ..execution.job import submit as submitted
+    from ..planning.sweep_file import read_sweep
 
     sweep = read_sweep(file, read_plugins(plugins or ()))
     warn(sweep)

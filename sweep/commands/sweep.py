@@ -4,7 +4,19 @@ from typing import Annotated
 
 import typer
 
-from .program import Data, Download, Plugins, Storage, SweepFile, Tracking, app, planned, said, said_again, tracking_uri
+from ._options import (
+    Data,
+    Download,
+    Plugins,
+    Storage,
+    SweepFile,
+    Tracking,
+    app,
+    load_plan,
+    option_words,
+    resume_command,
+    tracking_uri,
+)
 from .submit import send
 
 Address = Annotated[
@@ -56,27 +68,27 @@ def sweep(
     3 the time budget is over; 130 interrupted.
     """
     limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only}
-    options = said_again(limits, data=data, tracking=tracking, download=download)
+    options = resume_command(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
         send(file, storage, address, options, plugin)
         return
-    options += said({"--address": address, "--plugin": plugin})
+    options += option_words({"--address": address, "--plugin": plugin})
 
     from rich.console import Console
 
     from ...specs import SpecError
     from ...training import DataSource, datasets
-    from ..display.board import make_board
-    from ..display.tables import publish
+    from ..execution.cluster import ray_at
+    from ..execution.shutdown import Shutdown
     from ..planning.durations import duration, seconds_of
-    from ..running.cluster import ray_at
-    from ..running.halt import Halt
-    from ..running.selection import selected
-    from ..storage.driver import driving
-    from .leaving import leaving
+    from ..planning.only import selected
+    from ..store.lease import hold_lease
+    from ..terminal.progress import make_board
+    from ..terminal.tables import publish
+    from ._exit import leaving
 
-    halt = Halt(math.inf if time_budget is None else seconds_of(time_budget))
-    plan, store = planned(file, storage, plugin)
+    shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
+    plan, store = load_plan(file, storage, plugin)
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
     again = ["exeunt", "sweep", str(file), "--storage", storage, *options]
@@ -84,9 +96,9 @@ def sweep(
 
     if plan.sweep.search is not None:
         raise SpecError(f"{file} has a `search` part, so it is run by: exeunt search {file}", field="search")
-    with driving(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver:
+    with hold_lease(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver:
         todo = [trial for trial in store.missing(plan) if trial.key in chosen]
-        store.remember(plan)
+        store.save_sweep(plan)
         of_them = f", {len(chosen)} of them chosen" if only else ""
         console.print(f"{plan.sweep.name}: {len(plan.trials)} trials{of_them}, {len(todo)} to train", highlight=False)
         if todo:
@@ -94,10 +106,10 @@ def sweep(
                 datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
             board = make_board(todo, len(chosen) - len(todo), console)
             with leaving(console, again), closing(board), ray_at(address) as ray_ready:
-                from ..running.launch import launch  # while Ray starts
+                from ..execution.runner import launch  # while Ray starts
 
                 most = max_concurrent or math.inf
-                launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, halt=halt, most=most)
+                launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, shutdown=shutdown, most=most)
             board.say(f"{board.counts} after {duration(board.elapsed)}")
         publish(plan, store, recorded_at, console)
         if any(trial.key in chosen for trial in store.missing(plan)):

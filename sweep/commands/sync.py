@@ -1,19 +1,19 @@
 import typer
 
 from ...specs import SpecError
-from .program import Storage, SweepName, Tracking, app, launched, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, load_launched_plan, tracking_uri
 
 
 @app.command()
 def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) -> None:
     """Write to MLflow what it lacks of a sweep. The storage has it all, so a new server is filled in this way too."""
-    from ...results.connection import answering, shown
-    from ..storage.driver import holder_of
-    from ..storage.tracking import Mirror
+    from ...results.mlflow_client import answering, shown
+    from ..store.lease import lease_owner
+    from ..tracking.writer import Mirror
 
-    plan, store = launched(name, storage)
+    plan, store = load_launched_plan(name, storage)
     recorded_at = tracking_uri(store, tracking)
-    if (holder := holder_of(store.sweep_folder(name))) is not None:  # two at once would write a trial twice
+    if (holder := lease_owner(store.sweep_folder(name))) is not None:  # two at once would write a trial twice
         whose = f"process {holder['pid']} on {holder['host']}"
         raise SpecError(f"sweep {name!r} is being run by {whose}, which writes to MLflow itself.", field="name")
     with answering(recorded_at):

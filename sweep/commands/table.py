@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .program import Storage, SweepName, Tracking, app, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, tracking_uri
 
 Format = Literal["text", "csv", "latex", "markdown", "html", "json"]
 
@@ -36,7 +36,7 @@ def table(
 ) -> None:
     """Print a table of a sweep, from what MLflow recorded: by default the comparison of its methods."""
     from ...results import history, load, render, tabulate
-    from ..storage.store import Store
+    from ..store.trial_store import Store
 
     store = Store(storage)
     store.require_launched(name)

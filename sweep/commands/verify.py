@@ -2,7 +2,7 @@ from typing import Annotated
 
 import typer
 
-from .program import Storage, Tracking, app, launched, tracking_uri
+from ._options import Storage, Tracking, app, load_launched_plan, tracking_uri
 
 Name = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="Of a sweep; without it, all trials.", show_default=False)
@@ -18,11 +18,11 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     from rich.console import Console
     from rich.progress import track
 
-    from ...results.connection import TrackingError, answering
-    from ..display.problems import problems_table
-    from ..planning.document import DocumentError
-    from ..storage.store import Store
-    from ..storage.verification import Problem, Verifier, run_problems
+    from ...results.mlflow_client import TrackingError, answering
+    from ..planning.yaml_document import DocumentError
+    from ..store.trial_store import Store
+    from ..terminal.verify import problems_table
+    from ..verify import Problem, Verifier, run_problems
 
     store, console = Store(storage), Console()
     recorded_at = tracking_uri(store, tracking)
@@ -30,7 +30,7 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     sweeps: dict[str, list[str]] = {}
     for sweep in store.sweeps() if name is None else [name]:
         try:
-            sweeps[sweep] = [trial.key for trial in launched(sweep, storage)[0].trials]
+            sweeps[sweep] = [trial.key for trial in load_launched_plan(sweep, storage)[0].trials]
         except DocumentError as error:  # what it names may have been moved since
             problems.append(Problem(subject=sweep, what=str(error), remedy="launch it again as it is to be"))
     begun = store.keys()

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import pydantic
 
 from ...training.trial import SEEDS
-from .document import Document, Place
-from .validation import axis, field_names, refuse_unknown_keys, validated
+from .parsing import axis, field_names, refuse_unknown_keys, validated
+from .yaml_document import Document, Place
 
 
 class Axes(pydantic.BaseModel):
@@ -22,7 +22,7 @@ class Axes(pydantic.BaseModel):
     recipe: Any = "paper"
 
 
-class Block:
+class SweepBlock:
     """Axes whose product is trained, and where in the file each of them stands."""
 
     def __init__(self, own: dict[str, Any], shared: dict[str, Any], document: Document, at: Place) -> None:
@@ -39,7 +39,7 @@ class Block:
         return (key,) if key in self._shared else (*self._at, key)
 
 
-def read_blocks(document: Document, settings: list[str]) -> Iterator[Block]:
+def read_blocks(document: Document, settings: list[str]) -> Iterator[SweepBlock]:
     """The blocks of a file; what a block does not say is said for all of them at the top.
 
     `settings` are the keys of the file that are no axes. Raises `DocumentError` for the first mistake.
@@ -48,7 +48,7 @@ def read_blocks(document: Document, settings: list[str]) -> Iterator[Block]:
     refuse_unknown_keys(document.content, [*settings, *keys, "blocks"], document, ())
     shared = {key: document.content[key] for key in keys if key in document.content}
     if "blocks" not in document.content:
-        yield Block(shared, {}, document, ())
+        yield SweepBlock(shared, {}, document, ())
         return
     sections = validated(list[dict[str, Any]], document.content["blocks"], document, ("blocks",))
     axis(sections, document, ("blocks",))
@@ -57,4 +57,4 @@ def read_blocks(document: Document, settings: list[str]) -> Iterator[Block]:
             raise document.error((key,), f"every block has its own {key!r}, so that this one is never used.")
     for number, section in enumerate(sections):
         refuse_unknown_keys(section, keys, document, ("blocks", number))
-        yield Block(section, shared, document, ("blocks", number))
+        yield SweepBlock(section, shared, document, ("blocks", number))

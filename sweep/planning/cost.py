@@ -7,7 +7,7 @@ from ...models.heads import build_head
 from ...models.layers import without_weights
 from ...training import TrialSpec
 from ...training.data import share_of
-from ...training.data.folders import PREFIX, class_names, list_images
+from ...training.data.image_folder import PREFIX, class_names, list_images
 
 TRAINING_IMAGES = {
     "cifar10": 50_000,
@@ -38,7 +38,7 @@ class Costs:
         """
         forward = self.forward(trial)
         passes = 3 * forward
-        if trial.method.needs_pairs:
+        if trial.method.needs_same_class_pairs:
             passes += forward
         if isinstance(trial.teacher, TrialSpec):
             passes += self.forward(trial.teacher)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...training import TrialSpec
-from ..storage.store import ENDED, State, Store
+from ..store.trial_store import ENDED, State, Store
 from .cost import Costs
-from .pace import Pace
 from .plan import Plan, PlannedTrial, Role
+from .throughput import Throughput
 
 
 @dataclass(kw_only=True)
-class Effort:
+class Cost:
     """What some trials cost, and what of it is still to do: of trials that have not ended, as if none had begun."""
 
     trials: int = 0
@@ -34,15 +34,15 @@ class Effort:
 
 
 @dataclass(kw_only=True)
-class Row:
+class CostRow:
     """The trials of one architecture and method, in one role."""
 
     architecture: str
     method: str
     role: Role
     states: Counter[State] = field(default_factory=Counter)
-    total: Effort = field(default_factory=Effort)
-    left: Effort = field(default_factory=Effort)
+    total: Cost = field(default_factory=Cost)
+    left: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,10 @@ class Estimate:
 
     name: str
     storage: str
-    rows: tuple[Row, ...]
+    rows: tuple[CostRow, ...]
     """In the order of the file."""
-    total: Effort
-    left: Effort
+    total: Cost
+    left: Cost
     asked: int
     """How many trials the file asks for, those counted twice that are one experiment written in two ways."""
     results: int
@@ -63,7 +63,7 @@ class Estimate:
     """How many a grid would have in which every method had every axis of all methods; None for a search."""
     problems: tuple[tuple[PlannedTrial, State, str], ...]
     """Trials that did not end well, and why."""
-    pace: Pace | None
+    pace: Throughput | None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values, for scripts."""
@@ -98,17 +98,17 @@ class Estimate:
         }
 
 
-def estimate(plan: Plan, store: Store, pace: Pace | None = None) -> Estimate:
+def estimate(plan: Plan, store: Store, pace: Throughput | None = None) -> Estimate:
     """Adds up a plan; with hours where the pace of its trials is known."""
     costs = Costs()
     progress = store.progress_of((trial.key for trial in plan.trials), plan.sweep.stopping)
-    rows: dict[tuple[str, str, Role], Row] = {}
+    rows: dict[tuple[str, str, Role], CostRow] = {}
     problems = []
 
     def count(trial: PlannedTrial, state: State, number: int = 1) -> None:
         spec = trial.spec
         key = spec.architecture.name, spec.method.name, trial.role
-        row = rows.setdefault(key, Row(architecture=key[0], method=key[1], role=key[2]))
+        row = rows.setdefault(key, CostRow(architecture=key[0], method=key[1], role=key[2]))
         row.states[state] += number
         hours = _hours(spec, costs, pace)
         cost = number * costs.training(spec), None if hours is None else number * hours
@@ -137,13 +137,13 @@ def estimate(plan: Plan, store: Store, pace: Pace | None = None) -> Estimate:
     )
 
 
-def _sum(efforts: Iterable[Effort]) -> Effort:
-    total = Effort()
+def _sum(efforts: Iterable[Cost]) -> Cost:
+    total = Cost()
     for effort in efforts:
         total.add(effort.trials, effort.multiply_adds, effort.hours)
     return total
 
 
-def _hours(trial: TrialSpec, costs: Costs, pace: Pace | None) -> float | None:
+def _hours(trial: TrialSpec, costs: Costs, pace: Throughput | None) -> float | None:
     seconds = pace.seconds_per_image(trial) if pace else None
     return None if seconds is None else seconds * costs.images(trial) * trial.recipe.epochs / 3600

@@ -7,14 +7,14 @@ from typing import Literal
 from ...models import ExitSpec
 from ...training import TrialSpec
 from .cost import Costs
-from .file import Configuration, Order, Sweep
 from .garbage import no_search_for_garbage
+from .sweep_file import Configuration, Order, Sweep
 
 Role = Literal["result", "teacher", "search"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confirmed:
+class TuningInfo:
     """What is known of settings that were tuned, or that tuned ones are compared with."""
 
     tuning: str
@@ -35,19 +35,19 @@ class PlannedTrial:
     """`teacher`: trained only because another trial learns from it. `search`: trained to try its settings."""
     order: int
     """Position in the order of the file, which tables follow."""
-    turn: int = 0
+    seed_index: int = 0
     """Which of its configuration's seeds it has, counted from 0."""
     seeds: int = 1
     """How many seeds its configuration is trained with."""
     exits: str = "none"
     """As the file says where they sit, the first time that it asks for the trial."""
-    confirmed: Confirmed | None = None
+    confirmed: TuningInfo | None = None
     """Of results of a search."""
     tried: str = ""
     """Of trials of a search, the settings that are tried, for people; `turn` counts them in their study."""
 
     @property
-    def needs(self) -> str | None:
+    def depends_on(self) -> str | None:
         """The key of the trial that must be done first, if there is one."""
         return self.spec.teacher.key if isinstance(self.spec.teacher, TrialSpec) else None
 
@@ -55,7 +55,7 @@ class PlannedTrial:
         spec = self.spec
         where = f"{spec.architecture.name}, {spec.dataset.name}"
         if self.tried:
-            return f"{spec.method.name} ({self.tried}), {where}, trial {self.turn}"
+            return f"{spec.method.name} ({self.tried}), {where}, trial {self.seed_index}"
         if self.confirmed is not None:
             return f"{spec.method.name}, {self.confirmed.tuning}, {where}, seed {spec.seed}"
         usual = type(spec.method)().to_dict()
@@ -86,7 +86,7 @@ def make_plan(sweep: Sweep) -> Plan:
     planned = _merged(sweep)
     costs = Costs()
     ranks: dict[Order, Callable[[PlannedTrial], float]] = {
-        "breadth-first": lambda trial: trial.turn,
+        "breadth-first": lambda trial: trial.seed_index,
         "cheap-first": lambda trial: costs.until_done(trial.spec),
         "file": lambda trial: trial.order,
     }
@@ -103,7 +103,7 @@ def _merged(sweep: Sweep) -> dict[str, PlannedTrial]:
         seeds.setdefault(asked.trial.key, {}).update(dict.fromkeys(asked.seeds))
     results = {
         trial.key: PlannedTrial(
-            spec=trial, key=trial.key, role="result", order=0, turn=turn, seeds=len(seeds[key]), exits=first.exits
+            spec=trial, key=trial.key, role="result", order=0, seed_index=turn, seeds=len(seeds[key]), exits=first.exits
         )
         for key, first in firsts.items()
         for turn, trial in enumerate(first.trial.with_seeds(seeds[key]))
@@ -127,8 +127,8 @@ def _teachers_first(trials: Iterable[PlannedTrial], planned: dict[str, PlannedTr
 
     def place(trial: PlannedTrial) -> None:
         if trial.key not in placed:
-            if trial.needs is not None:
-                place(planned[trial.needs])
+            if trial.depends_on is not None:
+                place(planned[trial.depends_on])
             placed[trial.key] = trial
 
     for trial in trials:

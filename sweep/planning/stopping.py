@@ -24,6 +24,6 @@ class Stopping(Spec):
     metric: ClassVar[str] = "validation/final/top1"
     """What it judges by, in the records of epochs: of the final exit, in percent; never the test set."""
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         """What the median has no use for."""
         return frozenset({"factor"}) if self.rule == "median" else frozenset()

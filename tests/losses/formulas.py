@@ -56,7 +56,7 @@ def inputs_of(*, exits: int = EXITS, images: int = 3, classes: int = 3, width: i
     return LossInputs(
         logits=tuple(drawn(images, classes) for _ in range(exits)),
         features=tuple(drawn(images, width) for _ in range(exits)),
-        maps=tuple(drawn(images, width, 2, 1) for _ in range(exits)),
+        feature_maps=tuple(drawn(images, width, 2, 1) for _ in range(exits)),
         labels=torch.randint(0, classes, (images,), generator=generator),
         progress=PROGRESS,
     )
@@ -67,12 +67,12 @@ def built(method: Method, inputs: LossInputs) -> Loss[Any]:
     classes, width = inputs.logits[0].shape[1], inputs.features[0].shape[1]
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        loss = method.build(NetworkShape(exits=len(inputs.logits), classes=classes, width=width))
+        loss = method.build(NetworkShape(exits=len(inputs.logits), classes=classes, feature_dim=width))
     return loss.to(inputs.logits[0].dtype)
 
 
 def outputs_of(inputs: LossInputs) -> dict[str, tuple[torch.Tensor, ...]]:
-    return {name: getattr(inputs, name) for name in ("logits", "features", "maps")}
+    return {name: getattr(inputs, name) for name in ("logits", "features", "feature_maps")}
 
 
 def arrays(inputs: LossInputs) -> Outputs:

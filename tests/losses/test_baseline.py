@@ -9,7 +9,7 @@ def test_the_loss_is_the_cross_entropy_to_the_labels(seed):
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(6, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(0, 4, (6,), generator=generator)
-    loss = Baseline().build(NetworkShape(exits=1, classes=4, width=3))
+    loss = Baseline().build(NetworkShape(exits=1, classes=4, feature_dim=3))
     term = loss(LossInputs(logits=(logits,), features=(), labels=labels))["label"]
     term.backward()
     powers = np.exp(logits.detach().numpy())

@@ -27,7 +27,7 @@ METHODS = [BEED(), BEED(temperature=2, ensemble_base=0.7, balance_base=1.3, feat
 def beed(method, now, past, labels, _):
     weights = powers_of(method.ensemble_base, EXITS) / powers_of(method.ensemble_base, EXITS).sum()
     target_logits = sum(w * z for w, z in zip(weights, past["logits"], strict=True))
-    target_maps = sum(w * m for w, m in zip(weights, past["maps"], strict=True))
+    target_maps = sum(w * m for w, m in zip(weights, past["feature_maps"], strict=True))
     label, output = 0.0, 0.0
     for i, z in enumerate(now["logits"]):
         balance = method.balance_base ** (EXITS - 1 - i)
@@ -35,7 +35,7 @@ def beed(method, now, past, labels, _):
         output += balance * divergence(target_logits, z, method.temperature)
     terms = {"label": label, "output": output}
     if method.feature_weight:
-        terms["feature"] = method.feature_weight * sum(np.mean((m - target_maps) ** 2) for m in now["maps"])
+        terms["feature"] = method.feature_weight * sum(np.mean((m - target_maps) ** 2) for m in now["feature_maps"])
     return terms
 
 
@@ -55,9 +55,9 @@ def test_the_defaults_are_the_authors_program():
     inputs = inputs_of(exits=4, images=8, classes=7, width=6)
     values = arrays(inputs)
     weights = np.array([1, 1.6, 1.6**2, 1.6**3]) / (1 + 1.6 + 1.6**2 + 1.6**3)
-    t, tm = (sum(w * o for w, o in zip(weights, values[name], strict=True)) for name in ("logits", "maps"))
+    t, tm = (sum(w * o for w, o in zip(weights, values[name], strict=True)) for name in ("logits", "feature_maps"))
     p, whole = softmax(t / 3), 0.0
-    for k, z, m in zip((3, 2, 1, 0), values["logits"], values["maps"], strict=True):
+    for k, z, m in zip((3, 2, 1, 0), values["logits"], values["feature_maps"], strict=True):
         summed = (p * (np.log(p) - np.log(softmax(z / 3)))).sum()
         entropy = cross_entropies(z, inputs.labels.numpy()).mean()
         whole += (2 - 1.15**k) * entropy + 1.15**k * summed * 9 / 8 + 0.1 * ((m - tm) ** 2).mean()
@@ -66,14 +66,14 @@ def test_the_defaults_are_the_authors_program():
 
 def test_pooled_features_are_compared_where_maps_differ_in_size():
     inputs = inputs_of()
-    maps = (*inputs.maps[:-1], torch.zeros(3, 4, 1, 1, dtype=torch.float64))
-    term = built(BEED(), inputs)(replace(inputs, maps=maps))["feature"]
+    maps = (*inputs.feature_maps[:-1], torch.zeros(3, 4, 1, 1, dtype=torch.float64))
+    term = built(BEED(), inputs)(replace(inputs, feature_maps=maps))["feature"]
     as_maps = tuple(f[:, :, None, None] for f in inputs.features)
-    torch.testing.assert_close(term, built(BEED(), inputs)(replace(inputs, maps=as_maps))["feature"])
+    torch.testing.assert_close(term, built(BEED(), inputs)(replace(inputs, feature_maps=as_maps))["feature"])
 
 
 def test_a_balance_that_drives_an_exit_from_the_labels_is_refused_before_anything_is_built():
-    for refuse in (BEED().check, lambda exits: BEED().build(NetworkShape(exits=exits, classes=3, width=4))):
+    for refuse in (BEED().check, lambda exits: BEED().build(NetworkShape(exits=exits, classes=3, feature_dim=4))):
         with pytest.raises(SpecError, match=r"at most 1\.122"):
             refuse(7)
     BEED().check(4)

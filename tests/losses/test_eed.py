@@ -43,16 +43,16 @@ METHODS = [
 def eed(method, now, past, labels, loss):
     scores = np.zeros(EXITS) if loss.scores is None else loss.scores.detach().numpy()
     names = ["1", "2", "final"]
-    voters = [i for i, name in enumerate(names) if method.ensemble_exits == "all" or name in method.ensemble_exits]
+    members = [i for i, name in enumerate(names) if method.ensemble_exits == "all" or name in method.ensemble_exits]
     taught = [i for i, name in enumerate(names) if method.taught_exits == "all" or name in method.taught_exits]
     weights = {
-        "uniform": np.ones(len(voters)),
-        "beed": powers_of(1.6, len(voters)),
-        "learned": softmax(scores)[: len(voters)],
+        "uniform": np.ones(len(members)),
+        "beed": powers_of(1.6, len(members)),
+        "learned": softmax(scores)[: len(members)],
     }[method.ensemble_weights]
 
     def ensemble(outputs, without=None):
-        chosen = [(w, outputs[i]) for w, i in zip(weights, voters, strict=True) if i != without]
+        chosen = [(w, outputs[i]) for w, i in zip(weights, members, strict=True) if i != without]
         return sum(w * output for w, output in chosen) / sum(w for w, _ in chosen)
 
     mse = method.output_loss == "mse"
@@ -147,7 +147,7 @@ def test_a_divergence_is_the_cross_entropy_less_the_targets_entropy(method, logi
     z = [torch.tensor([row], dtype=torch.float64, requires_grad=True) for row in logits]
     features = tuple(torch.zeros(1, 2, dtype=torch.float64) for _ in z)
     inputs = LossInputs(logits=tuple(z), features=features, labels=torch.tensor([0]))
-    term = method.build(NetworkShape(exits=len(z), classes=z[0].shape[1], width=1))(inputs)["output"]
+    term = method.build(NetworkShape(exits=len(z), classes=z[0].shape[1], feature_dim=1))(inputs)["output"]
     target = torch.stack(z).detach().mean(0).div(method.temperature).softmax(1)
     scale = method.temperature**2 * method.output_weight
     crossed = [-(target * (zi / method.temperature).log_softmax(1)).sum() for zi in z]
@@ -269,4 +269,4 @@ def test_settings_that_do_not_fit_a_network_are_refused_before_it_is_built(metho
     with pytest.raises(SpecError, match=said):
         method.check(exits)
     with pytest.raises(SpecError, match=said):
-        method.build(NetworkShape(exits=exits, classes=3, width=4))
+        method.build(NetworkShape(exits=exits, classes=3, feature_dim=4))

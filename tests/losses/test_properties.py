@@ -67,12 +67,12 @@ def draw(method: Method, *, images: int = 6, seed: int = 0, dtype: torch.dtype =
         features=tuple(normal(images, WIDTH) for _ in exits),
         labels=torch.randint(0, CLASSES, (images,), generator=generator),
         progress=0.4,
-        maps=tuple(normal(images, WIDTH, 2, 2) for _ in exits),
-        stages=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
+        feature_maps=tuple(normal(images, WIDTH, 2, 2) for _ in exits),
+        stage_maps=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
         teacher_logits=normal(images, CLASSES),
-        teacher_stages=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
-        past_logits=normal(images, CLASSES),
-        pair_logits=normal(images, CLASSES),
+        teacher_stage_maps=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
+        previous_epoch_logits=normal(images, CLASSES),
+        same_class_logits=normal(images, CLASSES),
     )
 
 
@@ -87,7 +87,7 @@ def shape_for(method: Method) -> NetworkShape:
     return NetworkShape(
         exits=outputs_of(method),
         classes=CLASSES,
-        width=WIDTH,
+        feature_dim=WIDTH,
         stage_channels=CHANNELS,
         teacher_stage_channels=CHANNELS,
     )
@@ -110,17 +110,29 @@ def distillation(terms: dict[str, Tensor]) -> dict[str, Tensor]:
 def in_agreement(method: Method) -> LossInputs:
     """All exits, networks, teachers and earlier epochs say the same."""
     inputs = draw(method)
-    same = {name: (getattr(inputs, name)[0],) * outputs_of(method) for name in ("logits", "features", "maps")}
+    same = {name: (getattr(inputs, name)[0],) * outputs_of(method) for name in ("logits", "features", "feature_maps")}
     said = inputs.logits[0].detach()
-    stages = tuple(stage.detach() for stage in inputs.stages)
-    return replace(inputs, **same, teacher_logits=said, past_logits=said, pair_logits=said, teacher_stages=stages)
+    stages = tuple(stage.detach() for stage in inputs.stage_maps)
+    return replace(
+        inputs,
+        **same,
+        teacher_logits=said,
+        previous_epoch_logits=said,
+        same_class_logits=said,
+        teacher_stage_maps=stages,
+    )
 
 
 @each_method
 def test_no_gradient_reaches_what_another_network_or_an_earlier_epoch_said(method):
     inputs = draw(method)
     total(built(method)(inputs)).backward()
-    targets = (inputs.teacher_logits, inputs.past_logits, inputs.pair_logits, *inputs.teacher_stages)
+    targets = (
+        inputs.teacher_logits,
+        inputs.previous_epoch_logits,
+        inputs.same_class_logits,
+        *inputs.teacher_stage_maps,
+    )
     assert all(target.grad is None for target in targets)
 
 
@@ -132,7 +144,7 @@ def test_no_gradient_flows_into_a_target_made_of_the_exits_themselves(method):
     """Where targets are constants, distillation is a sum over the exits: it has no mixed second derivative."""
     inputs = draw(method)
     terms = distillation(built(method)(inputs))
-    exits = list(zip(inputs.logits, inputs.features, inputs.maps, strict=True))
+    exits = list(zip(inputs.logits, inputs.features, inputs.feature_maps, strict=True))
     for exit_, own in enumerate(exits):
         slopes = torch.autograd.grad(total(terms), own, create_graph=True, allow_unused=True)
         known = [slope for slope in slopes if slope is not None and slope.requires_grad]
@@ -169,7 +181,9 @@ SOFTENED = [
 @pytest.mark.parametrize("temperature", [0.5, 3.0, 8.0])
 def test_a_divergence_of_logits_t_times_as_large_is_t_squared_times_as_large_at_t(method, temperature):
     inputs = draw(method)
-    hotter = change(inputs, lambda z: temperature * z, "logits", "teacher_logits", "past_logits", "pair_logits")
+    hotter = change(
+        inputs, lambda z: temperature * z, "logits", "teacher_logits", "previous_epoch_logits", "same_class_logits"
+    )
     terms = distillation(built(replace(method, temperature=1.0))(inputs))
     hot_terms = distillation(built(replace(method, temperature=temperature))(hotter))
     divergences = terms.keys() - {"feature"}
@@ -203,11 +217,11 @@ def test_outputs_of_ten_thousand_leave_loss_and_gradient_finite(method, dtype, t
     """Every output is 1e4 or -1e4; targets say the same as the student in one class or in none."""
     inputs = change(draw(method, dtype=dtype), lambda tensor: (1e4 * tensor.detach().sign()).requires_grad_())
     opposed = tuple(target * z.detach() for z in inputs.logits)
-    inputs = replace(inputs, teacher_logits=opposed[0], past_logits=opposed[0], pair_logits=opposed[0])
+    inputs = replace(inputs, teacher_logits=opposed[0], previous_epoch_logits=opposed[0], same_class_logits=opposed[0])
     loss = total(built(method, torch.float32)(inputs))
     loss.backward()
     assert torch.isfinite(loss)
-    own = (*inputs.logits, *inputs.features, *inputs.maps, *inputs.stages)
+    own = (*inputs.logits, *inputs.features, *inputs.feature_maps, *inputs.stage_maps)
     assert any(tensor.grad is not None for tensor in own)
     assert all(torch.isfinite(tensor.grad).all() for tensor in own if tensor.grad is not None)
 
@@ -218,11 +232,11 @@ def test_a_loss_reads_nothing_but_what_its_method_says_it_needs(method):
     inputs = draw(method)
     unneeded: dict[str, Any] = {}
     if method.teacher == "ignored":
-        unneeded |= {"teacher_logits": None, "teacher_stages": ()}
-    if not method.needs_past:
-        unneeded["past_logits"] = None
-    if not method.needs_pairs:
-        unneeded["pair_logits"] = None
+        unneeded |= {"teacher_logits": None, "teacher_stage_maps": ()}
+    if not method.needs_previous_epoch:
+        unneeded["previous_epoch_logits"] = None
+    if not method.needs_same_class_pairs:
+        unneeded["same_class_logits"] = None
     torch.testing.assert_close(built(method)(replace(inputs, **unneeded)), built(method)(inputs), rtol=0, atol=0)
 
 

@@ -20,7 +20,9 @@ from exeunt.specs import SpecError
 STEP = 1e-5
 CHANNELS, TEACHER_CHANNELS = (2, 3, 4), (3, 2, 5, 4)
 SIZES, TEACHER_SIZES = ((4, 6), (4, 3), (2, 2)), ((8, 8), (4, 4), (3, 5), (1, 2))
-SHAPE = NetworkShape(exits=1, classes=4, width=2, stage_channels=CHANNELS, teacher_stage_channels=TEACHER_CHANNELS)
+SHAPE = NetworkShape(
+    exits=1, classes=4, feature_dim=2, stage_channels=CHANNELS, teacher_stage_channels=TEACHER_CHANNELS
+)
 
 SINGLE = [
     LabelSmoothing(),
@@ -62,16 +64,18 @@ def make(method, *, images=3, seed=0, dtype=torch.float64, mixed=False, progress
         features=tuple(normal(images, 2) for _ in range(exits)),
         labels=labels,
         progress=progress,
-        stages=tuple(normal(images, c, *size) for c, size in zip(CHANNELS, SIZES, strict=True)),
+        stage_maps=tuple(normal(images, c, *size) for c, size in zip(CHANNELS, SIZES, strict=True)),
         teacher_logits=normal(images, 4),
-        teacher_stages=tuple(normal(images, c, *size) for c, size in zip(TEACHER_CHANNELS, TEACHER_SIZES, strict=True)),
-        past_logits=normal(images, 4),
-        pair_logits=normal(images, 4),
+        teacher_stage_maps=tuple(
+            normal(images, c, *size) for c, size in zip(TEACHER_CHANNELS, TEACHER_SIZES, strict=True)
+        ),
+        previous_epoch_logits=normal(images, 4),
+        same_class_logits=normal(images, 4),
     )
 
 
 def targets(inputs: LossInputs):
-    return (inputs.teacher_logits, inputs.past_logits, inputs.pair_logits, *inputs.teacher_stages)
+    return (inputs.teacher_logits, inputs.previous_epoch_logits, inputs.same_class_logits, *inputs.teacher_stage_maps)
 
 
 def loss_of(method, dtype=torch.float64):
@@ -177,13 +181,13 @@ def exit_terms(method, z, y, teacher, progress):
     return {"label": (1 - method.weight) * label, "teacher": method.weight * method.factor * divergence}
 
 
-def stage_terms(method, z, y, stages, teacher_stages, weight):
+def stage_terms(method, z, y, stages, teacher_stage_maps, weight):
     if isinstance(method, AT):
-        pairs = [smaller(stages[-j], teacher_stages[-j]) for j in (1, 2, 3)]
+        pairs = [smaller(stages[-j], teacher_stage_maps[-j]) for j in (1, 2, 3)]
         term = sum(((attention(s) - attention(t)) ** 2).mean() for s, t in pairs)
         return {"label": crossed(z, y), "attention": method.weight * term}
     stage = method.hint_stage or 2  # the middle one of three and of four
-    s, t = smaller(stages[stage - 1], teacher_stages[stage - 1])
+    s, t = smaller(stages[stage - 1], teacher_stage_maps[stage - 1])
     hint = ((regressed(s, weight, rectified=method.rectified) - t) ** 2).mean()
     return {"label": crossed(z, y), "hint": method.weight * hint}
 
@@ -192,12 +196,13 @@ def expected(method, inputs, arrays, weight):
     y = inputs.labels.numpy()
     y = np.eye(4)[y] if y.ndim == 1 else y
     z, stages = arrays[: len(inputs.logits)], arrays[len(inputs.logits) :]
-    constant = {name: getattr(inputs, f"{name}_logits").detach().numpy() for name in ("teacher", "past", "pair")}
+    given = {"teacher": inputs.teacher_logits, "past": inputs.previous_epoch_logits, "pair": inputs.same_class_logits}
+    constant = {name: logits.detach().numpy() for name, logits in given.items()}
     if any(isinstance(method, type(single)) for single in SINGLE):
         return single_terms(method, z[0], y, constant, inputs.progress)
     if method.exits == "optional":
         return exit_terms(method, z, y, constant["teacher"], inputs.progress)
-    return stage_terms(method, z[0], y, stages, [s.detach().numpy() for s in inputs.teacher_stages], weight)
+    return stage_terms(method, z[0], y, stages, [s.detach().numpy() for s in inputs.teacher_stage_maps], weight)
 
 
 def first_weight(loss):
@@ -205,7 +210,7 @@ def first_weight(loss):
 
 
 def arrays_of(inputs):
-    return [tensor.detach().numpy() for tensor in (*inputs.logits, *inputs.stages)]
+    return [tensor.detach().numpy() for tensor in (*inputs.logits, *inputs.stage_maps)]
 
 
 def assert_equations(method, inputs):
@@ -240,7 +245,7 @@ def test_the_gradient_is_that_of_the_equations_with_constant_targets(method):
     loss = loss_of(method)
     total(loss(inputs)).backward()
     arrays = [array.copy() for array in arrays_of(inputs)]
-    for tensor, array in zip((*inputs.logits, *inputs.stages), arrays, strict=True):
+    for tensor, array in zip((*inputs.logits, *inputs.stage_maps), arrays, strict=True):
         numeric = np.zeros_like(array)
         for place in np.ndindex(array.shape):
             sums = []
@@ -286,7 +291,7 @@ def test_the_teachers_terms_of_dkd_grow_over_the_warm_up(progress, share):
 
 
 def test_without_a_past_ps_kd_is_plain_cross_entropy():
-    inputs = replace(make(PSKD()), past_logits=None, progress=0.3)
+    inputs = replace(make(PSKD()), previous_epoch_logits=None, progress=0.3)
     terms = loss_of(PSKD())(inputs)
     assert list(terms) == ["label"]
     torch.testing.assert_close(terms["label"], torch.nn.functional.cross_entropy(inputs.logits[0], inputs.labels))

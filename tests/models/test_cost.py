@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchvision
 from exeunt.models import architectures, heads, multiply_adds, parameters
-from exeunt.models.cost import trunk_cost
+from exeunt.models.cost import backbone_cost
 from exeunt.models.layers import without_weights
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -101,7 +101,7 @@ def test_a_trunk_costs_and_shows_exits_after_each_block_what_torch_says(build, a
     size = 64 if architecture in ADOPTED else 32
     with without_weights():
         trunk = build(architecture, size=size).trunk.eval()
-    cost = trunk_cost(trunk, (3, size, size))
+    cost = backbone_cost(trunk, (3, size, size))
     hidden, counted = flops(trunk.stem, torch.empty(1, 3, size, size, device="meta"))
     for number, block in enumerate(trunk.blocks):
         hidden, more = flops(block, hidden)

@@ -3,9 +3,15 @@ from itertools import pairwise
 
 import pytest
 import torch
-from exeunt.models import Block, MultiExitNetwork, Trunk
-from exeunt.models.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget, evaluate
-from exeunt.models.early_exit import EarlyExit, criteria
+from exeunt.models import Backbone, Block, MultiExitNetwork
+from exeunt.models.early_exit.calibration import (
+    anytime,
+    budgeted,
+    calibrate_to_accuracy,
+    calibrate_to_budget,
+    evaluate,
+)
+from exeunt.models.early_exit.inference import EarlyExit, criteria
 from exeunt.models.heads import ExitOutput
 from exeunt.specs import SpecError
 from hypothesis import given
@@ -112,7 +118,7 @@ class PooledHead(nn.Module):
 
 def test_a_hidden_state_of_several_maps_is_thinned_out_as_a_whole():
     torch.manual_seed(0)
-    trunk = Trunk(stem=Twice(), stages=[[Pair(), Pair(), Pair()]], neck=Neck(), width=4, classes=3)
+    trunk = Backbone(stem=Twice(), stages=[[Pair(), Pair(), Pair()]], neck=Neck(), width=4, classes=3)
     network = MultiExitNetwork(trunk, {1: PooledHead(), 2: PooledHead()}).eval()
     images = torch.randn(20, 4, 6, 6)
     with torch.no_grad():

@@ -55,7 +55,7 @@ def theirs(name, *, classes=10, seed=0):
         return models.get_model(name, num_classes=classes).eval()
 
 
-def trunk_on_meta(name, *, channels=3, classes=1000):
+def backbone_on_meta(name, *, channels=3, classes=1000):
     with torch.device("meta"):
         return architectures[f"torchvision/{name}"](channels=channels, classes=classes)
 
@@ -86,13 +86,13 @@ def test_the_logits_are_those_of_torchvisions_network_while_training_too():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL_ON_META)
 def test_parameters_are_those_that_torchvision_publishes(name):
-    assert parameters(trunk_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
+    assert parameters(backbone_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(SUPPORTED) - set(SMALL_ON_META)))
 def test_parameters_are_those_that_torchvision_publishes_for_larger_networks(name):
-    assert parameters(trunk_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
+    assert parameters(backbone_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
 
 
 def test_every_classifier_of_torchvision_is_supported_or_known_to_be_refused():
@@ -132,13 +132,13 @@ def test_stages_are_the_blocks_of_one_size():
         "shufflenet_v2_x0_5": [4, 8, 4],
         "mobilenet_v2": [1, 2, 3, 7, 4],
     }
-    assert {name: [len(stage) for stage in trunk_on_meta(name).stages] for name in shapes} == shapes
+    assert {name: [len(stage) for stage in backbone_on_meta(name).stages] for name in shapes} == shapes
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL_ON_META)
 def test_blocks_have_the_channels_and_strides_that_they_state_down_to_the_smallest_image(name):
-    trunk = trunk_on_meta(name).eval()
+    trunk = backbone_on_meta(name).eval()
     assert trunk.smallest_image == 32
     for size in (32, 64, 224):
         hidden = trunk.stem(torch.empty(1, 3, size, size, device="meta"))
@@ -173,7 +173,7 @@ def test_with_exits_one_step_reaches_every_parameter(name):
 
 def test_exits_after_blocks_that_do_not_normalise_begin_with_normalisation():
     for name, normalised in (("densenet121", False), ("convnext_tiny", False), ("mobilenet_v2", True)):
-        assert all(block.activated == normalised for block in trunk_on_meta(name).blocks)
+        assert all(block.activated == normalised for block in backbone_on_meta(name).blocks)
 
 
 def test_exits_do_not_change_the_trunk_and_the_seed_decides_it():
@@ -188,13 +188,13 @@ def test_exits_do_not_change_the_trunk_and_the_seed_decides_it():
 def test_the_layout_of_a_network_is_found_without_its_weights(name):
     layout = architecture_layout(f"torchvision/{name}", (3, 224, 224), 1000)
     assert len(layout.stages) in (3, 4, 5)
-    assert all(weight.is_meta for weight in trunk_on_meta(name).state_dict().values())
+    assert all(weight.is_meta for weight in backbone_on_meta(name).state_dict().values())
 
 
 def test_the_layout_of_a_large_network_takes_little_time():
-    trunk_on_meta("resnet18")
+    backbone_on_meta("resnet18")
     start = time.process_time()
-    trunk_on_meta("regnet_y_128gf")
+    backbone_on_meta("regnet_y_128gf")
     assert time.process_time() - start < 5
 
 

@@ -79,7 +79,7 @@ def through_client(monkeypatch):
     """As a server is read: through MLflow's client."""
 
     def begin():
-        monkeypatch.setattr("exeunt.results.recorded.sqlite_file", lambda _: None)
+        monkeypatch.setattr("exeunt.results.mlflow_reader.sqlite_file", lambda _: None)
 
     return begin
 
@@ -104,7 +104,7 @@ def test_more_runs_than_one_page(record, monkeypatch, through_client):
     through_client()
     for seed in range(7):
         sweep.trial("baseline", 90.0, seed=seed)
-    monkeypatch.setattr("exeunt.results.connection.RUNS_PER_PAGE", 3)
+    monkeypatch.setattr("exeunt.results.mlflow_client.RUNS_PER_PAGE", 3)
     assert load(sweep.tracking_uri, sweep.sweep)["seed"].tolist() == list(range(7))
 
 

@@ -26,7 +26,7 @@ class Outer(Spec):
     steps: tuple[int, ...] = (1, 2)
     inner: Inner = field(default_factory=Inner)
 
-    def irrelevant_fields(self) -> frozenset[str]:
+    def inactive_fields(self) -> frozenset[str]:
         return frozenset({"temperature"} if self.mode == "plain" else ())
 
 

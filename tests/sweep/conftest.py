@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exeunt.sweep.planning.file import Sweep, read_sweep
+from exeunt.sweep.planning.sweep_file import Sweep, read_sweep
 
 from .sweep_files import GOOD, BadFile, write_bad_file
 

@@ -45,7 +45,7 @@ import json, sys
 from pathlib import Path
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec
-from exeunt.training import DatasetSpec, Recipe, Stopped, TrialDirectory, TrialSpec, train
+from exeunt.training import DatasetSpec, Recipe, TrainingInterrupted, TrialDirectory, TrialSpec, train
 
 trial = TrialSpec(
     dataset=DatasetSpec(name=f"folder:{sys.argv[1]}"),
@@ -58,7 +58,7 @@ trial = TrialSpec(
 directory = TrialDirectory(Path(sys.argv[2]))
 try:
     train(trial, directory, device="cpu", stop=lambda: True)
-except Stopped as stopped:
+except TrainingInterrupted as stopped:
     print(stopped)
 print(json.dumps(train(trial, directory, device="cpu")))
 """

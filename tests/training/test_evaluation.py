@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from exeunt.training.distributed import ProcessGroup
 from exeunt.training.evaluation import BINS, ExitMetrics
-from exeunt.training.processes import Processes
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
@@ -18,7 +18,7 @@ def measured_of(logits, labels, batch):
 
 
 def evaluated(logits, labels, batch):
-    return measured_of(logits, labels, batch).summary("test", Processes())
+    return measured_of(logits, labels, batch).summary("test", ProcessGroup())
 
 
 def calibration_error(shares, labels):
@@ -54,7 +54,7 @@ def test_every_measure_is_what_others_compute_at_every_exit_and_the_ensemble(exi
 def test_a_reliability_diagram_is_scikit_learns():
     logits = 3 * torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(500) % 8
-    (bins,) = measured_of((logits,), labels, 64).reliability(Processes()).values()
+    (bins,) = measured_of((logits,), labels, 64).reliability(ProcessGroup()).values()
     confidence, answers = logits.double().softmax(1).max(1)
     share, mean = calibration_curve((answers == labels).numpy(), confidence.numpy(), n_bins=BINS)
     count, confidences, correct = np.array([row for row in bins if row[0]]).T

@@ -87,6 +87,15 @@ def test_a_plugin_runs_once_and_its_classes_stay_the_same():
     assert pickle.loads(pickle.dumps(own(strength=3))) == own(strength=3)
 
 
+def test_one_content_in_two_files_is_two_plugins_whose_classes_stay_the_same():
+    use([plugin(METHOD)])
+    own = methods["own"]
+    use([plugin(METHOD, "copy.py")])
+    assert methods["own"] is not own
+    for each in (own, methods["own"]):
+        assert pickle.loads(pickle.dumps(each(strength=3))) == each(strength=3)
+
+
 def test_another_content_is_another_plugin_also_where_the_name_is_the_same():
     use([plugin(METHOD)])
     use([plugin(METHOD.replace("= 1.0", "= 5.0"))])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from exeunt.losses import EED, PSKD
-from exeunt.training import DatasetSpec, OutOfMemory, Stopped, TrialDirectory, datasets, train
+from exeunt.training import DatasetSpec, OutOfMemoryError, TrainingInterrupted, TrialDirectory, datasets, train
 from torch.testing import assert_close
 
 from .killable import Training
@@ -96,7 +96,9 @@ def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
         asked.append(None)
         return len(asked) == stop_after
 
-    with pytest.raises(Stopped, match=f"epoch {(stop_after - 1) // 6 + 1} after step {(stop_after - 1) % 6 + 1}"):
+    with pytest.raises(
+        TrainingInterrupted, match=f"epoch {(stop_after - 1) // 6 + 1} after step {(stop_after - 1) % 6 + 1}"
+    ):
         train(trial, TrialDirectory(tmp_path / "stopped"), device="cpu", stop=stop)
     assert len(asked) == stop_after
     assert newest(tmp_path / "stopped") == ((stop_after - 1) // 6, (stop_after - 1) % 6 + 1)
@@ -115,7 +117,7 @@ def test_sigterm_writes_a_checkpoint_and_ends_the_training_at_once(hard, tmp_pat
     told = time.monotonic()
     _, complaint = training.finish(60)
     assert time.monotonic() - told < 30
-    assert "Stopped: stopped in epoch" in complaint
+    assert "TrainingInterrupted: stopped in epoch" in complaint
     assert newest(tmp_path)[1] > 0
 
 
@@ -155,7 +157,7 @@ size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesi
 resource.setrlimit(resource.RLIMIT_AS, (size + 1_000_000_000, -1))
 try:
     train(trial, TrialDirectory(Path(sys.argv[1])), device="cpu")
-except OutOfMemory as outcome:
+except OutOfMemoryError as outcome:
     print(outcome)
 """
 
@@ -183,10 +185,10 @@ def test_images_that_are_too_many_for_the_memory_are_told_before_the_first_step(
     datasets.register("enormous")(enormous)
     try:
         trial = replace(make_trial(), dataset=DatasetSpec(name="enormous"))
-        with pytest.raises(OutOfMemory, match="the images of enormous do not fit what is free on cpu"):
+        with pytest.raises(OutOfMemoryError, match="the images of enormous do not fit what is free on cpu"):
             train(trial, TrialDirectory(tmp_path), device="cpu")
     finally:
-        datasets.withdraw("enormous")
+        datasets.unregister("enormous")
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import torch
 from exeunt.losses import EED, KD, FinalTarget
 from exeunt.models import ExitSpec, build_network
 from exeunt.specs import SpecError
-from exeunt.training import DamagedFile, TrialDirectory, TrialSpec, datasets, train
+from exeunt.training import DamagedFileError, TrialDirectory, TrialSpec, datasets, train
 from torch.testing import assert_close
 
 CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules"}
@@ -313,11 +313,11 @@ def test_an_accelerator_that_is_not_there_is_refused(make_trial, tmp_path, monke
 )
 def test_a_damaged_result_is_an_error_that_names_the_file_and_what_it_lacks(tmp_path, written, said):
     (tmp_path / "result.json").write_text(written)
-    with pytest.raises(DamagedFile, match=re.escape(f"{tmp_path / 'result.json'} {said}")):
+    with pytest.raises(DamagedFileError, match=re.escape(f"{tmp_path / 'result.json'} {said}")):
         TrialDirectory(tmp_path).result()
 
 
 def test_a_history_that_lacks_what_every_epoch_has_is_damaged(tmp_path):
     (tmp_path / "history.jsonl").write_text('{"epoch": 1, "seconds": 2.0, "time": 3.0}\n{"epoch": 2}\n')
-    with pytest.raises(DamagedFile, match=r"history\.jsonl is damaged \(it has no seconds, time\)"):
+    with pytest.raises(DamagedFileError, match=r"history\.jsonl is damaged \(it has no seconds, time\)"):
         TrialDirectory(tmp_path).history()

@@ -1,16 +1,16 @@
 """Data sets: what is known of them by name, where they come from, and their images in batches on the device."""
 
-# Each of these modules registers its data sets. A share of a folder has the form of both: `shares` comes later.
+# Each of these modules registers its data sets. A share of a folder has the form of both: `subsets` comes later.
 from . import digits as digits
-from . import folders as folders
-from . import shares as shares
+from . import image_folder as image_folder
+from . import subsets as subsets
 from . import torchvision_sets as torchvision_sets
-from .crops import crop_box
 from .dataset import Dataset, DatasetSpec, DataSource, datasets
-from .files import ImageFiles
-from .images import Images, ImageSet
-from .shares import share_of
+from .in_memory import Images, ImageSet
+from .random_resized_crop import crop_box
 from .split import split_validation, stratified
+from .streamed import ImageFiles
+from .subsets import share_of
 
 __all__ = [
     "DataSource",

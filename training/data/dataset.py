@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...specs import Registry, Spec
-from .images import ImageSet
+from .in_memory import ImageSet
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import torch
 
 from ...specs import SpecError
 from .dataset import Dataset, DataSource, datasets
-from .images import Images
+from .in_memory import Images
 from .split import stratified
 
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from .images import ImageSet
+from .in_memory import ImageSet
 
 AnyImages = TypeVar("AnyImages", bound=ImageSet)
 

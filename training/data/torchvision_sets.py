@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from .dataset import Dataset, DataSource, datasets
-from .images import Images
+from .download import Download, provide
+from .in_memory import Images
 from .matlab import read_arrays
-from .public import Download, provide
 
 # torchvision is imported where it is needed: it takes two seconds, which a sweep of the digits need not wait.
 # ruff: noqa: PLC0415

@@ -1,10 +1,10 @@
 """`exeunt report` on a store whose MLflow has trials."""
 
 import pytest
-from exeunt.sweep.planning.file import read_sweep
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.storage.store import Store
-from exeunt.sweep.storage.tracking import Mirror
+from exeunt.sweep.planning.sweep_file import read_sweep
+from exeunt.sweep.store.trial_store import Store
+from exeunt.sweep.tracking.writer import Mirror
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ def storage(tmp_path_factory):
     (folder / "sweep.yaml").write_text(FILE)
     plan = make_plan(read_sweep(folder / "sweep.yaml"))
     store = Store(folder / "runs")
-    store.remember(plan)
+    store.save_sweep(plan)
     for trial in plan.trials:
         directory = store.trial(trial.key)
         if trial.spec.method.name == "baseline":

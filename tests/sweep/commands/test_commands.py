@@ -3,7 +3,7 @@ import sys
 
 import pytest
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.storage.store import Store
+from exeunt.sweep.store.trial_store import Store
 
 from ...command_line import run_in_process
 
@@ -120,7 +120,7 @@ def test_a_plan_says_what_is_done_and_why_something_is_not(run, read, good, ende
 
 @pytest.mark.parametrize("command", ["table", "status", "sync", "verify"])
 def test_the_name_of_no_sweep_is_refused_with_the_nearest(command, run, read, good, storage):
-    Store(storage).remember(make_plan(read(good)))
+    Store(storage).save_sweep(make_plan(read(good)))
     status, out, err = run(command, "tinny")
     assert (status, out) == (2, "")
     assert "no sweep 'tinny' was launched" in err
@@ -128,7 +128,7 @@ def test_the_name_of_no_sweep_is_refused_with_the_nearest(command, run, read, go
 
 
 def test_a_table_of_a_sweep_that_recorded_nothing_is_refused(run, read, good, storage):
-    Store(storage).remember(make_plan(read(good)))
+    Store(storage).save_sweep(make_plan(read(good)))
     status, _, err = run("table", "tiny")
     assert status == 2
     assert err.startswith("exeunt: ")

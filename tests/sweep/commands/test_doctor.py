@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from exeunt.sweep.running import readiness
-from exeunt.sweep.running.network import answers
-from exeunt.sweep.storage.store import Store
+from exeunt.sweep import doctor as examination
+from exeunt.sweep.execution.ports import answers
+from exeunt.sweep.store.trial_store import Store
 from mlflow import MlflowClient
 
 NOBODY = "127.0.0.1:9"
@@ -74,14 +74,14 @@ def test_all_is_well(doctor, tmp_path, database):
     subjects = {subject: (verdict, rest) for verdict, subject, rest in findings}
     assert "wrong" not in {verdict for verdict, _, _ in findings}
     assert status == 0
-    assert {"Python", "exeunt", *readiness.PACKAGES, "storage", "MLflow", "Ray", "data"} < subjects.keys()
+    assert {"Python", "exeunt", *examination.PACKAGES, "storage", "MLflow", "Ray", "data"} < subjects.keys()
     assert subjects["exeunt"][1].startswith("0.1.0")
     assert subjects["MLflow"] == ("ok", f"sqlite:///{tmp_path}/runs/mlflow.db, writable")
     assert subjects["storage"][1].startswith(f"{tmp_path}/runs, ")
     assert "there: digits; not there: cifar10, cifar100, " in subjects["data"][1]
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["mlflow.db", "runs"], "it left something there"
     (experiment,) = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db").search_experiments()
-    assert readiness.PROBE not in experiment.tags
+    assert examination.PROBE not in experiment.tags
 
 
 @pytest.mark.slow
@@ -104,37 +104,37 @@ def test_it_fits_into_80_columns(doctor, tmp_path):
 
 
 def test_a_storage_that_is_not_there_is_not_made(tmp_path):
-    finding = readiness.storage(Store(tmp_path / "a" / "b"))
+    finding = examination.storage(Store(tmp_path / "a" / "b"))
     assert "not there yet, can be made" in finding.what
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_storage_below_a_file_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
-    assert readiness.storage(Store(tmp_path / "file" / "runs")).verdict == "wrong"
+    assert examination.storage(Store(tmp_path / "file" / "runs")).verdict == "wrong"
 
 
 def test_a_storage_in_memory_is_advised_against():
     memory = Path("/dev/shm")
-    if readiness._file_system(memory) != "tmpfs":
+    if examination._file_system(memory) != "tmpfs":
         pytest.skip("there is no folder in memory here")
-    finding = readiness.storage(Store(memory / "exeunt"))
+    finding = examination.storage(Store(memory / "exeunt"))
     assert finding.verdict == "advice"
     assert "in memory" in finding.what
 
 
 @pytest.mark.slow
 def test_a_database_that_cannot_be_written(read_only):
-    finding = readiness.mlflow(f"sqlite:///{read_only}/mlflow.db")
+    finding = examination.mlflow(f"sqlite:///{read_only}/mlflow.db")
     assert finding.verdict == "wrong"
     assert "readonly database" in finding.what
-    assert readiness.mlflow(f"sqlite:///{read_only}/another.db").verdict == "wrong"
+    assert examination.mlflow(f"sqlite:///{read_only}/another.db").verdict == "wrong"
 
 
 def test_a_database_that_is_none(tmp_path):
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(b"no database")
-    assert "is no SQLite database" in readiness.mlflow(f"sqlite:///{damaged}").what
+    assert "is no SQLite database" in examination.mlflow(f"sqlite:///{damaged}").what
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_a_server_that_is_no_mlflow_or_says_nothing(monkeypatch, silent):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     started = time.monotonic()
-    finding = readiness.mlflow(silent)
+    finding = examination.mlflow(silent)
     assert time.monotonic() - started < 10
     assert finding.verdict == "wrong"
     assert finding.what == f"MLflow at {silent}: no answer in time."
@@ -150,7 +150,7 @@ def test_a_server_that_is_no_mlflow_or_says_nothing(monkeypatch, silent):
 
 def test_a_cluster_that_takes_jobs_has_to_listen():
     for address in (f"http://{NOBODY}", f"ray://{NOBODY}"):
-        assert readiness.ray(address).what == f"nothing listens at {address}"
+        assert examination.ray(address).what == f"nothing listens at {address}"
 
 
 def test_what_listens_where(silent):
@@ -164,7 +164,7 @@ def test_what_listens_where(silent):
 def test_a_damaged_data_set_is_told_from_one_that_is_absent(tmp_path):
     for name in ("train_32x32.mat", "test_32x32.mat"):
         (tmp_path / name).touch()
-    wrong, rest = readiness.datasets(tmp_path)
+    wrong, rest = examination.datasets(tmp_path)
     assert (wrong.verdict, rest.verdict) == ("wrong", "ok")
     assert wrong.what.startswith("svhn: ")
     assert "is damaged" in wrong.what
@@ -174,11 +174,11 @@ def test_a_damaged_data_set_is_told_from_one_that_is_absent(tmp_path):
 
 OTHER_VERSION = """
 import importlib.metadata, sys
-from exeunt.sweep.running import readiness
+from exeunt.sweep import doctor as examination
 real = importlib.metadata.version
 importlib.metadata.version = lambda name: "0.1" if name == "pandas" else real(name)
 sys.modules["torchvision"] = None  # importing it raises ImportError
-for finding in readiness.versions():
+for finding in examination.versions():
     if finding.verdict == "wrong":
         print(finding.subject, finding.what, finding.remedy, sep="; ")
 assert "torch" in sys.modules

@@ -4,7 +4,7 @@ import pytest
 import torch
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec, TruncatedNetwork
-from exeunt.sweep.storage.store import Store
+from exeunt.sweep.store.trial_store import Store
 from exeunt.training import DatasetSpec, Recipe, TrialSpec, build_student, train
 
 FORMATS = {"safetensors": ".safetensors", "torch": ".pt2", "onnx": ".onnx"}

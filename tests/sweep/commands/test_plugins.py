@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from exeunt.losses import Loss, Method, method
-from exeunt.losses.terms import label_loss
+from exeunt.losses.functional import cross_entropy_sum
 from exeunt.specs import Positive
 
 
 class OwnLoss(Loss["Own"]):
     def forward(self, inputs):
-        return {"own": self.settings.strength * label_loss(inputs.logits, inputs.labels)}
+        return {"own": self.settings.strength * cross_entropy_sum(inputs.logits, inputs.labels)}
 
 
 @method("own")

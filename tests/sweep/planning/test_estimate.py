@@ -4,12 +4,12 @@ import json
 import pytest
 import torch
 from exeunt.models import ArchitectureSpec
-from exeunt.sweep.display.overview import overview
 from exeunt.sweep.planning.cost import Costs
 from exeunt.sweep.planning.estimate import estimate
-from exeunt.sweep.planning.pace import AssumedPace, Pace, measure, step_of
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.storage.store import Store
+from exeunt.sweep.planning.throughput import AssumedPace, Throughput, measure, step_of
+from exeunt.sweep.store.trial_store import Store
+from exeunt.sweep.terminal.plan import overview
 from exeunt.training import DataSource, datasets
 from rich.console import Console
 
@@ -37,9 +37,9 @@ def test_rows_add_up_to_all_trials(plan, tmp_path):
 def test_what_has_ended_is_not_left(plan, ended, tmp_path):
     store = Store(tmp_path)
     done, diverged, failed = plan.trials[:3]
-    store.begin(done.key).write_result(ended("done"))
-    store.begin(diverged.key).write_result(ended("diverged", reason="epoch 1"))
-    store.begin(failed.key).write_failure({"reason": "no memory"})
+    store.start_attempt(done.key).write_result(ended("done"))
+    store.start_attempt(diverged.key).write_result(ended("diverged", reason="epoch 1"))
+    store.start_attempt(failed.key).write_failure({"reason": "no memory"})
     numbers = estimate(plan, store)
     assert numbers.left.trials == len(plan.trials) - 2
     trained = sum(Costs().training(trial.spec) for trial in (done, diverged))
@@ -100,12 +100,12 @@ def test_an_assumed_throughput_gives_the_hours_that_a_division_gives(plan, tmp_p
 def test_a_kind_of_trial_is_what_a_steps_time_depends_on(plan):
     first = plan.trials[0].spec
     assert step_of(next(first.with_seeds([9]))) == step_of(first)
-    others = [first.having(architecture=ArchitectureSpec(name="resnet20")), first.having(recipe=slower(first.recipe))]
+    others = [first.replace(architecture=ArchitectureSpec(name="resnet20")), first.replace(recipe=slower(first.recipe))]
     assert len({step_of(trial) for trial in [first, *others]}) == 3
 
 
 def slower(recipe):
-    return recipe.having(accumulation=4)
+    return recipe.replace(accumulation=4)
 
 
 @pytest.mark.slow
@@ -124,10 +124,10 @@ def test_data_that_are_not_here_are_said_once_and_the_rest_is_measured(read, goo
 def enormous():
     """More digits than any memory holds."""
     digits = datasets["digits"]
-    datasets.withdraw("digits")
+    datasets.unregister("digits")
     datasets.register("digits")(dataclasses.replace(digits, load=lambda _: torch.empty(2**56)))
     yield
-    datasets.withdraw("digits")
+    datasets.unregister("digits")
     datasets.register("digits")(digits)
 
 
@@ -144,9 +144,9 @@ def test_the_overview_fits_into_80_columns(read, good, ended, tmp_path, name):
     plan = make_plan(read(good.replace("tiny", name)))
     store = Store(tmp_path)
     for trial, state in zip(plan.trials, ("done", "diverged"), strict=False):
-        store.begin(trial.key).write_result(ended(state, reason="epoch 1, step 2: loss/total is nan"))
-    store.begin(plan.trials[2].key).write_failure({"reason": "no memory"})
-    pace = Pace("NVIDIA H200")
+        store.start_attempt(trial.key).write_result(ended(state, reason="epoch 1, step 2: loss/total is nan"))
+    store.start_attempt(plan.trials[2].key).write_failure({"reason": "no memory"})
+    pace = Throughput("NVIDIA H200")
     pace.problems.append("cifar10: there is no folder")
     console = Console(width=80)
     with console.capture() as captured:

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 import yaml
-from exeunt.sweep.planning.document import DocumentError
 from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.planning.yaml_document import DocumentError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +69,7 @@ def test_a_teacher_that_is_a_row_of_the_table_too_is_a_result(plan, methods):
     assert Counter(described(trials)) == Counter(
         (method, "resnet8", seed, "result") for method in ("baseline", "kd") for seed in (0, 1)
     )
-    teachers = {trial.needs for trial in trials if trial.spec.method.name == "kd"}
+    teachers = {trial.depends_on for trial in trials if trial.spec.method.name == "kd"}
     assert teachers == {t.key for t in trials if t.spec.method.name == "baseline" and t.spec.seed == 0}
 
 
@@ -109,7 +109,7 @@ def test_every_trial_stands_after_its_teacher_and_has_a_key_of_its_own(read, goo
     keys = [trial.key for trial in trials]
     assert len(set(keys)) == len(keys)
     assert sorted(trial.order for trial in trials) == list(range(len(trials)))
-    assert all(trial.needs is None or trial.needs in keys[: keys.index(trial.key)] for trial in trials)
+    assert all(trial.depends_on is None or trial.depends_on in keys[: keys.index(trial.key)] for trial in trials)
     assert set(keys) == {trial.key for trial in make_plan(read(good)).trials}
 
 
@@ -117,7 +117,9 @@ def test_breadth_first_trains_one_seed_of_everything_before_the_second_seed(read
     trials = make_plan(read(good.replace("[0, 1]", "[7, 3, 5]"))).trials
     results = [trial.spec.seed for trial in trials if trial.role == "result"]
     assert results == sorted(results, key=[7, 3, 5].index)
-    assert [trial.turn for trial in trials if trial.role == "result"] == [[7, 3, 5].index(seed) for seed in results]
+    assert [trial.seed_index for trial in trials if trial.role == "result"] == [
+        [7, 3, 5].index(seed) for seed in results
+    ]
     assert {trial.seeds for trial in trials if trial.role == "result"} == {3}
 
 
@@ -222,7 +224,7 @@ def test_a_file_of_blocks_plans_what_files_of_one_block_plan_together(read, bloc
     assert {trial.key for trial in whole.trials if trial.role == "result"} == results
     keys = [trial.key for trial in whole.trials]
     assert sorted(keys) == sorted(trained)
-    assert all(trial.needs is None or trial.needs in keys[:place] for place, trial in enumerate(whole.trials))
+    assert all(trial.depends_on is None or trial.depends_on in keys[:place] for place, trial in enumerate(whole.trials))
 
 
 def test_the_seeds_of_a_configuration_are_those_of_all_blocks(read, good):

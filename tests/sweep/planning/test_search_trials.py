@@ -7,8 +7,8 @@ import pytest
 import torch
 from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 from exeunt.specs import SpecError
-from exeunt.sweep.planning.file import read_sweep
-from exeunt.sweep.planning.search import HELD_OUT, Between, Choices
+from exeunt.sweep.planning.search_space import HELD_OUT, Categorical, NumericRange
+from exeunt.sweep.planning.sweep_file import read_sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,7 +72,7 @@ def test_the_teacher_has_the_recipe_of_the_file_and_looks_at_no_test_images_eith
     assert tried.teacher.key == teacher.key == sweep.search.teacher(space).key
     assert (teacher.protocol, teacher.validation, teacher.seed, teacher.recipe.learning_rate) == ("tuning", 0.1, 0, 0.2)
     suggested = read(typed("kd", **values) + f"protocol: tuning\nvalidation: {HELD_OUT}\n")
-    assert tried.key == trial_of(suggested, "kd", seed=3).having(teacher=teacher).key
+    assert tried.key == trial_of(suggested, "kd", seed=3).replace(teacher=teacher).key
     confirmed = space.trial(values)
     assert confirmed.teacher.key == trial_of(read(PLAIN), "kd").teacher.key
     assert sweep.search.teacher(space_of(sweep, "baseline")) is None
@@ -202,11 +202,11 @@ def wide(tmp_path_factory):
 
 def values_in(wanted):
     match wanted:
-        case Choices():
+        case Categorical():
             return st.sampled_from(wanted.values)
-        case Between(step=None, whole=True):
+        case NumericRange(step=None, whole=True):
             return st.integers(int(wanted.low), int(wanted.high))
-        case Between(step=None):
+        case NumericRange(step=None):
             return st.floats(wanted.low, wanted.high)
     kind, steps = (int if wanted.whole else float), int((wanted.high - wanted.low) / wanted.step + 1e-9)
     return st.integers(0, steps).map(lambda number: kind(wanted.low + number * wanted.step))
@@ -234,5 +234,5 @@ def test_any_values_within_the_ranges_are_a_trial_or_do_not_fit_each_other(data,
     [(1, 8, 3, 7), (0, 1, 0.3, 0.9), (0, 1, 0.1, 1), (0.1, 0.7, 0.2, 0.7), (1, 8, None, 8), (0, 1, 0.7, 0.7)],
 )
 def test_the_highest_value_is_a_step_of_the_range(low, high, step, highest):
-    assert Between(low=low, high=high, step=step).highest == highest
-    assert Between(low=low, high=high, step=step).ends == {"low": low, "high": highest}
+    assert NumericRange(low=low, high=high, step=step).highest == highest
+    assert NumericRange(low=low, high=high, step=step).ends == {"low": low, "high": highest}

@@ -1,0 +1,104 @@
+"""What `eed` and its ablation `final_target` have in common: the exits learn from a target they make themselves."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..specs import Fraction, NonNegative, Positive, Range
+from .functional import cross_entropy_sum, masked_feature_distance, ramp, to_float32
+from .method import Loss, LossInputs, Method, Requirement
+
+
+class ExitDistillationLoss(Loss["ExitDistillation"]):
+    """`L = w_C L_C + r (w_O L_O + w_F L_F)`, with z_i the logits (N, C) and f_i the features (N, W) of exit i = 1..E.
+
+        L_C = sum_i CE(z_i, y)                                          over all exits
+        L_O = sum_i mean((z_i - t_z)^2)                                 output loss "mse"
+            = sum_i T^2 KL(softmax(t_z / T) || softmax(z_i / T))        output loss "kl"
+        L_F = sum_i mean((f_i - t_f)^2 [f_i > 0 or t_f > 0])
+        r   = min(1, progress / ramp_up), or 1 without a ramp-up
+
+    No gradient flows into the targets t_z and t_f. What they are, and which exits the sums over L_O and L_F
+    run, a subclass says (arXiv 2104.00299, section 3; reductions as in the authors' program at 146c9cf, but that
+    it takes the cross-entropy to the softened target for "kl": another value, the same gradient).
+    """
+
+    student_exits: Sequence[int]
+    """The positions of the exits that learn from the target."""
+    probabilities: bool = False
+    """Whether targets are made of probabilities, not of logits."""
+
+    @abstractmethod
+    def target(self, outputs: Sequence[Tensor]) -> Tensor:
+        """What the exits' outputs (N, ...) teach: (K, N, ...) for K taught exits, (1, N, ...) if one for all."""
+
+    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Returns the terms `label` and, where they have a weight, `output` and `feature`."""
+        settings = self.settings
+        share = ramp(inputs.progress, settings.ramp_up)
+        terms = {"label": settings.label_weight * cross_entropy_sum(inputs.logits, inputs.labels)}
+        if settings.output_weight:
+            terms["output"] = share * settings.output_weight * self._output_distance(inputs.logits)
+        if settings.feature_weight:
+            terms["feature"] = share * settings.feature_weight * self._feature_distance(inputs.features)
+        return terms
+
+    def _output_distance(self, exit_logits: Sequence[Tensor]) -> Tensor:
+        logits = [to_float32(z) for z in exit_logits]
+        temperature = self.settings.temperature if self.settings.output_loss == "kl" else 1.0
+        outputs = [(z / temperature).softmax(dim=1) for z in logits] if self.probabilities else logits
+        target = self._target(outputs)
+        if self.settings.output_loss == "mse":
+            return len(self.student_exits) * (self._students(outputs) - target).square().mean()
+        shares = target if self.probabilities else (target / temperature).softmax(dim=-1)
+        log_students = (self._students(logits) / temperature).log_softmax(dim=-1)
+        return temperature**2 / target.shape[1] * F.kl_div(log_students, shares, reduction="sum")
+
+    def _feature_distance(self, exit_features: Sequence[Tensor]) -> Tensor:
+        features = [to_float32(f) for f in exit_features]
+        return len(self.student_exits) * masked_feature_distance(self._students(features), self._target(features))
+
+    def _students(self, outputs: Sequence[Tensor]) -> Tensor:
+        return torch.stack([outputs[position] for position in self.student_exits])
+
+    @torch.no_grad()
+    def _target(self, outputs: Sequence[Tensor]) -> Tensor:
+        return self.target(outputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitDistillation(Method):
+    """Settings of the exits' own distillation; the defaults are the paper's setting."""
+
+    paper: ClassVar[str] = "Lee, Lee 2021, arXiv 2104.00299"
+    exits: ClassVar[Requirement] = "required"
+
+    output_loss: Literal["mse", "kl"] = "mse"
+    """How far an exit's logits are from the target's."""
+    temperature: Positive = 3.0
+    """Softens both distributions; only under `output_loss: kl`."""
+    label_weight: Positive = 1.0
+    output_weight: Annotated[float | None, Range(minimum=0)] = None
+    """Left out, it is the authors': 1 for mse, 0.1 for kl."""
+    feature_weight: NonNegative = 1.0
+    """0 turns the feature loss off."""
+    ramp_up: Fraction = 0.0
+    """The share of the training over which output and feature weight rise linearly from 0; 0 keeps them constant."""
+
+    def __post_init__(self) -> None:
+        """Settles the output weight, which depends on the output loss."""
+        super().__post_init__()
+        if self.output_weight is None:
+            object.__setattr__(self, "output_weight", 1.0 if self.output_loss == "mse" else 0.1)
+
+    def inactive_fields(self) -> frozenset[str]:
+        """The temperature, where no softmax is taken; of a term without weight, all that shapes it."""
+        if self.output_weight == 0:
+            without_target = {"ramp_up"} if self.feature_weight == 0 else set()
+            return frozenset({"output_loss", "temperature"} | without_target)
+        return frozenset({"temperature"} if self.output_loss == "mse" else ())

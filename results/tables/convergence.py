@@ -1,0 +1,102 @@
+"""How fast training gets where the baseline ends."""
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from ..captions import PLACE_HEADINGS, names, notes, number, place, places, remarks, title
+from ..labels import RowLabel
+from ..rendered_table import Heading, RenderedTable, TableEntry
+from ..table import Cell, Table, comparison
+from .curves import Curves, curves
+
+_SHARES = (0.9, 0.95, 0.99, 1.0)
+"""Of the baseline's final accuracy."""
+
+
+def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
+    """Count the epochs that each method needs for what the baseline reaches in the end.
+
+    Raises `SpecError` where there is nothing to compare, or no accuracy is recorded epoch by epoch.
+    """
+    table, found = comparison(frame), curves(frame, history)
+    targets = _targets(table, found)
+    areas = found.cells(lambda _, curve: _area(curve))
+    reached = {
+        share: found.cells(partial(_epoch_of, {row: share * target for row, target in targets.items()}))
+        for share in _SHARES
+    }
+    shown = [(row, column) for row, column, cell in places(table) if cell.planned is not None]
+    return RenderedTable(
+        sweep=table.sweep,
+        subject="convergence",
+        title=title(table, "epochs until a share of the baseline's final accuracy is reached"),
+        remarks=(
+            f"Accuracy: {found.title}, after each epoch; "
+            "its mean over the baseline's seeds after the last epoch is what has to be reached",
+            *remarks(table)[1:],
+            "A share is reached in the first epoch with at least that accuracy; epochs are averaged over the trials "
+            "that reach it, and 2 of 3 says that one does not",
+            "Area: mean accuracy over all epochs in %, by the trapezoid rule",
+        ),
+        headings=(
+            *PLACE_HEADINGS,
+            *(Heading(lines=("epochs to", f"{share:.0%}")) for share in _SHARES),
+            Heading(lines=("area",)),
+        ),
+        rows=tuple(
+            (
+                *place(table, row, column),
+                *(_entry(reached[share][row, column], digits=1) for share in _SHARES),
+                _entry(areas[row, column], digits=2),
+            )
+            for row, column in shown
+        ),
+        notes=tuple(notes(table)),
+        records=tuple(
+            {
+                **names(row, column.label),
+                "metric": found.metric.name,
+                "quantity": quantity,
+                "mean": cell.mean,
+                "std": cell.std,
+                "n": cell.n,
+                "planned": cell.planned,
+                "target": None if share is None else share * targets[row] if row in targets else None,
+            }
+            for row, column in shown
+            for quantity, share, cell in (
+                *((f"epochs to {share:.0%}", share, reached[share][row, column]) for share in _SHARES),
+                ("area", None, areas[row, column]),
+            )
+        ),
+    )
+
+
+def _targets(table: Table, found: Curves) -> dict[RowLabel, float]:
+    """The baseline's final accuracy on each row that has one."""
+    final = found.cells(lambda _, curve: float(curve[-1]))
+    ends = {
+        row: final[row, table.baseline].mean for row in table.rows if table.baseline and (row, table.baseline) in final
+    }
+    return {row: mean for row, mean in ends.items() if mean is not None}
+
+
+def _epoch_of(targets: dict[RowLabel, float], row: RowLabel, curve: np.ndarray) -> float:
+    """The first epoch, counted from 1, that reaches the target; NaN where none does."""
+    reaching = np.flatnonzero(curve >= targets.get(row, math.inf))
+    return float(reaching[0] + 1) if len(reaching) else math.nan
+
+
+def _area(curve: np.ndarray) -> float:
+    return float(np.trapezoid(curve) / (len(curve) - 1)) if len(curve) > 1 else float(curve[0])
+
+
+def _entry(cell: Cell, *, digits: int) -> TableEntry:
+    written = number(cell, cell.mean, digits)
+    if cell.mean is None:
+        return replace(written, text=cell.outcome.replace("not measured", "not reached"))
+    return written if cell.std is None else replace(written, text=f"{written.text} ± {cell.std:.{digits}f}")

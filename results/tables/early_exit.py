@@ -1,0 +1,197 @@
+"""What is left of accuracy where inference stops at an earlier exit, and how much faster it is at equal accuracy."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+
+from ...specs import SpecError
+from ..captions import PLACE_HEADINGS, names, notes, number, place, places, plain, remarks, title
+from ..details import early_exit_points
+from ..frame import metric_names
+from ..labels import Column, RowLabel
+from ..metrics import Metric
+from ..rendered_table import Heading, RenderedTable, TableEntry
+from ..table import Cell, Table, comparison, labelled
+from .exits import exit_names
+
+_BUDGETS = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the multiply-adds of the final exit."""
+
+
+_OURS = "early exit"
+"""A column of the frame that is made here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """What stands in a row."""
+
+    row: RowLabel
+    column: Column
+    leaving: str
+    within: tuple[Cell, ...]
+    """The accuracy, for each of the budgets; no seeds where everything costs more."""
+    speed_up: Cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Exit:
+    """One exit of a trained network."""
+
+    name: str
+    accuracy: Cell
+    share: float
+    """Of the multiply-adds of the final exit."""
+
+
+def early_exit(frame: pd.DataFrame) -> RenderedTable:
+    """Give each method's accuracy within shares of the multiply-adds, and its speed-up over the baseline.
+
+    All images leave at one and the same exit, or each where it is sure enough. Raises `SpecError` where there is
+    nothing to compare, or nothing is recorded of what exits cost.
+    """
+    final = comparison(frame)
+    lines = [*_at_one_exit(frame, final), *_when_sure(frame, final)]
+    order = [(row, column) for row, column, _ in places(final)]
+    lines.sort(key=lambda line: order.index((line.row, line.column)))
+    return RenderedTable(
+        sweep=final.sweep,
+        subject="early-exit",
+        title=f"{title(final).replace(' of the final exit', '')}, where images leave early",
+        remarks=(
+            *remarks(final),
+            "Within a share of the final exit's multiply-adds: what costs no more; a – where everything costs more",
+            "At one exit: all images leave at the last exit within the share (anytime prediction)",
+            "When sure: an image leaves at the first exit whose top class has a probability of at least a threshold, "
+            "the same at all exits; shown is the threshold that costs most within the share, its cost with the heads "
+            "that are passed, a mean over images",
+            *_said_of_speed_up(final.baseline),
+        ),
+        headings=(
+            *PLACE_HEADINGS,
+            Heading(lines=("images", "leave"), align="left"),
+            *(Heading(lines=("within", f"{budget:.0%}")) for budget in _BUDGETS),
+            Heading(lines=("speed-up at", "equal accuracy")),
+        ),
+        rows=tuple(
+            (
+                *place(final, line.row, line.column),
+                TableEntry(text=line.leaving),
+                *(
+                    replace(plain(cell, final.metric), rank=None) if cell.n else TableEntry(text="–")
+                    for cell in line.within
+                ),
+                number(line.speed_up, line.speed_up.mean, 2) if line.speed_up.n else TableEntry(text="–"),
+            )
+            for line in lines
+        ),
+        notes=tuple(notes(final)),
+        records=tuple(
+            names(line.row, line.column.label)
+            | {"leaving": line.leaving, "metric": final.metric.name, "quantity": quantity}
+            | {"mean": cell.mean, "std": cell.std, "n": cell.n, "planned": cell.planned}
+            for line in lines
+            for quantity, cell in (
+                *((f"within {budget:.0%}", cell) for budget, cell in zip(_BUDGETS, line.within, strict=True)),
+                ("speed-up at equal accuracy", line.speed_up),
+            )
+        ),
+    )
+
+
+def _at_one_exit(frame: pd.DataFrame, final: Table) -> list[_Line]:
+    exits = _exits(frame, final.metric)
+    targets = _targets(final)
+    lines = []
+    for row, column, cell in places(final):
+        if cell.planned is None:
+            continue
+        own = exits[row, column]
+        within = [next((exit for exit in reversed(own) if exit.share <= budget), None) for budget in _BUDGETS]
+        equal = _first(own, targets.get(row))
+        lines.append(
+            _Line(
+                row=row,
+                column=column,
+                leaving="at one exit",
+                within=tuple(Cell() if exit is None else exit.accuracy for exit in within),
+                speed_up=Cell() if equal is None else replace(equal.accuracy, mean=1 / equal.share, std=None),
+            )
+        )
+    return lines
+
+
+def _when_sure(frame: pd.DataFrame, final: Table) -> list[_Line]:
+    whole = dict(zip(frame["key"], frame["cost/final/multiply_adds"], strict=True))
+    points: dict[str, list[tuple[float, float]]] = {}  # share of the multiply-adds, and accuracy
+    for point in early_exit_points(frame).to_dict("records"):
+        points.setdefault(point["key"], []).append((point["multiply_adds"] / whole[point["key"]], point["top1"]))
+    if not points:
+        return []
+    runs, _ = labelled(frame)
+    row_of = dict(zip(runs["key"], runs["row"], strict=True))
+    targets = _targets(final)
+
+    def accuracy_within(budget: float, key: str) -> float:
+        within = [point for point in points.get(key, ()) if point[0] <= budget]
+        return max(within)[1] if within else math.nan
+
+    def speed_up(key: str) -> float:
+        target = targets.get(row_of[key], math.inf) if key in row_of else math.inf
+        enough = [share for share, top1 in points.get(key, ()) if top1 >= target]
+        return 1 / min(enough) if enough else math.nan
+
+    quantities = [*(partial(accuracy_within, budget) for budget in _BUDGETS), speed_up]
+    tables = [comparison(frame.assign(**{_OURS: frame["key"].map(quantity)}), _OURS) for quantity in quantities]
+    lines = []
+    for found in zip(*map(places, tables), strict=True):
+        row, column, _ = found[0]
+        if any((runs["row"] == row) & (runs["column"] == column) & runs["key"].isin(list(points))):
+            *within, speed = (cell for _, _, cell in found)
+            lines.append(_Line(row=row, column=column, leaving="when sure", within=tuple(within), speed_up=speed))
+    return lines
+
+
+def _targets(final: Table) -> dict[RowLabel, float]:
+    """What the baseline reaches on each row that has one."""
+    means = {row: cell.mean for row, column, cell in places(final) if column == final.baseline}
+    return {row: mean for row, mean in means.items() if mean is not None}
+
+
+def _exits(frame: pd.DataFrame, metric: Metric) -> dict[tuple[RowLabel, Column], list[_Exit]]:
+    """The exits of each method on each row that are measured, from the first to the final one."""
+    split, _, measure = metric.name.split("/")
+    known = metric_names(frame)
+    found: dict[tuple[RowLabel, Column], list[_Exit]] = {}
+    recorded = [name for name in exit_names(frame, split, measure) if f"cost/{name}/multiply_adds" in known]
+    if "final" not in recorded:
+        raise SpecError("no trial of this sweep has recorded what its exits cost.")
+    whole = comparison(frame, "cost/final/multiply_adds")
+    for name in recorded:
+        accuracies = comparison(frame, f"{split}/{name}/{measure}")
+        costs = comparison(frame, f"cost/{name}/multiply_adds")
+        for (row, column, accuracy), (_, _, cost), (_, _, all_of_it) in zip(
+            places(accuracies), places(costs), places(whole), strict=True
+        ):
+            of_place = found.setdefault((row, column), [])
+            if accuracy.mean is not None and cost.mean is not None and all_of_it.mean:
+                of_place.append(_Exit(name=name, accuracy=accuracy, share=cost.mean / all_of_it.mean))
+    return found
+
+
+def _first(exits: list[_Exit], target: float | None) -> _Exit | None:
+    """The first exit that is at least that accurate."""
+    if target is None:
+        return None
+    return next((exit for exit in exits if exit.accuracy.mean is not None and exit.accuracy.mean >= target), None)
+
+
+def _said_of_speed_up(baseline: Column | None) -> list[str]:
+    if baseline is None:
+        return []
+    return [
+        f"Speed-up: multiply-adds of the final exit over the least that reach {baseline.label}'s mean accuracy; which "
+        "exit or threshold that is, is chosen on the very images that are reported"
+    ]

@@ -1,0 +1,123 @@
+"""What lies in the store and serves nothing any more."""
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..training import FileInfo, Folder, LocalFolder
+from ..training.trial import TrainedWeights
+from .planning.plan import Plan, PlannedTrial
+from .status import QUIET_AFTER_S
+from .store.lease import lease_owner
+from .store.trial_store import Store
+
+Kind = Literal["orphan", "checkpoint", "damaged file", "temporary file"]
+
+KINDS: dict[Kind, str] = {
+    "orphan": "trials that no sweep in this storage plans any more",
+    "checkpoint": "checkpoints of trials that have ended",
+    "damaged file": "damaged files that were set aside",
+    "temporary file": "files that a process left half written when it died",
+}
+DAY_S = 86400.0
+_TEMPORARY = re.compile(r"\..+\.(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removable:
+    """Something to be removed."""
+
+    kind: Kind
+    folder: Folder
+    name: str | None
+    """Of a file in the folder; None for the whole folder."""
+    size: int
+    """In bytes."""
+
+    def __str__(self) -> str:
+        return self.folder.located(self.name or "").rstrip("/")
+
+    def remove(self) -> None:
+        """Removes it. Raises `StorageError` where that is not possible."""
+        if self.name is not None:
+            self.folder.remove(self.name)
+            return
+        self.folder.remove("result.json")  # first: a part of a trial must not look like a trial
+        self.folder.remove_all()
+
+
+def find_removable(store: Store, plans: Iterable[Plan]) -> Iterator[Removable]:
+    """What can be removed without loss.
+
+    A trial that was written to in the last 15 minutes, or whose sweep is being run, is left as it is.
+
+    Args:
+        store: what to look through.
+        plans: of all sweeps that were launched there.
+    """
+    planned: set[str] = set()
+    running: set[str] = set()
+    for plan in plans:
+        keys = {trial.key for trial in plan.trials}
+        planned |= keys | {folder for trial in plan.trials if (folder := _teacher_folder(trial))}
+        if lease_owner(store.sweep_folder(plan.sweep.name)) is not None:
+            running |= keys
+    begun = store.keys()
+    for key in begun:
+        entries = store.trial(key).folder.entries()
+        if key not in running and not _is_active(entries.values()):
+            yield from _of_trial(store, key, entries, is_planned=key in planned)
+    if isinstance(store.root, LocalFolder):
+        yield from _temporary_files(store.root.path)
+
+
+def _teacher_folder(trial: PlannedTrial) -> str:
+    """The name of the folder that trained weights are read from, which may be a trial's."""
+    teacher = trial.spec.teacher
+    return Path(teacher.path).parent.name if isinstance(teacher, TrainedWeights) else ""
+
+
+def _is_active(entries: Iterable[FileInfo]) -> bool:
+    return any(time.time() - entry.modified < QUIET_AFTER_S for entry in entries)
+
+
+def _of_trial(store: Store, key: str, entries: dict[str, FileInfo], *, is_planned: bool) -> Iterator[Removable]:
+    folder = store.trial(key).folder
+    if not is_planned:
+        size = sum(entry.size for entry in entries.values())
+        yield Removable(kind="orphan", folder=folder, name=None, size=size)
+        return
+    for name, entry in entries.items():
+        if name.startswith("damaged-"):
+            yield Removable(kind="damaged file", folder=folder, name=name, size=entry.size)
+    checkpoints = [name for name in entries if name.startswith("checkpoint-")]
+    if checkpoints and store.progress(key).result is not None:
+        for name in checkpoints:
+            yield Removable(kind="checkpoint", folder=folder, name=name, size=entries[name].size)
+
+
+def _temporary_files(root: Path) -> Iterator[Removable]:
+    """Also the folders in which a database was being made."""
+    for folder in (root, *root.glob("trials/*"), *root.glob("sweeps/*")):
+        for path in folder.glob(".*"):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and time.time() - path.stat().st_mtime > DAY_S and not _lives(int(match[1])):
+                files = [file for file in (path, *path.rglob("*")) if file.is_file()]
+                inside, name = (LocalFolder(path), None) if path.is_dir() else (LocalFolder(folder), path.name)
+                size = sum(file.stat().st_size for file in files)
+                yield Removable(kind="temporary file", folder=inside, name=name, size=size)
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is a process with this number on this machine."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True

@@ -1,0 +1,91 @@
+"""How long the rest of a sweep takes, from the epochs that it has trained."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable
+
+from .planning.plan import PlannedTrial
+
+
+class TimeEstimator:
+    """Measures epochs as they end; a trial's start counts towards its first one."""
+
+    def __init__(self, trials: Iterable[PlannedTrial], clock: Callable[[], float] = time.monotonic) -> None:
+        """Of the trials to come.
+
+        Args:
+            trials: each with all its epochs; those that a restart need not train are learned at its first epoch.
+            clock: in seconds.
+        """
+        self._clock = clock
+        self._left: dict[str, int] = {}
+        self._networks: dict[str, tuple[Hashable, ...]] = {}
+        self._epochs_left: Counter[tuple[Hashable, ...]] = Counter()
+        for trial in trials:
+            self.expect(trial)
+        self._seconds: defaultdict[Hashable, float] = defaultdict(float)
+        self._epochs: Counter[Hashable] = Counter()
+        self._since: dict[str, float] = {}
+        self._widest = 1
+
+    def expect(self, trial: PlannedTrial) -> None:
+        """A trial will run."""
+        network, epochs = _network(trial), trial.spec.recipe.epochs
+        self._networks[trial.key], self._left[trial.key] = network, epochs
+        self._epochs_left[network] += epochs
+
+    def add_expected(self, like: PlannedTrial, number: int) -> None:
+        """So many more trials like this one will come, or fewer if it is negative."""
+        self._epochs_left[_network(like)] += number * like.spec.recipe.epochs
+
+    def start(self, key: str) -> None:
+        """A trial has begun, anew or again."""
+        self._since[key] = self._clock()
+        self._widest = max(self._widest, len(self._since))
+
+    def advance(self, key: str, epoch: int, epochs: int) -> None:
+        """A running trial has finished an epoch."""
+        now = self._clock()
+        network = self._networks[key]
+        for group in _groups(network):
+            self._seconds[group] += now - self._since[key]
+            self._epochs[group] += 1
+        self._since[key] = now
+        self._leave(key, epochs - epoch)
+
+    def pause(self, key: str) -> None:
+        """A trial does not run any more, but will."""
+        self._since.pop(key, None)
+
+    def end(self, key: str) -> None:
+        """A trial will not run any more."""
+        self.pause(key)
+        self._leave(key, 0)
+
+    def seconds_left(self) -> float | None:
+        """An estimate, where as many run at once as did before; None before the first epoch."""
+        if not self._epochs[()]:
+            return None
+        work = sum(epochs * self._seconds_per_epoch(network) for network, epochs in self._epochs_left.items())
+        running = (self._left[key] * self._seconds_per_epoch(self._networks[key]) for key in self._since)
+        return max([work / self._widest, *running])
+
+    def _seconds_per_epoch(self, network: tuple[Hashable, ...]) -> float:
+        """Of this network, or of those most like it that were measured."""
+        measured = next(group for group in _groups(network) if self._epochs[group])
+        return self._seconds[measured] / self._epochs[measured]
+
+    def _leave(self, key: str, epochs: int) -> None:
+        self._epochs_left[self._networks[key]] += epochs - self._left[key]
+        self._left[key] = epochs
+
+
+def _network(trial: PlannedTrial) -> tuple[Hashable, ...]:
+    """What the seconds of an epoch depend on, the most first."""
+    spec = trial.spec
+    return spec.dataset.name, spec.architecture.name, spec.method.name, spec.exits
+
+
+def _groups(network: tuple[Hashable, ...]) -> Iterable[tuple[Hashable, ...]]:
+    """Itself, and those it can be compared with, the most alike first."""
+    return [network[:length] for length in range(len(network), -1, -1)]

@@ -1,0 +1,151 @@
+"""The Ray that trials run on: one of our own on this machine, or a cluster's."""
+
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...specs import SpecError
+from .ports import answers
+from .runtime_env import packed
+
+LIKE_TUNE = {"PL_DISABLE_FORK": "1"}
+"""What Tune sets for its trials: with the same from the start they get workers that Ray has started already."""
+
+ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Set to 0 before Ray is imported, it makes a Ray of one machine listen on loopback only (ray 2.60), on Linux too."""
+
+
+def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
+    """A cluster's Ray; without an address the one that this process uses already, or else one of our own.
+
+    The context yields a function that waits until Ray can be used, and raises `SpecError` if it cannot. A Ray that was
+    in use before goes on after it.
+    """
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they would write
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")  # nor does it need snapshots of all trials every 10 s
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are shown by the board, in a line each
+    if address is not None:
+        return _cluster_ray(address)
+    ray = sys.modules.get("ray")
+    return _embedded_ray() if ray is None or not ray.is_initialized() else _present_ray()
+
+
+@contextmanager
+def _present_ray() -> Iterator[Callable[[], None]]:
+    """The Ray that this process is connected to, such as a notebook's."""
+    import ray  # noqa: PLC0415 (only where it was imported already)
+
+    _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
+    yield lambda: None
+
+
+@contextmanager
+def _embedded_ray() -> Iterator[Callable[[], None]]:
+    """A Ray of our own on this machine, which says nothing itself, started while the caller goes on."""
+    cores = len(os.sched_getaffinity(0))
+    os.environ.setdefault(ON_LOOPBACK, "0")
+    _let_trials_start_together(cores)
+    import ray  # noqa: PLC0415 (it reads the environment when it is imported)
+
+    problems: list[Exception] = []
+    started, finished = threading.Event(), threading.Event()
+
+    def start() -> None:
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cores,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": LIKE_TUNE},
+            )
+        except Exception as error:  # handed to the thread that waits
+            problems.append(error)
+        started.set()
+        finished.wait()  # Ray's processes die with the thread that started them
+
+    threading.Thread(target=start, name="ray", daemon=True).start()
+
+    def ready() -> None:
+        started.wait()
+        if problems:
+            said = str(problems[0]).strip().partition("\n")[0].rstrip(".") or type(problems[0]).__name__
+            advice = "perhaps the machine is too busy, or short of memory or disk; the same command tries again"
+            raise SpecError(f"Ray did not start on this machine: {said}; {advice}.", field="address") from problems[0]
+
+    try:
+        yield ready
+    finally:
+        started.wait()
+        ray.shutdown()
+        finished.set()
+
+
+@contextmanager
+def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
+    """A cluster, whose workers get this package, so that all machines run the same code.
+
+    Raises:
+        SpecError: where there is no cluster, or one that does not let us in.
+    """
+    if address != "auto" and not answers(address):  # Ray itself would try for two minutes (2.60)
+        raise _refusal(address, "no Ray answers there")
+    import ray  # noqa: PLC0415 (where a Ray of our own is wanted, the environment has to be set first)
+    from ray.exceptions import RayError  # noqa: PLC0415
+
+    with packed() as package, _native_errors() as told:
+        environment: dict[str, Any] = {"env_vars": LIKE_TUNE}
+        if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # a submitted job has brought it
+            environment["working_dir"] = str(package)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
+        except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+            raise _refusal(address, f"Ray says: {error} {told()}".strip()) from error
+    _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
+    try:
+        yield lambda: None
+    finally:
+        ray.shutdown()
+
+
+def _let_trials_start_together(cpus: int) -> None:
+    """Let Tune start as many trials at once as there are CPUs; by itself it starts one after the other."""
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, cpus)))
+
+
+def _refusal(address: str, said: str) -> SpecError:
+    if any(sign in said for sign in ("InvalidAuthToken", "Authentication", "auth_token")):
+        mode = os.environ.get("RAY_AUTH_MODE")
+        advice = (
+            "the cluster wants an authentication token, and this process has none or another one. On every machine "
+            "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to a file that holds the cluster's token, which "
+            f"`ray get-auth-token` prints. Here RAY_AUTH_MODE is {repr(mode) if mode else 'not set'}."
+        )
+    elif address == "auto":
+        advice = "no cluster runs on this machine; start one with `ray start`, or name one: --address HOST:6379."
+    else:
+        advice = f"{said}. `ray status --address HOST:PORT` on its head shows whether it runs."
+    return SpecError(f"--address {address}: {advice}", field="address")
+
+
+@contextmanager
+def _native_errors() -> Iterator[Callable[[], str]]:
+    """Keeps what Ray's compiled parts write to the standard error stream, where they alone say why they fail."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "stderr"
+        before = os.dup(2)
+        with kept.open("wb") as file:
+            os.dup2(file.fileno(), 2)
+        try:
+            yield lambda: kept.read_text(errors="replace")[-2000:]
+        finally:
+            os.dup2(before, 2)
+            os.close(before)

@@ -1,0 +1,96 @@
+"""Which trials are stopped early: Ray Tune's rules, among trials that can be compared."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
+
+from ..planning.plan import PlannedTrial
+from ..planning.stopping import Stopping
+
+Group = tuple[str | int, ...]
+"""Trials that are judged together: of one data set, for as many epochs, and in a search of one method's budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """A trial as Tune's rules know it: the same in each attempt and after each restart."""
+
+    trial_id: str
+
+
+class EarlyStopper:
+    """Compares trials epoch by epoch. Teachers of the sweep are never stopped."""
+
+    def __init__(self, stopping: Stopping, trials: Iterable[PlannedTrial]) -> None:
+        """Of all trials of a plan."""
+        self._stopping = stopping
+        self._trials = {trial.key: trial for trial in trials}
+        self._needed = {trial.depends_on for trial in self._trials.values()}
+        self._rules: dict[tuple[Group, int], TrialScheduler] = {}
+        self._known: set[str] = set()
+
+    def expect(self, trial: PlannedTrial) -> None:
+        """There is another trial."""
+        self._trials[trial.key] = trial
+
+    def recall(self, key: str, history: Iterable[Mapping[str, Any]]) -> None:
+        """Learns what a trial measured before this run of the sweep."""
+        for record in history:
+            self.stops(key, record)
+
+    def stops(self, key: str, record: Mapping[str, Any]) -> bool:
+        """Whether a trial is stopped after the epoch with this record."""
+        trial = self._trials[key]
+        epochs = trial.spec.recipe.epochs
+        if epochs <= self._stopping.grace or record["epoch"] >= epochs or Stopping.metric not in record:
+            return False
+        rule, judged = self._rule(trial), _Judged(trial_id=key)
+        if key not in self._known:
+            self._known.add(key)
+            rule.on_trial_add(None, judged)  # type: ignore[arg-type]
+        decision = rule.on_trial_result(None, judged, dict(record))  # type: ignore[arg-type]
+        return decision == TrialScheduler.STOP and key not in self._needed
+
+    def _rule(self, trial: PlannedTrial) -> TrialScheduler:
+        epochs = trial.spec.recipe.epochs
+        bracket = bracket_of(trial.key, self._stopping, epochs) if self._stopping.rule == "hyperband" else 0
+        place = (_group(trial), bracket)
+        if place not in self._rules:
+            self._rules[place] = _make_rule(self._stopping, epochs, bracket)
+        return self._rules[place]
+
+
+def _group(trial: PlannedTrial) -> Group:
+    spec = trial.spec
+    everyone = (spec.dataset.name, spec.recipe.epochs)
+    # One method's trials must not cost another method a part of its budget.
+    return (*everyone, spec.method.name, spec.architecture.name) if trial.role == "search" else everyone
+
+
+def bracket_of(key: str, stopping: Stopping, epochs: int) -> int:
+    """HyperBand's bracket of a trial, 0 the one that stops soonest, drawn by the trial's key.
+
+    Bracket b first looks after `grace * factor**b` epochs; the chance of each is its share of HyperBand's trials,
+    (s_max + 1) / (s + 1) * factor**s with s = s_max - b (Li et al. 2018, algorithm 1).
+    """
+    last = _rungs(stopping, epochs)
+    sizes = [(last + 1) / (last - b + 1) * stopping.factor ** (last - b) for b in range(last + 1)]
+    drawn = int(key, 16) / 16 ** len(key) * sum(sizes)
+    return next(b for b in range(last + 1) if drawn < sum(sizes[: b + 1]))
+
+
+def _rungs(stopping: Stopping, epochs: int) -> int:
+    """How often `grace` can be multiplied by `factor` without exceeding the epochs."""
+    return int(math.log(epochs / stopping.grace) / math.log(stopping.factor) + 1e-9)
+
+
+def _make_rule(stopping: Stopping, epochs: int, bracket: int) -> TrialScheduler:
+    by: dict[str, Any] = {"time_attr": "epoch", "metric": Stopping.metric, "mode": "max"}
+    if stopping.rule == "median":
+        # Where it has too few trials to judge by, Tune would pause this one.
+        return MedianStoppingRule(**by, grace_period=stopping.grace, min_time_slice=math.inf)  # type: ignore[arg-type]
+    first = stopping.grace * stopping.factor**bracket
+    return ASHAScheduler(**by, max_t=epochs, grace_period=first, reduction_factor=stopping.factor)

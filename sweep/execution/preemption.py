@@ -1,0 +1,68 @@
+"""Workers that stop on request: on SIGTERM, before their machine is taken away, or when the driver sets the stop event.
+
+A trial runs in a thread of its worker, and only the main thread can handle signals. Ray's own handler, which ends
+the process, is set after a `worker_process_setup_hook` has run (ray 2.60), but before a worker prepares for its first
+trial.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from ray import tune
+from ray.tune.trainable import wrap_function
+
+from .stop_event import StopEvent
+
+_training = threading.Event()
+_arrived = threading.Event()
+
+
+STOP_TIMEOUT_S = 600
+"""Time limit for a trial that was stopped early to end in its worker; it has written its checkpoint by then."""
+
+
+def with_stop_event(trial: Callable[[dict[str, Any]], None], stop_event: StopEvent) -> type[tune.Trainable]:
+    """Return a Ray Tune trainable of the function, whose workers stop on SIGTERM and when the event is set."""
+
+    class Heeding(wrap_function(trial)):
+        def setup(self, config: dict[str, Any]) -> None:
+            os.environ.setdefault(
+                "TUNE_FUNCTION_THREAD_TIMEOUT_S", str(STOP_TIMEOUT_S)
+            )  # else the next trial would fail
+            _heed_sigterm()
+            stop_event.on_set(_go)
+            super().setup(config)
+
+    return Heeding
+
+
+def _go() -> None:  # a name that the class can refer to: it is pickled whole
+    _arrived.set()
+
+
+def _heed_sigterm() -> None:
+    """Record SIGTERM while the worker trains; at other times, leave it to the handler that was set before."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        if _training.is_set():
+            _arrived.set()
+        elif callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, heed)
+
+
+@contextmanager
+def stop_requested() -> Iterator[Callable[[], bool]]:
+    """Mark this worker as training inside the context; yield a function that returns whether to stop."""
+    _training.set()
+    try:
+        yield _arrived.is_set
+    finally:
+        _training.clear()

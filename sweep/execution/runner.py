@@ -1,0 +1,272 @@
+"""Runs what is missing of a plan: one Ray Tune experiment, watched from here."""
+
+import functools
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from ...specs import SpecError
+from ...training import DataSource, StorageError
+from ..planning.durations import duration
+from ..planning.plan import Plan
+from ..planning.resources import Resources
+from ..store.trial_store import Store
+from ..terminal.progress import ProgressBoard
+from ..tracking.sync import mirrored
+from .early_stopper import EarlyStopper
+from .errors import cause_of
+from .gpu_packing import Packing, smallest_accelerator
+from .preemption import with_stop_event
+from .shutdown import Shutdown
+from .stop_event import StopEvent
+from .tune_scheduler import SweepScheduler
+from .tune_searcher import PlanSearcher
+from .worker import run_trial
+
+if TYPE_CHECKING:
+    from ..search import Studies, Tuning
+
+
+def launch(
+    plan: Plan,
+    store: Store,
+    source: DataSource,
+    board: ProgressBoard,
+    ray_ready: Callable[[], None],
+    tracking_uri: str,
+    *,
+    driver: str,
+    shutdown: Shutdown,
+    most: float,
+    search: "Studies | None" = None,
+) -> None:
+    """Trains the board's trials, as many at once as Ray's resources and `most` allow, and mirrors them to MLflow.
+
+    With a search, trials are added until its budgets are used up. A trial that fails, diverges or is stopped early is
+    shown, and the rest goes on. One whose worker or machine died is started again.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when all that ran has its checkpoint; at once after a second one.
+        TimeBudgetExceeded: likewise, when the time that `shutdown` knows is over.
+        StorageError: when the storage could not be written, after as many attempts as a trial has.
+        SpecError: for resources that there are not, for which Ray would wait for ever.
+    """
+    resources, stopping = plan.sweep.resources, plan.sweep.stopping
+    progress = store.progress_of((trial.key for trial in plan.trials), stopping)
+    for key in board.trials:
+        if progress[key].state == "failed":
+            store.trial(key).forget_failure()  # so that there is one only if an attempt of this run failed
+    ray_ready()
+    _check_resources(resources)
+    known = {trial.key: trial for trial in plan.trials}
+    early_stopper = _early_stopper(plan, store)
+    tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
+    searcher = PlanSearcher(
+        board.trials.values(),
+        [key for key, known in progress.items() if known.state == "done"],
+        retries=resources.retries,
+        gpu=Packing(smallest_accelerator()) if resources.gpu == "auto" else resources.gpu,
+        most=most if tuning is None else min(most, _capacity(resources)),  # what is asked early is asked knowing less
+        recorded=lambda key: store.progress(key).state,
+        give_up=lambda key, reason: board.end(key, problem=reason),
+        shutting_down=shutdown.is_requested,
+        proposals=tuning,
+    )
+    mirror = mirrored(
+        plan, known, store, tracking_uri, board.say, lambda: board.unfinished > 0 or shutdown.is_requested()
+    )
+    with shutdown.on_signals(), mirror as changed, StopEvent() as stop_event, tempfile.TemporaryDirectory() as scratch:
+        trainable = functools.partial(
+            run_trial,
+            store=store,
+            sweep=plan.sweep.name,
+            plugins=plan.sweep.plugins,
+            driver=driver,
+            source=source,
+            threads=resources.cores // resources.members,
+            processes=resources.members,
+            accelerated=resources.gpu == "auto" or resources.gpu > 0,
+        )
+        tuner = tune.Tuner(
+            with_stop_event(tune.with_resources(trainable, functools.partial(_requested, resources.cores)), stop_event),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=SweepScheduler(early_stopper, shutdown, on_shutdown=lambda: _shut_down(stop_event, board)),
+                num_samples=-1,  # the searcher says when all have ended, however often each was started
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name=plan.sweep.name,
+                storage_path=scratch,  # Tune's own records are not needed: the store says what is done
+                verbose=0,
+                callbacks=[_Watch(plan, store, board, searcher, shutdown, changed), _Silence()],
+            ),
+        )
+        try:
+            tuner.fit()
+        except RuntimeError as error:
+            if "trial_dir_name" not in str(error):  # all has ended; Tune cannot describe what never began (ray 2.60)
+                raise
+    if board.unfinished:
+        raise shutdown.outcome()
+
+
+def _requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial occupies."""
+    return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
+
+
+def _early_stopper(plan: Plan, store: Store) -> EarlyStopper | None:
+    """Who stops trials early; knows what was measured before."""
+    if plan.sweep.stopping is None:
+        return None
+    early_stopper = EarlyStopper(plan.sweep.stopping, plan.trials)
+    for trial in plan.trials:
+        early_stopper.recall(trial.key, store.trial(trial.key).history())
+    return early_stopper
+
+
+def _shut_down(stop_event: StopEvent, board: ProgressBoard) -> None:
+    stop_event.set()
+    if board.running:
+        board.say(f"{len(board.running)} trials write a checkpoint and stop; Ctrl-C (again) leaves at once")
+
+
+def _check_resources(wanted: Resources) -> None:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for name, number in (("cpu", wanted.cores), ("gpu", 1 if wanted.gpu == "auto" else wanted.gpu)):
+        if number > (most := max(node.get(name.upper(), 0) for node in nodes)):
+            rule = f"a trial cannot have {number:g}, the largest machine has only {most:g}"
+            raise SpecError(f"resources.{name}: {rule}.", field=name)
+
+
+def _tuning(search: "Studies", *of_sweep: Any) -> "Tuning":
+    from ..search import Tuning  # noqa: PLC0415 (Optuna takes a while to load, and most sweeps have no search)
+
+    return Tuning(search, *of_sweep)
+
+
+def _capacity(wanted: Resources) -> float:
+    """How many trials can run at once."""
+    shares = {"CPU": wanted.cores, "GPU": 0 if wanted.gpu == "auto" else wanted.gpu}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(min(node.get(name, 0) // share for name, share in shares.items() if share) for node in nodes)
+
+
+def _reason(trial: Trial) -> str:
+    """Why an attempt ended after which there is another."""
+    match trial.last_result:
+        case {"state": "stopped"}:
+            return "its worker was told to go"
+        case {"state": "unwritable", "reason": str(reason)}:
+            return reason.rstrip(".")
+        case _:
+            return cause_of(trial)
+
+
+def _forget_statistics(trial: Trial) -> None:
+    """Of a trial that has ended: Tune would keep 20 KB, which nobody asks for, as long as the sweep runs."""
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
+
+
+class _Silence(TrialProgressCallback):
+    """In the place of Tune's own, which prints a line of every trial that ends before it began."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return tune.Callback, ()
+
+    def on_trial_result(self, *_: Any, **info: Any) -> None:
+        """The board shows it."""
+
+    on_trial_error = on_trial_complete = on_trial_result
+
+
+class _Watch(tune.Callback):
+    """Passes on what happens to trials."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        board: ProgressBoard,
+        searcher: PlanSearcher,
+        shutdown: Shutdown,
+        changed: set[str],
+    ) -> None:
+        self._stopping = plan.sweep.stopping
+        self._store = store
+        self._board = board
+        self._searcher = searcher
+        self._shutdown = shutdown
+        self._changed = changed
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        # Tune pickles its callbacks so that it could restore them, which nobody asks it to.
+        return tune.Callback, ()
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._board.start(trial.config["key"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if result["state"] == "running":
+            self._board.advance(trial.config["key"], result)
+            self._changed.add(trial.config["key"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        _forget_statistics(trial)
+        key, last = trial.config["key"], trial.last_result
+        if "state" not in last:  # it never began: the sweep is to end
+            self._board.pause(key)
+        elif last["state"] == "running" and self._stopping is not None:
+            with self._halting_without_storage(key):
+                self._store.prune(key, self._stopping, epoch=last["epoch"], epochs=last["epochs"])
+                self._board.prune(key, self._store.progress(key, self._stopping).reason)
+                self._changed.add(key)
+        else:
+            self._end(key)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        _forget_statistics(trial)
+        key, last = trial.config["key"], trial.last_result
+        seconds = self._searcher.retry_delay(key)
+        if seconds is None and last.get("state") == "unwritable":
+            with self._halting_without_storage(key):
+                raise StorageError(last["reason"])
+        elif seconds is None:
+            self._end(key, cause_of(trial))
+        elif self._shutdown.is_requested():
+            self._board.pause(key)
+        else:
+            self._board.pause(key, f"{_reason(trial)}; starts again in {duration(seconds)}")
+
+    def _end(self, key: str, unsaid: str = "") -> None:
+        progress = self._store.progress(key)
+        if progress.state == "done" and progress.result is not None:
+            self._board.end(key, seconds=progress.result["seconds"])
+        else:
+            problem = progress.reason
+            if not problem:
+                deaths = self._searcher.failures(key)
+                problem = unsaid + (f" (the last of {deaths} attempts)" if deaths > 1 else "")
+                with suppress(StorageError):  # which the next trial will tell of
+                    self._store.trial(key).write_failure({"reason": problem})
+            self._board.end(key, problem=problem)
+        self._changed.add(key)
+
+    @contextmanager
+    def _halting_without_storage(self, key: str) -> Iterator[None]:
+        """Ends the sweep where the storage cannot be written; the trial is taken up when it can."""
+        try:
+            yield
+        except StorageError as error:
+            self._shutdown.request(error)
+            self._board.pause(key)

@@ -1,0 +1,65 @@
+"""Requests to end a sweep before its trials are done: Ctrl-C, SIGTERM, no time left, or no storage."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class TimeBudgetExceeded(Exception):
+    """The time budget of a sweep is used up and trials are left."""
+
+
+class Shutdown:
+    """A request to end the sweep, with its cause. A second signal ends it at once, as a `KeyboardInterrupt`."""
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        """Start the time budget of `seconds`."""
+        self._end = time.monotonic() + seconds
+        self._cause: BaseException | None = None
+
+    def is_requested(self) -> bool:
+        """Return whether the sweep is to end."""
+        if time.monotonic() >= self._end:
+            self.request(TimeBudgetExceeded())
+        return self._cause is not None
+
+    def request(self, cause: BaseException) -> None:
+        """Request the end of the sweep; the first cause is kept."""
+        self._cause = self._cause or cause
+
+    def outcome(self) -> BaseException:
+        """What to raise when the sweep has ended for that."""
+        return self._cause or KeyboardInterrupt()
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Inside, the first signal is noted; after the second none is heeded any more. Of the main thread."""
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        at_once = False
+
+        def heed(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            if not isinstance(self._cause, KeyboardInterrupt):
+                self._cause = KeyboardInterrupt()
+                return
+            nonlocal at_once
+            at_once = True
+            for each in SIGNALS:
+                signal.signal(each, signal.SIG_IGN)
+            raise KeyboardInterrupt
+
+        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Tune's would end the sweep without checkpoints
+        for number in SIGNALS:
+            signal.signal(number, heed)
+        try:
+            yield
+        finally:
+            if not at_once:
+                for number, handler in before.items():
+                    signal.signal(number, handler)

@@ -1,0 +1,91 @@
+"""What runs in a Ray worker: one trial after another, none of which sees anything of the one before."""
+
+import json
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from ...training import DataSource, OutOfMemoryError, Record, StorageError, TrainingInterrupted, TrialSpec, train
+from ...training.directory import WEIGHTS
+from ...training.plugins import Plugin, use
+from ...training.trial import TrainedWeights
+from ..store.fencing import StaleAttemptError
+from ..store.lease import require_driver
+from ..store.plugins import keep
+from ..store.trial_store import Store
+from .distributed_launch import ProcessDiedError, train_together
+from .preemption import stop_requested
+
+TOLD = ("epoch", "peak_memory_bytes", *(f"{split}/final/top1" for split in ("validation", "test_by_epoch", "train")))
+"""What the driver is told of an epoch: Tune keeps 2 KB for each number of each trial. The store has the rest."""
+
+
+def run_trial(
+    config: dict[str, Any],
+    *,
+    store: Store,
+    sweep: str,
+    plugins: tuple[Plugin, ...],
+    driver: str,
+    source: DataSource,
+    threads: int,
+    processes: int,
+    accelerated: bool,
+) -> None:
+    """Trains the trial that the searcher suggested; reports each epoch, and how the attempt ended.
+
+    The last report has a `state`: of the result, or `stopped` at SIGTERM, or with a `reason` `failed`, or `unwritable`
+    where the storage is. Where the trial has no result, an exception ends the attempt, so that Tune gives this worker
+    no other trial.
+    """
+    use(plugins)
+    trial = TrialSpec.from_dict(json.loads(config["spec"]))
+
+    def report(record: Record) -> None:
+        told = {name: record[name] for name in TOLD if name in record}
+        tune.report({**told, "state": "running", "epochs": trial.recipe.epochs})
+
+    try:
+        require_driver(store.sweep_folder(sweep), driver)
+        directory = store.start_attempt(config["key"])
+        keep(directory.folder, [plugin for plugin in plugins if plugin.sha256 in trial.plugins])
+        try:
+            with _teacher_weights(trial, store) as teacher, stop_requested() as stop:
+                how = {"teacher": teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
+                if processes == 1:
+                    result = train(trial, directory, **how)
+                else:
+                    result = train_together(trial, directory, processes=processes, accelerated=accelerated, **how)
+        except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
+            raise
+        except Exception as error:
+            reason = _reason(error)
+            tune.report({"state": "failed", "reason": reason})
+            directory.write_failure({"reason": reason, "traceback": traceback.format_exc()})
+            raise
+    except TrainingInterrupted:
+        tune.report({"state": "stopped"})
+        raise
+    except StorageError as error:
+        tune.report({"state": "unwritable", "reason": str(error)})
+        raise
+    tune.report({"state": result["state"], "seconds": result["seconds"]})
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+@contextmanager
+def _teacher_weights(trial: TrialSpec, store: Store) -> Iterator[Path | None]:
+    if trial.teacher is None:
+        yield None
+    elif isinstance(trial.teacher, TrainedWeights):
+        yield Path(trial.teacher.path)
+    else:
+        with store.trial(trial.teacher.key).folder.local(WEIGHTS) as path:
+            yield path

@@ -1,0 +1,131 @@
+"""Rules that leave combinations out: `exclude: [{architecture: vgg16, method: [kd, eed]}]`."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...losses import methods
+from ...models import canonical
+from ...specs import SpecError, nearest, unknown
+from ...training import Recipe, TrialSpec
+from .method_configs import SELF
+from .parsing import axis, validated
+from .yaml_document import Document, Place
+
+FIELDS = ("dataset", "recipe", "architecture", "method", "exits", "head", "teacher", "teacher_seed", "seed")
+"""What a rule may name besides the settings of methods and, as `recipe.epochs`, of recipes."""
+
+
+class Exclusions:
+    """The rules of a file, each a mapping of fields to a value or a list of values.
+
+    A trial is left out if it has, for every field of one rule, one of the rule's values. Rules speak of trials as they
+    are, not of how they were written: a temperature is nothing that a trial has whose loss has no use for it.
+    """
+
+    def __init__(self, written: object, document: Document) -> None:
+        """Raises `DocumentError` for a field that there is not."""
+        self._document = document
+        self._place: Place = ("exclude",)
+        known = {*FIELDS, *(name for method in methods for name in methods[method].field_infos())}
+        known |= {f"recipe.{name}" for name in Recipe.field_infos()}
+        self._rules: list[_Rule] = []
+        for number, rule in enumerate(validated(list[dict[str, Any]], written, document, self._place)):
+            place = (*self._place, number)
+            if not rule:
+                raise document.error(place, "a rule without a field would leave out every trial.")
+            for field in rule:
+                if field not in known:
+                    raise document.error((*place, field), str(unknown("field", field, known)))
+            self._rules.append(_Rule(rule, document, place))
+
+    def kept(self, trial: TrialSpec, recipe: str, seeds: Iterable[int]) -> tuple[int, ...]:
+        """Those of its seeds with which a trial is not left out; `recipe` is the name of the one it was made from."""
+        kept = tuple(dict.fromkeys(seeds))
+        excluded: set[int] = set()
+        for rule in self._rules:
+            excluded |= rule.excluded(trial, recipe, kept)
+        return tuple(seed for seed in kept if seed not in excluded) if excluded else kept
+
+    def check(self, *, anything_left: bool) -> None:
+        """Raises `DocumentError` for a rule or a value in one that no trial has, once all were asked about."""
+        for rule in self._rules:
+            rule.check()
+        if not anything_left:
+            raise self._document.error(self._place, "these rules leave out every trial.")
+
+
+class _Rule:
+    def __init__(self, written: dict[str, Any], document: Document, place: Place) -> None:
+        self._document = document
+        self._place = place
+        self._wanted = {field: self._values(field, value) for field, value in written.items()}
+        self._is_list = {field: isinstance(value, list) for field, value in written.items()}
+        self._unmet = {field: set(values) for field, values in self._wanted.items()}
+        """Values that no trial has had so far."""
+        self._seen: dict[str, set[object]] = {field: set() for field in written}
+        """Values that trials have."""
+        self._has_matched = False
+
+    def excluded(self, trial: TrialSpec, recipe: str, seeds: Iterable[int]) -> set[int]:
+        """Those of a trial's seeds with which it matches the rule."""
+        matching = set(seeds)
+        for field, wanted in self._wanted.items():
+            held = set(seeds) if field == "seed" else _held(trial, recipe, field)
+            met = {value for value in wanted if (_placement(value, trial) if field == "exits" else value) in held}
+            self._seen[field] |= held
+            self._unmet[field] -= met
+            matching &= met if field == "seed" else matching if met else set()
+        self._has_matched |= bool(matching)
+        return matching
+
+    def check(self) -> None:
+        for field, wanted in self._wanted.items():
+            for position, value in enumerate(wanted):
+                if value in self._unmet[field]:
+                    place = (*self._place, field, *((position,) if self._is_list[field] else ()))
+                    had = nearest(str(value), map(str, self._seen[field]))
+                    raise self._document.error(place, f"no trial of this sweep has {field} {value!r}; {had}.")
+        if not self._has_matched:
+            problem = "no trial of this sweep has all of these at once; the rule would leave out nothing."
+            raise self._document.error(self._place, problem)
+
+    def _values(self, field: str, written: object) -> list[Any]:
+        values = axis(written, self._document, (*self._place, field))
+        parts = [part for value in values for part in (value if isinstance(value, list) else [value])]
+        if any(isinstance(part, list | dict) for part in parts):
+            raise self._document.error((*self._place, field), "must be a value or a list of values.")
+        if field == "exits":  # a stage's number written without quotes
+            return [str(value) for value in values]
+        return [tuple(value) if isinstance(value, list) else value for value in values]
+
+
+def _held(trial: TrialSpec, recipe: str, field: str) -> set[object]:
+    """What a trial in canonical form has for a field: nothing, a value, or two ways of saying one."""
+    teacher, method = trial.teacher, trial.method
+    held: dict[str, list[object]] = {
+        "dataset": [trial.dataset.name],
+        "recipe": [recipe],
+        "architecture": [trial.architecture.name],
+        "method": [method.name],
+        "exits": [] if method.exits == "ignored" else [trial.exits.placement],
+        "head": [] if trial.exits.placement == "none" else [trial.exits.head],
+        "teacher": [teacher.architecture.name] if teacher else [],
+        "teacher_seed": [teacher.seed] if teacher else [],
+    }
+    if teacher and teacher.architecture == trial.architecture:
+        held["teacher"].append(SELF)
+    if field in held:
+        return set(held[field])
+    prefix, _, setting = field.rpartition(".")
+    part = trial.recipe if prefix else method
+    if setting not in part.field_infos() or setting in part.inactive_fields():
+        return set()
+    return {getattr(part, setting)}
+
+
+def _placement(written: str, trial: TrialSpec) -> str | None:
+    """A placement as the trial's would be written; None if its architecture has no such place."""
+    try:
+        return canonical(written, trial.layout)
+    except SpecError:
+        return None

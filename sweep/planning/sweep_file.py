@@ -1,0 +1,278 @@
+"""The sweep file: what a researcher writes, checked whole before anything runs."""
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import pydantic
+
+from ...losses import Baseline
+from ...models import ArchitectureSpec, architectures
+from ...specs import SpecError, require, unknown
+from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
+from ...training.plugins import Plugin, use
+from ...training.teacher import trained_weights
+from ...training.trial import Protocol, TrainedWeights
+from .blocks import SweepBlock, read_blocks
+from .exclude import Exclusions
+from .garbage import no_search_for_garbage
+from .method_configs import SELF, MethodConfig, Teacher, read_method_configs
+from .parsing import axis, choices, field_names, names, refuse_unknown_keys, validated
+from .resources import Resources
+from .search_space import SearchPlan, TunedConfig, read_search
+from .stopping import Rule, Stopping
+from .yaml_document import Document, Place
+
+Order = Literal["breadth-first", "cheap-first", "file"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """Trials that differ in nothing but their seed."""
+
+    trial: TrialSpec
+    """One of them in canonical form, with the seed 0, which may be none of the seeds."""
+    seeds: tuple[int, ...]
+    exits: str
+    """As the file says where they sit: `50%` is another block of each architecture. `none` without any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What a sweep file asks for."""
+
+    name: str
+    configurations: tuple[Configuration, ...]
+    """In the file's order; one experiment may be asked for in several ways."""
+    order: Order
+    """Which trials come first: one seed of everything, those that cost least, or those that the file names first."""
+    flat_grid: int
+    """How many trials a grid would have in which every method had every axis of all methods."""
+    resources: Resources
+    stopping: Stopping | None
+    """None where every trial trains to its last epoch."""
+    search: SearchPlan | None
+    """How the methods are tuned; then the trials are those of the settings that the file has."""
+    text: str
+    """The file as it was written, but that it names files of weights by their absolute paths."""
+    plugins: tuple[Plugin, ...]
+    """Files that may have what the sweep file names."""
+    warnings: tuple[str, ...]
+    """What may be meant otherwise, a sentence each."""
+
+    @property
+    def trials(self) -> tuple[TrialSpec, ...]:
+        """All that the file asks for, in its order; what is asked for in several ways comes as often."""
+        return tuple(trial for asked in self.configurations for trial in asked.trial.with_seeds(asked.seeds))
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds a configuration is trained with at most."""
+        return max(len(asked.seeds) for asked in self.configurations)
+
+
+def _file_name(name: str) -> str:
+    """A sweep's name is a folder's too, and cannot lead out of the storage."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        rule = "a name begins with a letter or digit and goes on with up to 99 of these, '.', '_' and '-'"
+        raise SpecError(f"{rule}, but got {name!r}.")
+    return name
+
+
+class _Settings(pydantic.BaseModel):
+    """The keys of a sweep file that hold for all of its trials."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, pydantic.AfterValidator(_file_name)]
+    protocol: Protocol = "final"
+    validation: Annotated[float, pydantic.Field(ge=0, le=0.9)] = 0.0
+    resources: Any = {}
+    stopping: Any = "none"
+    order: Order = "breadth-first"
+    exclude: Any = []
+    search: Any = None
+
+    @pydantic.model_validator(mode="after")
+    def _is_tuned_on_images(self) -> Self:
+        held_out = self.protocol != "tuning" or self.validation > 0
+        require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
+        confirms = self.search is None or self.protocol == "final"
+        require(confirms, "protocol is final with search, whose winners are read once on test", protocol=self.protocol)
+        return self
+
+
+@no_search_for_garbage()
+def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
+    """Reads and checks a sweep file, which may name what these plugins have. From here on they are in use.
+
+    Raises:
+        DocumentError: for the first mistake, with its place in the file and what could stand there instead.
+        SpecError: for a plugin that cannot be used.
+    """
+    use(plugins)
+    document = Document(path)
+    keys = field_names(_Settings)
+    blocks = list(read_blocks(document, keys))
+    settings = validated(_Settings, {key: document.content[key] for key in keys if key in document.content}, document)
+    exclusions = Exclusions(settings.exclude, document)
+    weights = functools.cache(trained_weights)  # a file is read once
+    candidates: list[TunedConfig] = []
+    teachers: list[Teacher] = []
+    flat_grid, warnings = 0, dict[str, None]()
+    for block in blocks:
+        ways = list(read_method_configs(block.axes.methods, document, block.place("methods")))
+        block_recipes = list(_recipes(block.axes.recipe, document, block.place("recipe")))
+        candidates += _candidates(block, block_recipes, ways, settings, exclusions, document, weights)
+        flat_grid += _flat_grid(block, block_recipes, ways)
+        warnings |= dict.fromkeys(_warnings(block_recipes))
+        teachers += [way.teacher for way in ways if way.teacher]
+    exclusions.check(anything_left=bool(candidates))
+    stopping = _stopping(settings, document, most_epochs=max(asked.trial.recipe.epochs for asked in candidates))
+    search = None
+    if settings.search is not None:
+        judges_early = stopping is not None
+        search = read_search(settings.search, candidates, settings.validation, document, judges_early=judges_early)
+    return Sweep(
+        name=settings.name,
+        configurations=tuple(
+            Configuration(trial=asked.trial, seeds=asked.seeds, exits=asked.way.exits.placement) for asked in candidates
+        ),
+        order=settings.order,
+        flat_grid=flat_grid,
+        resources=validated(Resources, settings.resources, document, ("resources",)),
+        stopping=stopping,
+        search=search,
+        text=_with_absolute_paths(document, teachers),
+        plugins=tuple(plugins),
+        warnings=tuple(warnings),
+    )
+
+
+def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> Stopping | None:
+    """The rule named or described, which must have something to judge by and somebody to stop."""
+    place: Place = ("stopping",)
+    section = written.stopping
+    if not isinstance(section, dict):
+        rules = ("none", *get_args(Rule))
+        if section not in rules:
+            raise document.error(place, str(unknown("rule", section, rules)))
+        if section == "none":
+            return None
+        section = {"rule": section}
+    stopping = validated(Stopping, section, document, place)
+    try:
+        judged = "validation > 0 with stopping, since the test set must not decide"
+        held_out = written.validation > 0 or written.search is not None
+        require(held_out, judged, validation=written.validation)
+        require(stopping.grace < most_epochs, "grace < epochs", grace=stopping.grace, epochs=most_epochs)
+    except SpecError as error:
+        raise document.error((*place, error.field or "") if error.field in section else place, str(error)) from error
+    return stopping.canonical()
+
+
+def _candidates(
+    block: SweepBlock,
+    named_recipes: list[tuple[str, Recipe]],
+    ways: list[MethodConfig],
+    settings: _Settings,
+    exclusions: Exclusions,
+    document: Document,
+    weights: Callable[[Path, ArchitectureSpec, DatasetSpec], TrainedWeights],
+) -> Iterator[TunedConfig]:
+    """The product of a block's axes, without what is excluded."""
+    axes = block.axes
+    in_form = [(name, recipe, recipe.canonical()) for name, recipe in named_recipes]
+    dataset_names = names(datasets, axes.dataset, document, block.place("dataset"))
+    architecture_names = names(architectures, axes.architectures, document, block.place("architectures"))
+    for dataset, (recipe_name, as_written, recipe), architecture in itertools.product(
+        [DatasetSpec(name=name) for name in dataset_names],
+        in_form,
+        [ArchitectureSpec(name=name) for name in architecture_names],
+    ):
+        try:
+            plain = TrialSpec(
+                dataset=dataset,
+                architecture=architecture,
+                method=Baseline(),
+                recipe=recipe,
+                protocol=settings.protocol,
+                validation=settings.validation if settings.search is None else 0.0,  # a search holds out by itself
+            )
+        except SpecError as error:  # its images are too small for the network
+            problem = f"for {architecture.name} on {dataset.name}, {error}"
+            raise document.error(block.place("architectures"), problem) from error
+
+        @functools.cache  # one teacher for all of its students
+        def teacher_of(wanted: Teacher, plain: TrialSpec = plain) -> TrialSpec | TrainedWeights:
+            own = wanted.architecture == SELF
+            trunk = plain.architecture if own else ArchitectureSpec(name=wanted.architecture)
+            if wanted.file:
+                return weights(_weights_path(wanted.file, document), trunk, plain.dataset)
+            return replace(plain, architecture=trunk, seed=wanted.teacher_seed).canonical()
+
+        for way in ways:
+            try:
+                teacher = teacher_of(way.teacher) if way.teacher else None
+                trial = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
+            except SpecError as error:
+                raise document.error(way.place(error.field), f"for {architecture.name}, {error}") from error
+            if seeds := exclusions.kept(trial, recipe_name, axes.seeds):
+                # The canonical form forgets where a teacher's file is, which the worker has to know.
+                yield TunedConfig(trial=trial.replace(teacher=teacher), seeds=seeds, recipe=as_written, way=way)
+
+
+def _flat_grid(block: SweepBlock, named_recipes: list[tuple[str, Recipe]], ways: list[MethodConfig]) -> int:
+    """The size of the grid in which each key has all values that it has in any method."""
+    values: dict[str, set[str]] = {}
+    for way in ways:
+        for key, value in way.choice.values.items():
+            values.setdefault(key, set()).add(repr(value))
+    axes = block.axes
+    listed = (axes.dataset, named_recipes, axes.architectures, set(axes.seeds), axes.methods, *values.values())
+    return math.prod(1 if isinstance(written, str) else len(written) for written in listed)
+
+
+def _recipes(written: object, document: Document, place: Place) -> Iterator[tuple[str, Recipe]]:
+    """The recipes named or described, each resolved to all of its fields, with the name of the one it was made from."""
+    for position, item in enumerate(axis(written, document, place)):
+        at = (*place, position) if isinstance(written, list) else place
+        section = item if isinstance(item, dict) else {"base": item}
+        base = section.get("base", "paper")
+        if base not in recipes:
+            of_base = (*at, "base") if isinstance(item, dict) and "base" in item else at
+            raise document.error(of_base, str(unknown("recipe", base, recipes)))
+        settings = {name: value for name, value in section.items() if name != "base"}
+        refuse_unknown_keys(settings, ["base", *field_names(Recipe)], document, at)
+        for choice in choices(settings, Recipe, document, at):
+            complete = {**recipes[base].to_dict(), **choice.values}
+            yield base, validated(Recipe, complete, document, at, choice)
+
+
+def _warnings(named_recipes: list[tuple[str, Recipe]]) -> Iterator[str]:
+    for name, recipe in named_recipes:
+        if late := recipe.unreached_milestones:
+            *others, last = map(str, late)
+            come = f"milestones {', '.join(others)} and {last} come" if others else f"milestone {last} comes"
+            epochs = f"{recipe.epochs} epochs" if recipe.epochs > 1 else "1 epoch"
+            yield f"recipe {name}: {come} after the last of {epochs}; the learning rate does not change there."
+
+
+def _weights_path(file: str, document: Document) -> Path:
+    """Of a file that is named as seen from the sweep file."""
+    return document.path.absolute().parent / Path(file).expanduser()
+
+
+def _with_absolute_paths(document: Document, teachers: list[Teacher]) -> str:
+    """The file's text, to be read from anywhere."""
+    absolute = {
+        teacher.teacher: f"{teacher.architecture}@{_weights_path(teacher.file, document)}"
+        for teacher in teachers
+        if teacher.file
+    }
+    return document.text_with(absolute)

@@ -1,0 +1,147 @@
+"""How fast trials train: by timing a few real steps of each network with each method, or by assumption."""
+
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+
+from ...specs import SpecError
+from ...training import DataSource, TrialSpec
+from ...training.distributed import ProcessGroup
+from ...training.environment import choose_device, training_conditions
+from ...training.loop import TrainingLoop
+from ...training.resource_usage import is_out_of_memory
+from ...training.student import build_student
+from ...training.trial import TrainedWeights
+from .cost import Costs
+from .plan import Plan
+from .resources import Resources
+
+TIMED_STEPS = 4
+"""Timed at most, after one that is not: it chooses algorithms and allocates memory."""
+TIMING_LIMIT_S = 10.0
+"""Seconds after which no further step of a trial is timed."""
+
+Step = tuple[object, ...]
+"""What a step's time depends on."""
+
+
+class Throughput:
+    """Seconds that trials take on a device, by what their steps have to do."""
+
+    origin = "from steps timed here"
+    """Where the seconds come from, for people."""
+
+    def __init__(self, device: str) -> None:
+        """Of a device with this description, where nothing has been measured yet."""
+        self.device = device
+        self.problems: list[str] = []
+        """Why some trials were not measured, each said once."""
+        self._seconds: dict[Step, float] = {}
+        self._costs = Costs()
+
+    def seconds_per_image(self, trial: TrialSpec) -> float | None:
+        """Of training, on one device that trains nothing else; None for a trial like none that was measured."""
+        return self._seconds.get(step_of(trial))
+
+    def measure(self, trial: TrialSpec, source: DataSource, device: torch.device) -> None:
+        """Times some steps of a trial, unless it is known that there are no data for it."""
+        absent = f"{trial.dataset.name}: "
+        if any(problem.startswith(absent) for problem in self.problems):
+            return
+        try:
+            self._seconds[step_of(trial)] = _seconds_per_image(trial, self._costs.images(trial), source, device)
+        except SpecError as error:
+            self.problems.append(absent + str(error))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            name = f"{trial.method.name} of {trial.architecture.name}"
+            self.problems.append(f"{name}, batch {trial.recipe.batch_size}: {self.device} has too little memory.")
+
+
+class AssumedPace(Throughput):
+    """Seconds that trials take where a device does as many multiply-adds a second, whatever the network.
+
+    Networks that are too small to fill the device take longer.
+    """
+
+    origin = "assumed, not measured"
+
+    def __init__(self, throughput: float) -> None:
+        """Of a device that does so many multiply-adds of training in a second."""
+        super().__init__(f"{throughput:.3g} multiply-adds a second")
+        self._throughput = throughput
+
+    def seconds_per_image(self, trial: TrialSpec) -> float:
+        """Of training, on one device that trains nothing else."""
+        return self._costs.training(trial) / (self._costs.images(trial) * trial.recipe.epochs * self._throughput)
+
+
+def measure(
+    plan: Plan, source: DataSource, watch: Callable[[Iterable[TrialSpec], int], Iterable[TrialSpec]]
+) -> Throughput:
+    """Times one trial of each kind on this machine, on a device like the one that the sweep asks for.
+
+    `watch` is given the trials to time and their number, and passes them on, one after the other.
+    """
+    resources = plan.sweep.resources
+    device = choose_device("cpu" if resources.gpu == 0 else "auto")
+    pace = Throughput(_described(device, resources))
+    kinds = {step_of(trial.spec): trial.spec for trial in plan.trials}
+    with training_conditions(resources.cores // resources.members):
+        for trial in watch(kinds.values(), len(kinds)):
+            pace.measure(trial, source, device)
+    return pace
+
+
+def step_of(trial: TrialSpec) -> Step:
+    """What the time of a trial's step depends on: two trials with equal answers take equally long for an image."""
+    recipe, teacher = trial.recipe, trial.teacher
+    return (
+        trial.dataset,
+        trial.architecture,
+        trial.exits,
+        trial.method.name,
+        trial.exit_count if trial.method.cohort else None,
+        teacher and (teacher.architecture, getattr(teacher, "exits", None)),
+        *(recipe.batch_size, recipe.accumulation, recipe.precision, recipe.compile, recipe.optimizer),
+        *(recipe.ema_decay > 0, recipe.crop, recipe.flip, recipe.policy, recipe.mixes_labels, recipe.cutout > 0),
+    )
+
+
+def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, device: torch.device) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        run = TrainingLoop(trial, device, _teacher_weights(trial, Path(folder)), source, ProcessGroup())
+        started = time.perf_counter()
+        marks = [started]
+        for _ in itertools.islice(run.train_epoch(), 1 + TIMED_STEPS):
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            marks.append(time.perf_counter())
+            if marks[-1] - started > TIMING_LIMIT_S:
+                break
+    seconds = [after - before for before, after in itertools.pairwise(marks)]
+    return statistics.median(seconds[1:] or seconds) / min(trial.recipe.batch_size, images)
+
+
+def _teacher_weights(trial: TrialSpec, folder: Path) -> Path | None:
+    """Of a teacher that may not be trained yet: its first weights take as long."""
+    if trial.teacher is None:
+        return None
+    if isinstance(trial.teacher, TrainedWeights):
+        return Path(trial.teacher.path)
+    path = folder / "teacher.pt"
+    torch.save(build_student(trial.teacher).state_dict(), path)
+    return path
+
+
+def _described(device: torch.device, resources: Resources) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = resources.cores // resources.members
+    return f"cpu, {threads} thread{'s' if threads > 1 else ''}"

@@ -1,0 +1,8 @@
+"""Tuning: what is tried next, how the search stands, and which trials confirm what it found."""
+
+from .ask_tell import Tuning
+from .confirmation import search_plan
+from .studies import Studies
+from .study_summary import Outcome, is_over, outcomes, settings
+
+__all__ = ["Outcome", "Studies", "Tuning", "is_over", "outcomes", "search_plan", "settings"]

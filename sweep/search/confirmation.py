@@ -1,0 +1,94 @@
+"""The trials of a sweep with a search: those that tried settings, and those that confirm the best of them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ...specs import SpecError
+from ...training import TrialSpec
+from ..planning.plan import Plan, PlannedTrial, TuningInfo, make_plan
+from ..planning.sweep_file import Configuration, Sweep
+from ..store.trial_store import Store
+from .studies import Studies
+from .study_summary import Outcome, is_over, outcomes, tried_trial
+
+
+def search_plan(sweep: Sweep, store: Store) -> Plan:
+    """What is known of a search: the teachers it needs, what it tried, and once it is over what confirms it.
+
+    It is over when every space has used up its budget, so that no method is confirmed that was tuned less.
+    """
+    studies = Studies(sweep, store)
+    planned = {trial.key: trial for trial in _teachers(studies)}
+    coming = tuple(_coming(sweep, [0] * len(studies.search.spaces)))
+    if studies.exist():
+        stand = outcomes(studies)
+        coming = tuple(_coming(sweep, [len(outcome.trials) for outcome in stand]))
+        for trial in _tried(stand):
+            planned.setdefault(trial.key, trial)
+        if is_over(stand):
+            planned |= {trial.key: trial for trial in confirming(sweep, stand)}
+            coming = ()
+    trials = tuple(replace(trial, order=order) for order, trial in enumerate(planned.values()))
+    return Plan(sweep=sweep, trials=trials, coming=coming)
+
+
+def confirming(sweep: Sweep, stand: Iterable[Outcome]) -> Iterator[PlannedTrial]:
+    """The best settings of each method and those of the file, with the seeds of the file, and their teachers."""
+    found = {outcome.space.default.key: outcome for outcome in stand}
+    configurations: list[Configuration] = []
+    names: dict[str, list[tuple[str, Outcome]]] = {}
+    for asked in sweep.configurations:
+        outcome = found[asked.trial.key]
+        several = len(outcome.best) > 1
+        settings = [("default", asked)]
+        for trial in outcome.best:
+            label = f"tuned, trial {trial.number}" if several else "tuned"
+            spec, exits = outcome.space.trial(trial.params), outcome.space.exits(trial.params)
+            settings.append((label, replace(asked, trial=spec, exits=exits)))
+        for label, configuration in settings:
+            configurations.append(configuration)
+            names.setdefault(configuration.trial.key, []).append((label, outcome))
+    for trial in make_plan(replace(sweep, configurations=tuple(configurations))).trials:
+        labelled = names.get(replace(trial.spec, seed=0).canonical().key) if trial.role == "result" else None
+        if labelled is None:
+            yield trial
+            continue
+        outcome = labelled[0][1]
+        tuning = " and ".join(label for label, _ in labelled)
+        confirmed = TuningInfo(tuning=tuning, budget=outcome.effort, tried=outcome.tried)
+        yield replace(trial, confirmed=confirmed)
+
+
+def _coming(sweep: Sweep, asked: list[int]) -> Iterator[tuple[PlannedTrial, int]]:
+    """The rest of each budget that is in trials, and twice the results: with the best settings and with the file's."""
+    search = sweep.search
+    assert search is not None
+    for space, number in zip(search.spaces, asked, strict=True):
+        if search.budget is not None and (left := search.budget - number) > 0:
+            spec = search.trial(space, {})
+            yield PlannedTrial(spec=spec, key=spec.key, role="search", order=0), left
+    for trial in make_plan(sweep).trials:
+        yield trial, 2 if trial.role == "result" else 1
+
+
+def _teachers(studies: Studies) -> Iterator[PlannedTrial]:
+    for space in studies.search.spaces:
+        teacher = studies.search.teacher(space)
+        if teacher is not None:
+            yield PlannedTrial(spec=teacher, key=teacher.key, role="teacher", order=0)
+
+
+def _tried(stand: Iterable[Outcome]) -> Iterator[PlannedTrial]:
+    """Each trial that a study holds, if it got all of its values."""
+    for outcome in stand:
+        for trial in outcome.trials:
+            if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(outcome, trial.params)):
+                yield tried_trial(spec, outcome.space, trial, order=0)
+
+
+def _spec(outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:
+    """None where the values do not fit each other: then the trial failed before it began."""
+    try:
+        return outcome.search.trial(outcome.space, values)  # type: ignore[arg-type]
+    except SpecError:
+        return None

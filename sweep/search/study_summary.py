@@ -1,0 +1,112 @@
+"""How the search of one method on one network stands, and what it found."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from ...training import TrialSpec
+from ..planning.plan import PlannedTrial
+from ..planning.search_space import SearchPlan, SearchSpace
+from .studies import Studies
+
+SECONDS = "seconds"
+"""What a trial trained for, in the study."""
+KEY = "key"
+"""By which the trial store has a trial of the study."""
+REASON = "reason"
+"""Why a trial failed, in the study."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Of one space."""
+
+    space: SearchSpace
+    search: SearchPlan
+    trials: tuple[FrozenTrial, ...]
+    best: tuple[FrozenTrial, ...]
+    """The complete trial with the best value; with several objectives, all that no other is better than in each."""
+
+    def count(self, *states: TrialState) -> int:
+        """How many trials are in these states."""
+        return sum(trial.state in states for trial in self.trials)
+
+    @property
+    def seconds(self) -> float:
+        """Of training, in all trials that have ended."""
+        return sum(trial.user_attrs.get(SECONDS, 0.0) for trial in self.trials)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the budget is used up and all trials have ended."""
+        if self.count(TrialState.RUNNING, TrialState.WAITING):
+            return False
+        if self.search.budget is not None:
+            return len(self.trials) >= self.search.budget
+        return self.seconds >= (self.search.seconds or 0.0)
+
+    @property
+    def effort(self) -> str:
+        """What the study had once it is full, in words: it may have had more trials under an earlier budget."""
+        budget = self.search.budget
+        return replace(self.search, budget=budget and max(budget, len(self.trials))).effort
+
+    @property
+    def tried(self) -> str:
+        """In words: `6 complete, 1 pruned, 1 failed`."""
+        states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+        return ", ".join(f"{self.count(state)} {name}" for name, state in states.items())
+
+    @property
+    def mostly_failed(self) -> bool:
+        """Whether at least half of the trials failed."""
+        return bool(self.trials) and 2 * self.count(TrialState.FAIL) >= len(self.trials)
+
+
+def tried_trial(spec: TrialSpec, space: SearchSpace, asked: FrozenTrial | optuna.Trial, order: int) -> PlannedTrial:
+    """The trial of the store that tries what a study asked for."""
+    return PlannedTrial(
+        spec=spec,
+        key=spec.key,
+        role="search",
+        order=order,
+        seed_index=asked.number,
+        exits=space.exits(asked.params),
+        tried=settings(asked.params),
+    )
+
+
+def settings(values: Mapping[str, object]) -> str:
+    """Settings that were tried, for people: `temperature=4.769, recipe.learning_rate=0.02`."""
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()
+    )
+
+
+def is_over(stand: Iterable[Outcome]) -> bool:
+    """Whether every space has used up its budget, so that no method is confirmed that was tuned less."""
+    return all(outcome.is_full for outcome in stand)
+
+
+def outcomes(studies: Studies) -> list[Outcome]:
+    """Of all spaces of a search, in the file's order."""
+    return studies.steadily(lambda: [_outcome(studies, space) for space in studies.search.spaces])
+
+
+def _outcome(studies: Studies, space: SearchSpace) -> Outcome:
+    study = studies.of(space)
+    trials = tuple(study.get_trials(deepcopy=False))
+    return Outcome(space=space, search=studies.search, trials=trials, best=_best(study, trials))
+
+
+def _best(study: optuna.Study, trials: tuple[FrozenTrial, ...]) -> tuple[FrozenTrial, ...]:
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        return ()
+    if len(study.directions) == 1:
+        return (study.best_trial,)
+    front: dict[tuple[tuple[str, object], ...], FrozenTrial] = {}
+    for trial in study.best_trials:  # one setting may have been tried twice
+        front.setdefault(tuple(sorted(trial.params.items())), trial)
+    return tuple(sorted(front.values(), key=lambda trial: trial.number))

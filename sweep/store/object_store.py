@@ -1,0 +1,116 @@
+"""Folders of an object store such as s3://, through pyarrow's file systems."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs
+
+from ...specs import SpecError
+from ...training import FileInfo, Folder, StorageError
+
+
+class RemoteFolder(Folder):
+    """A folder behind a URI. An object appears whole or not at all there, so nothing needs to be renamed."""
+
+    def __init__(self, uri: str) -> None:
+        """Of a URI such as `s3://bucket/sweeps?endpoint_override=http://127.0.0.1:9000`; raises `SpecError`."""
+        self._uri = uri
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self._files, self._path = fs.FileSystem.from_uri(self._uri)
+        except (OSError, ValueError) as error:
+            raise SpecError(f"{self._uri!r} is no storage: {error}", field="storage") from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_uri": self._uri, "_guard": self._guard}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._uri, self._guard = state["_uri"], state["_guard"]
+        self._open()
+
+    def inside(self, *names: str) -> "RemoteFolder":
+        """A folder in this one."""
+        base, question, options = self._uri.partition("?")
+        return RemoteFolder("/".join((base.rstrip("/"), *names)) + question + options)
+
+    def folders(self) -> list[str]:
+        """The names of the folders in it, in order."""
+        with self._told("read"):
+            found = self._files.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
+            return sorted(item.base_name for item in found if item.type == fs.FileType.Directory)
+
+    def entries(self) -> dict[str, FileInfo]:
+        """Its objects."""
+        with self._told("read"):
+            found = self._files.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
+            return {
+                item.base_name: FileInfo(size=item.size, modified=item.mtime.timestamp() if item.mtime else 0.0)
+                for item in sorted(found, key=lambda item: item.base_name)
+                if item.type == fs.FileType.File
+            }
+
+    def read(self, name: str) -> bytes | None:
+        """An object's content."""
+        with self._told("read", name):
+            try:
+                with self._files.open_input_stream(self._at(name)) as stream:
+                    return stream.read()
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: bytes | memoryview) -> None:
+        """Puts an object. Another writer's may appear between the guard's answer and this one."""
+        with self._told("written", name):
+            self._ask()
+            with self._files.open_output_stream(self._at(name)) as stream:
+                stream.write(content)
+
+    def remove(self, name: str) -> None:
+        """Removes an object."""
+        with self._told("removed", name):
+            if self._files.get_file_info(self._at(name)).type != fs.FileType.NotFound:
+                self._ask()
+                self._files.delete_file(self._at(name))
+
+    def remove_all(self) -> None:
+        """Removes all objects whose names begin with the folder's, and its own that marks it as there."""
+        with self._told("removed"):
+            if self._files.get_file_info(self._path).type != fs.FileType.NotFound:
+                self._files.delete_dir(self._path)
+
+    def rename(self, name: str, new: str) -> None:
+        """Copies an object and removes it under its old name."""
+        with self._told("renamed", name):
+            self._ask()
+            self._files.move(self._at(name), self._at(new))
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """A copy, for as long as the context lasts."""
+        with tempfile.TemporaryDirectory() as folder:
+            if (content := self.read(name)) is not None:
+                (Path(folder) / name).write_bytes(content)
+            yield Path(folder) / name
+
+    def located(self, name: str) -> str:
+        """The URI."""
+        return f"{self._uri.partition('?')[0].rstrip('/')}/{name}"
+
+    def _at(self, name: str) -> str:
+        return f"{self._path}/{name}"
+
+    def _ask(self) -> None:
+        if self._guard is not None:
+            self._guard()
+
+    @contextmanager
+    def _told(self, what: str, name: str = "") -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"{self.located(name)} cannot be {what}: {error}.") from error

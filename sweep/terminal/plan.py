@@ -1,0 +1,95 @@
+"""What a sweep file asks for, beside what the store holds of it and what it costs, method by method."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..planning.estimate import Cost, CostRow, Estimate
+from ..store.trial_store import State
+
+STATES: tuple[State, ...] = ("waiting", "running", "done", "pruned", "diverged", "failed")
+NAMES = {"running": "begun"}
+"""The store knows that a trial has begun, not whether somebody trains it at this moment."""
+PREFIXES = ((1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
+SHOWN_PROBLEMS = 20
+
+
+def overview(estimate: Estimate) -> Group:
+    """A table of the trials by architecture, method and state, what they cost, and the reasons of those that failed."""
+    parts: list[RenderableType] = [_table(estimate), *map(Text, _sentences(estimate))]
+    for trial, state, reason in estimate.problems[:SHOWN_PROBLEMS]:
+        parts.append(Text(f"{state}: {trial} (trial {trial.key}): {reason}"))
+    if (more := len(estimate.problems) - SHOWN_PROBLEMS) > 0:
+        parts.append(Text(f"and {more:,} more; exeunt plan --json has them all."))
+    return Group(*parts)
+
+
+def _table(estimate: Estimate) -> Table:
+    states = sum((row.states for row in estimate.rows), Counter[State]())
+    shown: list[State] = [state for state in STATES if state == "done" or states[state]]
+    title = Text(f"{estimate.name}: {estimate.total.trials:,} trials in {estimate.storage}")
+    table = Table(title=title, title_justify="left")
+    for heading in ("architecture", "method"):
+        table.add_column(heading, overflow="fold")
+    headings = ["trials", *(NAMES.get(state, state) for state in shown), "multiply-\nadds"]
+    if estimate.pace is not None:
+        headings.append("device-\nhours")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+
+    def numbers(states: Counter[State], effort: Cost) -> Iterable[str]:
+        yield f"{effort.trials:,}"
+        yield from (f"{states[state]:,}" if states[state] else "-" for state in shown)
+        yield _with_prefix(effort.multiply_adds)
+        if estimate.pace is not None:
+            yield _hours(effort.hours)
+
+    for row in estimate.rows:
+        table.add_row(row.architecture, _method(row), *numbers(row.states, row.total))
+    table.add_section()
+    table.add_row("all", "", *numbers(states, estimate.total))
+    return table
+
+
+def _sentences(estimate: Estimate) -> Iterable[str]:
+    if estimate.flat_grid is not None:
+        yield _saved(estimate, estimate.flat_grid)
+    left = f"Still to do: {estimate.left.trials:,} trials, {_with_prefix(estimate.left.multiply_adds)} multiply-adds"
+    if estimate.pace is not None:
+        left += f", {_hours(estimate.left.hours)} device-hours"
+    yield f"{left}. Training alone counts: no tests, no waiting."
+    if estimate.pace is not None:
+        pace = estimate.pace
+        yield f"Hours of a device that trains one trial at a time, {pace.origin}: {pace.device}."
+        yield from (f"Not measured: {problem}" for problem in pace.problems)
+
+
+def _saved(estimate: Estimate, flat_grid: int) -> str:
+    merged, teachers = estimate.asked - estimate.results, estimate.total.trials - estimate.results
+    saved = f"A flat grid of all axes would train {flat_grid:,} networks."
+    if merged:
+        saved += f" {merged:,} more were asked for, but are the same experiment as another."
+    if teachers:
+        saved += f" {teachers:,} {'is' if teachers == 1 else 'are'} trained only to teach."
+    return saved
+
+
+def _method(row: CostRow) -> str:
+    return row.method if row.role == "result" else f"{row.method} ({row.role})"
+
+
+def _with_prefix(number: float) -> str:
+    """With three digits and a prefix of the SI."""
+    for size, prefix in PREFIXES:
+        if number >= size:
+            return f"{number / size:.3g} {prefix}" if number < 999.5 * size else f"{number / size:.0f} {prefix}"
+    return f"{number:.0f}"
+
+
+def _hours(hours: float | None) -> str:
+    if hours is None:
+        return "?"
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}" if hours >= 0.01 else "< 0.01"

@@ -1,0 +1,116 @@
+"""How a sweep stands, for the terminal: once, or again and again."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ..status import ActiveTrial, StatusReader, SweepStatus
+from ..store.trial_store import State
+from .progress import duration
+
+ALWAYS: tuple[State, ...] = ("done", "running", "waiting", "failed")
+IF_ANY: tuple[State, ...] = ("pruned", "diverged")
+REFRESH_INTERVAL_S = 2.0
+"""Seconds between two looks at the store."""
+LATEST_PROBLEMS = 5
+"""How many stay on the screen while the sweep is watched."""
+
+
+def situation(sweep: SweepStatus) -> Group:
+    """All there is to say: counts by method, the trials that have begun, and why others did not end well."""
+    return Group(*_heading(sweep), _by_method(sweep), *_begun(sweep), *_problems(sweep))
+
+
+def watch(observer: StatusReader, console: Console) -> None:
+    """Shows the situation until the sweep is over: redrawn in place; where that cannot be, a line for each change."""
+    if not console.is_terminal:
+        line = None
+        while True:
+            sweep = observer.read()
+            if (now := _counts(sweep)) != line:
+                console.print(f"{time.strftime('%H:%M:%S')} {now}", soft_wrap=True, highlight=False)
+                line = now
+            if sweep.is_over:
+                return
+            time.sleep(REFRESH_INTERVAL_S)
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            sweep = observer.read()
+            latest = list(_problems(sweep))[-LATEST_PROBLEMS:]
+            live.update(Group(*_heading(sweep), *_begun(sweep), *latest), refresh=True)
+            if sweep.is_over:
+                return
+            time.sleep(REFRESH_INTERVAL_S)
+
+
+def _heading(sweep: SweepStatus) -> Iterator[Text]:
+    yield Text(f"{sweep.plan.sweep.name}: {len(sweep.plan.trials)} trials in {sweep.location}", overflow="fold")
+    if sweep.driver is not None:
+        since = datetime.fromtimestamp(sweep.driver["since"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        yield Text(f"run by process {sweep.driver['pid']} on {sweep.driver['host']} since {since}")
+    elif not sweep.is_over:
+        command = "sweep" if sweep.plan.sweep.search is None else "search"
+        yield Text(f"nobody runs it; `exeunt {command} FILE` goes on with it")
+    left = "" if sweep.seconds_left is None or sweep.is_over else f"; about {duration(sweep.seconds_left)} left"
+    yield Text(_counts(sweep) + left)
+
+
+def _counts(sweep: SweepStatus) -> str:
+    names: dict[State, str] = {} if sweep.driver else {"running": "begun"}
+    counts = sweep.counts
+    shown: list[State] = [*ALWAYS, *(state for state in IF_ANY if counts[state])]
+    return ", ".join(f"{counts[state]} {names.get(state, state)}" for state in shown)
+
+
+def _by_method(sweep: SweepStatus) -> Table:
+    counts: dict[tuple[str, str], Counter[State]] = {}
+    for trial in sweep.plan.trials:
+        method = trial.spec.method.name + (" (teacher)" if trial.role == "teacher" else "")
+        row = counts.setdefault((trial.spec.architecture.name, method), Counter())
+        row[sweep.progress[trial.key].state] += 1
+    total = sweep.counts
+    shown: list[State] = [state for state in (*ALWAYS, *IF_ANY) if total[state]]
+    table = _table("architecture", "method")
+    for heading in ("trials", *shown):
+        table.add_column(heading, justify="right")
+    for names, count in counts.items():
+        table.add_row(*names, str(count.total()), *(str(count[state] or "-") for state in shown))
+    return table
+
+
+def _begun(sweep: SweepStatus) -> Iterator[Table]:
+    if not sweep.active:
+        return
+    table = _table("running" if sweep.driver else "begun")
+    table.add_column("epoch", justify="right", no_wrap=True)
+    table.add_column("top-1, %", justify="right", no_wrap=True)
+    table.add_column("last wrote")
+    for one in sweep.active:
+        accuracy = "-" if one.accuracy is None else f"{one.accuracy:.2f} {one.images}"
+        epochs = f"{one.epoch} of {one.trial.spec.recipe.epochs}"
+        table.add_row(str(one.trial), epochs, accuracy, _last_wrote(one), style="yellow" if one.is_quiet else "")
+    yield table
+
+
+def _last_wrote(one: ActiveTrial) -> str:
+    return f"{duration(one.silent)} ago" + (": dead?" if one.is_quiet else "")
+
+
+def _problems(sweep: SweepStatus) -> Iterator[Text]:
+    for trial in sweep.plan.trials:
+        progress = sweep.progress[trial.key]
+        if progress.reason:
+            yield Text(f"{progress.state}: {trial} (trial {trial.key}): {progress.reason}", overflow="fold")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table

@@ -1,0 +1,53 @@
+"""The comparison table of a sweep: shown, and kept as CSV and LaTeX."""
+
+import shlex
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from ...results import comparison, load, main, render, to_rich
+from ...results.mlflow_client import TrackingError, answering, shown
+from ..planning.plan import Plan
+from ..store.trial_store import Store
+from ..tracking.writer import Mirror
+
+FILES = {"csv": "table.csv", "latex": "table.tex"}
+
+
+def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> None:
+    """Brings MLflow up to date, shows the table that follows from it, and says where it is kept.
+
+    Where MLflow cannot be reached, the table is made from the store alone, and it is said how MLflow gets the rest.
+    """
+    problem = None
+    try:
+        table = main(comparison(_recorded(plan, store, tracking_uri)))
+    except TrackingError as error:
+        problem = error
+        with tempfile.TemporaryDirectory() as scratch:
+            table = main(comparison(_recorded(plan, store, f"sqlite:///{Path(scratch) / 'mlflow.db'}")))
+    console.print()
+    if console.is_terminal:
+        console.print(to_rich(table))
+    else:
+        console.out(render(table, "text"), highlight=False)
+    folder = store.sweep_folder(plan.sweep.name)
+    for form, name in FILES.items():
+        folder.write(name, render(table, form).encode())
+        console.print(f"{form + ':':7}{folder.located(name)}", markup=False, highlight=False, soft_wrap=True)
+    where = shown(tracking_uri) if problem is None else _not_recorded(problem, plan, store, tracking_uri)
+    console.print(f"MLflow: {where}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _recorded(plan: Plan, store: Store, tracking_uri: str) -> pd.DataFrame:
+    with answering(tracking_uri):
+        Mirror(plan, store, tracking_uri).update_all()
+    return load(tracking_uri, plan.sweep.name)
+
+
+def _not_recorded(problem: TrackingError, plan: Plan, store: Store, tracking_uri: str) -> str:
+    where = ["--storage", store.location, "--tracking", tracking_uri]
+    command = shlex.join(["exeunt", "sync", plan.sweep.name, *where])
+    return f"lacks some of this. {problem} The table is made from the storage; when it is back: {shown(command)}"

@@ -1,0 +1,93 @@
+"""What MLflow holds of a trial: the tags, parameters and metrics of its run."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlflow.entities import Metric, Param
+
+from ...training import Record
+from ..planning.plan import PlannedTrial
+from ..store.trial_store import Progress
+
+TERMINATED = {"done": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
+"""MLflow's word for the state of a trial that has ended; any other is RUNNING."""
+
+
+def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
+    """What the trial is, how it stands, and on what it was trained."""
+    tags = {
+        "exeunt.key": trial.key,
+        "exeunt.method": trial.spec.method.name,
+        "exeunt.architecture": trial.spec.architecture.name,
+        "exeunt.seed": str(trial.spec.seed),
+        "exeunt.role": trial.role,
+        "exeunt.order": f"{trial.order:07d}",
+        "exeunt.seeds": str(trial.seeds),
+        "exeunt.state": progress.state,
+        "exeunt.protocol": trial.spec.reported,
+    }
+    if trial.exits != "none":
+        tags["exeunt.exits"] = trial.exits
+    if trial.confirmed is not None:
+        tags |= {
+            "exeunt.tuning": trial.confirmed.tuning,
+            "exeunt.budget": trial.confirmed.budget,
+            "exeunt.tried": trial.confirmed.tried,
+        }
+    if progress.reason:
+        tags["exeunt.error"] = progress.reason[:500]
+    if progress.result is not None:
+        environment = progress.result["environment"]
+        tags["exeunt.commit"] = environment.get("commit", "")
+        tags["exeunt.training_seconds"] = str(progress.result["seconds"])
+        if "early_exit" in progress.result:
+            tags["exeunt.early_exit"] = json.dumps(progress.result["early_exit"])
+        bins = progress.result.get("reliability", {})  # of all exits they may be more than MLflow takes
+        tags |= {f"exeunt.reliability.{exit}": json.dumps(bins[exit]) for exit in ("final", "ensemble") if exit in bins}
+        tags |= {f"exeunt.environment.{name}": str(value) for name, value in environment.items()}
+    return tags
+
+
+def params_of(trial: PlannedTrial) -> list[Param]:
+    """The trial's spec, flattened: `recipe.learning_rate`."""
+    return [Param(name, str(value)) for name, value in _flat(_described(trial))]
+
+
+def metrics_of(record: Record) -> list[Metric]:
+    """What was measured in an epoch."""
+    at = int(record["time"] * 1000)
+    numbers = {name: value for name, value in record.items() if name not in ("epoch", "time")}
+    return [Metric(name, value, at, record["epoch"]) for name, value in numbers.items()]
+
+
+def differing(reported: Mapping[str, float], recorded: Mapping[str, float]) -> list[str]:
+    """The names of the reported metrics that MLflow lacks or has other values of."""
+    return [name for name, value in reported.items() if not _same(value, recorded.get(name))]
+
+
+def _same(reported: float, recorded: float | None) -> bool:
+    if recorded is None or math.isnan(reported):
+        return recorded is not None and math.isnan(recorded)
+    largest = sys.float_info.max  # as which MLflow's databases hold an infinity
+    return recorded == reported or recorded == max(-largest, min(largest, reported))
+
+
+def _described(trial: PlannedTrial) -> dict[str, Any]:
+    """What the trial was, with the teacher by what tells it from others; its environment names the plugins."""
+    described = trial.spec.to_dict()
+    described.pop("plugins", None)
+    if trial.spec.teacher is not None:
+        teacher = trial.spec.teacher
+        described["teacher"] = {"architecture": teacher.architecture.name, "seed": teacher.seed, "key": teacher.key}
+    return described
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield prefix + name, value

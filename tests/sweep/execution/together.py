@@ -1,0 +1,23 @@
+"""Trials in two processes, also for scripts that are no part of the tests' package."""
+
+from exeunt.losses import EED
+from exeunt.models import ArchitectureSpec, ExitSpec
+from exeunt.sweep.execution.distributed_launch import train_together
+from exeunt.training import DatasetSpec, Recipe, TrialDirectory, TrialSpec
+
+
+def trial(method=None, **fields):
+    method = method or EED()
+    return TrialSpec(
+        dataset=DatasetSpec(name="digits"),
+        architecture=ArchitectureSpec(name="resnet8"),
+        method=method,
+        exits=ExitSpec(placement="none" if method.exits == "ignored" else "all"),
+        recipe=Recipe(epochs=500, batch_size=512),
+        **fields,
+    )
+
+
+def trained(spec, folder, *, on_epoch=print, stop=lambda: False, **settings):
+    together = {"processes": 2, "accelerated": False, "on_epoch": on_epoch, "stop": stop}
+    return train_together(spec, TrialDirectory(folder), **together, **settings)

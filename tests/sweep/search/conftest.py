@@ -1,0 +1,223 @@
+"""Searches whose trials nobody trains: what training would leave in the store is written there at once."""
+
+import io
+import itertools
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exeunt.sweep.execution.early_stopper import EarlyStopper
+from exeunt.sweep.execution.shutdown import Shutdown
+from exeunt.sweep.execution.tune_searcher import PlanSearcher
+from exeunt.sweep.planning.sweep_file import Sweep, read_sweep
+from exeunt.sweep.search import Outcome, Studies, Tuning, outcomes, search_plan
+from exeunt.sweep.store.trial_store import Store
+from exeunt.sweep.terminal.progress import PlainBoard
+from exeunt.training import Record, TrialSpec
+from rich.console import Console
+
+from .searches import FILE
+
+Accuracy = Callable[[TrialSpec], float | str]
+"""What a trial comes to: its validation top-1, or `diverged`, `failed` or `died`."""
+
+
+def by_rate(spec: TrialSpec) -> float:
+    """Better the nearer the learning rate is to 0.1."""
+    return 90 - 100 * abs(spec.recipe.learning_rate - 0.1)
+
+
+@dataclass
+class Trainer:
+    """Leaves what a worker would leave of each trial, through the store's own files."""
+
+    store: Store
+    accuracy: Accuracy = by_rate
+    trained: list[str] = field(default_factory=list)
+    """The keys of all trials that were begun, in order."""
+
+    def records(self, spec: TrialSpec) -> list[Record]:
+        """Of each epoch; the last has what the trial comes to."""
+        comes_to = self.accuracy(spec)
+        last = comes_to if isinstance(comes_to, float) else 1.0
+        epochs = spec.recipe.epochs
+        return [
+            {"epoch": epoch, "validation/final/top1": last * epoch / epochs, "seconds": 600.0, "time": 0.0}
+            for epoch in range(1, epochs + 1)
+        ]
+
+    def begin(self, spec: TrialSpec, epochs: int) -> None:
+        """Its first epochs."""
+        directory = self.store.start_attempt(spec.key)
+        self.trained.append(spec.key)
+        directory.write_spec(spec.canonical().to_dict())
+        directory.write_history(self.records(spec)[:epochs])
+
+    def finish(self, spec: TrialSpec) -> Record:
+        """All of it; the last report, whose `state` may be one that is no result."""
+        directory = self.store.trial(spec.key)
+        records = self.records(spec)
+        state = comes_to if isinstance(comes_to := self.accuracy(spec), str) else "done"
+        directory.write_history(records if state == "done" else records[:1])
+        if state == "failed":
+            directory.write_failure({"reason": "it broke"})
+        elif state != "died":
+            cost = 1000.0 * (spec.recipe.learning_rate + 0.001 * spec.recipe.batch_size)  # so that there is a front
+            metrics = {name: records[-1][name] for name in records[-1] if "/" in name}
+            metrics["cost/final/multiply_adds"] = cost
+            result = {"state": state, "key": spec.key, "seconds": 600.0 * len(records), "metrics": metrics}
+            result["environment"] = {}
+            directory.write_result(result | ({"reason": "the loss is nan"} if state == "diverged" else {}))
+        return {"state": "running" if state == "died" else state, "epoch": 1}
+
+
+class Driver:
+    """A search as `launch` and Ray Tune drive it, with `workers` trials at once, each ended in its turn."""
+
+    def __init__(self, sweep: Sweep, store: Store, trainer: Trainer, workers: int = 1, retries: int = 0) -> None:
+        self.sweep, self.store, self.trainer, self.workers = sweep, store, trainer, workers
+        plan = search_plan(sweep, store)
+        self.studies = Studies(sweep, store)
+        self.studies.mend()
+        missing = [trial for trial in store.missing(plan) if trial.role != "search"]
+        self.board = PlainBoard(missing, 0, Console(file=io.StringIO()))
+        self.shutdown = Shutdown()
+        known = {trial.key: trial for trial in plan.trials}
+        self.early_stopper = None
+        if sweep.stopping is not None:
+            self.early_stopper = EarlyStopper(sweep.stopping, plan.trials)
+            for trial in plan.trials:
+                self.early_stopper.recall(trial.key, store.trial(trial.key).history())
+        self.tuning = Tuning(self.studies, store, self.board, self.shutdown, known, self.early_stopper)
+        self.searcher = PlanSearcher(
+            self.board.trials.values(),
+            [key for key, how in store.progress_of(known).items() if how.state == "done"],
+            retries=retries,
+            most=workers,
+            recorded=lambda key: store.progress(key).state,
+            give_up=lambda key, reason: self.board.end(key, problem=reason),
+            shutting_down=self.shutdown.is_requested,
+            proposals=self.tuning,
+        )
+        self.running: dict[str, TrialSpec] = {}
+        self.handed_out: list[str] = []
+        self._names = map(str, itertools.count())
+
+    def stand(self) -> dict[str, Outcome]:
+        """How the studies of the methods stand, read anew."""
+        return {outcome.space.default.method.name: outcome for outcome in outcomes(Studies(self.sweep, self.store))}
+
+    def start(self) -> bool:
+        """Asks for one trial more, as Tune does; whether there was one."""
+        name = next(self._names)
+        suggested = self.searcher.suggest(name)
+        if not isinstance(suggested, dict):
+            return False
+        planned = self.board.trials[suggested["key"]]
+        self.running[name] = planned.spec
+        self.handed_out.append(planned.key)
+        self.board.start(planned.key)
+        self.trainer.begin(planned.spec, epochs=1)
+        return True
+
+    def pruned_after(self, spec: TrialSpec) -> Record | None:
+        """The record of the epoch after which the early_stopper stops a trial, if it does."""
+        if self.early_stopper is None:
+            return None
+        return next(
+            (record for record in self.trainer.records(spec) if self.early_stopper.stops(spec.key, record)), None
+        )
+
+    def end(self, name: str) -> None:
+        """A running trial comes to its end."""
+        spec = self.running.pop(name)
+        if (last := self.pruned_after(spec)) is not None:
+            records = self.trainer.records(spec)[: last["epoch"]]
+            self.store.trial(spec.key).write_history(records)
+            self.searcher.on_trial_result(name, {"state": "running", "epoch": last["epoch"]})
+            self.searcher.on_trial_complete(name, result={"state": "running"})
+            self.store.prune(spec.key, self.sweep.stopping, epoch=last["epoch"], epochs=spec.recipe.epochs)
+            self.board.prune(spec.key, "stopped")
+            return
+        report = self.trainer.finish(spec)
+        self.searcher.on_trial_result(name, report)
+        error = report["state"] in ("failed", "running")
+        self.searcher.on_trial_complete(name, result=report, error=error)
+        if self.searcher.retry_delay(spec.key) is not None:
+            self.board.pause(spec.key)
+        else:
+            self.board.end(spec.key, problem="" if report["state"] == "done" else "it broke")
+
+    def run(self, turn: Callable[[list[str]], str] = lambda names: names[0], steps: int = 10_000) -> "Driver":
+        """Goes on until nothing runs and nothing is asked for; `turn` picks which of the running trials ends."""
+        for _ in range(steps):
+            while len(self.running) < self.workers and self.start():
+                pass
+            if not self.running:
+                assert self.searcher.suggest("last") == PlanSearcher.FINISHED
+                return self
+            self.end(turn(list(self.running)))
+        raise AssertionError("it does not end")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for the disk, which takes most of the time where nothing trains."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty one."""
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def read_file(tmp_path: Path) -> Callable[..., Sweep]:
+    """Reads the file of the tests, with parts of it replaced."""
+
+    def read(*pairs: tuple[str, str], text: str = FILE) -> Sweep:
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "sweep.yaml"
+        path.write_text(text, encoding="utf-8")
+        return read_sweep(path)
+
+    return read
+
+
+@pytest.fixture
+def drive(store: Store) -> Callable[..., Driver]:
+    """A driver of a sweep in the store."""
+
+    def make(sweep: Sweep, accuracy: Accuracy = by_rate, workers: int = 1, **options: Any) -> Driver:
+        return Driver(sweep, store, Trainer(store, accuracy), workers, **options)
+
+    return make
+
+
+@pytest.fixture
+def strict() -> Iterator[None]:
+    """A warning would stand on the screen of a search."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left to the garbage collector
+        yield
+
+
+@pytest.fixture
+def baseline_alone(read_file: Callable[..., Sweep]) -> Callable[..., Sweep]:
+    """A search of the baseline's learning rate."""
+
+    def read(*pairs: tuple[str, str]) -> Sweep:
+        text = read_file().text
+        kept = [line for line in text.splitlines() if "kd:" not in line and "eed:" not in line]
+        kept = kept[: kept.index("  methods:")] if "  methods:" in kept else kept
+        return read_file(*pairs, text="\n".join(kept) + "\n")
+
+    return read

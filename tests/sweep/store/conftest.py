@@ -1,0 +1,134 @@
+"""Trials as training leaves them, and a real MLflow server that can be killed and started again."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.store.trial_store import Store
+from exeunt.training import build_student
+from exeunt.training.checkpoints import digest
+
+from ...command_line import run_in_process
+
+PATIENCE = 120
+"""Seconds after which a server does not start."""
+
+
+class MlflowServer:
+    """At one address and with one database, whether it runs or not."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        words = [
+            Path(sys.executable).with_name("mlflow"), "server", "--host", "127.0.0.1", "--port", str(self.port),
+            "--workers", "1", "--backend-store-uri", f"sqlite:///{self._folder / 'server.db'}",
+            "--default-artifact-root", str(self._folder / "artifacts"),
+        ]  # fmt: skip
+        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                words, stdout=log, stderr=log, start_new_session=True, env=environment, cwd=self._folder
+            )
+        patience = time.monotonic() + PATIENCE
+        while not self.answers():
+            assert self._process.poll() is None, (self._folder / "server.log").read_text()
+            assert time.monotonic() < patience, "it never answered"
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        """Whether it is there."""
+        with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=1) as answer:
+            return answer.status == 200
+        return False
+
+    def pause(self) -> None:
+        """It accepts requests from now on and answers none."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It answers again."""
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kills it and the worker that it has started."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(PATIENCE)
+            self._process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path, database: Path) -> Iterator[MlflowServer]:
+    """An address at which no server listens yet."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    shutil.copy(database, folder / "server.db")
+    server = MlflowServer(folder)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def run(store):
+    """Runs a command on the store in this process."""
+    return lambda *words: run_in_process(*words, "--storage", store.location)
+
+
+@pytest.fixture
+def plan(read, good):
+    return make_plan(read(good))
+
+
+@pytest.fixture
+def store(tmp_path, database):
+    store = Store(tmp_path / "storage")
+    store.database.parent.mkdir()
+    shutil.copy(database, store.database)
+    return store
+
+
+@pytest.fixture
+def trained(store):
+    """Leaves the files of a trial that is done, as training does."""
+
+    def leave(trial, *, epochs=2, metrics=1, accuracy=90.0, weights=False, **result):
+        numbers = {f"train/loss/{number}": 1.0 for number in range(metrics)}
+        history = [{"epoch": epoch, "time": 1e9 + epoch, "seconds": 2.0, **numbers} for epoch in range(1, epochs + 1)]
+        history[-1]["test/final/top1"] = accuracy
+        outcome = {
+            "state": "done",
+            "key": trial.key,
+            "seconds": 2.0 * epochs,
+            "metrics": {name: value for name, value in history[-1].items() if "/" in name},
+            "environment": {"torch": "2", "commit": "0123456789ab"},
+            "early_exit": [[0.5, 1e6, 90.0]],
+            "reliability": {"exit1": [[9, 0.5, 0.0]], "final": [[9, 0.5, 0.25]]},
+        }
+        directory = store.trial(trial.key)
+        directory.write_spec(trial.spec.to_dict())
+        directory.write_history(history)
+        if weights:
+            directory.write_weights(build_student(trial.spec).state_dict())
+            outcome["weights"] = digest(directory.weights())
+        directory.write_result(outcome | result)
+
+    return leave

@@ -1,0 +1,144 @@
+"""How a sweep stands, as `exeunt status` tells it."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from exeunt.sweep.status import QUIET_AFTER_S, StatusReader
+from exeunt.sweep.store.lease import hold_lease
+
+
+@pytest.fixture
+def begun(store):
+    """Leaves the files of a trial that is in training."""
+
+    def leave(trial, *, epochs=1, seconds=60.0, silent=0.0):
+        directory = store.start_attempt(trial.key)
+        directory.write_spec(trial.spec.to_dict())
+        record = {"train/final/top1": 50.0, "seconds": seconds, "time": time.time()}
+        directory.write_history([record | {"epoch": epoch + 1} for epoch in range(epochs)])
+        for file in Path(directory.folder.path).iterdir():
+            os.utime(file, (time.time() - silent,) * 2)
+
+    return leave
+
+
+@pytest.fixture
+def driver(store):
+    """The sweep is being run."""
+    with hold_lease(store.sweep_folder("tiny"), "tiny"):
+        yield
+
+
+def test_nothing_has_begun(plan, store):
+    sweep = StatusReader(plan, store).read()
+    assert sweep.counts == {"waiting": len(plan.trials)}
+    assert (sweep.active, sweep.seconds_left, sweep.driver, sweep.is_over) == ((), None, None, False)
+
+
+@pytest.mark.usefixtures("driver")
+def test_every_state_is_counted_and_what_runs_is_told(plan, store, trained, begun, ended):
+    done, first, starting, failed, diverged = plan.trials[:5]
+    trained(done)
+    begun(first, silent=5.0)
+    store.start_attempt(starting.key)
+    store.trial(failed.key).write_failure({"reason": "no room"})
+    store.trial(diverged.key).write_result(ended("diverged", reason="not finite"))
+    observer = StatusReader(plan, store)
+    for sweep in (observer.read(), observer.read()):
+        others = len(plan.trials) - 5
+        assert sweep.counts == {"done": 1, "running": 2, "failed": 1, "diverged": 1, "waiting": others}
+        assert [(one.trial.key, one.epoch, one.accuracy) for one in sweep.active] == [
+            (first.key, 1, 50.0),
+            (starting.key, 0, None),
+        ]
+        assert sweep.active[0].silent == pytest.approx(5, abs=2)
+        assert sweep.driver is not None
+        assert sweep.driver["pid"] == os.getpid()
+    trained(first)
+    assert observer.read().counts["done"] == 2
+
+
+@pytest.mark.usefixtures("driver")
+def test_the_time_left_is_that_of_the_epochs_that_are_left(plan, store, trained, begun):
+    by_name = {}
+    for trial in plan.trials:
+        by_name.setdefault((trial.spec.architecture.name, trial.spec.method.name), []).append(trial)
+    like, unlike = by_name["resnet8", "baseline"], by_name["resnet14", "baseline"]
+    begun(like[0], seconds=100.0)
+    begun(unlike[0], seconds=700.0)
+    for trial in plan.trials:
+        if trial.key not in {one.key for one in (*like, *unlike)}:
+            trained(trial)  # of 2 s per epoch
+    seconds = 100 * (1 + 2 * (len(like) - 1)) + 700 * (1 + 2 * (len(unlike) - 1))  # 2 epochs, of which one is done
+    assert StatusReader(plan, store).read().seconds_left == pytest.approx(seconds / 2)  # two at once
+
+
+def test_a_sweep_whose_trials_have_all_ended_is_over(plan, store, trained):
+    for trial in plan.trials[:-1]:
+        trained(trial)
+    assert not StatusReader(plan, store).read().is_over
+    store.trial(plan.trials[-1].key).write_failure({"reason": "no room"})
+    assert StatusReader(plan, store).read().is_over
+
+
+def test_status_says_who_runs_what_and_fits_80_columns(plan, store, trained, begun, run):
+    store.save_sweep(plan)
+    trained(plan.trials[0])
+    begun(plan.trials[1], silent=2 * QUIET_AFTER_S)
+    store.trial(plan.trials[2].key).write_failure({"reason": "no room " * 30})
+    status, out, err = run("status", "tiny")
+    assert (status, err) == (0, "")
+    assert "nobody runs it" in out
+    assert f"1 done, 1 begun, {len(plan.trials) - 3} waiting, 1 failed\n" in out
+    assert "1 of 2" in out
+    assert "50.00 train" in out
+    assert "30 min 0 s ago: dead?" in " ".join(out.split())
+    assert "no room no room" in out
+    assert max(map(len, out.splitlines()[1:])) <= 80
+    assert "\x1b" not in out
+    with hold_lease(store.sweep_folder("tiny"), "tiny"):
+        out = run("status", "tiny")[1]
+    assert f"run by process {os.getpid()} on " in out
+    assert f"1 done, 1 running, {len(plan.trials) - 3} waiting, 1 failed; about " in out
+
+
+def test_watching_a_sweep_that_is_over_ends(plan, store, trained, run):
+    store.save_sweep(plan)
+    for trial in plan.trials:
+        trained(trial)
+    status, out, err = run("status", "tiny", "--watch")
+    assert (status, err) == (0, "")
+    assert out.endswith(f" {len(plan.trials)} done, 0 begun, 0 waiting, 0 failed\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("terminal", [True, False])
+def test_ctrl_c_ends_watching_without_a_word(terminal, plan, store, trained):
+    store.save_sweep(plan)
+    trained(plan.trials[0])
+    ours, theirs = pty.openpty()
+    command = [Path(sys.executable).with_name("exeunt"), "status", "tiny", "--watch", "--storage", store.location]
+    stdout = theirs if terminal else subprocess.PIPE
+    as_at_a_terminal = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background ignore it
+    with subprocess.Popen(
+        command,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TERM": "xterm"},
+        preexec_fn=as_at_a_terminal,  # noqa: PLW1509 (no thread runs here)
+    ) as watch:
+        shown = b""
+        while b"1 done" not in shown:
+            shown += os.read(ours, 1000) if terminal else watch.stdout.read1(1000)
+        watch.send_signal(signal.SIGINT)
+        _, errors = watch.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert (watch.returncode, errors) == (0, b"")

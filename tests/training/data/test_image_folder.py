@@ -1,0 +1,173 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from exeunt.specs import SpecError
+from exeunt.training.data import DatasetSpec, DataSource, ImageFiles, Images, datasets
+
+pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
+
+
+def load(name, **source):
+    return datasets[name].load(DataSource(**source))
+
+
+@pytest.fixture
+def tree(tmp_path, write_picture):
+    """Writes a folder of two splits and three classes, with `count` pictures in each class."""
+
+    def write(height, width, *, test="test", suffix="png", count=3):
+        pictures = {}
+        for split in ("train", test):
+            for name in ("cat", "ant", "Bee"):
+                for number in range(count):
+                    path = tmp_path / split / name / f"{number}.{suffix}"
+                    pictures[path] = write_picture(path, height, width)
+        return pictures
+
+    return write
+
+
+@pytest.mark.parametrize(("shape", "test"), [((32, 32), "test"), ((48, 96), "val")])
+def test_small_images_of_one_size_are_held_in_memory_as_they_are(tmp_path, tree, shape, test):
+    pictures = tree(*shape, test=test)
+    facts = datasets[f"folder:{tmp_path}"]
+    assert facts.image_shape == (3, *shape)
+    assert facts.classes == 3
+    for images, split in zip(load(f"folder:{tmp_path}"), ("train", test), strict=True):
+        assert isinstance(images, Images)
+        assert images.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+        expected = [pictures[tmp_path / split / name / f"{n}.png"] for name in ("Bee", "ant", "cat") for n in range(3)]
+        assert torch.equal(images.pixels, torch.stack(expected))
+
+
+@pytest.mark.parametrize("shape", [(97, 40), (120, 150)])
+def test_larger_images_are_read_from_their_files_as_224(tmp_path, tree, shape):
+    tree(*shape, suffix="JPEG")
+    name = f"folder:{tmp_path}"
+    assert datasets[name].image_shape == (3, 224, 224)
+    train, test = load(name, workers=0)
+    assert isinstance(train, ImageFiles)
+    assert train.labels.tolist() == test.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert next(train.batches([torch.arange(9)])).shape == (9, 3, 224, 224)
+
+
+def test_small_images_of_several_sizes_are_read_as_224(tmp_path, tree, write_picture):
+    tree(32, 32)
+    write_picture(tmp_path / "train/cat/2.png", 32, 33)
+    assert datasets[f"folder:{tmp_path}"].image_shape == (3, 224, 224)
+
+
+def test_test_comes_before_val(tmp_path, tree):
+    tree(8, 8)
+    tree(8, 8, test="val", count=5)
+    assert [len(images) for images in load(f"folder:{tmp_path}")] == [15, 9]
+
+
+def test_a_class_that_one_split_lacks_is_named(tmp_path, tree, write_picture):
+    tree(8, 8)
+    write_picture(tmp_path / "test/cow/0.png", 8, 8)
+    with pytest.raises(SpecError, match=r"test has a folder 'cow', .*train has not"):
+        DatasetSpec(name=f"folder:{tmp_path}")
+
+
+def test_hidden_files_and_other_files_than_images_are_passed_over(tmp_path, tree):
+    tree(8, 8)
+    (tmp_path / "train/.cache").mkdir()
+    (tmp_path / "train/cat/notes.txt").write_text("a cat")
+    (tmp_path / "train/cat/._0.png").write_bytes(b"left by a Mac")
+    assert [len(images) for images in load(f"folder:{tmp_path}")] == [9, 9]
+
+
+def test_images_that_are_not_read_are_refused_rather_than_left_out(tmp_path, tree):
+    tree(8, 8)
+    (tmp_path / "train/cat/3.BMP").write_bytes(b"BM")
+    with pytest.raises(SpecError, match=r"cat/3\.BMP is neither PNG nor JPEG"):
+        DatasetSpec(name=f"folder:{tmp_path}")
+
+
+def test_an_empty_class_is_named(tmp_path, tree):
+    tree(8, 8)
+    for split in ("train", "test"):
+        (tmp_path / split / "dog").mkdir()
+    with pytest.raises(SpecError, match="train/dog has no PNG or JPEG file"):
+        DatasetSpec(name=f"folder:{tmp_path}")
+
+
+def test_an_image_of_another_size_that_was_not_looked_at_is_named_when_loaded(tmp_path, tree, write_picture):
+    tree(8, 8, count=30)
+    write_picture(tmp_path / "test/ant/7.png", 8, 9)
+    assert datasets[f"folder:{tmp_path}"].image_shape == (3, 8, 8)
+    with pytest.raises(SpecError, match=r"test/ant/7\.png has 8x9 pixels, others 8x8"):
+        load(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("birds", "begins with / or ~, but got 'folder:birds'"), ("/no/such/place", "no folder /no/such/place/train")],
+)
+def test_a_path_that_is_no_data_set_is_refused(path, message):
+    with pytest.raises(SpecError, match=message):
+        DatasetSpec(name=f"folder:{path}")
+
+
+def test_one_class_is_no_classification(tmp_path, write_picture):
+    for split in ("train", "val"):
+        write_picture(tmp_path / split / "cat" / "0.png", 8, 8)
+    with pytest.raises(SpecError, match="train has 1 class folders; a data set has two or more"):
+        DatasetSpec(name=f"folder:{tmp_path}")
+
+
+def test_a_trial_on_a_folder_can_be_stored(tmp_path, tree, make_trial):
+    tree(16, 16)
+    spec = replace(make_trial(), dataset=DatasetSpec(name=f"folder:{tmp_path}"))
+    assert type(spec).from_dict(spec.to_dict()) == spec
+    assert spec.dataset_facts.image_shape == (3, 16, 16)
+
+
+@pytest.fixture
+def tiny_imagenet(tmp_path, write_picture):
+    """Two training images and one for validation of each of 200 classes, as Stanford's archive has them."""
+    root = tmp_path / "tiny-imagenet-200"
+    names = [f"n{number * 37 % 200:08}" for number in range(200)]
+    for name in names:
+        for number in range(2):
+            write_picture(root / "train" / name / "images" / f"{name}_{number}.JPEG", 64, 64)
+    for number in range(200):
+        write_picture(root / "val" / "images" / f"val_{number}.JPEG", 64, 64)
+    rows = [f"val_{number}.JPEG\t{name}\t0\t32\t44\t62" for number, name in enumerate(names)]
+    (root / "val" / "val_annotations.txt").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def test_tiny_imagenet_is_its_folders_and_its_annotations(tmp_path, tiny_imagenet):
+    from exeunt.training.data.streamed import decode
+
+    train, test = load("tiny_imagenet", directory=tmp_path)
+    assert train.labels.bincount().tolist() == [2] * 200
+    assert test.labels.tolist() == [number * 37 % 200 for number in range(200)]
+    assert torch.equal(train.pixels[4], decode(tiny_imagenet / "train/n00000002/images/n00000002_0.JPEG"))
+    assert torch.equal(test.pixels[7], decode(tiny_imagenet / "val/images/val_7.JPEG"))
+    (tiny_imagenet / "val/val_annotations.txt").unlink()
+    with pytest.raises(SpecError, match=r"tiny_imagenet is not complete: there is no .*val_annotations\.txt"):
+        load("tiny_imagenet", directory=tmp_path)
+
+
+def test_imagenet_is_read_from_its_folders_and_never_fetched(tmp_path, write_picture):
+    with pytest.raises(SpecError, match=r"imagenet is not in .*forbid fetching it"):
+        load("imagenet", directory=tmp_path, download=True)
+    root = tmp_path / "imagenet"
+    write_picture(root / "one.JPEG", 60, 80)
+    for split in ("train", "val"):
+        for number in range(1000):
+            folder = root / split / f"n{number:08}"
+            folder.mkdir(parents=True)
+            (folder / f"{split}.JPEG").hardlink_to(root / "one.JPEG")
+    train, test = load("imagenet", directory=tmp_path, workers=0)
+    assert train.labels.tolist() == test.labels.tolist() == list(range(1000))
+    assert next(test.batches([torch.tensor([3, 999])])).shape == (2, 3, 224, 224)
+    for split in ("train", "val"):
+        (root / split / "n00000999" / f"{split}.JPEG").unlink()
+        (root / split / "n00000999").rmdir()
+    with pytest.raises(SpecError, match="train has 999 class folders, not the 1000 of imagenet"):
+        load("imagenet", directory=tmp_path)

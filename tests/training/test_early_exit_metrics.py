@@ -1,0 +1,34 @@
+"""Against `EarlyExit`, which really stops."""
+
+import pytest
+import torch
+from exeunt.models import ArchitectureSpec, EarlyExit, ExitSpec, build_network, exit_costs
+from exeunt.training.distributed import ProcessGroup
+from exeunt.training.early_exit_metrics import CRITERION, THRESHOLDS, EarlyExitMetrics
+
+
+@pytest.mark.parametrize("batch", [7, 50])
+def test_each_point_is_what_stopping_early_gives(batch):
+    network = build_network(
+        ArchitectureSpec(name="resnet8"), ExitSpec(placement="all"), image_shape=(1, 8, 8), classes=10, seed=0
+    ).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.dim() == 2:
+                weight.mul_(8)  # so that confidence is anything between nothing and all
+    generator = torch.Generator().manual_seed(0)
+    images, labels = 4 * torch.randn(50, 1, 8, 8, generator=generator), torch.arange(50) % 10
+    costs = torch.tensor([cost.cumulative_multiply_adds for cost in exit_costs(network, (1, 8, 8))])
+    early = EarlyExitMetrics(costs)
+    with torch.inference_mode():
+        for start in range(0, 50, batch):
+            early.add(network(images[start : start + batch]).logits, labels[start : start + batch])
+    points = early.points(ProcessGroup())
+    assert [point[0] for point in points] == list(THRESHOLDS)
+    numbers = set()
+    for threshold, cost, accuracy in points:
+        outputs = EarlyExit(network, CRITERION, threshold)(images)
+        assert cost == pytest.approx(costs[outputs.exits - 1].double().mean().item())
+        assert accuracy == pytest.approx(100 * (outputs.logits.argmax(1) == labels).double().mean().item())
+        numbers.add(cost)
+    assert len(numbers) > 3, "images leave at the same exits whatever the threshold"

@@ -1,0 +1,64 @@
+"""Updates beside PyTorch's own optimisers, used as everyone uses them."""
+
+import copy
+
+import pytest
+import torch
+from exeunt.training import Recipe
+from exeunt.training.nonfinite import NonFiniteDetector
+from exeunt.training.optimizer import OptimizerStep
+from torch import nn
+from torch.nn import functional as F
+
+THEIRS = {
+    "sgd": lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True),
+    "adamw": lambda weights: torch.optim.AdamW(weights, lr=0.1, weight_decay=5e-4),
+}
+RECIPE = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4, "decay_norms": True}
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+
+
+def gradients(model, step):
+    images = torch.randn(16, 4, generator=torch.Generator().manual_seed(step))
+    F.cross_entropy(model(images), torch.arange(16) % 3).backward()
+
+
+def step_ours(updates, model, step):
+    gradients(model, step)
+    updates.step(0.1, {"loss": torch.zeros(())}, NonFiniteDetector(torch.device("cpu")))
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_weights_and_state_are_those_of_pytorchs_optimiser(name):
+    ours, theirs = network(), network()
+    updates = OptimizerStep(Recipe(optimizer=name, **RECIPE), ours, nn.Module())
+    optimizer = THEIRS[name](theirs.parameters())
+    for step in range(5):
+        step_ours(updates, ours, step)
+        gradients(theirs, step)
+        optimizer.step()
+        optimizer.zero_grad()
+    for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected)
+    state, expected = updates.state_dict()["optimizer"]["state"], optimizer.state_dict()["state"]
+    torch.testing.assert_close(state, expected)
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_from_their_state_it_goes_on_as_if_it_had_not_stopped(name):
+    whole, restored = network(), network()
+    updates = OptimizerStep(Recipe(optimizer=name, **RECIPE), whole, nn.Module())
+    for step in range(3):
+        step_ours(updates, whole, step)
+    restored.load_state_dict(whole.state_dict())
+    again = OptimizerStep(Recipe(optimizer=name, **RECIPE), restored, nn.Module())
+    again.load_state_dict(copy.deepcopy(updates.state_dict()))
+    for step in range(3, 6):
+        step_ours(updates, whole, step)
+        step_ours(again, restored, step)
+    for weight, expected in zip(restored.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(weight, expected)

@@ -1,0 +1,191 @@
+"""Data sets that are folders of image files: Tiny ImageNet, ImageNet and the user's own."""
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ...specs import SpecError
+from .dataset import Dataset, DataSource, datasets
+from .download import Download, provide
+from .in_memory import Images
+from .streamed import ImageFiles, decode, read_images
+
+PREFIX = "folder:"
+READ = (".png", ".jpg", ".jpeg")
+NOT_READ = (".avif", ".bmp", ".gif", ".heic", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+LARGE, SMALL = 224, 96
+PROBED = 64
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's, of its pretrained networks
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Item = TypeVar("Item")
+Listing = tuple[list[str], Tensor]
+"""Paths of image files and their labels (N,) int64."""
+
+
+def class_names(split: Path) -> list[str]:
+    """The names of the folders in a folder, sorted: the number of a class is its place in them."""
+    if not split.is_dir():
+        raise SpecError(f"there is no folder {split}.", field="dataset")
+    return sorted(entry.name for entry in os.scandir(split) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def list_images(folder: Path) -> list[str]:
+    """The PNG and JPEG files in a folder, sorted. Raises `SpecError` if there is none, or images of another kind."""
+    if not folder.is_dir():
+        raise SpecError(f"there is no folder {folder}.", field="dataset")
+    paths = sorted(entry.path for entry in os.scandir(folder) if not entry.name.startswith("."))
+    for path in paths:
+        if path.lower().endswith(NOT_READ):
+            raise SpecError(f"{path} is neither PNG nor JPEG, the two formats that are read.", field="dataset")
+    images = [path for path in paths if path.lower().endswith(READ)]
+    if not images:
+        raise SpecError(f"the class folder {folder} has no PNG or JPEG file.", field="dataset")
+    return images
+
+
+def list_classes(split: Path, classes: Sequence[str], *, below: str = ".") -> Listing:
+    """The image files of each class folder of a split, or of the folder `below` in it."""
+    listed = [list_images(split / name / below) for name in classes]
+    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in listed]))
+    return [path for paths in listed for path in paths], labels
+
+
+def _agreed_classes(train: Path, test: Path) -> list[str]:
+    """The classes of both splits."""
+    classes, others = class_names(train), class_names(test)
+    if len(classes) < 2:
+        raise SpecError(f"{train} has {len(classes)} class folders; a data set has two or more.", field="dataset")
+    if classes != others:
+        odd = min(set(classes) ^ set(others))
+        has, lacks = (train, test) if odd in classes else (test, train)
+        message = f"the splits have different classes: {has} has a folder {odd!r}, {lacks} has not."
+        raise SpecError(message, field="dataset")
+    return classes
+
+
+def _load_large(train: Path, test: Path, classes: Sequence[str], source: DataSource) -> tuple[ImageFiles, ImageFiles]:
+    def files(split: Path) -> ImageFiles:
+        paths, labels = list_classes(split, classes)
+        return ImageFiles(paths, labels, image_shape=(3, LARGE, LARGE), workers=source.workers)
+
+    return files(train), files(test)
+
+
+def _load_small(
+    train: Path, test: Path, classes: Sequence[str], image_shape: tuple[int, int, int], _: DataSource
+) -> tuple[Images, Images]:
+    def images(split: Path) -> Images:
+        paths, labels = list_classes(split, classes)
+        return read_images(paths, labels, image_shape=image_shape)
+
+    return images(train), images(test)
+
+
+@functools.cache  # asked for with every trial
+def own_folder(name: str) -> Dataset:
+    """The data set `folder:PATH`: PATH/train/CLASS/*.png or *.jpg, and the same for test (or val, if there is no test).
+
+    Its images keep their size if that is at most 96 and the same for all, which up to 64 of them are looked at for;
+    they are then held in memory. Otherwise they are read from their files in every epoch, as images of 224x224.
+
+    Raises `SpecError` for a path that is relative or has not these folders, and where classes differ between splits.
+    """
+    root = Path(name.removeprefix(PREFIX)).expanduser()
+    if not root.is_absolute():  # a worker runs somewhere else
+        raise SpecError(f"the path of a folder begins with / or ~, but got {name!r}.", field="dataset")
+    train, test = root / "train", root / ("test" if (root / "test").is_dir() else "val")
+    classes = _agreed_classes(train, test)
+    small = _small_shape(train, classes)
+    return Dataset(
+        description=f"the images in {root}; {test.name} is for test",
+        image_shape=small or (3, LARGE, LARGE),
+        classes=len(classes),
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        load=functools.partial(_load_small, train, test, classes, small)
+        if small
+        else functools.partial(_load_large, train, test, classes),
+    )
+
+
+def _small_shape(train: Path, classes: Sequence[str]) -> tuple[int, int, int] | None:
+    """(3, H, W) if the images have one size and it is small, as far as a look at some of them can tell."""
+    looked_in = _spread(classes, PROBED)
+    paths = [path for name in looked_in for path in _spread(list_images(train / name), PROBED // len(looked_in))]
+    shapes = set()
+    for path in paths:
+        shapes.add(tuple(decode(path).shape))
+        if len(shapes) > 1 or max(max(shape) for shape in shapes) > SMALL:
+            return None
+    return shapes.pop()
+
+
+def _spread(items: Sequence[Item], count: int) -> Sequence[Item]:
+    """At most so many of the items, from all over."""
+    return items[:: -(-len(items) // count)]
+
+
+def _load_tiny_imagenet(source: DataSource) -> tuple[Images, Images]:
+    name = "tiny-imagenet-200"
+    url, md5 = f"http://cs231n.stanford.edu/{name}.zip", "90528d7ca1a48142e341f4ef8d21d0de"
+    downloads = [Download(urls=(url,), md5=md5)]
+    folder = provide("tiny_imagenet", source, files={name: None}, downloads=downloads) / name
+    classes = class_names(folder / "train")
+    _expect_all("tiny_imagenet", folder / "train", classes)
+    train = list_classes(folder / "train", classes, below="images")
+    test = _tiny_imagenet_validation(folder / "val", classes)
+    shape = datasets["tiny_imagenet"].image_shape
+    return read_images(*train, image_shape=shape), read_images(*test, image_shape=shape)
+
+
+def _tiny_imagenet_validation(folder: Path, classes: Sequence[str]) -> Listing:
+    """Each line of val_annotations.txt has a file, its class and a box, separated by tabs."""
+    annotations = folder / "val_annotations.txt"
+    if not annotations.exists():
+        raise SpecError(f"tiny_imagenet is not complete: there is no {annotations}.", field="dataset")
+    number = {name: place for place, name in enumerate(classes)}
+    rows = [line.split("\t") for line in annotations.read_text().splitlines()]
+    return [str(folder / "images" / row[0]) for row in rows], torch.tensor([number[row[1]] for row in rows])
+
+
+def _load_imagenet(source: DataSource) -> tuple[ImageFiles, ImageFiles]:
+    folder = provide("imagenet", source, files={"imagenet/train": None, "imagenet/val": None}, downloads=[])
+    train, test = folder / "imagenet" / "train", folder / "imagenet" / "val"
+    classes = _agreed_classes(train, test)
+    _expect_all("imagenet", train, classes)
+    return _load_large(train, test, classes, source)
+
+
+def _expect_all(name: str, split: Path, classes: Sequence[str]) -> None:
+    expected = datasets[name].classes
+    if len(classes) != expected:
+        raise SpecError(f"{split} has {len(classes)} class folders, not the {expected} of {name}.", field="dataset")
+
+
+datasets.register("tiny_imagenet")(
+    Dataset(
+        description="100,000 photographs from ImageNet, and its 10,000 for validation as test (Stanford CS231n 2015)",
+        image_shape=(3, 64, 64),
+        classes=200,
+        mean=(0.4802, 0.4481, 0.3975),  # of all pixels, as published in many repositories
+        std=(0.2770, 0.2691, 0.2821),
+        load=_load_tiny_imagenet,
+    )
+)
+datasets.register("imagenet")(
+    Dataset(
+        description="1.28 million photographs, and the 50,000 for validation as test (Russakovsky et al. 2015)",
+        image_shape=(3, LARGE, LARGE),
+        classes=1000,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        load=_load_imagenet,
+    )
+)
+datasets.register_pattern(f"{PREFIX}*", own_folder)

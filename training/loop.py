@@ -1,0 +1,266 @@
+"""The moving parts of a training: each is built from the spec, or kept in a checkpoint."""
+
+import functools
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import SyncBatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+from ..specs import SpecError
+from .batches import TrainingBatches, evaluation_batches
+from .data import DataSource, ImageSet, split_validation
+from .directory import Record
+from .distributed import ProcessGroup
+from .early_exit_metrics import EarlyExitMetrics
+from .environment import Precision, choose_precision
+from .epoch_metrics import EpochMetrics
+from .evaluation import ExitMetrics
+from .nonfinite import NonFiniteDetector, TrainingDiverged
+from .optimizer import OptimizerStep
+from .resource_usage import ResourceUsage
+from .rng import derive_seed, seed_modules
+from .step import Batch, TrainingStep
+from .student import build_student, leaving_costs, network_costs, network_shape
+from .teacher import build_teacher
+from .trial import TrialSpec
+
+SPLIT_SEED = 0
+"""Of which training images are held out: the same in all trials, so that all are measured on the same."""
+
+
+class TrainingLoop:
+    """A network in training: which epoch and step it is at, and what was measured on the way."""
+
+    def __init__(
+        self, trial: TrialSpec, device: torch.device, teacher: Path | None, source: DataSource, processes: ProcessGroup
+    ) -> None:
+        """At the first step of the first epoch."""
+        self.trial = trial
+        self.device = device
+        self.precision: Precision = choose_precision(trial.recipe.precision, device)
+        self._processes = processes
+        self._facts = trial.dataset_facts
+        train_images, self._test_images = self._facts.load(source)
+        self._validation_images: ImageSet | None = None
+        if trial.validation:
+            train_images, self._validation_images = split_validation(
+                train_images, fraction=trial.validation, seed=SPLIT_SEED
+            )
+        self._batches = TrainingBatches(
+            train_images, self._facts, trial.recipe, seed=trial.seed, device=device, processes=processes
+        )
+        self._shape = network_shape(trial)
+        self._network = build_student(trial).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._loss = trial.method.build(self._shape).to(device)
+        if trial.recipe.sync_batch_norm and processes.count > 1:
+            if device.type == "cpu":
+                rule = "`sync_batch_norm` needs accelerators: PyTorch has no such normalisation for processors"
+                raise SpecError(f"{rule}; the nearest choice is false.", field="sync_batch_norm")
+            for module in (self._network, self._loss):
+                SyncBatchNorm.convert_sync_batchnorm(module)  # changes the parts in place
+        self._updates = OptimizerStep(trial.recipe, self._network, self._loss)
+        objective = TrainingStep(
+            self._network, self._loss, _trained_teacher(trial, teacher, device), precision=self.precision, device=device
+        )
+        if trial.recipe.compile != "off":
+            self._network.compile(mode="reduce-overhead" if trial.recipe.compile == "cuda_graphs" else "default")
+        self._objective = DistributedDataParallel(objective) if processes.count > 1 else objective
+        self._past_logits: Tensor | None = None  # of all training images in the epoch before
+        self.history: list[Record] = []
+        """Of the epochs that are done."""
+        self.details: Record = {}
+        """Of the epoch that is reported so far, what is no single number: `reliability`, `early_exit`."""
+        self._usage = ResourceUsage(device)
+        self._evaluated_details = self.details  # of what was evaluated last
+        self._start_epoch()
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.history)
+
+    @property
+    def step(self) -> int:
+        """How many steps of the epoch are done."""
+        return self._totals.step
+
+    @property
+    def steps(self) -> int:
+        """How many steps are done, over all epochs."""
+        return self.epoch * self._batches.steps_per_epoch + self.step
+
+    @property
+    def trained_network(self) -> nn.Module:
+        """What is measured and kept: the network, or the moving average of it."""
+        return self._updates.average.network if self._updates.average else self._network
+
+    def train_epoch(self) -> Iterator[dict[str, Tensor]]:
+        """Trains on what is left of the epoch, and halts after each step with its loss terms.
+
+        Raises `TrainingDiverged` once a loss or a gradient is known to be not finite.
+        """
+        started, seconds_before = time.perf_counter(), self._totals.seconds
+        self._usage = ResourceUsage(self.device)
+        self._watch = NonFiniteDetector(self.device, step=self.steps, alone=self._processes.count == 1)
+        self._objective.train()
+        for parts in self._batches.steps(self.epoch, self.step, pairs=self.trial.method.needs_same_class_pairs):
+            terms = self._train_step(parts)
+            self._totals.seconds = seconds_before + time.perf_counter() - started
+            yield terms
+        self._watch.check()
+
+    def finish_epoch(self) -> bool:
+        """Measures the network after an epoch's last step, and turns to the next epoch.
+
+        Returns whether the network is the one to report if training ended here. Raises `TrainingDiverged` if anything
+        measured is not finite.
+        """
+        recipe, seconds = self.trial.recipe, self._totals.seconds
+        record: Record = {"epoch": self.epoch + 1, **self._totals.record()}
+        record["train/learning_rate"] = self._learning_rate(self._batches.steps_per_epoch - 1)
+        record |= self._measured(last=self.epoch + 1 == recipe.epochs)
+        reported = record
+        if self.trial.protocol == "paper":
+            reported = max([*self.history, record], key=lambda epoch: epoch["test_by_epoch/final/top1"])
+        if self.epoch + 1 == recipe.epochs:
+            record |= {name.replace("test_by_epoch", "test"): v for name, v in reported.items() if "by_epoch" in name}
+            record |= network_costs(self._network, self._facts.image_shape)
+        if broken := {name: value for name, value in record.items() if not math.isfinite(value)}:
+            raise TrainingDiverged((self.epoch + 1) * self._batches.steps_per_epoch - 1, broken)
+        record |= {"images_per_second": self._batches.images / seconds, "peak_memory_bytes": self.peak_memory}
+        if not math.isnan(joules := self._joules()):
+            record["joules"] = joules
+        record |= {"seconds": seconds, "time": time.time()}
+        self._past_logits = self._totals.logits()
+        if reported is record:
+            self.details = self._evaluated_details
+        self.history.append(record)
+        self._start_epoch()
+        return reported is record
+
+    @property
+    def peak_memory(self) -> int:
+        """Of the epoch, in bytes."""
+        return self._usage.peak_memory()
+
+    def place(self, step: int) -> str:
+        """A step of the training, counted from 0, in words."""
+        epoch, step = divmod(step, self._batches.steps_per_epoch)
+        return f"epoch {epoch + 1}, step {step + 1}"
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on besides the spec, the same in every process; all have to ask.
+
+        Raises `TrainingDiverged` if a step was not finite.
+        """
+        self._watch.check()
+        return {
+            "network": self._network.state_dict(),
+            "loss": self._loss.state_dict(),
+            "updates": self._updates.state_dict(),
+            "previous_epoch_logits": self._past_logits,
+            "history": self.history,
+            "details": self.details,
+            "totals": self._totals.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on where `state` was taken."""
+        self._network.load_state_dict(state["network"])
+        self._loss.load_state_dict(state["loss"])
+        self._updates.load_state_dict(state["updates"])
+        self._past_logits = state["previous_epoch_logits"]
+        self.history = state["history"]
+        self.details = state["details"]
+        self._start_epoch()
+        self._totals.restore(state["totals"])
+
+    def _joules(self) -> float:
+        """Of the epoch; nan where a driver does not say."""
+        own = self._usage.joules()
+        joules = torch.tensor(math.nan if own is None else own, dtype=torch.float64, device=self.device)
+        # Each process has an accelerator of its own; a processor is counted whole by each.
+        return float(joules if self.device.type == "cpu" else self._processes.sum(joules))
+
+    def _start_epoch(self) -> None:
+        self._watch = NonFiniteDetector(self.device)
+        self._totals = EpochMetrics(
+            self._shape.exits,
+            self._batches.images,
+            self._shape.classes,
+            keeps_logits=self.trial.method.needs_previous_epoch,
+            device=self.device,
+            processes=self._processes,
+        )
+
+    def _train_step(self, parts: list[Batch]) -> dict[str, Tensor]:
+        trial = self.trial
+        seed_modules(derive_seed(trial.seed, "network", self.epoch, self.step, self._processes.rank), self.device)
+        names: list[str] = []
+        values = torch.zeros((), device=self.device)
+        for part in parts:
+            past = None if self._past_logits is None else self._past_logits[part.numbers]
+            with self._processes.no_sync(self._objective, now=part is parts[-1]):
+                terms, logits = self._objective(part, (self.epoch + 1) / trial.recipe.epochs, past)
+                weighted = part.weight * torch.stack(list(terms.values()))
+                weighted.sum().backward()
+            names, values = list(terms), values + weighted.detach()
+            self._totals.add_outputs(part, logits)
+        terms_of_step = dict(zip(names, self._processes.mean(values), strict=True))
+        norm = self._updates.step(self._learning_rate(self.step), terms_of_step, self._watch)
+        measured = {f"loss/{name}": term for name, term in terms_of_step.items()} | {"gradient_norm": norm}
+        self._totals.add_step(measured, self._batches.batch_sizes[self.step])
+        return terms_of_step
+
+    def _learning_rate(self, step: int) -> float:
+        steps = self._batches.steps_per_epoch
+        return self.trial.recipe.learning_rate_at(self.epoch * steps + step, steps)
+
+    def _measured(self, *, last: bool) -> Record:
+        """What the protocol looks at after an epoch."""
+        record: Record = {}
+        if self._validation_images is not None:
+            record |= self._evaluated(self._validation_images, "validation")
+        if self.trial.protocol == "paper":
+            record |= self._evaluated(self._test_images, "test_by_epoch")
+        if self.trial.protocol == "final" and last:
+            record |= self._evaluated(self._test_images, "test")
+        return record
+
+    @torch.no_grad()
+    def _evaluated(self, images: ImageSet, split: str) -> Record:
+        network = self.trained_network.eval()
+        self._processes.share_buffers(network)
+        metrics = ExitMetrics(self._shape.exits, self.device)
+        early = EarlyExitMetrics(self._leaving_costs) if self._leaving_costs is not None else None
+        for inputs, labels in evaluation_batches(images, self._facts, self.device, self._processes):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                logits = network(inputs).logits
+            metrics.add(logits, labels)
+            if early is not None:
+                early.add(logits, labels)
+        details: Record = {"reliability": metrics.reliability(self._processes)}
+        if early is not None:
+            details["early_exit"] = early.points(self._processes)
+        self._evaluated_details = details
+        return metrics.summary(split, self._processes)
+
+    @functools.cached_property
+    def _leaving_costs(self) -> Tensor | None:
+        costs = leaving_costs(self._network, self._facts.image_shape)
+        return torch.tensor(costs, device=self.device) if len(costs) > 1 else None
+
+
+def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.device) -> nn.Module | None:
+    if trial.teacher is None:
+        return None
+    if weights is None or not weights.exists():
+        raise SpecError(f"the teacher's weights are not there: {weights}.", field="teacher")
+    network = build_teacher(trial, weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)
