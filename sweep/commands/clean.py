@@ -37,9 +37,8 @@ def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) 
             raise SpecError(f"exeunt clean: {rule}; say --yes, or --dry-run to look only.", field="yes")
         if not typer.confirm(f"Remove {total(found)}?"):
             return
-    still = {
-        str(removable) for removable in find_removable(store, _plans(store, storage))
-    }  # a sweep may have begun since
+    # Look again: a sweep may have begun since.
+    still = {str(removable) for removable in find_removable(store, _plans(store, storage))}
     removed = [removable for removable in found if str(removable) in still]
     for removable in removed:
         removable.remove()

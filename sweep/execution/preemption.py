@@ -31,9 +31,8 @@ def with_stop_event(trial: Callable[[dict[str, Any]], None], stop_event: StopEve
 
     class Heeding(wrap_function(trial)):
         def setup(self, config: dict[str, Any]) -> None:
-            os.environ.setdefault(
-                "TUNE_FUNCTION_THREAD_TIMEOUT_S", str(STOP_TIMEOUT_S)
-            )  # else the next trial would fail
+            # Without it, the next trial of this worker would fail.
+            os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", str(STOP_TIMEOUT_S))
             _heed_sigterm()
             stop_event.on_set(_go)
             super().setup(config)
