@@ -1,8 +1,8 @@
-"""The training loop of EED's authors, run as it is and one step at a time.
+"""Training loop of EED's authors, run unchanged and one step at a time.
 
 Their program (github.com/hjdw2/Exit-Ensemble-Distillation at 146c9cf) is imported from a checkout. Its loop runs in a
-thread of its own, which waits wherever it asks for the next batch. Only what it cannot start without is replaced: a
-module of torchvision that is gone, and `.cuda()` where there is no accelerator.
+separate thread, which waits before each batch. Two things are replaced so that the program starts: a module that
+torchvision has removed, and `.cuda()` on a machine without a GPU.
 """
 
 import argparse
@@ -21,11 +21,11 @@ METERS_BEFORE_TOTAL_LOSS = 4
 
 
 class _Enough(Exception):
-    """Ends the authors' loop."""
+    """Exception that ends the authors' loop."""
 
 
 class AuthorsProgram:
-    """Trains as the authors do, for as many steps as are asked for."""
+    """Training loop of the authors, advanced by `step`."""
 
     def __init__(
         self,
@@ -33,13 +33,13 @@ class AuthorsProgram:
         batches: Callable[[types.ModuleType], Iterable[tuple[Tensor, Tensor]]],
         network: Callable[[], nn.Module] | None = None,
     ) -> None:
-        """Loads the program and comes as far as the first batch.
+        """Load the program and run it up to the first batch.
 
         Args:
             folder: a checkout of their repository.
-            batches: makes what the loop goes through, given their module `data`.
-            network: what to train instead of their network; it returns the logits of the final exit and of the three
-                others, then the features in the same order.
+            batches: function that returns the batches of the loop, given their module `data`.
+            network: replacement of their network; it returns the logits of the final exit and of the three others,
+                then the features in the same order.
         """
         sys.path.insert(0, str(folder))
         sys.modules.setdefault("torchvision.models.utils", types.ModuleType("torchvision.models.utils"))
@@ -47,7 +47,7 @@ class AuthorsProgram:
             torch.Tensor.cuda = nn.Module.cuda = lambda self, *_, **__: self  # type: ignore[method-assign, assignment]
         self._program: Any = importlib.import_module("train")
         self.losses: list[float] = []
-        """The total loss of each step."""
+        """Total loss of each step."""
         self._note_losses()
         self._go, self._arrived = threading.Semaphore(0), threading.Semaphore(0)
         self._finished = False
@@ -62,12 +62,12 @@ class AuthorsProgram:
         self._wait()
 
     def step(self) -> None:
-        """One turn of their loop: the next batch, forward, loss, measures, backward, update."""
+        """Run one iteration of their loop: batch, forward pass, loss, metrics, backward pass, update."""
         self._go.release()
         self._wait()
 
     def stop(self) -> None:
-        """Ends the loop."""
+        """End the loop."""
         self._finished = True
         self._go.release()
         self._thread.join()
@@ -85,7 +85,7 @@ class AuthorsProgram:
             self._program.run_training(arguments)
         except _Enough:
             return
-        except BaseException as problem:  # raised again where the step was asked for
+        except BaseException as problem:  # raised again in `step`
             self._problem = problem
             self._arrived.release()
 
@@ -110,7 +110,7 @@ class AuthorsProgram:
 
 
 class _Turns:
-    """What stands for the authors' data loader: it halts before each batch until the next step is asked for."""
+    """Replacement of the authors' data loader, which waits before each batch for the next call of `step`."""
 
     def __init__(self, program: AuthorsProgram, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         self._program = program

@@ -1,4 +1,4 @@
-"""One epoch of resnet20 on the real CIFAR-100, on the processor: `python benchmarks/cifar100.py --data DIR`."""
+"""Benchmark of one epoch of resnet20 on CIFAR-100, on the CPU: `python benchmarks/cifar100.py --data DIR`."""
 
 import argparse
 import os
@@ -14,9 +14,9 @@ METHODS: dict[str, Method] = {"baseline": Baseline(), "eed": EED()}
 
 
 def main() -> None:
-    """Trains an epoch of each method and reports its record."""
+    """Train one epoch with each method and report its speed and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where CIFAR-100 is")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="directory of CIFAR-100")
     source = DataSource(directory=parser.parse_args().data)
     cores = len(os.sched_getaffinity(0))
     for name, method in METHODS.items():

@@ -1,8 +1,8 @@
-"""Whether early exits save the time that they save in multiply-adds, on one CPU core, at batch 1 and 128.
+"""Benchmark of early-exit inference: saved time against saved multiply-adds, on one CPU core, batch sizes 1 and 128.
 
-ResNet-18 with random weights for images of 3x32x32 and light heads, so that the blocks dominate. The thresholds are
-calibrated on the images that are timed. The network with all exits and the early exits run in turn; a share is
-the median over the rounds.
+The network is ResNet-18 with random weights, 3x32x32 images and linear heads, so that the blocks dominate the cost. The
+thresholds are calibrated on the timed images. The network with all exits and the early exits run in turn; each share
+is the median over the rounds.
 """
 
 import statistics
@@ -22,7 +22,7 @@ ROUNDS = 5
 
 
 def seconds(classify: Callable[[Tensor], object], batches: tuple[Tensor, ...]) -> float:
-    """The time that all batches take."""
+    """Return the time of all batches in seconds."""
     started = time.perf_counter()
     for batch in batches:
         classify(batch)
@@ -30,8 +30,8 @@ def seconds(classify: Callable[[Tensor], object], batches: tuple[Tensor, ...]) -
 
 
 def main() -> None:
-    """Measures and reports."""
-    torch.set_num_threads(1)  # a busy second core would decide more than the network
+    """Measure and report."""
+    torch.set_num_threads(1)  # otherwise the load of the second core dominates the measurement
     shape, name = (3, 32, 32), "resnet18"
     exits = ExitSpec(placement="block1,block2,block3,block4,block5,block6,block7", head="linear")
     network = build_network(ArchitectureSpec(name=name), exits, image_shape=shape, classes=100, seed=0).eval()
@@ -40,7 +40,7 @@ def main() -> None:
     with torch.inference_mode():
         logits = torch.stack(network(images).logits)
     costs = [cost.cumulative_multiply_adds for cost in exit_costs(network, shape)]
-    labels = logits[-1].argmax(1)  # random weights are right where an exit agrees with the final one
+    labels = logits[-1].argmax(1)  # with random weights, a prediction is correct if it agrees with the final exit
     points = [calibrate_to_budget(logits, labels, costs, share * costs[-1], "max_probability") for share in BUDGETS]
     runs = [whole, *(EarlyExit(network, point.criterion, point.thresholds) for point in points)]
     for size in (1, 128):

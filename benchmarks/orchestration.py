@@ -1,7 +1,7 @@
-"""What a trial costs besides its training: 1,000 trials that train nothing, in a sweep and in plain Ray Tune.
+"""Benchmark of the overhead of a trial: 1,000 trials that train nothing, in a sweep and in plain Ray Tune.
 
-With `--simulate`, how many epochs a second the driver of a large sweep can be told of. Ray Tune, the store and MLflow
-are the real ones, the workers are not: they answer at once.
+With `--simulate`, measure the number of epochs per second that the driver of a large sweep can process. Ray Tune, the
+store and MLflow are real. The workers are simulated and report at once.
 """
 
 import argparse
@@ -44,37 +44,37 @@ methods:
   baseline: {{}}
   kd: {{teacher: self}}
 """
-"""Every second trial waits for its teacher."""
+"""Sweep file; every second trial waits for its teacher."""
 TENSORS = {"weight": torch.zeros(1000)}
 WORKERS = 256
 SIMULATED = 40 * WORKERS
-"""Trials of the simulation: about 10,000."""
+"""Number of trials of the simulation: about 10,000."""
 EPOCHS = 10
-"""Of each. With as few as that, the beginnings and ends of trials weigh more than they will."""
+"""Epochs of each simulated trial. They are few, so starts and ends of trials weigh more than in real sweeps."""
 LONG = 200
-"""Epochs of the trials whose way to MLflow is measured."""
+"""Epochs of the trials in the measurement of MLflow."""
 NEEDED = WORKERS / 10.0
-"""Epochs a second of so many workers, each of which takes ten seconds for one."""
+"""Epochs per second of all workers, if each epoch takes ten seconds."""
 
 Numbers = dict[str, float]
 
 
 class Stopwatch(PlainBoard):
-    """Shows nothing, and notes when trials begin and end."""
+    """Board without output that records when trials start and end."""
 
     def __init__(self, plan: Plan) -> None:
-        """Of all trials of a plan."""
+        """Start with all trials of a plan."""
         super().__init__(plan.trials, 0, Console(file=io.StringIO(), quiet=True))
         self.began: list[float] = []
         self.ended: list[float] = []
 
     def start(self, key: str) -> None:
-        """Notes the time too."""
+        """Record the time and the start of a trial."""
         self.began.append(time.perf_counter())
         super().start(key)
 
     def end(self, key: str, *, problem: str = "", seconds: float = 0.0) -> None:
-        """Notes the time too. Raises if a trial failed."""
+        """Record the time and the end of a trial. Raise `RuntimeError` if it failed."""
         if problem:
             raise RuntimeError(problem)
         self.ended.append(time.perf_counter())
@@ -82,14 +82,14 @@ class Stopwatch(PlainBoard):
 
 
 def make(folder: str, trials: int, epochs: int) -> tuple[Plan, Store]:
-    """A sweep of so many trials that are different, as far as anybody can see who does not train them."""
+    """Return the plan and the store of a sweep with this number of distinct trials."""
     path = Path(folder) / "sweep.yaml"
     path.write_text(FILE.format(seeds=list(range(trials // 2)), epochs=epochs), encoding="utf-8")
     return make_plan(read_sweep(path)), Store(Path(folder) / "storage")
 
 
 def launched(plan: Plan, store: Store, replace: Callable[[Any], None]) -> Stopwatch:
-    """Runs a sweep as the command does, after something has been replaced in the module that launches it."""
+    """Run a sweep like the command, after `replace` has patched the module that launches it."""
     board = Stopwatch(plan)
     with (
         hold_lease(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver,
@@ -116,7 +116,7 @@ def launched(plan: Plan, store: Store, replace: Callable[[Any], None]) -> Stopwa
 def train_nothing(
     trial: TrialSpec, directory: TrialDirectory, *, on_epoch: Callable[[Record], None], **settings: object
 ) -> Record:
-    """Leaves the files that a training of one epoch leaves, in the order in which it writes them."""
+    """Write the files of a training of one epoch, in the order of a real training."""
     from simulated import record_of, result_of  # noqa: PLC0415 (in Ray's worker)
 
     del settings
@@ -132,14 +132,14 @@ def train_nothing(
 
 
 def run_empty_trial(config: dict[str, Any], **where: Any) -> None:
-    """Exeunt's worker without the training."""
+    """Run Exeunt's worker without the training."""
     worker: Any = importlib.import_module("exeunt.sweep.execution.worker")
     worker.train = train_nothing
     worker.run_trial(config, **where)
 
 
 def measure_sweep(trials: int, folder: str) -> Numbers:
-    """Of empty trials on Ray's workers."""
+    """Measure empty trials on Ray's workers."""
 
     def replace(runner: Any) -> None:
         runner.run_trial = run_empty_trial
@@ -149,7 +149,7 @@ def measure_sweep(trials: int, folder: str) -> Numbers:
 
 
 def measure_tune(trials: int, folder: str) -> Numbers:
-    """Of a function that reports once and does nothing else, with nothing but Ray Tune."""
+    """Measure a function that only reports once, with plain Ray Tune."""
     began: list[float] = []
     ended: list[float] = []
     with ray_at(None) as ready:
@@ -178,8 +178,8 @@ def measure_tune(trials: int, folder: str) -> Numbers:
 
 
 def measure_simulation(trials: int, folder: str) -> Numbers:
-    """Of a driver whose workers answer at once."""
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(WORKERS)  # as on a cluster with so many cores
+    """Measure a driver whose workers report at once."""
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(WORKERS)  # as on a cluster with this number of cores
     plan, store = make(folder, trials, EPOCHS)
 
     def replace(runner: Any) -> None:
@@ -195,7 +195,7 @@ def measure_simulation(trials: int, folder: str) -> Numbers:
 
 
 def measure_mirror(trials: int, folder: str) -> Numbers:
-    """Of MLflow, when each of the trials that run has had one more epoch."""
+    """Measure the update of MLflow after one more epoch of each running trial."""
     from exeunt.sweep.tracking.writer import Mirror  # noqa: PLC0415 (MLflow takes seconds to load)
     from simulated import record_of  # noqa: PLC0415
 
@@ -210,7 +210,7 @@ def measure_mirror(trials: int, folder: str) -> Numbers:
 
 
 def pace(began: list[float], ended: list[float]) -> Numbers:
-    """Seconds of a trial when several run at once: of all, of the first and of the last tenth."""
+    """Return the seconds per trial with several trials at a time: over all, the first tenth and the last tenth."""
     tenth = len(ended) // 10
     return {
         "trial": (ended[-1] - began[0]) / len(ended),
@@ -228,16 +228,16 @@ PROGRAMS = {
 
 
 def measured(program: str, trials: int) -> Numbers:
-    """What a program finds in a process of its own."""
+    """Return the measurements of a program in a separate process."""
     command = [sys.executable, __file__, "--trials", str(trials), "--program", program]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
 @contextmanager
 def own_memory() -> Iterator[list[int]]:
-    """Bytes that this process has written to and shares with no file, every 50 ms while it is watched.
+    """Sample the anonymous memory of this process in bytes, every 50 ms.
 
-    Libraries are not in it: the kernel maps as much of their files as is at hand, and takes it back when it likes.
+    Mapped files of libraries are excluded, because the kernel loads and drops their pages as it likes.
     """
     found: list[int] = []
     ended = threading.Event()
@@ -257,7 +257,7 @@ def own_memory() -> Iterator[list[int]]:
 
 
 def run_here(program: str, trials: int) -> None:
-    """Runs a program and prints what it found, and the peak memory of this process."""
+    """Run a program, and print its measurements and the peak memory of this process."""
     with tempfile.TemporaryDirectory() as folder, own_memory() as own:
         numbers = PROGRAMS[program](trials, folder)
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -265,7 +265,7 @@ def run_here(program: str, trials: int) -> None:
 
 
 def report_overhead(trials: int) -> None:
-    """Empty trials, in a sweep and without."""
+    """Report the cost of empty trials in a sweep and in plain Ray Tune."""
     ours, plain = measured("sweep", trials), measured("tune", trials)
     name = f"orchestration: {trials} empty trials"
     beside = ours["trial"] / plain["trial"]
@@ -276,7 +276,7 @@ def report_overhead(trials: int) -> None:
 
 
 def report_simulation(trials: int) -> None:
-    """What a driver can be told of, beside what it will be."""
+    """Report the epochs per second that driver and MLflow can process, relative to the required number."""
     driver, mirror = measured("simulation", trials), measured("mirror", WORKERS)
     name = f"orchestration: simulation of {trials} trials on {WORKERS} workers"
     told, written = EPOCHS / driver["trial"], 1 / mirror["trial"]
@@ -293,11 +293,13 @@ def report_simulation(trials: int) -> None:
 
 
 def main() -> None:
-    """Measures and reports."""
+    """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, help=f"1000; of the simulation {SIMULATED}")
-    parser.add_argument("--simulate", action="store_true")
-    parser.add_argument("--program", choices=PROGRAMS, help="print what this one finds, and report nothing")
+    parser.add_argument("--trials", type=int, help=f"number of trials (default: 1000; with --simulate {SIMULATED})")
+    parser.add_argument("--simulate", action="store_true", help="simulated workers instead of empty trials")
+    parser.add_argument(
+        "--program", choices=PROGRAMS, help="only program to run; its measurements are printed, not reported"
+    )
     options = parser.parse_args()
     if options.program:
         run_here(options.program, options.trials)

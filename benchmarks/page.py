@@ -1,4 +1,4 @@
-"""Writes docs/speed.md: the newest row of each benchmark in results.csv, with the command that made it.
+"""Write docs/speed.md: the newest row of each benchmark in results.csv, with the command that made it.
 
 python benchmarks/page.py
 """
@@ -17,29 +17,31 @@ COMMANDS = {
     "planning": "benchmarks/planning.py",
     "tables": "benchmarks/tables.py",
 }
-"""By what stands before the colon of a row, in the order of the page."""
+"""Commands of the sections, by the prefix of their rows, in the order of the page."""
 TOP = """\
-# What was measured
+# Measurements
 
-Each figure is the newest row of its benchmark in [`benchmarks/results.csv`](../benchmarks/results.csv), which has the
-older ones too, with all versions. `make bench` measures again, adds rows, and writes this page with
-`benchmarks/page.py`. *Ratio*: to what the row's name says it was compared with or is to stay below, such as another
-program in the same run.
+*Reference.* You look up the speed and memory use of Exeunt itself, and the command that measured each number.
+
+Each value is the newest row of its benchmark in [`benchmarks/results.csv`](../benchmarks/results.csv). That file also
+has the older rows, with all versions. `make bench` measures again, adds rows, and writes this page with
+`benchmarks/page.py`. *Ratio* is the value relative to a reference or a limit that the name of the row gives, such as
+another program in the same run.
 """
 
 
 def newest(path: Path = HERE / "results.csv") -> dict[str, dict[str, str]]:
-    """The last row of each benchmark, by its name."""
+    """Return the last row of each benchmark, by its name."""
     with path.open(newline="", encoding="utf-8") as file:
         return {row["benchmark"]: row for row in csv.DictReader(file)}
 
 
 def page(rows: dict[str, dict[str, str]]) -> str:
-    """The page, with a section for each command."""
+    """Return the page, with a section for each command."""
     lines = [TOP]
     for prefix, command in COMMANDS.items():
-        lines += [f"## {prefix.capitalize()}", "", f"By `{command}`.", ""]
-        lines += ["| what | value | ratio | machine | commit | date |", "|---|---|---|---|---|---|"]
+        lines += [f"## {prefix.capitalize()}", "", f"Command: `{command}`.", ""]
+        lines += ["| measurement | value | ratio | machine | commit | date |", "|---|---|---|---|---|---|"]
         for name, row in rows.items():
             what = name.removeprefix(f"{prefix}: ")
             cells = (what, f"{row['value']} {row['unit']}", row["ratio"], row["machine"], row["commit"], row["date"])

@@ -1,4 +1,4 @@
-"""What preparing a batch costs beside a training step of resnet18: 128 images of CIFAR's size, precision `auto`."""
+"""Benchmark of batch preparation relative to a training step of resnet18: 128 images of 3x32x32, precision `auto`."""
 
 import statistics
 import time
@@ -26,7 +26,7 @@ AUGMENTATIONS = {
 
 
 def seconds(work: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """The median time of some work, after one turn to warm up."""
+    """Return the median time of a function in seconds, after one warm-up call."""
     times = []
     for _ in range(1 + repeats):
         started = time.perf_counter()
@@ -38,7 +38,7 @@ def seconds(work: Callable[[], object], repeats: int, device: torch.device) -> f
 
 
 def main() -> None:
-    """Measures and reports each augmentation."""
+    """Measure and report each augmentation."""
     device = choose_device("auto")
     bf16 = choose_precision("auto", device) == "bf16"
     architecture, exits = ArchitectureSpec(name="resnet18"), ExitSpec(placement="none")

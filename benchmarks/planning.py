@@ -1,7 +1,7 @@
-"""How long a sweep of 100,000 trials takes to be read and planned in a fresh process, and how much memory.
+"""Benchmark of planning: time and memory to read and plan a sweep of 100,000 trials in a new process.
 
-And how long `exeunt plan` takes from start to end, for that sweep and for the quickstart. Seconds are those of the
-clock, so that other work on the machine counts; the load printed first says how much there was.
+It also measures the whole of `exeunt plan`, for that sweep and for the quickstart. Times are wall-clock seconds, so
+other load on the machine increases them; the load is printed first.
 """
 
 import os
@@ -35,10 +35,10 @@ methods:
 
 
 def plan(path: Path) -> None:
-    """Plans a file, and prints seconds of importing, reading and planning, trials, and the peak memory in bytes."""
+    """Plan a file; print seconds of importing, reading and planning, number of trials, and peak memory in bytes."""
     started = time.perf_counter()
     from exeunt.sweep.planning.plan import make_plan  # noqa: PLC0415
-    from exeunt.sweep.planning.sweep_file import read_sweep  # noqa: PLC0415 (what is measured)
+    from exeunt.sweep.planning.sweep_file import read_sweep  # noqa: PLC0415 (the import is measured)
 
     imported = time.perf_counter()
     sweep = read_sweep(path)
@@ -50,7 +50,7 @@ def plan(path: Path) -> None:
 
 
 def command(path: Path, storage: Path) -> float:
-    """The seconds that `exeunt plan` takes."""
+    """Return the seconds of `exeunt plan`."""
     started = time.perf_counter()
     line = [sys.executable, "-m", "exeunt.sweep", "plan", path, "--storage", storage]
     subprocess.run(line, stdout=subprocess.DEVNULL, check=True)
@@ -58,7 +58,7 @@ def command(path: Path, storage: Path) -> float:
 
 
 def main() -> None:
-    """Measures fresh processes and reports them."""
+    """Measure new processes and report."""
     print(f"load before: {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         path, storage = Path(folder) / "sweep.yaml", Path(folder) / "runs"

@@ -1,4 +1,4 @@
-"""How long the quickstart takes, from a person's point of view, each command in a process of its own."""
+"""Benchmark of the quickstart as a user runs it, each command in a separate process."""
 
 import statistics
 import subprocess
@@ -13,20 +13,20 @@ SWEEP_FILE = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 
 
 def exeunt(*arguments: str) -> subprocess.Popen[bytes]:
-    """Starts the command line."""
+    """Start `exeunt` with these arguments."""
     command = [sys.executable, "-m", "exeunt.sweep", *arguments]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
 def seconds_of(process: subprocess.Popen[bytes], started: float) -> float:
-    """Waits for the end; raises if it went wrong."""
+    """Return the seconds from `started` to the end of a process. Raise `RuntimeError` if it failed."""
     if process.wait() != 0:
         raise RuntimeError(f"{process.args} ended with {process.returncode}")
     return time.perf_counter() - started
 
 
 def main() -> None:
-    """Measures and reports."""
+    """Measure and report."""
     helps = []
     for _ in range(5):
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How a benchmark reports: a row in results.csv with all that one needs to judge the value, and a line on screen."""
+"""Report of a benchmark: a row in results.csv with machine, versions and commit, and a printed line."""
 
 import csv
 import datetime
@@ -12,13 +12,13 @@ RESULTS = Path(__file__).parent / "results.csv"
 
 
 def report(benchmark: str, value: float, unit: str, *, ratio: float | None = None) -> None:
-    """Adds a row.
+    """Add a row to results.csv and print it.
 
     Args:
-        benchmark: what was measured.
-        value: the measurement.
-        unit: of the value.
-        ratio: to what it was compared with, if anything.
+        benchmark: name of the benchmark.
+        value: measured value.
+        unit: unit of the value.
+        ratio: value relative to its reference, if there is one.
     """
     row = {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
@@ -48,7 +48,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """The commit that was measured; `-changed` where files besides the results differ from it."""
+    """Return the measured commit, with `-changed` if files other than the results differ from it."""
     head = _git("rev-parse", "--short", "HEAD")
     return f"{head}-changed" if _git("status", "--porcelain", "--", ".", f":!benchmarks/{RESULTS.name}") else head
 

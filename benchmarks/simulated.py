@@ -1,4 +1,4 @@
-"""Workers that are not there, for Ray Tune's driver: they answer at once, in turn, and train nothing."""
+"""Simulated workers for Ray Tune's driver: they train nothing and report at once, in turn."""
 
 import json
 import time
@@ -18,29 +18,29 @@ Answer = Callable[[], object]
 
 
 def record_of(epoch: int) -> Record:
-    """What training keeps of an epoch of a network with one exit, about."""
+    """Return a typical training record of an epoch of a network with one exit."""
     names = ("loss/target", "final/top1", "final/top5", "final/nll", "gradient_norm", "learning_rate")
     numbers = {f"train/{name}": 1.5 + 1 / epoch for name in names} | {"test/final/top1": 50.0}
     return {"epoch": epoch, **numbers, "peak_memory_bytes": 1000, "seconds": 1.0, "time": time.time()}
 
 
 def result_of(key: str, last: Record) -> Record:
-    """What training keeps of a trial whose last epoch has this record."""
+    """Return the result of a trial with this record of its last epoch."""
     metrics = {name: value for name, value in last.items() if "/" in name}
     return {"state": "done", "key": key, "seconds": 1.0, "metrics": metrics, "environment": {"commit": "0"}}
 
 
 class Workers:
-    """In the place of Tune's `RayActorManager` (ray 2.60), of which it has the methods that Tune calls."""
+    """Replacement of Tune's `RayActorManager` (ray 2.60), with the methods that Tune calls."""
 
     def __init__(self, resource_manager: object, *, store: Store, count: int, epochs: int) -> None:
-        """So many workers.
+        """Create the workers.
 
         Args:
-            resource_manager: Tune's, which is not asked.
-            store: where they leave the files of a trial that the driver reads, without waiting for the disk.
-            count: how many trials run at once.
-            epochs: of each trial.
+            resource_manager: resource manager of Tune, which is not used.
+            store: store for the files of a trial that the driver reads, written without waiting for the disk.
+            count: number of trials that run at the same time.
+            epochs: number of epochs of each trial.
         """
         del resource_manager
         self._trials = Path(store.location) / "trials"
@@ -59,14 +59,14 @@ class Workers:
     def add_actor(
         self, *, cls: object, resource_request: object, kwargs: dict[str, Any], **callbacks: Any
     ) -> TrackedActor:
-        """It starts as soon as there is room."""
+        """Queue an actor, which starts as soon as a worker is free."""
         del cls, resource_request
         actor = TrackedActor(uuid.uuid4().int, **callbacks)
         self._waiting[actor] = kwargs["config"]
         return actor
 
     def remove_actor(self, tracked_actor: Any, **how: object) -> bool:
-        """Whether it had started."""
+        """Remove an actor. Return True if it had started."""
         del how
         if self._waiting.pop(tracked_actor, None) is not None:
             return False
@@ -75,18 +75,18 @@ class Workers:
         return True
 
     def is_actor_started(self, tracked_actor: TrackedActor) -> bool:
-        """Whether it is there."""
+        """Return True if the actor has started."""
         return tracked_actor in self._live_actors_to_ray_actors_resources
 
     def is_actor_failed(self, tracked_actor: TrackedActor) -> bool:
-        """None does."""
+        """Return False, because simulated actors never fail."""
         del tracked_actor
         return False
 
     def schedule_actor_task(
         self, tracked_actor: TrackedActor, method_name: str, args: Any = (), on_result: Any = None, **how: object
     ) -> None:
-        """The answer comes after those of all that were asked before."""
+        """Queue the result of a task after the results of all earlier tasks."""
         del how
         if method_name == "reset":
             self._reports[tracked_actor] = self._trained(args[0]["key"])
@@ -95,10 +95,10 @@ class Workers:
             self._answers.append(lambda: on_result(tracked_actor, next(self._reports[tracked_actor])))
 
     def clear_actor_task_futures(self, tracked_actor: TrackedActor) -> None:
-        """A trial that has ended has none."""
+        """Do nothing, because an ended trial has no tasks."""
 
     def next(self, timeout: float) -> bool:
-        """Passes on an answer, if there is one."""
+        """Process one queued result. Return False if there is none."""
         while self._waiting and self.num_live_actors < self._count:
             actor = next(iter(self._waiting))
             handle = SimpleNamespace(get_auto_filled_metrics=SimpleNamespace(remote=lambda **how: dict(how)))
@@ -113,10 +113,10 @@ class Workers:
         return True
 
     def cleanup(self) -> None:
-        """Nothing is left."""
+        """Do nothing, because there are no processes to end."""
 
     def _trained(self, key: str) -> Iterator[Record]:
-        """What the worker of a trial reports, with what Tune adds to it."""
+        """Iterate over the reports of a trial's worker, with the fields that Tune adds."""
         folder = self._trials / key
         folder.mkdir(parents=True)
         record: Record = {}

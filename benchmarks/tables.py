@@ -1,9 +1,9 @@
-"""From MLflow to the main table: 1,000 and 10,000 runs of an SQLite database, and the history of 100.
+"""Benchmark of the main table from 1,000 and 10,000 MLflow runs in SQLite, and of the history of 100 runs.
 
-The database is MLflow's own, filled past MLflow, which would take hours. Tags and parameters are those that a sweep
-writes, and each run has the latest value of each metric of a trial with three exits or none. Only the runs whose
-history is read have one: the table does not read it. Seconds are those of the clock, of a fresh process without its
-imports; the load printed first says how much else there was.
+The rows are written directly into MLflow's database, because writing them through MLflow takes hours. Tags and
+parameters are those of a sweep. Each run has the latest value of each metric of a trial with three exits or none. Only
+the runs of the second benchmark have a history, because the table does not read it. Times are wall-clock seconds of a
+new process without its imports; the load is printed first.
 """
 
 import argparse
@@ -43,7 +43,7 @@ methods:
 CONFIGURATIONS = 100
 RUNS = (1_000, 10_000)
 WITH_HISTORY = 100
-"""How many runs the sweep has whose history is read."""
+"""Number of runs of the sweep with a history."""
 EPOCHS = 200
 ENVIRONMENT = ("exeunt", "torch", "python", "host", "device", "precision", "threads", "processes")
 HISTORY = """\
@@ -58,7 +58,7 @@ Numbers = dict[str, float]
 
 
 def metrics(trial: PlannedTrial) -> Record:
-    """What training records of the last epoch, by name; seeds and settings have different values."""
+    """Return the metrics of the last epoch by name; the values depend on seed and settings."""
     exits = ["final"] if trial.spec.exits.placement == "none" else ["exit1", "exit2", "exit3", "final", "ensemble"]
     names = [
         f"{split}/{exit}/{m}" for split in ("train", "test") for exit in exits for m in ("top1", "top5", "nll", "ece")
@@ -70,7 +70,7 @@ def metrics(trial: PlannedTrial) -> Record:
 
 
 def fill(database: Path, name: str, runs: int, *, epochs: int = 0) -> None:
-    """Adds a sweep whose trials are done; of so many epochs there is a history."""
+    """Add a sweep of completed trials, with a history of this number of epochs."""
     path = database.with_name(f"{name}.yaml")
     path.write_text(FILE.format(name=name, seeds=list(range(runs // CONFIGURATIONS))), encoding="utf-8")
     trials = {uuid.uuid4().hex: trial for trial in make_plan(read_sweep(path)).trials}
@@ -103,7 +103,7 @@ def fill(database: Path, name: str, runs: int, *, epochs: int = 0) -> None:
 
 
 def main_table(tracking_uri: str, name: str) -> Numbers:
-    """Loads, compares, and renders with its tests."""
+    """Load the runs, build the comparison, and render it with its significance tests."""
     from exeunt.results import comparison, load, main, render  # noqa: PLC0415 (imports are not measured)
 
     times = [time.perf_counter()]
@@ -117,7 +117,7 @@ def main_table(tracking_uri: str, name: str) -> Numbers:
 
 
 def histories(tracking_uri: str, name: str) -> Numbers:
-    """Reads what was measured after each epoch, and how many rows each frame has."""
+    """Read the metrics of each epoch, and count the rows of each frame."""
     from exeunt.results import epochs, history  # noqa: PLC0415 (imports are not measured)
 
     numbers: Numbers = {}
@@ -132,19 +132,19 @@ PROGRAMS = {"table": main_table, "history": histories}
 
 
 def measured(program: str, database: Path, name: str) -> Numbers:
-    """What a program finds in a process of its own, and the peak memory of this, in bytes."""
+    """Return the measurements of a program in a separate process, and its peak memory in bytes."""
     command = [sys.executable, __file__, "--program", program, "--database", database, "--sweep", name]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
 def run_here(program: str, database: Path, name: str) -> None:
-    """Runs a program and prints what it found."""
+    """Run a program and print its measurements."""
     numbers = PROGRAMS[program](f"sqlite:///{database}", name)
     print(json.dumps(numbers | {"peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 
 
 def report_all(database: Path) -> None:
-    """Fills a database and reports what it takes to read it."""
+    """Fill a database, and report the time and memory to read it."""
     create_database(database)
     for runs in RUNS:
         fill(database, f"table-{runs}", runs)
@@ -164,11 +164,13 @@ def report_all(database: Path) -> None:
 
 
 def run() -> None:
-    """Measures and reports."""
+    """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--program", choices=PROGRAMS, help="print what this one finds, and report nothing")
-    parser.add_argument("--database", type=Path, help="that it reads")
-    parser.add_argument("--sweep", help="that it reads")
+    parser.add_argument(
+        "--program", choices=PROGRAMS, help="only program to run; its measurements are printed, not reported"
+    )
+    parser.add_argument("--database", type=Path, help="database that the program reads")
+    parser.add_argument("--sweep", help="name of the sweep that the program reads")
     options = parser.parse_args()
     if options.program:
         run_here(options.program, options.database, options.sweep)

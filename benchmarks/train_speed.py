@@ -1,10 +1,11 @@
-"""Our training step of EED's resnet18 beside that of the authors' program, turn by turn in one process.
+"""Benchmark of a training step of EED's resnet18 against the authors' program, in turn in one process.
 
     python benchmarks/train_speed.py --reference DIR --data DIR [--agreement]
 
-DIR is a checkout of github.com/hjdw2/Exit-Ensemble-Distillation at 146c9cf, and the folder that has CIFAR-100. Both
-train resnet18 with three exits on batches of 128 images, crops and flips included. With --agreement both train the same
-network on the same batches in fp32 (with --double in float64), and their losses are compared.
+The first DIR is a checkout of github.com/hjdw2/Exit-Ensemble-Distillation at 146c9cf, the second is the directory of
+CIFAR-100. Both programs train resnet18 with three exits on batches of 128 images, with crops and flips. With
+--agreement both train the same network on the same batches in fp32 (with --double in float64), and their losses are
+compared.
 """
 
 import argparse
@@ -33,7 +34,7 @@ WARM_UP = 2
 
 
 def trial(**recipe: object) -> TrialSpec:
-    """The authors' setting: EED with its defaults on resnet18 with all exits, for CIFAR-100."""
+    """Return the authors' setting: EED with its defaults on resnet18 with all exits, for CIFAR-100."""
     return TrialSpec(
         dataset=DatasetSpec(name="cifar100"),
         architecture=ArchitectureSpec(name="resnet18"),
@@ -45,14 +46,14 @@ def trial(**recipe: object) -> TrialSpec:
 
 
 class AsTheirs(nn.Module):
-    """Our network with the outputs of theirs."""
+    """Exeunt's network with the outputs of the authors' network."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Logits (N, 100) of the final exit and the others, then features (N, 512) in the same order."""
+        """Return the logits (N, 100) of the final exit and the others, then the features (N, 512) in the same order."""
         outputs = self.network(images)
         return tuple(
             exits[number] for exits in (outputs.logits, outputs.features) for number in (-1, *range(len(exits) - 1))
@@ -60,7 +61,7 @@ class AsTheirs(nn.Module):
 
 
 def seconds(step: Callable[[], object], device: torch.device) -> float:
-    """The time of one step."""
+    """Return the time of one step in seconds."""
     started = time.perf_counter()
     step()
     if device.type == "cuda":
@@ -69,7 +70,7 @@ def seconds(step: Callable[[], object], device: torch.device) -> float:
 
 
 def compare_speed(reference: Path, data: Path, steps: int, workers: int, precision: str) -> None:
-    """Alternates steps and reports images per second and their ratio."""
+    """Alternate the steps of both programs; report images per second and their ratio."""
     device = choose_device("auto")
     spec = trial(precision=precision)
 
@@ -96,11 +97,12 @@ def compare_speed(reference: Path, data: Path, steps: int, workers: int, precisi
 
 
 def compare_losses(reference: Path, data: Path, steps: int, batch: int, dtype: torch.dtype) -> None:
-    """Trains one network in both loops and reports the largest relative difference of their losses.
+    """Train one network in both loops and report the largest relative difference of their losses.
 
-    Rounding grows from step to step, the more so at the authors' learning rate. How much is seen beside: in a third
-    training, which is ours but for one weight that is moved to the next number. So both get one and the same network,
-    channels_last, and PyTorch's fused SGD: in fp32 its other ones round a bias in a hundred another way.
+    Rounding errors grow from step to step, in particular at the authors' learning rate. A third training shows their
+    size: it equals Exeunt's except for one weight, which is moved to the next floating-point number. Both programs use
+    the same network in channels_last and PyTorch's fused SGD. In fp32 the other SGD implementations round about one
+    bias in a hundred differently.
     """
     device = choose_device("auto")
     spec = trial(precision="fp32", batch_size=batch)
@@ -141,16 +143,18 @@ def compare_losses(reference: Path, data: Path, steps: int, batch: int, dtype: t
 
 
 def main() -> None:
-    """Reads the command line."""
+    """Run the comparison that the command line selects."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="the authors' checkout")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where CIFAR-100 is")
-    parser.add_argument("--steps", type=int, default=10, help="that are measured")
-    parser.add_argument("--workers", type=int, default=0, help="processes of the authors' data loader")
-    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of our step")
-    parser.add_argument("--agreement", action="store_true", help="compare losses instead of time")
-    parser.add_argument("--batch", type=int, default=BATCH, help="images a step where losses are compared")
-    parser.add_argument("--double", action="store_true", help="compare losses in float64")
+    parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="checkout of the authors' program")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="directory of CIFAR-100")
+    parser.add_argument("--steps", type=int, default=10, help="number of measured steps")
+    parser.add_argument("--workers", type=int, default=0, help="worker processes of the authors' data loader")
+    parser.add_argument(
+        "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="precision of Exeunt's step"
+    )
+    parser.add_argument("--agreement", action="store_true", help="comparison of losses instead of time")
+    parser.add_argument("--batch", type=int, default=BATCH, help="batch size of the comparison of losses")
+    parser.add_argument("--double", action="store_true", help="float64 instead of fp32 in the comparison of losses")
     chosen = parser.parse_args()
     if chosen.agreement:
         dtype = torch.float64 if chosen.double else torch.float32

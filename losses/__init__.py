@@ -1,4 +1,4 @@
-"""What a method minimises: tensors in, named loss terms out.
+"""Distillation methods: settings, and losses that map tensors to named loss terms.
 
 >>> from exeunt.losses import NetworkShape, methods
 >>> loss = methods["eed"](output_loss="kl").build(NetworkShape(exits=4, classes=100, feature_dim=512))

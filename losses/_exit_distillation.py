@@ -1,4 +1,4 @@
-"""What `eed` and its ablation `final_target` have in common: the exits learn from a target they make themselves."""
+"""Common parts of `eed` and its ablation `final_target`: the exits' own outputs form the distillation target."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from .method import Loss, LossInputs, Method, Requirement
 
 
 class ExitDistillationLoss(Loss["ExitDistillation"]):
-    """`L = w_C L_C + r (w_O L_O + w_F L_F)`, with z_i the logits (N, C) and f_i the features (N, W) of exit i = 1..E.
+    """Loss `L = w_C L_C + r (w_O L_O + w_F L_F)` of the logits z_i (N, C) and features f_i (N, W) of exit i = 1..E.
 
         L_C = sum_i CE(z_i, y)                                          over all exits
         L_O = sum_i mean((z_i - t_z)^2)                                 output loss "mse"
@@ -23,22 +23,22 @@ class ExitDistillationLoss(Loss["ExitDistillation"]):
         L_F = sum_i mean((f_i - t_f)^2 [f_i > 0 or t_f > 0])
         r   = min(1, progress / ramp_up), or 1 without a ramp-up
 
-    No gradient flows into the targets t_z and t_f. What they are, and which exits the sums over L_O and L_F
-    run, a subclass says (arXiv 2104.00299, section 3; reductions as in the authors' program at 146c9cf, but that
-    it takes the cross-entropy to the softened target for "kl": another value, the same gradient).
+    No gradient flows into the targets t_z and t_f. A subclass defines the targets and the exits in the sums of L_O
+    and L_F (arXiv 2104.00299, section 3). The reductions are those of the authors' code at 146c9cf. For "kl", that
+    code uses the cross-entropy to the softened target, which has a different value and the same gradient.
     """
 
     student_exits: Sequence[int]
-    """The positions of the exits that learn from the target."""
+    """Positions, from 0, of the exits that are distilled from the target."""
     probabilities: bool = False
-    """Whether targets are made of probabilities, not of logits."""
+    """True if targets are computed from probabilities, not from logits."""
 
     @abstractmethod
     def target(self, outputs: Sequence[Tensor]) -> Tensor:
-        """What the exits' outputs (N, ...) teach: (K, N, ...) for K taught exits, (1, N, ...) if one for all."""
+        """Return the targets from the exits' outputs (N, ...): (K, N, ...) for K taught exits, or one (1, N, ...)."""
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` and, where they have a weight, `output` and `feature`."""
+        """Return the term `label` and, if their weights are not 0, `output` and `feature`."""
         settings = self.settings
         share = ramp(inputs.progress, settings.ramp_up)
         terms = {"label": settings.label_weight * cross_entropy_sum(inputs.logits, inputs.labels)}
@@ -73,31 +73,32 @@ class ExitDistillationLoss(Loss["ExitDistillation"]):
 
 @dataclass(frozen=True, kw_only=True)
 class ExitDistillation(Method):
-    """Settings of the exits' own distillation; the defaults are the paper's setting."""
+    """Common settings of `eed` and `final_target`; the defaults are those of the paper."""
 
     paper: ClassVar[str] = "Lee, Lee 2021, arXiv 2104.00299"
     exits: ClassVar[Requirement] = "required"
 
     output_loss: Literal["mse", "kl"] = "mse"
-    """How far an exit's logits are from the target's."""
+    """Distance between an exit's logits and the target: mean squared error or KL divergence."""
     temperature: Positive = 3.0
-    """Softens both distributions; only under `output_loss: kl`."""
+    """Softmax temperature of both distributions; only used with `output_loss: kl`."""
     label_weight: Positive = 1.0
+    """Weight of the label term."""
     output_weight: Annotated[float | None, Range(minimum=0)] = None
-    """Left out, it is the authors': 1 for mse, 0.1 for kl."""
+    """Weight of the output term. Default: that of the authors, 1 for mse and 0.1 for kl."""
     feature_weight: NonNegative = 1.0
-    """0 turns the feature loss off."""
+    """Weight of the feature term; 0 disables it."""
     ramp_up: Fraction = 0.0
-    """The share of the training over which output and feature weight rise linearly from 0; 0 keeps them constant."""
+    """Share of the training over which output and feature weight rise linearly from 0; 0 keeps them constant."""
 
     def __post_init__(self) -> None:
-        """Settles the output weight, which depends on the output loss."""
+        """Set the default of the output weight, which depends on the output loss."""
         super().__post_init__()
         if self.output_weight is None:
             object.__setattr__(self, "output_weight", 1.0 if self.output_loss == "mse" else 0.1)
 
     def inactive_fields(self) -> frozenset[str]:
-        """The temperature, where no softmax is taken; of a term without weight, all that shapes it."""
+        """Return the temperature if there is no softmax, and the settings of a term with weight 0."""
         if self.output_weight == 0:
             without_target = {"ramp_up"} if self.feature_weight == 0 else set()
             return frozenset({"output_loss", "temperature"} | without_target)

@@ -11,15 +11,15 @@ from .method import Loss, LossInputs, Method, TeacherRequirement, method
 
 
 class ATLoss(Loss["AT"]):
-    """`CE(z, y) + w sum_j mean((a(s_j) - a(t_j))^2)`: s_j, t_j are the maps (N, channels, h, w) of stage j.
+    """Loss `CE(z, y) + w sum_j mean((a(s_j) - a(t_j))^2)`; s_j and t_j are the maps (N, channels, h, w) of stage j.
 
-    The attention `a(f) = m / |m|` with `m = mean_c f_c^2` is (N, h w): where a stage looks, whatever its channels.
-    Stages are paired from the last ones backwards, as many as both networks have; where the maps of a pair differ in
-    size, the larger is first brought to the smaller's height and width by adaptive average pooling.
+    The attention map `a(f) = m / |m|` with `m = mean_c f_c^2` has the shape (N, h w), independent of the channels.
+    Stages are paired from the last one backwards, as many as both networks have. If the maps of a pair differ in
+    size, adaptive average pooling reduces the larger one to the height and width of the smaller one.
     """
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` and `attention`."""
+        """Return the terms `label` and `attention`."""
         pairs = zip(reversed(inputs.stage_maps), reversed(inputs.teacher_stage_maps), strict=False)
         distances = [_attention_distance(to_float32(map_), to_float32(target.detach())) for map_, target in pairs]
         return {
@@ -40,11 +40,11 @@ def _attention(maps: Tensor) -> Tensor:
 @method("at")
 @dataclass(frozen=True, kw_only=True)
 class AT(Method):
-    """Attention transfer: the student's stages are to look where the teacher's do."""
+    """Attention transfer: the spatial attention maps of the student's stages match those of the teacher."""
 
     paper: ClassVar[str] = "Zagoruyko, Komodakis 2017, arXiv 1612.03928"
     teacher: ClassVar[TeacherRequirement] = "required"
     loss: ClassVar[type[ATLoss]] = ATLoss
 
     weight: NonNegative = 1000.0
-    """Of the attention term, beta in the authors' program and RepDistiller; both take the mean over places too."""
+    """Weight of the attention term, which averages over positions; beta in the authors' code and RepDistiller."""

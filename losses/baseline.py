@@ -8,17 +8,17 @@ from .method import Loss, LossInputs, Method, method
 
 
 class BaselineLoss(Loss["Baseline"]):
-    """Cross-entropy of the only exit: `CE(z, y)`."""
+    """Loss `CE(z, y)`: the cross-entropy of the final exit."""
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the term `label`."""
+        """Return the term `label`."""
         return {"label": cross_entropy_sum(inputs.logits, inputs.labels)}
 
 
 @method("baseline")
 @dataclass(frozen=True, kw_only=True)
 class Baseline(Method):
-    """The network alone, trained on the labels."""
+    """Supervised training on the labels, without distillation."""
 
     paper: ClassVar[str] = "none: ordinary supervised training"
     loss: ClassVar[type[BaselineLoss]] = BaselineLoss

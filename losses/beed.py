@@ -13,12 +13,14 @@ from .method import Loss, LossInputs, Method, NetworkShape, Requirement, method
 
 
 class BEEDLoss(Loss["BEED"]):
-    """`L = sum_i (2 - a_i) CE(z_i, y) + a_i T^2 KL(softmax(t_z / T) || softmax(z_i / T)) + w_F mean((m_i - t_m)^2)`.
+    """Sum of a balanced label and output term and a feature term over the exits i = 1..E.
 
-    z_i are the logits (N, C) and m_i the maps (N, W, h, w) that the pooling of exit i = 1..E reads. The targets
-    `t = sum_i v_i z_i` (and `sum_i v_i m_i`) have weights v_i proportional to B^(i-1), which sum to 1, and no
-    gradient; `a_i = A^(E-i)` is 1 at the final exit. Where maps differ in height or width, the features (N, W) after
-    the pooling take their place. KL is summed over classes, mean over the batch (hjdw2/BEED at d6af149).
+        L = sum_i (2 - a_i) CE(z_i, y) + a_i T^2 KL(softmax(t_z / T) || softmax(z_i / T)) + w_F mean((m_i - t_m)^2)
+
+    z_i are the logits (N, C) and m_i the maps (N, W, h, w) that the pooling of exit i reads. The targets are
+    `t_z = sum_i v_i z_i` and `t_m = sum_i v_i m_i`, without gradient. Their weights v_i are proportional to B^(i-1)
+    and sum to 1. The balance `a_i = A^(E-i)` is 1 at the final exit. If maps differ in height or width, the features
+    (N, W) after the pooling replace them. KL is summed over classes, mean over the batch (hjdw2/BEED at d6af149).
     """
 
     def __init__(self, settings: "BEED", shape: NetworkShape) -> None:
@@ -27,7 +29,7 @@ class BEEDLoss(Loss["BEED"]):
         self.balance = [settings.balance_base**k for k in reversed(range(shape.exits))]
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
+        """Return the terms `label`, `output` and, if its weight is not 0, `feature`."""
         logits = [to_float32(z) for z in inputs.logits]
         label_losses = [F.cross_entropy(z, inputs.labels) for z in logits]
         target = self._target(logits)
@@ -55,9 +57,9 @@ class BEEDLoss(Loss["BEED"]):
 @method("beed")
 @dataclass(frozen=True, kw_only=True)
 class BEED(Method):
-    """Balanced exit-ensemble distillation: deeper exits weigh more in the ensemble, shallower ones listen more to it.
+    """Balanced exit-ensemble distillation: deeper exits get more ensemble weight, shallower exits more output weight.
 
-    The defaults are the paper's setting.
+    The defaults are those of the paper.
     """
 
     paper: ClassVar[str] = 'Lee, Lee, "Rethinking online knowledge distillation with multi-exits", ACCV 2022'
@@ -65,20 +67,19 @@ class BEED(Method):
     loss: ClassVar[type[BEEDLoss]] = BEEDLoss
 
     temperature: Positive = 3.0
-    """Softens both distributions."""
+    """Softmax temperature of both distributions."""
     ensemble_base: Positive = 1.6
-    """B: how many times the weight of the exit before it an exit has in the ensemble."""
+    """B in the paper: ratio of the ensemble weights of an exit and the exit before it."""
     balance_base: Positive = 1.15
-    """A: an exit's output weight is this many times that of the exit after it, the final exit's is 1."""
+    """A in the paper: ratio of the output weights of an exit and the exit after it; the final exit has weight 1."""
     feature_weight: NonNegative = 0.1
-    """0 turns the feature loss off."""
+    """Weight of the feature term; 0 disables it."""
 
     def check(self, exits: int, *, stages: int | None = None) -> None:
-        """Refuses a balance under which an exit would be driven away from the labels."""
+        """Raise `SpecError` if the balance gives an exit a negative label weight."""
         super().check(exits, stages=stages)
         if self.balance_base ** (exits - 1) > 2:
             largest = math.floor(1000 * 2 ** (1 / (exits - 1))) / 1000  # rounded down, so that it is allowed
-            rule = f"the label weight 2 - balance_base^{exits - 1} of the first of {exits} exits would be negative"
-            raise SpecError(
-                f"{rule}: balance_base is at most {largest:g}, but got {self.balance_base}.", field="balance_base"
-            )
+            rule = f"balance_base must be at most {largest:g}, but got {self.balance_base}"
+            reason = f"the label weight of the first of {exits} exits, 2 - balance_base^{exits - 1}, would be negative"
+            raise SpecError(f"{rule}: {reason}.", field="balance_base")

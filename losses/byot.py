@@ -10,15 +10,15 @@ from .method import Loss, LossInputs, Method, Requirement, method
 
 
 class BYOTLoss(Loss["BYOT"]):
-    """`L = CE(z_E, y) + sum_{i < E} (1 - a) CE(z_i, y) + a T^2 KL(p_E || p_i) + l / N sum_n ||f_in - f_En||^2`.
+    """Loss `CE(z_E, y) + sum_{i < E} (1 - a) CE(z_i, y) + a T^2 KL(p_E || p_i) + l / N sum_n ||f_in - f_En||^2`.
 
     z_i are the logits (N, C), `p_i = softmax(z_i / T)`, and f_i the features (N, W) of exit i = 1..E. No gradient
-    flows into p_E and f_E. As in the paper, a and l are zero for the final exit. The hints are the features that
-    classifiers read, after the pooling, which the exits' heads bring to one width.
+    flows into p_E and f_E. As in the paper, a and l are zero for the final exit. The hints are the pooled features
+    that classifiers read; the heads give all exits the same number of features.
     """
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label`, `output` and, if it has a weight, `feature`."""
+        """Return the terms `label`, `output` and, if its weight is not 0, `feature`."""
         weight = self.settings.output_weight
         *students, target = inputs.logits
         divergences = [kd_loss(z, target.detach(), self.settings.temperature) for z in students]
@@ -37,12 +37,12 @@ class BYOTLoss(Loss["BYOT"]):
 @method("byot")
 @dataclass(frozen=True, kw_only=True)
 class BYOT(Method):
-    """Be your own teacher: the final exit teaches the others its softened outputs and its features.
+    """Be your own teacher: the other exits are distilled from the softened outputs and features of the final exit.
 
-    The paper names no constants; these are those of a program that has all of its terms (GitHub
-    `luanyunteng/pytorch-be-your-own-teacher`, train.py at 8f052ad: temperature 3, alpha 0.1, beta 1e-6). There the
-    hint loss is a sum over a batch of 128 images; here it is a mean over the images, and beta 128 times as large.
-    There the final exit's labels have the weight 1 - alpha too, which the paper gives to the other exits alone.
+    The paper gives no constants. The defaults are those of an implementation with all of its terms (GitHub
+    `luanyunteng/pytorch-be-your-own-teacher`, train.py at 8f052ad: temperature 3, alpha 0.1, beta 1e-6). That code
+    sums the hint loss over a batch of 128 images; here it is the mean over the images, and beta is 128 times as large.
+    That code also weights the label term of the final exit by 1 - alpha; the paper does so for the other exits only.
     """
 
     paper: ClassVar[str] = "Zhang, Song, Gao, Chen, Bao, Ma 2019, arXiv 1905.08094"
@@ -50,12 +50,12 @@ class BYOT(Method):
     loss: ClassVar[type[BYOTLoss]] = BYOTLoss
 
     temperature: Positive = 3.0
-    """Softens both distributions."""
+    """Softmax temperature of both distributions."""
     output_weight: Fraction = 0.1
-    """Of what the final exit teaches each other exit, whose labels get the rest."""
+    """Weight of the output term of each exit except the final one; its label term gets 1 - output_weight."""
     feature_weight: NonNegative = 1.28e-4
-    """Of the squared distance between features, summed over their width; 0 turns it off."""
+    """Weight of the squared feature distance, summed over the features; 0 disables it."""
 
     def inactive_fields(self) -> frozenset[str]:
-        """The temperature of a term without weight."""
+        """Return the temperature if the output term has weight 0."""
         return frozenset({"temperature"} if self.output_weight == 0 else ())

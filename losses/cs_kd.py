@@ -9,13 +9,13 @@ from .method import Loss, LossInputs, Method, method
 
 
 class CSKDLoss(Loss["CSKD"]):
-    """`CE(z, y) + w T^2 KL(softmax(z_pair / T) || softmax(z / T))`.
+    """Loss `CE(z, y) + w T^2 KL(softmax(z_pair / T) || softmax(z / T))`.
 
-    z and z_pair are the logits (N, C) of an image and of another one of its class; so labels must name one class.
+    z and z_pair are the logits (N, C) of an image and of another image of its class. Each label must be one class.
     """
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` and `pair`."""
+        """Return the terms `label` and `pair`."""
         assert inputs.same_class_logits is not None
         (logits,) = inputs.logits
         divergence = kd_loss(logits, inputs.same_class_logits.detach(), self.settings.temperature)
@@ -25,7 +25,7 @@ class CSKDLoss(Loss["CSKD"]):
 @method("cs_kd")
 @dataclass(frozen=True, kw_only=True)
 class CSKD(Method):
-    """Class-wise self-distillation: the network is to say of an image what it says of another one of its class."""
+    """Class-wise self-distillation: predictions for an image match those for another image of its class."""
 
     paper: ClassVar[str] = "Yun, Park, Lee, Shin 2020, arXiv 2003.13964"
     loss: ClassVar[type[CSKDLoss]] = CSKDLoss
@@ -33,10 +33,10 @@ class CSKD(Method):
     requires_hard_labels: ClassVar[bool] = True
 
     temperature: Positive = 4.0
-    """Softens both distributions."""
+    """Softmax temperature of both distributions."""
     weight: NonNegative = 1.0
-    """Of the pair's term, the paper's lambda."""
+    """Weight of the pair term; lambda in the paper."""
 
     def inactive_fields(self) -> frozenset[str]:
-        """The temperature of a term without weight."""
+        """Return the temperature if the pair term has weight 0."""
         return frozenset({"temperature"} if self.weight == 0 else ())

@@ -10,11 +10,11 @@ from .method import Loss, LossInputs, Method, NetworkShape, Requirement, method
 
 
 class PhuongLoss(Loss["Phuong"]):
-    """`L = (1 - w) sum_i CE(z_i, y) + w T^2 sum_{i < E} KL(softmax(z_E / T) || softmax(z_i / T))`, where T grows.
+    """Loss `(1 - w) sum_i CE(z_i, y) + w T^2 sum_{i < E} KL(softmax(z_E / T) || softmax(z_i / T))` with annealed T.
 
-    z_i are the logits (N, C) of exit i = 1..E; no gradient flows into the target z_E. After each step in which
-    the final exit is surer than the bound, `mean(max_c softmax(z_E / T)) > confidence_bound`, T is multiplied
-    by `growth`. T is part of the module's state, and never read by the host.
+    z_i are the logits (N, C) of exit i = 1..E. No gradient flows into the target z_E. After each step in which the
+    confidence of the final exit exceeds a bound, `mean(max_c softmax(z_E / T)) > confidence_bound`, T is multiplied
+    by `growth`. T is a buffer of the module; the loss never copies it to the CPU, so that no step waits for the GPU.
     """
 
     temperature: Tensor
@@ -24,9 +24,9 @@ class PhuongLoss(Loss["Phuong"]):
         self.register_buffer("temperature", torch.tensor(settings.temperature, dtype=torch.float32))
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` and `output`; in training mode, anneals the temperature."""
+        """Return the terms `label` and `output`; in training mode, also anneal the temperature."""
         weight = self.settings.output_weight
-        temperature = self.temperature.clone()  # the one of this step, which its backward pass needs
+        temperature = self.temperature.clone()  # the backward pass needs the value of this step
         target = to_float32(inputs.logits[-1]).detach()
         divergences = [kd_loss(z, target, temperature) for z in inputs.logits[:-1]]
         if self.training:
@@ -42,23 +42,23 @@ class PhuongLoss(Loss["Phuong"]):
 @method("phuong")
 @dataclass(frozen=True, kw_only=True)
 class Phuong(Method):
-    """The final exit of a multi-exit network teaches the others, at a temperature that rises as it gets surer."""
+    """Distillation-based training: the other exits are distilled from the final exit at an annealed temperature."""
 
     paper: ClassVar[str] = 'Phuong, Lampert 2019, ICCV, "Distillation-based training for multi-exit architectures"'
     exits: ClassVar[Requirement] = "required"
     loss: ClassVar[type[PhuongLoss]] = PhuongLoss
 
     output_weight: Fraction = 0.5
-    """Of what the final exit teaches; the labels get the rest."""
+    """Weight of the output term; the label term gets 1 - output_weight."""
     temperature: Positive = 1.0
-    """At the start of the training."""
+    """Softmax temperature of both distributions at the start of the training."""
     growth: Annotated[float, Range(minimum=1)] = 1.05
-    """What the temperature is multiplied by; 1 keeps it constant."""
+    """Factor by which the temperature grows in a step; 1 keeps it constant."""
     confidence_bound: Fraction = 0.5
-    """The mean largest softened probability of the final exit above which the temperature grows."""
+    """Confidence above which the temperature grows: mean top-class probability of the final exit, softened."""
 
     def inactive_fields(self) -> frozenset[str]:
-        """The temperature of a term without weight; the bound of a temperature that does not grow."""
+        """Return the settings of the temperature that have no effect: without an output term, or without growth."""
         if self.output_weight == 0:
             return frozenset({"temperature", "growth", "confidence_bound"})
         if self.confidence_bound == 1:

@@ -9,10 +9,10 @@ from .method import Loss, LossInputs, Method, Requirement, method
 
 
 class DeepSupervisionLoss(Loss["DeepSupervision"]):
-    """`CE(z_E, y) + w sum_{i < E} CE(z_i, y)`, with z_i the logits (N, C) of exit i = 1..E."""
+    """Loss `CE(z_E, y) + w sum_{i < E} CE(z_i, y)`, with z_i the logits (N, C) of exit i = 1..E."""
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` of the final exit and `auxiliary` of the others."""
+        """Return the terms `label` of the final exit and `auxiliary` of the other exits."""
         return {
             "label": cross_entropy_sum(inputs.logits[-1:], inputs.labels),
             "auxiliary": self.settings.auxiliary_weight * cross_entropy_sum(inputs.logits[:-1], inputs.labels),
@@ -22,11 +22,11 @@ class DeepSupervisionLoss(Loss["DeepSupervision"]):
 @method("deep_supervision")
 @dataclass(frozen=True, kw_only=True)
 class DeepSupervision(Method):
-    """All exits learn from the labels and from nothing else."""
+    """Deep supervision: all exits are trained on the labels, without distillation."""
 
     paper: ClassVar[str] = "Lee, Xie, Gallagher, Zhang, Tu 2015, arXiv 1409.5185"
     exits: ClassVar[Requirement] = "required"
     loss: ClassVar[type[DeepSupervisionLoss]] = DeepSupervisionLoss
 
     auxiliary_weight: NonNegative = 1.0
-    """Of each exit but the final one, whose weight is 1."""
+    """Weight of the label term of each exit except the final one, which has weight 1."""

@@ -10,21 +10,21 @@ from .method import Loss, LossInputs, Method, Requirement, TeacherRequirement, m
 
 
 class DKDLoss(Loss["DKD"]):
-    """`sum_i CE(z_i, y) + r T^2 (alpha KL(b_t || b_i) + beta KL(q_t || q_i))` over the student's exits.
+    """Loss `sum_i CE(z_i, y) + r T^2 (alpha KL(b_t || b_i) + beta KL(q_t || q_i))` over the student's exits.
 
-    With z_i and z_t the logits (N, C) of exit i and of the teacher, and p = softmax(z / T) of either:
+    z_i and z_t are the logits (N, C) of exit i and of the teacher, and p = softmax(z / T) of either:
 
-        b = (p_y, 1 - p_y)                       (N, 2)        the label's class against all others
-        q = p_k / (1 - p_y) for all k != y       (N, C - 1)    the other classes among themselves
+        b = (p_y, 1 - p_y)                       (N, 2)        target class against all other classes
+        q = p_k / (1 - p_y) for all k != y       (N, C - 1)    distribution over the other classes
         r = min(progress / warm_up, 1)
 
-    A label must name one class: a mixed image has no class of its own to set apart from the others.
+    Each label must be one class: a mixed image has no single target class.
     """
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label`, `target_class` and `other_classes`."""
+        """Return the terms `label`, `target_class` and `other_classes`."""
         assert inputs.teacher_logits is not None
-        assert inputs.labels.ndim == 1, "dkd needs labels that name one class: no mixed images"
+        assert inputs.labels.ndim == 1, "dkd needs one class per label: no mixed images"
         settings, temperature = self.settings, self.settings.temperature
         target_split, target_others = _decoupled(inputs.teacher_logits.detach(), inputs.labels, temperature)
         split_terms, other_terms = [], []
@@ -41,7 +41,7 @@ class DKDLoss(Loss["DKD"]):
 
 
 def _decoupled(logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Logits of the distributions b (N, 2) and q (N, C - 1), without waiting for the device that holds them."""
+    """Return logits of the distributions b (N, 2) and q (N, C - 1), without a synchronisation with the GPU."""
     logits = to_float32(logits) / temperature
     label = labels[:, None]
     others = torch.arange(logits.shape[1] - 1, device=labels.device)
@@ -52,7 +52,7 @@ def _decoupled(logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tens
 @method("dkd")
 @dataclass(frozen=True, kw_only=True)
 class DKD(Method):
-    """Decoupled distillation: how sure the teacher is of the label, and what it makes of the other classes, apart."""
+    """Decoupled knowledge distillation: separate terms for the target class and for the other classes."""
 
     paper: ClassVar[str] = "Zhao, Cui, Song, Qiu, Liang 2022, arXiv 2203.08679"
     exits: ClassVar[Requirement] = "optional"
@@ -61,14 +61,14 @@ class DKD(Method):
     requires_hard_labels: ClassVar[bool] = True
 
     temperature: Positive = 4.0
-    """Softens all distributions."""
+    """Softmax temperature of all distributions."""
     alpha: NonNegative = 1.0
-    """Weight of the label's class against the others."""
+    """Weight of the target-class term (TCKD)."""
     beta: NonNegative = 8.0
-    """Weight of the other classes among themselves."""
+    """Weight of the term over the other classes (NCKD)."""
     warm_up: Fraction = 20 / 240
-    """The share of the training over which the teacher's terms grow from 0; the authors' 20 of 240 epochs."""
+    """Share of the training over which the teacher terms grow from 0; 20 of 240 epochs in the authors' code."""
 
     def inactive_fields(self) -> frozenset[str]:
-        """All that shapes the teacher's terms, where they have no weight."""
+        """Return the settings of the teacher terms if both have weight 0."""
         return frozenset({"temperature", "warm_up"} if self.alpha == self.beta == 0 else ())

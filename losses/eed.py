@@ -14,17 +14,17 @@ from .method import LossInputs, NetworkShape, method
 
 
 class EEDLoss(ExitDistillationLoss):
-    """The target is an ensemble of exits, `t_z = sum_k v_k z_k` and `t_f = sum_k v_k f_k`, with `sum_k v_k = 1`.
+    """Exit distillation from an ensemble, `t_z = sum_k v_k z_k` and `t_f = sum_k v_k f_k`, with `sum_k v_k = 1`.
 
-    In the paper, the ensemble is all exits, `v_k = 1/E`, and teaches all of them. Otherwise:
+    In the paper, the ensemble contains all exits with `v_k = 1/E`, and all exits are taught. Variants:
 
-        ensemble "probabilities"     t_p = sum_k v_k softmax(z_k / T) takes the place of softmax(t_z / T) under "kl";
-                                     under "mse", L_O = sum_i mean((softmax(z_i) - t_p)^2) with T = 1
+        ensemble "probabilities"     t_p = sum_k v_k softmax(z_k / T) replaces softmax(t_z / T) for "kl";
+                                     for "mse", L_O = sum_i mean((softmax(z_i) - t_p)^2) with T = 1
         ensemble weights "beed"      v_k proportional to B^k, k = 0 at the shallowest exit of the ensemble
-                         "learned"   v = softmax(a), with a free number a_k for each exit of the ensemble, 0 at first
+                         "learned"   v = softmax(a), with a parameter a_k for each exit of the ensemble, initially 0
 
-    Learned weights get no gradient through a target, so they have a term of their own, `CE(sum_k v_k z_k, y)`,
-    whose gradient reaches nothing but a: it looks for the ensemble that is right most often.
+    No gradient reaches learned weights through a target. A separate term, `CE(sum_k v_k z_k, y)`, trains the ensemble
+    on the labels; its gradient reaches only a.
     """
 
     def __init__(self, settings: "EED", shape: NetworkShape) -> None:
@@ -39,7 +39,7 @@ class EEDLoss(ExitDistillationLoss):
         self.scores = nn.Parameter(torch.zeros(len(self.ensemble))) if learned else None
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label`, `output` and `feature` if they have a weight, `ensemble` if its weights learn."""
+        """Return `label`, `output` and `feature` if not weighted 0, and `ensemble` if its weights are learned."""
         terms = super().forward(inputs)
         if self.scores is not None:
             logits = [to_float32(inputs.logits[position]).detach() for position in self.ensemble]
@@ -47,11 +47,11 @@ class EEDLoss(ExitDistillationLoss):
         return terms
 
     def weights(self) -> Sequence[Weight]:
-        """Of the exits of the ensemble; they sum to 1."""
+        """Return the weights of the exits of the ensemble; they sum to 1."""
         return self.fixed_weights if self.scores is None else self.scores.softmax(dim=0).unbind()
 
     def target(self, outputs: Sequence[Tensor]) -> Tensor:
-        """The ensemble, or, for each taught exit, the ensemble without it."""
+        """Return the ensemble (1, N, ...), or for each of K taught exits the ensemble without it (K, N, ...)."""
         members = list(zip(self.ensemble, self.weights(), strict=True))
         if not self.leave_one_out:
             return _ensemble(members, outputs).unsqueeze(0)
@@ -61,7 +61,7 @@ class EEDLoss(ExitDistillationLoss):
 
 
 def _ensemble(members: Sequence[tuple[int, Weight]], outputs: Sequence[Tensor]) -> Tensor:
-    """The mean of the outputs at some positions, weighted in proportion."""
+    """Return the weighted mean of the outputs at the members' positions; the weights are rescaled to sum 1."""
     total = sum(weight for _, weight in members)
     return weighted_sum([weight / total for _, weight in members], [outputs[position] for position, _ in members])
 
@@ -69,45 +69,47 @@ def _ensemble(members: Sequence[tuple[int, Weight]], outputs: Sequence[Tensor]) 
 @method("eed")
 @dataclass(frozen=True, kw_only=True)
 class EED(ExitDistillation):
-    """Exit-ensemble distillation: all exits learn from the labels and from the ensemble of the exits.
+    """Exit-ensemble distillation: the exits are distilled from an ensemble of the network's own exits.
 
-    The defaults are the paper's setting.
+    The defaults are those of the paper.
     """
 
     loss: ClassVar[type[EEDLoss]] = EEDLoss
 
     ensemble: Literal["logits", "probabilities"] = "logits"
-    """What of the exits' outputs is averaged, and, under `output_loss: mse`, compared."""
+    """Outputs that the ensemble averages and, with `output_loss: mse`, the loss compares."""
     ensemble_weights: Literal["uniform", "beed", "learned"] = "uniform"
-    """Of the exits in the ensemble: equal, growing with depth as in BEED, or trained with the network."""
+    """Weights of the exits in the ensemble: equal, growing with depth as in BEED, or trained with the network."""
     ensemble_base: Positive = 1.6
-    """How many times the weight of the exit before it an exit has; only under `ensemble_weights: beed`."""
+    """Ratio of the ensemble weights of an exit and the exit before it; only used with `ensemble_weights: beed`."""
     ensemble_exits: str = ALL
-    """Which exits form the ensemble: `all`, or numbers and `final`, such as `1,3,final`."""
+    """Exits that form the ensemble: `all`, or numbers and `final`, such as `1,3,final`."""
     taught_exits: str = ALL
-    """Which exits the ensemble teaches, written alike; all exits learn from the labels."""
+    """Exits that are distilled from the ensemble: `all`, or a list such as `1,3,final`. All exits have a label term."""
     leave_one_out: bool = False
-    """Whether each exit learns from the ensemble of the others."""
+    """True if each exit is distilled from the ensemble of the other exits."""
 
     def __post_init__(self) -> None:
-        """Checks the names of exits, puts them in order, and refuses an exit as its own only teacher."""
+        """Convert the exit selections to canonical form; raise `SpecError` if an exit is its own only target."""
         super().__post_init__()
         for field in ("ensemble_exits", "taught_exits"):
             object.__setattr__(self, field, canonical_exits(getattr(self, field), field=field))
         if self.ensemble_exits == self.taught_exits and self.taught_exits != ALL and "," not in self.taught_exits:
-            raise SpecError(f"exit {self.taught_exits!r} alone would teach itself: nothing.", field="taught_exits")
+            rule = f"exit {self.taught_exits!r} is the only ensemble exit and the only taught exit"
+            effect = "so its distillation loss is always 0; choose different exits"
+            raise SpecError(f"{rule}, {effect}.", field="taught_exits")
 
     def check(self, exits: int, *, stages: int | None = None) -> None:
-        """Refuses exits that the network does not have, and an exit that would be left without a target."""
+        """Raise `SpecError` for exits that the network does not have, or for a taught exit without a target."""
         super().check(exits, stages=stages)
         ensemble = exit_positions(self.ensemble_exits, exits, field="ensemble_exits")
         taught = exit_positions(self.taught_exits, exits, field="taught_exits")
         if self.leave_one_out and len(ensemble) == 1 and ensemble[0] in taught:
-            rule = f"exit {self.ensemble_exits!r} alone is the ensemble and is taught: without it nothing is left"
-            raise SpecError(f"{rule}.", field="leave_one_out")
+            rule = f"exit {self.ensemble_exits!r} is taught and is the only ensemble exit, so it would have no target"
+            raise SpecError(f"{rule}; add ensemble exits or set leave_one_out: false.", field="leave_one_out")
 
     def canonical(self, exits: int | None = None) -> Self:
-        """The same settings, with `all` for the names of all exits."""
+        """Return the canonical settings; if `exits` is given, a list of all exits becomes `all`."""
         spec = super().canonical()
         if exits is None:
             return spec
@@ -117,7 +119,7 @@ class EED(ExitDistillation):
         )
 
     def inactive_fields(self) -> frozenset[str]:
-        """What the ensemble is, where it teaches nothing; its weights, where it is one exit; what leaves no one out."""
+        """Return the ensemble settings without effect: terms with weight 0, one-exit ensembles, disjoint selections."""
         fields = {*super().inactive_fields()}
         ensemble, taught = (set(names.split(",")) for names in (self.ensemble_exits, self.taught_exits))
         if self.output_weight == 0:

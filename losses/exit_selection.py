@@ -1,4 +1,4 @@
-"""Names of exits in a setting, as one string so that a list in a sweep file stays an axis."""
+"""Selection of exits in a setting. It is one string, because a list in a sweep file is an axis of values."""
 
 import re
 
@@ -8,30 +8,30 @@ ALL, FINAL = "all", "final"
 
 
 def canonical_exits(written: str, *, field: str) -> str:
-    """One way of writing each choice of exits: `all`, or numbers in order, then `final`, such as `1,3,final`.
+    """Return the canonical form of a selection: `all`, or numbers in order, then `final`, such as `1,3,final`.
 
     Raises:
-        SpecError: for what is neither, or is named twice.
+        SpecError: for an invalid name, or for an exit that is listed twice.
     """
     names = [name.strip() for name in written.split(",")]
     if names == [ALL]:
         return ALL
     for name in names:
         if name != FINAL and not re.fullmatch(r"[1-9][0-9]*", name):
-            rule = f"{nearest(name, (ALL, FINAL, '1'))}; write all, or numbers and final (1,3,final)"
-            raise SpecError(f"there is no exit {name!r} in {written!r}; {rule}.", field=field)
+            rule = f"{nearest(name, (ALL, FINAL, '1'))}; use `all`, or numbers and `final`, such as 1,3,final"
+            raise SpecError(f"unknown exit {name!r} in {written!r}; {rule}.", field=field)
         if names.count(name) > 1:
-            raise SpecError(f"exit {name!r} is named twice in {written!r}.", field=field)
+            raise SpecError(f"exit {name!r} is listed twice in {written!r}; list each exit once.", field=field)
     return ",".join(sorted(names, key=lambda name: (name == FINAL, 0 if name == FINAL else int(name))))
 
 
 def all_if_all(names: str, exits: int) -> str:
-    """`all` for the canonical names of all of this many exits; other names as they are."""
+    """Return `all` if the canonical names cover all `exits` exits; return other names unchanged."""
     return ALL if names.split(",") == _all_exits(exits) else names
 
 
 def exit_positions(names: str, exits: int, *, field: str) -> tuple[int, ...]:
-    """Where the named exits stand among this many, from 0.
+    """Return the positions, from 0, of the named exits in a network with `exits` exits.
 
     Raises:
         SpecError: for an exit that the network does not have.
@@ -40,7 +40,7 @@ def exit_positions(names: str, exits: int, *, field: str) -> tuple[int, ...]:
     chosen = present if names == ALL else names.split(",")
     for name in chosen:
         if name not in present:
-            raise SpecError(f"the network has no exit {name!r}, but {', '.join(present)}.", field=field)
+            raise SpecError(f"the network has no exit {name!r}; its exits are {', '.join(present)}.", field=field)
     return tuple(present.index(name) for name in chosen)
 
 

@@ -9,20 +9,20 @@ from .method import NetworkShape, method
 
 
 class FinalTargetLoss(ExitDistillationLoss):
-    """The final exit is the target, `t = z_E` (and `f_E`), and teaches the E - 1 others, but not itself."""
+    """Exit distillation from the final exit: the targets of the E - 1 other exits are z_E and f_E."""
 
     def __init__(self, settings: "FinalTarget", shape: NetworkShape) -> None:
         super().__init__(settings, shape)
         self.student_exits = range(shape.exits - 1)
 
     def target(self, outputs: Sequence[Tensor]) -> Tensor:
-        """What the final exit says."""
+        """Return the output of the final exit, (1, N, ...)."""
         return outputs[-1].unsqueeze(0)
 
 
 @method("final_target")
 @dataclass(frozen=True, kw_only=True)
 class FinalTarget(ExitDistillation):
-    """EED's own ablation ("EED off"): the final exit teaches the others, as in earlier self-distillation."""
+    """Ablation of EED ("EED off" in the paper): the other exits are distilled from the final exit."""
 
     loss: ClassVar[type[FinalTargetLoss]] = FinalTargetLoss

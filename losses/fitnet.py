@@ -11,11 +11,11 @@ from .method import Loss, LossInputs, Method, NetworkShape, TeacherRequirement, 
 
 
 class FitNetLoss(Loss["FitNet"]):
-    """`CE(z, y) + w mean((r(s) - t)^2)`: s and t are the maps (N, channels, h, w) of one stage of student and teacher.
+    """Loss `CE(z, y) + w mean((r(s) - t)^2)`; s and t are maps (N, channels, h, w) of the student and the teacher.
 
-    The regressor r is a learned 1x1 convolution to the teacher's channels, batch normalisation and, where the
-    teacher's stages end in one, ReLU. Where the maps differ in size, the larger is brought to the smaller's height
-    and width by adaptive average pooling, before the regressor.
+    The regressor r is a learned 1x1 convolution to the teacher's channels and batch normalisation, with a ReLU if
+    `rectified`. If the maps differ in size, adaptive average pooling first reduces the larger one to the height and
+    width of the smaller one.
     """
 
     def __init__(self, settings: "FitNet", shape: NetworkShape) -> None:
@@ -30,7 +30,7 @@ class FitNetLoss(Loss["FitNet"]):
         )
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` and `hint`."""
+        """Return the terms `label` and `hint`."""
         hint = inputs.teacher_stage_maps[self.teacher_stage - 1].detach()
         student, hint = to_smaller_size(to_float32(inputs.stage_maps[self.stage - 1]), to_float32(hint))
         distance = F.mse_loss(self.regressor(student), hint)
@@ -38,17 +38,17 @@ class FitNetLoss(Loss["FitNet"]):
 
 
 def _middle(stages: Sequence[int]) -> int:
-    """The number of the middle one, from 1; of an even number of stages, the last of the first half."""
+    """Return the number of the middle stage, from 1; for an even number, the last stage of the first half."""
     return (len(stages) + 1) // 2
 
 
 @method("fitnet")
 @dataclass(frozen=True, kw_only=True)
 class FitNet(Method):
-    """Hint learning: the student's features at half its depth are to foretell the teacher's.
+    """Hint learning: the student's mid-depth features predict the teacher's (hints).
 
-    As in RepDistiller, the hint is a term of the one training that there is; the paper trains the student's first
-    half on the hint alone, then all of it by knowledge distillation.
+    As in RepDistiller, the hint is a term of a single training. The paper first trains the first half of the student
+    on the hint only, then the whole student by knowledge distillation.
     """
 
     paper: ClassVar[str] = "Romero, Ballas, Ebrahimi Kahou, Chassang, Gatta, Bengio 2015, arXiv 1412.6550"
@@ -56,19 +56,19 @@ class FitNet(Method):
     loss: ClassVar[type[FitNetLoss]] = FitNetLoss
 
     hint_stage: Annotated[int | None, Range(minimum=1)] = None
-    """The stage, from 1, of both networks. Left out, it is the middle one of each: 2 of 3 or 4, 4 of 7."""
+    """Stage of both networks, from 1. Default: the middle stage of each, such as 2 of 3, 2 of 4 or 4 of 7."""
     rectified: bool = True
-    """Whether the regressor ends in a ReLU: right for a teacher whose stages do, wrong for one with signed maps."""
+    """True if the regressor ends in a ReLU; use false if the teacher's stage outputs can be negative."""
     weight: NonNegative = 100.0
-    """Of the hint."""
+    """Weight of the hint term."""
 
     def inactive_fields(self) -> frozenset[str]:
-        """All that shapes the hint, where it has no weight."""
+        """Return the settings of the hint term if it has weight 0."""
         return frozenset({"hint_stage", "rectified"} if self.weight == 0 else ())
 
     def check(self, exits: int, *, stages: int | None = None) -> None:
-        """Refuses a stage that student or teacher does not have."""
+        """Raise `SpecError` for a stage that the student or the teacher does not have."""
         super().check(exits, stages=stages)
         if self.hint_stage is not None and stages is not None:
-            rule = "hint_stage <= stages of student and teacher"
+            rule = "hint_stage <= number of stages of student and teacher"
             require(self.hint_stage <= stages, rule, hint_stage=self.hint_stage, stages=stages)

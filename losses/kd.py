@@ -10,15 +10,15 @@ from .method import Loss, LossInputs, Method, Requirement, TeacherRequirement, m
 
 
 class KDLoss(Loss["KD"]):
-    """`sum_i (1 - w) CE(z_i, y) + w f T^2 KL(softmax(z_t / T) || softmax(z_i / T))` over the student's exits.
+    """Loss `sum_i (1 - w) CE(z_i, y) + w f T^2 KL(softmax(z_t / T) || softmax(z_i / T))` over the student's exits.
 
-    z_i and z_t are the logits (N, C) of exit i and of the teacher. Standardised, each image's logits in the
-    divergence are first `(z - mean(z)) / (std(z) + 1e-7)` over its classes, with the C - 1 form of std that the
-    authors' program has. `tf_kd_self` has this loss too, and settings of the same names.
+    z_i and z_t are the logits (N, C) of exit i and of the teacher. With `standardise`, the divergence uses
+    `(z - mean(z)) / (std(z) + 1e-7)` over the classes of each image, with C - 1 in the denominator of std, as in the
+    authors' code. `tf_kd_self` uses this loss too, with settings of the same names.
     """
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` and `teacher`."""
+        """Return the terms `label` and `teacher`."""
         assert inputs.teacher_logits is not None
         settings = self.settings
         assert settings.temperature is not None
@@ -40,7 +40,7 @@ def _standardised(logits: Tensor) -> Tensor:
 @method("kd")
 @dataclass(frozen=True, kw_only=True)
 class KD(Method):
-    """Standard knowledge distillation: a trained teacher's softened outputs are a second target."""
+    """Knowledge distillation: the student is trained on the labels and the softened outputs of a trained teacher."""
 
     paper: ClassVar[str] = (
         "Hinton, Vinyals, Dean 2015, arXiv 1503.02531; standardise: Sun et al. 2024, arXiv 2403.01427"
@@ -50,16 +50,16 @@ class KD(Method):
     loss: ClassVar[type[KDLoss]] = KDLoss
 
     temperature: Annotated[float | None, Range(above=0)] = None
-    """Softens both distributions. Left out, it is 4, or 2 for standardised logits."""
+    """Softmax temperature of both distributions. Default: 4, or 2 with `standardise`."""
     weight: Fraction = 0.9
-    """Of the teacher's term; the labels get the rest."""
+    """Weight of the teacher term; the label term gets 1 - weight."""
     standardise: bool = False
-    """Whether student and teacher logits are brought to mean 0 and deviation 1 before they are softened."""
+    """True if student and teacher logits are standardised to mean 0 and standard deviation 1 before the softmax."""
     factor: Annotated[float | None, Range(minimum=0)] = None
-    """Of the divergence. Left out, it is 1, or 10 for standardised logits, whose authors weight the terms 0.1 : 9."""
+    """Factor of the divergence. Default: 1, or 10 with `standardise` (term weights 0.1 and 9 in the paper)."""
 
     def __post_init__(self) -> None:
-        """Settles what depends on whether logits are standardised."""
+        """Set the defaults that depend on `standardise`."""
         super().__post_init__()
         if self.temperature is None:
             object.__setattr__(self, "temperature", 2.0 if self.standardise else 4.0)
@@ -67,7 +67,7 @@ class KD(Method):
             object.__setattr__(self, "factor", 10.0 if self.standardise else 1.0)
 
     def inactive_fields(self) -> frozenset[str]:
-        """All that shapes the teacher's term, where it has no weight."""
+        """Return the settings of the teacher term if it has weight 0."""
         if self.weight == 0:
             return frozenset({"temperature", "standardise", "factor"})
         return frozenset({"temperature", "standardise"} if self.factor == 0 else ())

@@ -11,19 +11,19 @@ from .method import Loss, LossInputs, Method, method
 
 
 class KDCLLoss(Loss["KDCL"]):
-    """`sum_i CE(z_i, y) + w T^2 sum_i KL(softmax(t / T) || softmax(z_i / T))`, z_i (N, C) of network i = 1..K.
+    """Loss `sum_i CE(z_i, y) + w T^2 sum_i KL(softmax(t / T) || softmax(z_i / T))` of networks i = 1..K.
 
-    No gradient flows into the target t, (N, C), which is, for each image with the label y,
+    z_i are the logits (N, C). No gradient flows into the target t (N, C). For each image with label y, it is
 
-        "naive"      the logits of the network whose cross-entropy is least
-        "minlogit"   t_c = min_i (z_ic - z_iy): of each class the least logit, counted from the label's
+        "naive"      the logits of the network with the smallest cross-entropy
+        "minlogit"   t_c = min_i (z_ic - z_iy): the smallest logit of each class, relative to the label's logit
         "mean"       sum_i z_i / K
 
-    Where labels are probabilities (N, C), z_iy is their mean logit, `sum_c y_c z_ic`.
+    If labels are probabilities (N, C), z_iy is the expected logit, `sum_c y_c z_ic`.
     """
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` and `output`, summed over the networks."""
+        """Return the terms `label` and `output`, summed over the networks."""
         target = self.target(torch.stack([to_float32(z) for z in inputs.logits]), inputs.labels)
         divergences = [kd_loss(z, target, self.settings.temperature) for z in inputs.logits]
         return {
@@ -33,7 +33,7 @@ class KDCLLoss(Loss["KDCL"]):
 
     @torch.no_grad()
     def target(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What logits (K, N, C) of all networks teach, (N, C)."""
+        """Return the target (N, C) for the logits (K, N, C) of all networks."""
         if self.settings.ensemble == "mean":
             return logits.mean(dim=0)
         if self.settings.ensemble == "naive":
@@ -50,12 +50,12 @@ class KDCLLoss(Loss["KDCL"]):
 @method("kdcl")
 @dataclass(frozen=True, kw_only=True)
 class KDCL(Method):
-    """Online distillation by collaborative learning: several networks learn together from one target that they make.
+    """Knowledge distillation via collaborative learning: several networks are trained towards their joint target.
 
-    No program of the authors' was found. Temperature and weight are those that independent programs have for
-    `minlogit`; `mean` is no ensemble of the paper's, but the target of a program under its name (GitHub
-    `shaoeric/Online-Knowledge-Distillation-via-Collaborative-Learning`, train.py at 0774dc1) up to its scale. In the
-    paper each network sees an augmentation of its own; here all see the same.
+    No code of the authors was found. Temperature and weight are those of independent implementations of `minlogit`.
+    The ensemble `mean` is not in the paper; it is, up to its scale, the target of an implementation (GitHub
+    `shaoeric/Online-Knowledge-Distillation-via-Collaborative-Learning`, train.py at 0774dc1). In the paper, each
+    network has its own augmentation of an image; here all networks get the same one.
     """
 
     paper: ClassVar[str] = 'Guo et al. 2020, CVPR, "Online knowledge distillation via collaborative learning"'
@@ -63,14 +63,14 @@ class KDCL(Method):
     cohort: ClassVar[bool] = True
 
     networks: Annotated[int, Range(minimum=2)] = 2
-    """How many learn together."""
+    """Number of networks that are trained together."""
     ensemble: Literal["naive", "minlogit", "mean"] = "minlogit"
-    """How the networks make the target."""
+    """Target that the networks' logits form."""
     temperature: Positive = 2.0
-    """Softens both distributions."""
+    """Softmax temperature of both distributions."""
     output_weight: NonNegative = 1.0
-    """Of what the target teaches."""
+    """Weight of the output term."""
 
     def inactive_fields(self) -> frozenset[str]:
-        """What shapes a term without weight."""
+        """Return the settings of the output term if it has weight 0."""
         return frozenset({"ensemble", "temperature"} if self.output_weight == 0 else ())

@@ -10,10 +10,10 @@ from .method import Loss, LossInputs, Method, method
 
 
 class LabelSmoothingLoss(Loss["LabelSmoothing"]):
-    """`CE(z, (1 - s) y + s / C)`: z are the logits (N, C), y the labels as probabilities (N, C), s the smoothing."""
+    """Loss `CE(z, (1 - s) y + s / C)` with logits z (N, C), labels y as probabilities (N, C) and smoothing s."""
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the term `label`."""
+        """Return the term `label`."""
         (logits,) = inputs.logits
         return {"label": F.cross_entropy(to_float32(logits), inputs.labels, label_smoothing=self.settings.smoothing)}
 
@@ -21,10 +21,10 @@ class LabelSmoothingLoss(Loss["LabelSmoothing"]):
 @method("label_smoothing")
 @dataclass(frozen=True, kw_only=True)
 class LabelSmoothing(Method):
-    """The network alone; a share of each label is spread evenly over all classes."""
+    """Label smoothing: a share of each label is spread evenly over all classes."""
 
     paper: ClassVar[str] = "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2016, arXiv 1512.00567, section 7"
     loss: ClassVar[type[LabelSmoothingLoss]] = LabelSmoothingLoss
 
     smoothing: Fraction = 0.1
-    """The share of a label that all classes, the right one among them, get alike."""
+    """Share of each label that is spread evenly over all classes, the correct one included."""

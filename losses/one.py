@@ -11,12 +11,11 @@ from .method import Loss, LossInputs, Method, NetworkShape, Requirement, method
 
 
 class ONELoss(Loss["ONE"]):
-    """`L = sum_i CE(z_i, y) + CE(t, y) + w T^2 sum_i KL(softmax(sg(t) / T) || softmax(z_i / T))`, `t = sum_i g_i z_i`.
+    """Loss `sum_i CE(z_i, y) + CE(t, y) + w T^2 sum_i KL(softmax(sg(t) / T) || softmax(z_i / T))`, `t = sum_i g_i z_i`.
 
-    z_i are the logits (N, C) of exit i = 1..E, sg stops the gradient. The gate
-    `g = softmax(relu(batch_norm(linear(f_1))))`, (N, E), reads the features f_1 (N, W) of the shallowest exit: its
-    own part of the network aside, what it sees is what all exits share. The term CE(t, y) trains the gate, and the
-    exits through it.
+    z_i are the logits (N, C) of exit i = 1..E; sg stops the gradient. The gate
+    `g = softmax(relu(batch_norm(linear(f_1))))`, (N, E), reads the features f_1 (N, W) of the shallowest exit, whose
+    input is shared by all exits. The term CE(t, y) trains the gate, and the exits through it.
     """
 
     def __init__(self, settings: "ONE", shape: NetworkShape) -> None:
@@ -25,7 +24,7 @@ class ONELoss(Loss["ONE"]):
         self.norm = nn.BatchNorm1d(shape.exits)
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label`, `ensemble` and `output`."""
+        """Return the terms `label`, `ensemble` and `output`."""
         logits = torch.stack([to_float32(z) for z in inputs.logits], dim=1)
         ensemble = (self.gate(to_float32(inputs.features[0])).unsqueeze(2) * logits).sum(dim=1)
         target = ensemble.detach()
@@ -37,7 +36,7 @@ class ONELoss(Loss["ONE"]):
         }
 
     def gate(self, features: Tensor) -> Tensor:
-        """The weight (N, E) that each image's ensemble gives each exit."""
+        """Return the ensemble weights (N, E) of the exits for each image, from features (N, W)."""
         scores = self.linear(features)
         if len(scores) > 1 or not self.training:  # a single image has no variance
             scores = self.norm(scores)
@@ -47,17 +46,17 @@ class ONELoss(Loss["ONE"]):
 @method("one")
 @dataclass(frozen=True, kw_only=True)
 class ONE(Method):
-    """On-the-fly native ensemble: a learned gate weighs the exits, and their ensemble teaches each of them."""
+    """On-the-fly native ensemble: each exit is distilled from an ensemble of the exits with a learned gate."""
 
     paper: ClassVar[str] = "Lan, Zhu, Gong 2018, arXiv 1806.04606"
     exits: ClassVar[Requirement] = "required"
     loss: ClassVar[type[ONELoss]] = ONELoss
 
     temperature: Positive = 3.0
-    """Softens both distributions."""
+    """Softmax temperature of both distributions."""
     output_weight: NonNegative = 1.0
-    """Of what the ensemble teaches; the labels' terms have weight 1."""
+    """Weight of the output term; the label and ensemble terms have weight 1."""
 
     def inactive_fields(self) -> frozenset[str]:
-        """The temperature of a term without weight."""
+        """Return the temperature if the output term has weight 0."""
         return frozenset({"temperature"} if self.output_weight == 0 else ())

@@ -10,16 +10,16 @@ from .method import Loss, LossInputs, Method, method
 
 
 class PSKDLoss(Loss["PSKD"]):
-    """`CE(z, (1 - a_t) y + a_t softmax(z_past))`, with `a_t = alpha * progress`.
+    """Loss `CE(z, (1 - a_t) y + a_t softmax(z_past))`, with `a_t = alpha * progress`.
 
-    z and z_past are the logits (N, C) of the same images now and in the epoch before. In the first epoch there are
-    none, and the loss is CE(z, y). The cross-entropy is linear in its target, so the two shares are two terms.
-    In epoch t = 1..T the share is alpha t / T, as in the authors' program. Labels must name one class: a mixed image
-    was another mixture in the epoch before.
+    z and z_past are the logits (N, C) of the same images in this epoch and the previous one. In the first epoch, the
+    loss is CE(z, y). The cross-entropy is linear in its target, so each of the two targets has its own term. In epoch
+    t = 1..T the share is alpha t / T, as in the authors' code. Each label must be one class, because a mixed image
+    is a different mixture in each epoch.
     """
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the term `label` and, after the first epoch, `past`."""
+        """Return the term `label` and, after the first epoch, `past`."""
         label = cross_entropy_sum(inputs.logits, inputs.labels)
         if inputs.previous_epoch_logits is None:
             return {"label": label}
@@ -33,7 +33,7 @@ class PSKDLoss(Loss["PSKD"]):
 @method("ps_kd")
 @dataclass(frozen=True, kw_only=True)
 class PSKD(Method):
-    """Progressive self-distillation: what the network said in the epoch before takes over more and more of a label."""
+    """Progressive self-knowledge distillation: a growing share of the target is the previous epoch's prediction."""
 
     paper: ClassVar[str] = "Kim, Ji, Yoon, Hwang 2021, arXiv 2006.12000"
     loss: ClassVar[type[PSKDLoss]] = PSKDLoss
@@ -41,4 +41,4 @@ class PSKD(Method):
     requires_hard_labels: ClassVar[bool] = True
 
     alpha: Fraction = 0.8
-    """The past's share of the target at the end of the training; it grows from 0 in proportion to the progress."""
+    """Share of the previous epoch's prediction in the target at the end of the training; it grows linearly from 0."""

@@ -11,18 +11,17 @@ from .method import Loss, LossInputs, Method, method
 
 
 class TfKDRegLoss(Loss["TfKDReg"]):
-    """`(1 - w) CE(z, y) + w f KL(softmax(u / T) || softmax(z))`, with z the logits (N, C) and u the virtual teacher.
+    """Loss `(1 - w) CE(z, y) + w f KL(softmax(u / T) || softmax(z))` with the logits z (N, C) and a virtual teacher u.
 
         u = a y + (1 - a) / (C - 1) (1 - y)     (N, C); y the labels as probabilities, a the teacher's accuracy
 
-    So it stands in the authors' program (GitHub `yuanli2333/Teacher-free-Knowledge-Distillation`, my_loss_function.py
-    at 880a74e): the probabilities u are softened as if they were logits, the student is not softened, and there is
-    no factor T^2.
-    Their KL is the mean over classes too, times 100; here it is the sum over classes, times f.
+    This is the loss of the authors' code (GitHub `yuanli2333/Teacher-free-Knowledge-Distillation`, my_loss_function.py
+    at 880a74e). It softens the probabilities u as if they were logits, does not soften the student, and has no factor
+    T^2. The authors' KL is also averaged over classes, times 100; here it is the sum over classes, times f.
     """
 
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Returns the terms `label` and `virtual_teacher`."""
+        """Return the terms `label` and `virtual_teacher`."""
         (logits,) = inputs.logits
         log_student = F.log_softmax(to_float32(logits), dim=1)
         target = (self._virtual_teacher(inputs.labels, log_student) / self.settings.temperature).softmax(dim=1)
@@ -44,25 +43,25 @@ class TfKDRegLoss(Loss["TfKDReg"]):
 @method("tf_kd_reg")
 @dataclass(frozen=True, kw_only=True)
 class TfKDReg(Method):
-    """Teacher-free distillation: a teacher that is right with one probability whatever the image, and never trained.
+    """Teacher-free distillation by regularisation: a virtual teacher gives the correct class a fixed probability.
 
-    The defaults are the authors' for ResNet-18 on CIFAR-100.
+    The defaults are those of the authors for ResNet-18 on CIFAR-100.
     """
 
     paper: ClassVar[str] = "Yuan, Tay, Li, Wang, Feng 2020, arXiv 1909.11723"
     loss: ClassVar[type[TfKDRegLoss]] = TfKDRegLoss
 
     accuracy: Annotated[float, Range(above=0, maximum=1)] = 0.99
-    """The virtual teacher's probability of the right class; the others share the rest evenly."""
+    """Probability of the correct class in the virtual teacher; the other classes share the rest evenly."""
     temperature: Positive = 20.0
-    """Softens the virtual teacher."""
+    """Softmax temperature of the virtual teacher; the student is not softened."""
     weight: Fraction = 0.1
-    """Of the virtual teacher's term; the labels get the rest."""
+    """Weight of the virtual teacher term; the label term gets 1 - weight."""
     factor: NonNegative = 1.0
-    """Of the divergence: the authors' `multiplier` of 100, which their mean over 100 classes divides by 100."""
+    """Factor of the divergence; 1 equals the authors' `multiplier` of 100 with a mean over 100 classes."""
 
     def inactive_fields(self) -> frozenset[str]:
-        """All that shapes the virtual teacher's term, where it has no weight."""
+        """Return the settings of the virtual teacher term if it has weight 0."""
         if self.weight == 0:
             return frozenset({"accuracy", "temperature", "factor"})
         return frozenset({"accuracy", "temperature"} if self.factor == 0 else ())

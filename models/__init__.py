@@ -1,4 +1,4 @@
-"""Architectures with exits.
+"""Architectures with auxiliary exits, their costs, early-exit inference and export.
 
 >>> from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 >>> resnet18, exits = ArchitectureSpec(name="resnet18"), ExitSpec(placement="all")

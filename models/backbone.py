@@ -1,4 +1,4 @@
-"""The common shape of all architectures: a stem, named blocks in stages, and a classifier."""
+"""Common structure of all architectures: a stem, numbered blocks in stages, a neck and a classifier."""
 
 import itertools
 import math
@@ -11,16 +11,16 @@ from ..specs import Registry
 
 
 class Block(nn.Module):
-    """A step of the trunk after which an exit can be attached."""
+    """Part of the backbone after which an exit can be attached."""
 
     def __init__(self, *, out_channels: int, stride: int, activated: bool = True) -> None:
-        """Called by subclasses.
+        """Set the properties of the block.
 
         Args:
-            out_channels: of what an exit after this block sees.
-            stride: by which the block divides height and width.
-            activated: whether the output has passed a normalisation and an activation. In pre-activation networks
-                it has not, and an exit begins with both.
+            out_channels: Channels of the map that an exit after this block reads.
+            stride: Factor by which the block divides height and width.
+            activated: True if the output has passed a normalisation and an activation. False in pre-activation
+                networks, where an exit begins with both.
         """
         super().__init__()
         self.out_channels = out_channels
@@ -28,15 +28,14 @@ class Block(nn.Module):
         self.activated = activated
 
     def tap(self, hidden: Any) -> Tensor:
-        """What an exit after this block sees of its output: (N, out_channels, H, W)."""
+        """Return the map (N, out_channels, H, W) that an exit after this block reads."""
         return hidden
 
 
 class Backbone(nn.Module):
-    """A network without exits: `classifier(neck(blocks(stem(images))))`.
+    """Network without auxiliary exits: `classifier(neck(blocks(stem(images))))`.
 
-    Blocks are numbered from 1 in the order in which they run; block 3 is called `block3` wherever a name is
-    needed, and stages are numbered from 1 too.
+    Blocks are numbered from 1 in execution order; block 3 has the name `block3`. Stages are also numbered from 1.
     """
 
     def __init__(
@@ -49,15 +48,15 @@ class Backbone(nn.Module):
         classes: int,
         stem_stride: int = 1,
     ) -> None:
-        """Puts the parts together.
+        """Combine the parts and add a linear classifier.
 
         Args:
-            stem: from images (N, channels, H, W) to the first block's input.
-            stages: the blocks of each stage; a stage's first block does its down-sampling.
-            neck: from the last block's output to the features (N, width) that the classifier reads.
-            width: number of features.
-            classes: number of classes.
-            stem_stride: by which the stem divides height and width.
+            stem: Module from images (N, channels, H, W) to the first block's input.
+            stages: Blocks of each stage; the first block of a stage does its down-sampling.
+            neck: Module from the last block's output to the features (N, width) that the classifier reads.
+            width: Number of features.
+            classes: Number of classes.
+            stem_stride: Factor by which the stem divides height and width.
         """
         super().__init__()
         self.stem = stem
@@ -66,20 +65,20 @@ class Backbone(nn.Module):
         self.classifier = nn.Linear(width, classes)
         self.width = width
         self.stages = tuple(_numbers(stages))
-        """The numbers of the blocks of each stage."""
+        """Numbers of the blocks of each stage."""
         self.stage_ends = tuple(stage[-1] for stage in self.stages)
-        """The number of the last block of each stage."""
+        """Number of the last block of each stage."""
         self.smallest_image = stem_stride * math.prod(block.stride for stage in stages for block in stage)
-        """The least height and width, in pixels, that leave something for the last block."""
+        """Smallest height and width, in pixels, for which the last block's map is not empty."""
 
     def block(self, number: int) -> Block:
-        """The block with this number."""
+        """Return the block with this number, from 1."""
         block = self.blocks[number - 1]
         assert isinstance(block, Block)
         return block
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, classes) of images (N, channels, H, W)."""
+        """Return the logits (N, classes) of images (N, channels, H, W)."""
         hidden = self.stem(images)
         for block in self.blocks:
             hidden = block(hidden)
@@ -92,10 +91,10 @@ def _numbers(stages: Sequence[Sequence[Block]]) -> list[tuple[int, ...]]:
 
 
 class TrunkBuilder(Protocol):
-    """Builds one architecture, with random weights."""
+    """Function that builds one architecture with random weights."""
 
     def __call__(self, *, channels: int, classes: int) -> Backbone:
-        """The trunk for images with this many channels (1 or 3) and this many classes."""
+        """Build the backbone for images with this number of channels (1 or 3) and this number of classes."""
         ...
 
 

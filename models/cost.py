@@ -1,7 +1,7 @@
-"""What a network costs, found without running it: parameters, multiply-adds, activation memory.
+"""Cost of a network, computed without running it: parameters, multiply-adds (MACs) and activation memory.
 
-One multiply-add is one multiplication with its addition, so half of what torch's counter calls FLOPs.
-Convolutions and linear layers are counted; normalisation, activations and pooling are not, as is usual.
+One multiply-add is one multiplication and one addition, that is two FLOPs of PyTorch's counter.
+Only convolutions and linear layers are counted, as is usual; normalisation, activations and pooling are not.
 """
 
 import copy
@@ -23,44 +23,44 @@ from .backbone import Backbone
 from .layers import Module
 
 _COUNTED = {torch.conv1d, torch.conv2d, torch.conv3d, F.linear}
-"""Each output value takes as many multiply-adds as `weight[0]`, the second argument, has values."""
+"""Functions whose multiply-adds are counted: per output value, the number of elements of `weight[0]` (argument 2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneCost:
-    """What one image costs on its way through a trunk."""
+    """Multiply-adds and map shapes of one image in a backbone."""
 
     after_blocks: tuple[int, ...]
-    """Multiply-adds up to the end of block 1, 2, ..."""
+    """Cumulative multiply-adds at the end of block 1, 2, ..."""
     whole: int
-    """Multiply-adds of the whole trunk."""
+    """Multiply-adds of the whole backbone."""
     taps: tuple[tuple[int, ...], ...]
-    """What an exit after block 1, 2, ... sees: channels, height and width."""
+    """Shape (channels, height, width) of the map that an exit after block 1, 2, ... reads."""
 
 
 def parameters(module: nn.Module) -> int:
-    """How many weights are trained."""
+    """Return the number of trainable parameters."""
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
 
 
 def multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
-    """Of one forward pass in evaluation mode over an input of this shape, batch dimension included."""
+    """Return the multiply-adds of a forward pass in evaluation mode for an input shape with batch dimension."""
     batch, *one = shape
     return batch * _passed([module], one)[0][-1]
 
 
 def backbone_cost(trunk: Backbone, image_shape: tuple[int, int, int]) -> BackboneCost:
-    """Of one image (channels, height, width) in evaluation mode."""
+    """Return the cost of one image (channels, height, width) in evaluation mode."""
     counts, hidden = _passed([trunk.stem, *trunk.blocks, nn.Sequential(trunk.neck, trunk.classifier)], image_shape)
     taps = (trunk.block(number).tap(hidden[number]).shape[1:] for number in range(1, len(trunk.blocks) + 1))
     return BackboneCost(after_blocks=tuple(counts[1:-1]), whole=counts[-1], taps=tuple(map(tuple, taps)))
 
 
 def peak_activation_bytes(module: nn.Module, shape: tuple[int, ...]) -> int:
-    """The most memory that the activations of one forward pass in evaluation mode hold at once, in bytes.
+    """Return the peak memory of the activations of one forward pass in evaluation mode, in bytes.
 
-    For float32 inputs of this shape, batch dimension included; without the weights and without what a
-    convolution's algorithm takes for itself.
+    The input is float32 with this shape, batch dimension included. The weights and the workspace of convolution
+    algorithms are not counted.
     """
     module = _without_values(module, torch.device("meta"))
     with torch.no_grad(), _LiveBytes() as live:
@@ -69,14 +69,14 @@ def peak_activation_bytes(module: nn.Module, shape: tuple[int, ...]) -> int:
 
 
 def _passed(parts: Sequence[nn.Module], shape: Sequence[int]) -> tuple[list[int], list[Any]]:
-    """What an image has cost after each of these parts, and what comes out of each.
+    """Return the cumulative multiply-adds of an image after each part, and the output of each part.
 
-    Nothing is computed: an empty batch on the CPU takes shapes through a network. So does the meta device, on which
-    many operations are written in Python, slower, and load `torch._dynamo` for two seconds; it is for the few networks
-    that cannot be given an empty batch, such as those that view it as (N, -1).
+    An empty batch on the CPU propagates shapes without any computation. The meta device does so too, but many of its
+    operations are implemented in Python and import `torch._dynamo`, which takes two seconds. It is used only for
+    networks that do not accept an empty batch, such as those that view it as (N, -1).
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # some normalisations warn of having nothing to normalise
+        with warnings.catch_warnings(action="ignore"):  # some normalisation layers warn about empty inputs
             return _pass(parts, torch.empty(0, *shape, device="cpu"))
     except RuntimeError:
         return _pass(parts, torch.empty(1, *shape, device="meta"))
@@ -93,7 +93,7 @@ def _pass(parts: Sequence[nn.Module], images: torch.Tensor) -> tuple[list[int], 
 
 
 class _Counter(TorchFunctionMode):
-    """Adds up the multiply-adds of one image, from the shapes of what convolutions and linear layers make."""
+    """Function mode that sums the multiply-adds of one image from the shapes of convolutions and linear layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class _Counter(TorchFunctionMode):
 
 
 class _LiveBytes(TorchDispatchMode):
-    """Adds up the storages that operations make, for as long as they live."""
+    """Dispatch mode that tracks the total size of the allocated storages and its maximum."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class _LiveBytes(TorchDispatchMode):
 
 
 def _without_values(module: Module, device: torch.device) -> Module:
-    """A copy in evaluation mode, whose weights are memory that nothing was written to: only their shapes count."""
+    """Return a copy in evaluation mode with uninitialised weights; only their shapes are used."""
 
     def unwritten(weight: torch.Tensor | None) -> Any:
         return weight if weight is None else torch.empty(weight.shape, dtype=weight.dtype, device=device)

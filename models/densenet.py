@@ -1,10 +1,10 @@
-"""Densely connected networks for small images, with a 3x3 stem and no pooling before the first stage.
+"""DenseNets for small images, with a 3x3 stem and no pooling before the first stage.
 
 Huang, Liu, van der Maaten, Weinberger, "Densely Connected Convolutional Networks", CVPR 2017 (arXiv 1608.06993):
-section 3 for DenseNet (k = 12, L = 40) on CIFAR, without bottleneck and compression, behind a stem of 16 channels.
-DenseNet-121 is table 1's ImageNet network (k = 32) with the stem of the paper's CIFAR networks of type BC, which has
-2k channels, as the field uses it. Dropout, which the paper needs without augmentation, is left out.
-He-normal (fan-out) convolutions and a classifier without initial bias: the authors' program, liuzhuang13/DenseNet.
+section 3 for DenseNet (k = 12, L = 40) on CIFAR, without bottleneck and compression, with a stem of 16 channels.
+DenseNet-121 is the ImageNet network of table 1 (k = 32) with the stem of the paper's CIFAR networks of type BC, which
+has 2k channels; this is the usual CIFAR variant. Dropout, which the paper uses without augmentation, is omitted.
+Initialisation as in the authors' code, liuzhuang13/DenseNet: He-normal (fan-out) convolutions, zero classifier bias.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ from .layers import Pool, initialise
 
 
 class DenseLayer(Block):
-    """Appends `growth` channels to what it reads; a bottleneck narrows that to four times as many first."""
+    """Layer that appends `growth` channels to its input, after a bottleneck of `4 * growth` channels if requested."""
 
     def __init__(self, in_channels: int, growth: int, *, bottleneck: bool) -> None:
         super().__init__(out_channels=in_channels + growth, stride=1, activated=False)
@@ -28,19 +28,19 @@ class DenseLayer(Block):
             self.new = _activated_conv(in_channels, growth, 3)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, in_channels + growth, H, W)."""
+        """Map (N, in_channels, H, W) to (N, in_channels + growth, H, W)."""
         return torch.cat([hidden, self.new(hidden)], dim=1)
 
 
 class DenseTransition(Block):
-    """A 1x1 convolution and average pooling, with which every stage but the first begins."""
+    """1x1 convolution and average pooling at the start of each stage except the first."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(out_channels=out_channels, stride=2, activated=False)
         self.shrink = nn.Sequential(_activated_conv(in_channels, out_channels, 1), nn.AvgPool2d(2))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / 2, W / 2)."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / 2, W / 2)."""
         return self.shrink(hidden)
 
 
@@ -59,16 +59,16 @@ def densenet(
     channels: int,
     classes: int,
 ) -> Backbone:
-    """A densely connected network.
+    """Build a DenseNet.
 
     Args:
-        lengths: how many dense layers each stage has.
-        growth: channels that each of them adds (k in the paper).
-        stem_width: channels of the stem.
-        bottleneck: whether each dense layer has a 1x1 convolution before its 3x3 one (B in the paper).
-        compression: share of the channels that a transition keeps (C in the paper, where it is below 1).
-        channels: of the images.
-        classes: number of classes.
+        lengths: Number of dense layers in each stage.
+        growth: Channels that each dense layer adds (k in the paper).
+        stem_width: Channels of the stem.
+        bottleneck: True if each dense layer has a 1x1 convolution before its 3x3 convolution (B in the paper).
+        compression: Share of the channels that a transition keeps (below 1 for type C in the paper).
+        channels: Channels of the images.
+        classes: Number of classes.
     """
     stem = nn.Conv2d(channels, stem_width, 3, padding=1, bias=False)
     stages: list[list[Block]] = []

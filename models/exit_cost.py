@@ -1,4 +1,4 @@
-"""What it costs to leave a network at each of its exits."""
+"""Cost of each exit of a network: parameters, multiply-adds (MACs), activation memory and latency."""
 
 import statistics
 import time
@@ -18,21 +18,22 @@ REPEATS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class ExitCost:
-    """Of one exit, numbered from 1; the last one is the network's own classifier."""
+    """Parameters and multiply-adds of one exit."""
 
     exit: int
+    """Number of the exit, from 1; the last exit is the network's own classifier."""
     block: int
-    """The number of the block that it follows."""
+    """Number of the block that the exit follows."""
     parameters: int
-    """Of the network truncated at this exit."""
+    """Parameters of the network truncated at this exit."""
     multiply_adds: int
-    """Of one image in the network truncated at this exit."""
+    """Multiply-adds of one image in the network truncated at this exit."""
     cumulative_multiply_adds: int
-    """The same and the heads before: what an image has cost that leaves here in early-exit inference."""
+    """Multiply-adds of one image that leaves at this exit in early-exit inference, with the heads of earlier exits."""
 
 
 def exit_costs(network: MultiExitNetwork, image_shape: tuple[int, int, int]) -> tuple[ExitCost, ...]:
-    """The cost of each exit for an image of a shape (channels, height, width), from the shallowest on."""
+    """Return the cost of each exit, from the shallowest, for an image shape (channels, height, width)."""
     costs = []
     heads_before = 0
     shape = (1, *image_shape)
@@ -54,9 +55,9 @@ def exit_costs(network: MultiExitNetwork, image_shape: tuple[int, int, int]) -> 
 
 
 def exit_activation_bytes(network: MultiExitNetwork, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    """The most memory that one image's activations hold at once in the network truncated at each exit, in float32.
+    """Return the peak activation memory of one image at each exit, in bytes, for float32 and a truncated network.
 
-    The first call in a process takes seconds: PyTorch imports its compiler (2.13).
+    The first call in a process takes seconds, because PyTorch (2.13) imports its compiler.
     """
     truncated = (TruncatedNetwork(network, number) for number in range(1, len(network.exit_blocks) + 1))
     return tuple(peak_activation_bytes(part, (1, *image_shape)) for part in truncated)
@@ -65,14 +66,14 @@ def exit_activation_bytes(network: MultiExitNetwork, image_shape: tuple[int, int
 def exit_latencies(
     network: MultiExitNetwork, image_shape: tuple[int, int, int], *, device: str = "cpu", batch_size: int = 1
 ) -> tuple[float, ...]:
-    """The measured seconds of a forward pass that ends at each exit: the median of 30, after 5 to warm up.
+    """Measure the seconds of a forward pass to each exit: the median of 30 passes, after 5 warm-up passes.
 
     Raises:
-        SpecError: for a device that is not there, and for a batch of no images.
+        SpecError: for a device that is not available, or for an empty batch.
     """
     there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     if device not in there and not (device == "cuda" and torch.cuda.is_available()):
-        raise SpecError(f"device {device!r} is not there; PyTorch sees {', '.join(there)}.", field="device")
+        raise SpecError(f"device {device!r} not found; available devices: {', '.join(there)}.", field="device")
     require(batch_size >= 1, "1 <= batch_size", batch_size=batch_size)
     images = torch.randn(batch_size, *image_shape, device=device)
     truncated = (TruncatedNetwork(network, number) for number in range(1, len(network.exit_blocks) + 1))

@@ -1,4 +1,4 @@
-"""Trained networks as files that other programs read."""
+"""Export of trained networks to files for other programs."""
 
 import copy
 import os
@@ -20,37 +20,37 @@ NEEDS: dict[Format, tuple[str, ...]] = {
     "torch": (),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
 }
-"""The packages that a format is written and checked with, in the extra `export`."""
+"""Packages that each format requires; they are in the extra `export`."""
 
 SUFFIXES: dict[Format, str] = {"safetensors": ".safetensors", "torch": ".pt2", "onnx": ".onnx"}
-"""What a file of each format ends in."""
+"""File name suffix of each format."""
 
 TOLERANCE = 1e-4
-"""How far a written network's logits may be from the original's, relative to the largest of them."""
+"""Largest allowed difference between the exported and the original logits, relative to the largest logit."""
 
 
 def export_network(network: nn.Module, path: Path, format: Format, image_shape: tuple[int, int, int]) -> float:
-    """Writes a network to a file, once what was written has been read again and gives the same outputs.
+    """Write a network to a file, after a check that the file gives the same outputs.
 
-    `safetensors` holds the weights alone, `torch` a program of `torch.export` (`.pt2`), `onnx` an ONNX model. In both
-    of these the number of images of a call is free.
+    `safetensors` contains only the weights, `torch` a program of `torch.export` (`.pt2`), and `onnx` an ONNX model.
+    The batch size of the latter two is dynamic.
 
     Args:
-        network: with exits, or truncated at one.
-        path: of the file.
-        format: of the file.
-        image_shape: (channels, height, width) of the images.
+        network: Network with exits, or a network truncated at one exit.
+        path: Path of the file.
+        format: Format of the file.
+        image_shape: Shape (channels, height, width) of the images.
 
     Returns:
-        The largest difference of any output on random images, relative to the largest output.
+        Largest difference of any output on random images, relative to the largest output.
 
     Raises:
-        SpecError: for a path that does not end as the format's files do or cannot be written, if a package is
-            missing, or if the file's outputs are not the network's; then nothing is written.
+        SpecError: if the path has the wrong suffix or cannot be written, if a package is missing, or if the outputs
+            differ by more than `TOLERANCE`. No file is written then.
     """
     suffix = SUFFIXES[format]
-    require(path.suffix == suffix, f"the path of a {format} file ends in {suffix}", path=str(path))
-    require(not path.is_dir(), "the path is no folder", path=str(path))
+    require(path.suffix == suffix, f"path ends in {suffix} for format {format}", path=str(path))
+    require(not path.is_dir(), "path is not a directory", path=str(path))
     if missing := [name for name in NEEDS[format] if find_spec(name) is None]:
         raise SpecError(f"{format} needs {', '.join(missing)}; install them with: pip install 'exeunt[export]'.")
     network = copy.deepcopy(network).cpu().eval()
@@ -66,7 +66,8 @@ def export_network(network: nn.Module, path: Path, format: Format, image_shape: 
             difference = _difference(_tuple(_Logits(network)(images)), _tuple(written(images)))
         if not difference <= TOLERANCE:
             raise SpecError(
-                f"the exported outputs differ by {difference:.2g}, more than {TOLERANCE:g}; nothing written."
+                f"the exported outputs differ by {difference:.2g} (maximum {TOLERANCE:g}), so no file was written; "
+                "use another format."
             )
         temporary.replace(path)
     finally:
@@ -81,7 +82,7 @@ def _write_weights(network: nn.Module, path: Path, images: Tensor) -> Callable[[
     save_model(network, str(path))
     again = copy.deepcopy(network)
     for tensor in again.state_dict().values():
-        tensor.zero_()  # so that what is compared comes from the file
+        tensor.zero_()  # so that the comparison uses the weights of the file
     load_model(again, path, strict=True)
     return _Logits(again)
 
@@ -108,12 +109,12 @@ WRITERS = {"safetensors": _write_weights, "torch": _write_program, "onnx": _writ
 
 
 class _Logits(nn.Module):
-    """Leaves the features out: logits (N, classes), of a network with exits one for each."""
+    """Wrapper that returns only the logits (N, classes), or a tuple of them for a network with exits."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.train(network.training)  # the exporter warns of a module in training mode, whatever its parts are in
+        self.train(network.training)  # the exporter warns about a module in training mode, even if its parts are not
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         outputs = self.network(images)

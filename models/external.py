@@ -1,4 +1,4 @@
-"""Networks of other packages as trunks: their own modules, taken apart into stem, blocks, neck and classifier."""
+"""Backbones from networks of other packages: their modules, split into stem, blocks, neck and classifier."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -11,49 +11,49 @@ from ..specs import SpecError
 from .backbone import Backbone, Block
 
 PRETRAINED = ":pretrained"
-"""What is written behind an architecture's name to ask for its trained weights."""
+"""Suffix of an architecture's name that selects its pretrained weights."""
 
 _PROBE = 224
-"""Height and width at which strides are measured: a multiple of 32, by which these networks divide their images."""
+"""Image height and width at which strides are measured; a multiple of 32, the total stride of these networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """A network's modules in the order in which they run."""
+    """Modules of a network in execution order."""
 
     stem: Iterable[nn.Module]
     blocks: Sequence[nn.Module]
     neck: Iterable[nn.Module]
     classifier: nn.Linear
     activated: bool = True
-    """Whether what leaves a block has been normalised. Where it has, exits read it as the network's next block does,
-    even if no activation follows, as at the linear bottlenecks of MobileNetV2 and its successors."""
+    """True if the output of a block is normalised. Exits then read it directly, as the next block does, even without
+    an activation, as after the linear bottlenecks of MobileNetV2 and its successors."""
     neck_stride: int = 1
-    """By which the neck divides height and width before it pools over all of them."""
+    """Factor by which the neck divides height and width before its global pooling."""
 
 
 class AdoptedBlock(Block):
-    """A block made of another package's modules."""
+    """Block of another package's modules."""
 
     def __init__(self, layers: nn.Module, *, out_channels: int, stride: int, activated: bool) -> None:
         super().__init__(out_channels=out_channels, stride=stride, activated=activated)
         self.layers = layers
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         return self.layers(hidden)
 
 
 def adopt(name: str, parts: Parts, *, channels: int, classes: int) -> Backbone:
-    """The trunk that gives the logits of the network whose parts these are.
+    """Build a backbone that gives the same logits as the network with these parts.
 
-    A stage is made of the blocks whose maps have one size. The trunk keeps the weights, with two exceptions: for
-    images of other channels than the first convolution reads, its weights are summed over the colours and shared
-    equally by the channels, so that a grey image gives what three equal colours gave; and a classifier for another
-    number of classes is replaced by a new one.
+    A stage contains the blocks whose maps have the same size. The backbone keeps the weights, with two exceptions.
+    If the images have another number of channels than the first convolution, its weights are summed over the colours
+    and divided equally among the channels; a grey image then gives the outputs of three equal colours. A classifier
+    with another number of classes is replaced by a new one.
 
     Raises:
-        SpecError: for a network that doesn't divide height and width by whole numbers.
+        SpecError: for a network whose strides are not integers.
     """
     stem, neck = nn.Sequential(*parts.stem), nn.Sequential(*parts.neck)
     _read_channels(_first_convolution([stem, *parts.blocks]), channels)
@@ -62,7 +62,8 @@ def adopt(name: str, parts: Parts, *, channels: int, classes: int) -> Backbone:
     )
     sizes = [shape[2] for shape in maps]
     if any(before % after for before, after in itertools.pairwise(sizes)):
-        raise SpecError(f"{name} doesn't divide its maps by whole numbers, but goes {sizes}.", field="architecture")
+        rule = f"a 224x224 image gives maps of the sizes {sizes}, so its strides are not whole numbers"
+        raise SpecError(f"{name} cannot have exits: {rule}; choose another architecture.", field="architecture")
     strides = [before // after for before, after in itertools.pairwise(sizes)]
     stages: list[list[Block]] = []
     for layers, shape, stride in zip(parts.blocks, maps[2:], strides[1:], strict=True):
@@ -93,7 +94,7 @@ def _read_channels(convolution: nn.Conv2d, channels: int) -> None:
 
 @torch.no_grad()
 def _shape_after(shape: torch.Size, part: nn.Module) -> torch.Size:
-    """Of what `part`, in evaluation mode, makes of a map of a shape; computed without values."""
+    """Return the output shape of `part` in evaluation mode for an input shape, computed on the meta device."""
     weights = itertools.chain(part.named_parameters(), part.named_buffers())
     on_meta = {name: weight.to("meta") for name, weight in weights}
     training = part.training

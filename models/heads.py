@@ -1,4 +1,4 @@
-"""What an exit is made of. Every head ends in as many features as the network's own classifier reads."""
+"""Heads of exits. Every head ends in as many features as the network's own classifier reads."""
 
 import math
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from .layers import Pool, conv_bn, initialise
 
 
 class ExitOutput(NamedTuple):
-    """What one exit says of N images."""
+    """Outputs of one exit for N images."""
 
     logits: Tensor
-    """(N, classes)."""
+    """Logits (N, classes)."""
     features: Tensor
-    """(N, width): what its classifier reads."""
+    """Input (N, width) of the classifier."""
     map: Tensor
-    """(N, width, h, w): what its pooling reads; (N, width, 1, 1) where nothing is pooled last."""
+    """Input (N, width, h, w) of the final pooling; (N, width, 1, 1) if the exit does not end in a pooling."""
 
 
 class Head(nn.Module):
-    """An auxiliary classifier: `classifier(pool(body(hidden)))`."""
+    """Auxiliary classifier: `classifier(pool(body(hidden)))`."""
 
     def __init__(self, body: nn.Module, width: int, classes: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Head(nn.Module):
         self.classifier = nn.Linear(width, classes)
 
     def forward(self, hidden: Tensor) -> ExitOutput:
-        """What the exit says, from a block's output (N, channels, H, W)."""
+        """Return the outputs of the exit for a block's output (N, channels, H, W)."""
         last_map = self.body(hidden)
         features = self.pool(last_map)
         return ExitOutput(self.classifier(features), features, last_map)
@@ -41,17 +41,17 @@ class Head(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What one remaining stage of the trunk would do to the map that an exit sees."""
+    """Output channels and stride of one remaining stage of the backbone."""
 
     out_channels: int
     stride: int
 
 
 class HeadBody(Protocol):
-    """Builds what a head does before its pooling."""
+    """Function that builds the part of a head before its pooling."""
 
     def __call__(self, channels: int, steps: Sequence[Step]) -> nn.Module:
-        """From a map of so many channels; the last of the steps, one at least, says how wide it ends."""
+        """Build the body for an input with `channels` channels; the last step has the output channels."""
         ...
 
 
@@ -60,7 +60,7 @@ heads: Registry[HeadBody] = Registry("head")
 
 @heads.register("conv")
 def conv(channels: int, steps: Sequence[Step]) -> nn.Module:
-    """A 3x3 convolution per remaining stage (Lee, Lee 2021, arXiv 2104.00299; the authors' program, 146c9cf)."""
+    """One 3x3 convolution per remaining stage (Lee, Lee 2021, arXiv 2104.00299; authors' code at 146c9cf)."""
     body = nn.Sequential()
     for step in steps:
         body.extend([conv_bn(channels, step.out_channels, 3, step.stride), nn.ReLU(inplace=True)])
@@ -70,9 +70,9 @@ def conv(channels: int, steps: Sequence[Step]) -> nn.Module:
 
 @heads.register("bottleneck")
 def bottleneck(channels: int, steps: Sequence[Step]) -> nn.Module:
-    """1x1, 3x3 and 1x1 convolutions per remaining stage (Lee, Lee, ACCV 2022; the authors' program, d6af149).
+    """1x1, 3x3 and 1x1 convolutions per remaining stage (Lee, Lee, ACCV 2022; authors' code at d6af149).
 
-    All three have the stage's width, so it narrows nothing; the name is the authors'.
+    All three have the output channels of the stage, so there is no bottleneck; the name is that of the authors.
     """
     body = nn.Sequential()
     for step in steps:
@@ -84,21 +84,21 @@ def bottleneck(channels: int, steps: Sequence[Step]) -> nn.Module:
 
 @heads.register("linear")
 def linear(channels: int, steps: Sequence[Step]) -> nn.Module:
-    """Pooling and a linear map to the final width, nothing that bends."""
+    """Global average pooling and a linear layer, without a nonlinearity."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, steps[-1].out_channels, 1))
 
 
 @heads.register("mlp")
 def mlp(channels: int, steps: Sequence[Step]) -> nn.Module:
-    """Pooling and one hidden layer as wide as the final features."""
+    """Global average pooling and one hidden layer with the width of the final features."""
     return nn.Sequential(linear(channels, steps), nn.ReLU(inplace=True))
 
 
 def build_head(name: str, trunk: Backbone, number: int, classes: int) -> Head:
-    """The head called `name` for an exit after the block with this number."""
+    """Build the head called `name` for an exit after the block with this number."""
     block = trunk.block(number)
     steps = [_step(trunk, stage) for stage in trunk.stages if stage[0] > number]
-    # The last map is as wide as the features of the trunk's own classifier, even if the trunk widens in its neck.
+    # All exits have as many features as the network's own classifier, even if the backbone's neck adds channels.
     steps[-1:] = [Step(out_channels=trunk.width, stride=steps[-1].stride if steps else 1)]
     body = heads[name](block.out_channels, steps)
     if not block.activated:

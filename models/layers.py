@@ -1,4 +1,4 @@
-"""Layers that trunks and heads are made of."""
+"""Layers of backbones and heads."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,24 +12,24 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def conv_bn(in_channels: int, out_channels: int, size: int, stride: int = 1, *, groups: int = 1) -> nn.Sequential:
-    """A convolution that keeps height and width (divided by the stride), without bias, and its normalisation."""
+    """Build a convolution without bias that divides height and width by the stride, and its batch normalisation."""
     convolution = nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, groups=groups, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(out_channels))
 
 
 class Pool(nn.Module):
-    """Global average pooling: (N, W, H, W') to (N, W), for a map of any size."""
+    """Global average pooling of a map of any size."""
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """The mean over height and width."""
+        """Map (N, channels, H, W) to (N, channels)."""
         return hidden.mean(dim=(2, 3))
 
 
 @torch.no_grad()
 def initialise(module: Module) -> Module:
-    """He-normal (fan-out) convolutions and unit normalisation, as ResNet's authors and EED's have them.
+    """Initialise convolutions He-normal (fan-out) and normalisations to identity, as the authors of ResNet and EED do.
 
-    Linear layers keep PyTorch's default.
+    Linear layers keep PyTorch's default initialisation.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
@@ -42,13 +42,13 @@ def initialise(module: Module) -> Module:
 
 @contextmanager
 def without_weights() -> Iterator[None]:
-    """Modules made in this context have weights with shapes and no values, on the meta device."""
+    """Build modules in this context on the meta device: their weights have shapes and no values."""
     with torch.device("meta"), _Unfilled():
         yield
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves weights without values: on the meta device drawing them has no use, and takes PyTorch seconds."""
+    """Function mode that skips random initialisation, which on the meta device has no effect and takes seconds."""
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

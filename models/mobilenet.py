@@ -1,9 +1,9 @@
 """MobileNetV2 for small images, with a stem and a first down-sampling stage that keep height and width.
 
 Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018
-(arXiv 1801.04381), table 2. Of its strides, the stem's and that of the 24 channels wide blocks are 1, as in
-kuangliu/pytorch-cifar, so that 32x32 images end in a map of 4x4. The paper gives no initialisation; torchvision's:
-He-normal (fan-out) convolutions and a classifier drawn with a deviation of 0.01. Dropout is left out.
+(arXiv 1801.04381), table 2. The strides of the stem and of the blocks with 24 channels are 1, as in
+kuangliu/pytorch-cifar, so that 32x32 images end in a 4x4 map. The paper gives no initialisation. That of torchvision
+is used: He-normal (fan-out) convolutions, and classifier weights with a standard deviation of 0.01. Dropout is omitted.
 """
 
 from torch import Tensor, nn
@@ -13,10 +13,10 @@ from .layers import Pool, conv_bn, initialise
 
 
 class InvertedResidual(Block):
-    """A 1x1 convolution that widens, a 3x3 one per channel, a 1x1 one that narrows, and a shortcut where it fits.
+    """1x1 expansion, 3x3 depthwise and 1x1 projection convolution, with a shortcut if input and output shapes agree.
 
-    What it gives is normalised and has no activation, which would lose much of so few channels (the paper's section
-    3.2). What reads it begins with a convolution, as exits do too, so that nothing stands between (`activated`).
+    The output is normalised without an activation, which would destroy information in few channels (section 3.2 of
+    the paper). The next block begins with a convolution; exits read the output in the same way (`activated`).
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
@@ -30,14 +30,14 @@ class InvertedResidual(Block):
         self.adds = stride == 1 and in_channels == out_channels
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         residual = self.residual(hidden)
         return hidden + residual if self.adds else residual
 
 
 @architectures.register("mobilenet_v2")
 def mobilenet_v2(*, channels: int, classes: int) -> Backbone:
-    """A stage is what has one resolution: 16 and 24, 32, 64 and 96, 160 and 320 channels."""
+    """Build MobileNetV2 with one stage per resolution: 16 and 24, 32, 64 and 96, 160 and 320 channels."""
     stem = nn.Sequential(conv_bn(channels, 32, 3), nn.ReLU6(inplace=True))
     stages: list[list[Block]] = [[InvertedResidual(32, 16, stride=1, expansion=1)]]
     in_channels = 16

@@ -1,14 +1,14 @@
-"""The multi-scale dense network for small images, which its authors made for exits.
+"""MSDNet for small images, a multi-scale dense network that was designed for early exits.
 
 Huang, Chen, Li, Wu, van der Maaten, Weinberger, "Multi-Scale Dense Networks for Resource Efficient Image
-Classification", ICLR 2018 (arXiv 1703.09844): the network of appendix A for anytime prediction on CIFAR, of 24 layers
-over three scales, with the reduction of section 4, and what the authors' programs add (gaohuang/MSDNet,
-kalviny/MSDNet-PyTorch): how wide bottlenecks are and that 16 channels come out of the stem.
-He-normal (fan-out) convolutions and a classifier without initial bias: the same programs; that in PyTorch means to,
-but its loop (0b0c543, models/msdnet.py) ends one level above the layers and leaves them as PyTorch draws them.
+Classification", ICLR 2018 (arXiv 1703.09844): the network of appendix A for anytime prediction on CIFAR, with 24
+layers, three scales and the reduction of section 4. The width of bottlenecks and the 16 channels of the stem are those
+of the authors' code (gaohuang/MSDNet, kalviny/MSDNet-PyTorch), and so is the initialisation: He-normal (fan-out)
+convolutions and a zero classifier bias. The loop in the PyTorch version (0b0c543, models/msdnet.py) does not reach
+the layers, so that they keep PyTorch's default there.
 
-A scale is a map of features; the next coarser one has half its height and width. Every sequence here goes from the
-finest scale to the coarsest, which alone is read by classifiers.
+A scale is a feature map; the next coarser scale has half its height and width. Every sequence here is ordered from the
+finest scale to the coarsest. Classifiers read only the coarsest scale.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,17 @@ Maps = tuple[Tensor, ...]
 Item = TypeVar("Item")
 
 FACTORS = (1, 2, 4)
-"""How many times as wide as the finest each scale is; its bottlenecks widen what they lead to as much."""
+"""Width of each scale relative to the finest; also the ratio of a bottleneck's width to its output channels."""
 GROWTH = 6
 """Channels that a layer adds to the finest scale."""
 STEM_WIDTH = 16
 """Channels of the finest scale before the first layer."""
 STAGES = ((4, 2, 2), (2, 2, 2, 2), (2, 2, 2, 2))
-"""How many layers each block has. The paper has a classifier after each; a stage is what keeps as many scales."""
+"""Number of layers of each block, by stage. All blocks of a stage keep the same number of scales."""
 
 
 class Stem(nn.Module):
-    """A 3x3 convolution per scale, each reading the map of the one before."""
+    """One 3x3 convolution per scale, applied to the map of the previous scale."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Stem(nn.Module):
             channels = width
 
     def forward(self, images: Tensor) -> Maps:
-        """(N, channels, H, W) to a map per scale, from (N, 16, H, W) to (N, 64, H / 4, W / 4)."""
+        """Map (N, channels, H, W) to one map per scale, from (N, 16, H, W) to (N, 64, H / 4, W / 4)."""
         maps = [images]
         for scale in self.scales:
             maps.append(scale(maps[-1]))
@@ -53,23 +53,23 @@ class Stem(nn.Module):
 
 
 class Scale(nn.Module):
-    """A layer's part at one scale: new channels, half of them from the next finer scale if there is one."""
+    """Part of a layer at one scale; half of its new channels come from the next finer scale if one exists."""
 
     def __init__(self, width: int, factor: int, finer: int | None) -> None:
-        """Reads `width` channels per factor of this scale and, if given, of the next finer one."""
+        """Build the part for `width * factor` channels at this scale and `width * finer` at the next finer scale."""
         super().__init__()
         growth = GROWTH * factor if finer is None else GROWTH * factor // 2
         self.same = _bottleneck(width * factor, growth, factor, stride=1)
         self.finer = None if finer is None else _bottleneck(width * finer, growth, finer, stride=2)
 
     def forward(self, hidden: Tensor, finer: Tensor | None) -> Tensor:
-        """(N, width * factor, H, W) to (N, (width + 6) * factor, H, W)."""
+        """Map (N, width * factor, H, W) to (N, (width + 6) * factor, H, W)."""
         from_finer = [] if self.finer is None else [self.finer(finer)]
         return torch.cat([hidden, *from_finer, self.same(hidden)], dim=1)
 
 
 class Layer(nn.Module):
-    """Adds channels to each scale; where it keeps fewer scales than it reads, the finest ones end here."""
+    """Layer that adds channels to each scale; it drops the finest scales if it keeps fewer than it reads."""
 
     def __init__(self, width: int, kept: int, read: int) -> None:
         super().__init__()
@@ -77,13 +77,13 @@ class Layer(nn.Module):
         self.scales = nn.ModuleList(Scale(width, factor, finer) for factor, finer in pairs)
 
     def forward(self, maps: Maps) -> Maps:
-        """As many of the maps as it has scales, each with its new channels."""
+        """Return the maps of the kept scales, each with its new channels."""
         pairs = _with_finer(maps)[-len(self.scales) :]
         return tuple(scale(hidden, finer) for scale, (hidden, finer) in zip(self.scales, pairs, strict=True))
 
 
 class Transition(nn.Module):
-    """A 1x1 convolution at each scale that is left."""
+    """1x1 convolution at each kept scale."""
 
     def __init__(self, width: int, out_width: int, kept: int) -> None:
         super().__init__()
@@ -92,31 +92,31 @@ class Transition(nn.Module):
         )
 
     def forward(self, maps: Maps) -> Maps:
-        """Narrower maps of the same scales."""
+        """Return maps of the same scales with fewer channels."""
         return tuple(scale(hidden) for scale, hidden in zip(self.scales, maps, strict=True))
 
 
 class MultiScaleBlock(Block):
-    """The layers between two classifiers; maps in, maps out."""
+    """Layers between two classifiers, from maps to maps."""
 
     def __init__(self, layers: Sequence[nn.Module], out_width: int) -> None:
         super().__init__(out_channels=out_width * FACTORS[-1], stride=1)
         self.layers = nn.Sequential(*layers)
 
     def forward(self, maps: Maps) -> Maps:
-        """As many maps as the block's stage keeps."""
+        """Return the maps of the scales that the block's stage keeps."""
         return self.layers(maps)
 
     def tap(self, hidden: Maps) -> Tensor:
-        """The coarsest map."""
+        """Return the coarsest map."""
         return hidden[-1]
 
 
 class Coarsest(nn.Module):
-    """What classifiers read."""
+    """Selection of the coarsest map, which the classifiers read."""
 
     def forward(self, maps: Maps) -> Tensor:
-        """The last of the maps."""
+        """Return the last map."""
         return maps[-1]
 
 
@@ -136,9 +136,10 @@ def _bottleneck(in_channels: int, out_channels: int, factor: int, stride: int) -
 
 @architectures.register("msdnet")
 def msdnet(*, channels: int, classes: int) -> Backbone:
-    """24 layers in 11 blocks; the first layer of stages 2 and 3 drops the finest scale and is followed by a transition.
+    """Build MSDNet with 24 layers in 11 blocks.
 
-    `block1` to `block10` is where the paper has its classifiers, of which the neck is the body of the last.
+    The first layer of stages 2 and 3 drops the finest scale and is followed by a transition. The paper has a
+    classifier after each of `block1` to `block10`, and the final one, whose body is the neck, after `block11`.
     """
     stages: list[list[Block]] = []
     width = STEM_WIDTH

@@ -1,4 +1,4 @@
-"""A trunk with exits, and how to build one from its specs."""
+"""Networks with exits and the function that builds them from specs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,62 +16,63 @@ from .placement import Layout, resolve
 
 @dataclass(frozen=True, kw_only=True)
 class ArchitectureSpec(Spec):
-    """The trunk."""
+    """Architecture of the backbone."""
 
     name: str
-    """A registered architecture."""
+    """Name of a registered architecture."""
 
     def __post_init__(self) -> None:
-        """Refuses names that nothing is registered under."""
+        """Raise `SpecError` for an unknown architecture."""
         super().__post_init__()
         architectures[self.name]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExitSpec(Spec):
-    """The exits besides the network's own classifier."""
+    """Placement and head of the exits besides the network's own classifier."""
 
     placement: str = "none"
-    """`none`, or with commas `all`, stages (`1,3`), blocks (`block4`) and shares of the multiply-adds (`25%`)."""
+    """Positions of the exits: `none`, or a list of `all`, stages (`1,3`), blocks (`block4`) and shares of the
+    multiply-adds (`25%`), separated by commas."""
     head: str = "conv"
-    """What each exit is made of."""
+    """Name of the head of all exits."""
 
     def __post_init__(self) -> None:
-        """Refuses unknown heads; a placement can only be checked against an architecture."""
+        """Raise `SpecError` for an unknown head; the placement is checked later, against the architecture."""
         super().__post_init__()
         heads[self.head]
 
     def inactive_fields(self) -> frozenset[str]:
-        """The head, where there is no exit."""
+        """Return the head if there are no exits."""
         return frozenset({"head"} if self.placement == "none" else ())
 
 
 class ExitOutputs(NamedTuple):
-    """What E exits say of N images, from the shallowest to the final one."""
+    """Outputs of E exits for N images, from the shallowest to the final exit."""
 
     logits: tuple[Tensor, ...]
-    """(N, classes) each."""
+    """Logits (N, classes) of each exit."""
     features: tuple[Tensor, ...]
-    """(N, width) each: what the classifiers read."""
+    """Input (N, width) of each exit's classifier."""
     maps: tuple[Tensor, ...]
-    """(N, width, h, w) each: what the pooling reads; (N, width, 1, 1) where nothing is pooled last."""
+    """Input (N, width, h, w) of each exit's final pooling; (N, width, 1, 1) if the exit does not end in a pooling."""
     stages: tuple[Tensor, ...]
-    """(N, channels, h, w) each: what the stages of the trunk put out, from the first to the last."""
+    """Output (N, channels, h, w) of each stage of the backbone, from the first to the last."""
 
 
 class MultiExitNetwork(nn.Module):
-    """A trunk whose exits all answer in one pass."""
+    """Backbone with heads at some blocks; one forward pass gives the outputs of all exits."""
 
     def __init__(self, trunk: Backbone, exits: dict[int, nn.Module]) -> None:
-        """Attaches a head to each of the blocks with these numbers."""
+        """Attach a head to each of the blocks with these numbers."""
         super().__init__()
         self.trunk = trunk
         self.exits = nn.ModuleDict({f"block{number}": head for number, head in sorted(exits.items())})
         self.exit_blocks = (*sorted(exits), len(trunk.blocks))
-        """The number of the block that each exit follows, the final exit included."""
+        """Number of the block that each exit follows, the final exit included."""
 
     def forward(self, images: Tensor) -> ExitOutputs:
-        """The outputs of all exits for images (N, channels, H, W)."""
+        """Return the outputs of all exits for images (N, channels, H, W)."""
         outputs = []
         stages: list[Tensor] = []
         hidden = images
@@ -82,15 +83,15 @@ class MultiExitNetwork(nn.Module):
         return ExitOutputs(logits, features, maps, tuple(stages))
 
     def advance(self, hidden: Any, number: int, stages: list[Tensor] | None = None) -> tuple[Any, ExitOutput]:
-        """Runs the part of the network that ends with one exit.
+        """Run the part of the network from the previous exit to one exit.
 
         Args:
-            hidden: the images (N, channels, H, W) for exit 1, for another what came out of the part before.
-            number: of the exit, from 1 to the final one's.
-            stages: to be extended by what those stages put out that end in this part.
+            hidden: Images (N, channels, H, W) for exit 1; for other exits, the first result of the previous call.
+            number: Number of the exit, from 1; the last number is the final exit.
+            stages: List to which the outputs of the stages that end in this part are appended.
 
         Returns:
-            What the next part continues from, and what the exit says.
+            The input of the next part, and the outputs of the exit.
         """
         start, end = (0, *self.exit_blocks)[number - 1 : number + 1]
         if number == 1:
@@ -108,15 +109,15 @@ class MultiExitNetwork(nn.Module):
 
 
 class Cohort(nn.Module):
-    """Several networks of one architecture, trained at once; each counts as an exit, the last one as the final exit."""
+    """Networks of one architecture that are trained together; each counts as an exit, the last as the final exit."""
 
     def __init__(self, networks: Sequence[MultiExitNetwork]) -> None:
-        """Of networks without exits."""
+        """Combine networks that have only their final exit."""
         super().__init__()
         self.networks = nn.ModuleList(networks)
 
     def forward(self, images: Tensor) -> ExitOutputs:
-        """What each network says of images (N, channels, H, W); stages are the last network's."""
+        """Return the outputs of each network for images (N, channels, H, W); stages are those of the last network."""
         outputs: list[ExitOutputs] = [network(images) for network in self.networks]
         return ExitOutputs(
             logits=tuple(output.logits[-1] for output in outputs),
@@ -134,23 +135,23 @@ def build_network(
     classes: int,
     seed: int,
 ) -> MultiExitNetwork:
-    """A network with random weights that depend on the seed alone; exits do not change the trunk's.
+    """Build a network with random weights that depend only on the seed; exits do not change the backbone's weights.
 
     Args:
-        architecture: the trunk.
-        exits: the auxiliary exits; none if left out.
-        image_shape: (channels, height, width) of the images.
-        classes: number of classes.
-        seed: of the weights. PyTorch's global random state is left as it was.
+        architecture: Architecture of the backbone.
+        exits: Auxiliary exits. Default: none.
+        image_shape: Shape (channels, height, width) of the images.
+        classes: Number of classes.
+        seed: Seed of the weights. PyTorch's global random state is not changed.
 
     Raises:
-        SpecError: for a placement that the architecture does not have, and for images that are too small for it.
+        SpecError: for a placement that the architecture does not have, or for images that are too small for it.
     """
     exits = exits or ExitSpec()
     require(image_shape[0] >= 1, "1 <= channels", channels=image_shape[0])
     require(classes >= 1, "1 <= classes", classes=classes)
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach accelerators too
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
         trunk = architectures[architecture.name](channels=image_shape[0], classes=classes)
         built = {}
         for block in resolve(exits.placement, Layout(trunk, image_shape)):

@@ -1,4 +1,4 @@
-"""Where exits sit: from what a sweep file says to the numbers of the blocks that they follow."""
+"""Conversion of exit placements in a sweep file to the numbers of the blocks that the exits follow."""
 
 import functools
 import re
@@ -10,58 +10,58 @@ from .layers import without_weights
 
 
 class Layout:
-    """What a placement needs to know of a trunk."""
+    """Stages, blocks and costs of a backbone that a placement refers to."""
 
     def __init__(self, trunk: Backbone, image_shape: tuple[int, int, int]) -> None:
-        """Of a trunk with or without weights, for images of a shape (channels, height, width).
+        """Read the layout of a backbone with or without weights, for an image shape (channels, height, width).
 
         Raises:
-            SpecError: for images that the trunk's strides leave nothing of.
+            SpecError: for images that are too small for the strides of the backbone.
         """
         if min(image_shape[1:]) < (least := trunk.smallest_image):
             got = f"{image_shape[1]}x{image_shape[2]}"
-            raise SpecError(
-                f"images of {got} pixels are too small for it; {least}x{least} is the smallest.", field="architecture"
-            )
+            rule = f"images of {got} pixels are too small for this architecture; it needs at least {least}x{least}"
+            raise SpecError(f"{rule}.", field="architecture")
         self.trunk = trunk
         self._image_shape = image_shape
         self.width = trunk.width
-        """Of the features that classifiers read."""
+        """Number of features that classifiers read."""
         self.stage_channels = tuple(trunk.block(number).out_channels for number in trunk.stage_ends)
-        """Of what each stage puts out."""
+        """Output channels of each stage."""
         self.smallest_image = least
-        """The least height and width, in pixels, that the trunk works on."""
+        """Smallest height and width of images, in pixels."""
         self.stages = trunk.stages
-        """The numbers of the blocks of each stage."""
+        """Numbers of the blocks of each stage."""
         self.stage_ends = trunk.stage_ends[:-1]
-        """The blocks that `all` means: the last of each stage but the final one."""
+        """Blocks that `all` selects: the last block of each stage except the final one."""
 
     @functools.cached_property
     def shares(self) -> tuple[float, ...]:
-        """The share of the trunk's multiply-adds that is done after block 1, 2, ..."""
+        """Cumulative share of the backbone's multiply-adds after block 1, 2, ..."""
         return tuple(count / self.cost.whole for count in self.cost.after_blocks)
 
     @functools.cached_property
     def cost(self) -> BackboneCost:
-        """Of one image in the trunk."""
+        """Cost of one image in the backbone."""
         return backbone_cost(self.trunk, self._image_shape)
 
 
 @functools.cache
 def architecture_layout(architecture: str, image_shape: tuple[int, int, int], classes: int) -> Layout:
-    """The layout of a registered architecture, found without allocating its weights."""
+    """Return the layout of a registered architecture, without allocating its weights."""
     with without_weights():
         return Layout(architectures[architecture](channels=image_shape[0], classes=classes), image_shape)
 
 
 def resolve(placement: str, layout: Layout) -> tuple[int, ...]:
-    """The numbers of the blocks after which a placement puts exits, in order.
+    """Return the numbers of the blocks after which a placement puts exits, in order.
 
-    A placement is `none`, or a list with commas of `all` (after every stage but the last), stages (`1`), blocks
-    (`block4`) and percentages of the trunk's multiply-adds (`25%`: the block whose end is nearest to it).
+    A placement is `none`, or a list separated by commas of `all` (after every stage except the last), stages (`1`),
+    blocks (`block4`) and percentages of the backbone's multiply-adds (`25%`: the block whose end is nearest).
 
     Raises:
-        SpecError: for what is none of these, is not there, is where the network ends, or is named twice.
+        SpecError: for an invalid placement, a position that the network does not have, the end of the network, or a
+            block that is listed twice.
     """
     if placement.strip() == "none":
         return ()
@@ -70,14 +70,15 @@ def resolve(placement: str, layout: Layout) -> tuple[int, ...]:
         for block in layout.stage_ends if part == "all" else (_block(part, placement, layout),):
             if block in named:
                 free = ", ".join(f"block{number}" for number in range(1, layout.stages[-1][-1]) if number not in named)
-                message = f"{part!r} and {named[block]!r} are both after block{block}; not named yet: {free or 'none'}"
+                fix = f"remove one, or use a free block: {free}" if free else "remove one"
+                message = f"{part!r} and {named[block]!r} are both after block{block}; {fix}"
                 raise SpecError(f"placement {placement!r}: {message}.", field="placement")
             named[block] = part
     return tuple(sorted(named))
 
 
 def canonical(placement: str, layout: Layout) -> str:
-    """One way of writing each placement: `none`, `all`, stages if it is made of such, else blocks."""
+    """Return the canonical form of a placement: `none`, `all`, stages if they cover it, or blocks."""
     blocks = resolve(placement, layout)
     if not blocks:
         return "none"
@@ -93,23 +94,23 @@ def _block(part: str, placement: str, layout: Layout) -> int:
     if match := re.fullmatch(r"(\d+)", part):
         if 1 <= int(match[1]) < len(layout.stages):
             return layout.stage_ends[int(match[1]) - 1]
-        raise _refused(part, placement, f"exits follow stage 1 to {len(layout.stages) - 1} of this network")
+        raise _refused(part, placement, f"this network allows exits after stages 1 to {len(layout.stages) - 1}")
     if match := re.fullmatch(r"block(\d+)", part):
         if 1 <= int(match[1]) < last:
             return int(match[1])
-        raise _refused(part, placement, f"exits follow block1 to block{last - 1} of this network")
+        raise _refused(part, placement, f"this network allows exits after block1 to block{last - 1}")
     if match := re.fullmatch(r"(\d+(?:\.\d+)?)%", part):
         share = float(match[1]) / 100
         if 0 < share < 1:
             before_last = range(1, last)
             return min(before_last, key=lambda block: abs(layout.shares[block - 1] - share))
-        raise _refused(part, placement, "a percentage lies between 0% and 100%, both excluded")
+        raise _refused(part, placement, "a percentage must be above 0% and below 100%")
     if part == "none":
-        raise _refused(part, placement, "'none' stands alone")
+        raise _refused(part, placement, "'none' cannot be combined with other placements")
     hint = nearest(part, ["all", "none", "1", "block1", "50%"])
-    raise _refused(part, placement, f"{hint}; write all, none, stages (1,3), blocks (block4) or percentages (50%)")
+    raise _refused(part, placement, f"{hint}; use all, none, stages (1,3), blocks (block4) or percentages (50%)")
 
 
 def _refused(part: str, placement: str, rule: str) -> SpecError:
     where = "" if part == placement else f" in {placement!r}"
-    return SpecError(f"there is no placement {part!r}{where}; {rule}.", field="placement")
+    return SpecError(f"unknown placement {part!r}{where}; {rule}.", field="placement")

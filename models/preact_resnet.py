@@ -2,11 +2,11 @@
 
 He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016 (arXiv 1603.05027): normalisation and
 activation before each convolution and after the last block. As in the authors' code (KaimingHe/resnet-1k-layers,
-resnet-pre-act.lua), the shortcut is a bare 1x1 convolution of what the block's first activation gives where the
-shape changes, and the block's input elsewhere. preact_resnet18 and preact_resnet50 are the four-stage networks that
-the field uses for CIFAR (kuangliu/pytorch-cifar, models/preact_resnet.py), which leaves the last normalisation and
-activation out; like it, bottlenecks have their stride in the 3x3 convolution, the authors' in the first 1x1.
-Weights as the authors' code draws them: He-normal (fan-out) convolutions, no bias in the classifier to begin with.
+resnet-pre-act.lua), the shortcut is the input of the block; if the shape changes, it is a 1x1 convolution of the first
+activation. preact_resnet18 and preact_resnet50 are the usual four-stage networks for CIFAR (kuangliu/pytorch-cifar,
+models/preact_resnet.py). That code omits the last normalisation and activation. As there, bottlenecks have their
+stride in the 3x3 convolution; the authors have it in the first 1x1 convolution.
+Initialisation as in the authors' code: He-normal (fan-out) convolutions, zero classifier bias.
 """
 
 import math
@@ -22,7 +22,7 @@ from .resnet import ResidualBlockBuilder, residual_stages
 
 
 class Convolution(NamedTuple):
-    """One of a block's convolutions."""
+    """Kernel size, output channels and stride of a convolution."""
 
     size: int
     out_channels: int
@@ -30,7 +30,7 @@ class Convolution(NamedTuple):
 
 
 class PreActivationBlock(Block):
-    """Convolutions, each after a normalisation and an activation, and a shortcut."""
+    """Block of convolutions, each after a normalisation and an activation, with a shortcut."""
 
     def __init__(self, in_channels: int, convolutions: Sequence[Convolution]) -> None:
         stride = math.prod(convolution.stride for convolution in convolutions)
@@ -47,7 +47,7 @@ class PreActivationBlock(Block):
             in_channels = out_channels
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         activated = self.activation(hidden)
         shortcut = hidden if self.shortcut is None else self.shortcut(activated)
         return self.residual(activated) + shortcut
@@ -58,12 +58,12 @@ def _activation(channels: int) -> nn.Sequential:
 
 
 def basic(in_channels: int, channels: int, stride: int, /) -> PreActivationBlock:
-    """A block of two 3x3 convolutions."""
+    """Build a block of two 3x3 convolutions."""
     return PreActivationBlock(in_channels, (Convolution(3, channels, stride), Convolution(3, channels)))
 
 
 def bottleneck(in_channels: int, channels: int, stride: int, /) -> PreActivationBlock:
-    """A block of 1x1, 3x3 and 1x1 convolutions, the last to four times the channels."""
+    """Build a block of 1x1, 3x3 and 1x1 convolutions with `4 * channels` output channels."""
     convolutions = (Convolution(1, channels), Convolution(3, channels, stride), Convolution(1, 4 * channels))
     return PreActivationBlock(in_channels, convolutions)
 
@@ -77,7 +77,7 @@ def preact_resnet(
     channels: int,
     classes: int,
 ) -> Backbone:
-    """A pre-activation residual network, wide ones included; the arguments are those of `resnet`."""
+    """Build a pre-activation residual network, which can be wide; the arguments are those of `resnet`."""
     stem = nn.Conv2d(channels, stem_width, 3, padding=1, bias=False)
     stages = residual_stages(block, lengths, widths, in_channels=stem_width)
     width = stages[-1][-1].out_channels

@@ -2,11 +2,11 @@
 
 He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 1512.03385): section 4.2
 for the networks with three stages of 16, 32, 64 channels and 6n + 2 layers. The networks with four stages of
-64 to 512 channels are the paper's ImageNet networks behind the stem of section 4.2, as the field uses them.
-resnet8x4 and resnet32x4, with stages of 64, 128, 256 channels behind a stem of 32, are those of Tian, Krishnan,
+64 to 512 channels are the paper's ImageNet networks with the stem of section 4.2, the usual CIFAR variant.
+resnet8x4 and resnet32x4, with stages of 64, 128, 256 channels after a stem of 32, are those of Tian, Krishnan,
 Isola, "Contrastive Representation Distillation", ICLR 2020 (HobbitLong/RepDistiller, models/resnet.py).
-He-normal convolutions: He et al., ICCV 2015 (arXiv 1502.01852); fan-out and PyTorch's default in the classifier are
-torchvision's choice (torchvision/models/resnet.py).
+Initialisation: He-normal convolutions (He et al., ICCV 2015, arXiv 1502.01852); fan-out and PyTorch's default in the
+classifier as in torchvision (torchvision/models/resnet.py).
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from .layers import Pool, conv_bn, initialise
 
 
 class ResidualBlock(Block):
-    """A residual and a shortcut, added up and rectified; a 1x1 convolution on the shortcut where the shape changes."""
+    """Sum of a residual and a shortcut, with a ReLU; the shortcut has a 1x1 convolution if the shape changes."""
 
     def __init__(self, in_channels: int, residual: nn.Sequential, *, out_channels: int, stride: int) -> None:
         super().__init__(out_channels=out_channels, stride=stride)
@@ -29,12 +29,12 @@ class ResidualBlock(Block):
         self.shortcut = _shortcut(in_channels, self)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         return F.relu(self.residual(hidden) + self.shortcut(hidden), inplace=True)
 
 
 class BasicBlock(ResidualBlock):
-    """Two 3x3 convolutions and a shortcut."""
+    """Residual block of two 3x3 convolutions."""
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         residual = nn.Sequential(
@@ -44,19 +44,19 @@ class BasicBlock(ResidualBlock):
 
 
 class BottleneckBlock(ResidualBlock):
-    """1x1, 3x3 and 1x1 convolutions, the last to four times the channels, and a shortcut."""
+    """Residual block of 1x1, 3x3 and 1x1 convolutions with `4 * channels` output channels."""
 
     def __init__(
         self, in_channels: int, channels: int, stride: int, *, groups: int = 1, group_width: int | None = None
     ) -> None:
-        """Of ResNet; with several groups in the 3x3 convolution, of ResNeXt.
+        """Build a block of ResNet, or of ResNeXt if the 3x3 convolution has several groups.
 
         Args:
-            in_channels: of the input.
-            channels: a quarter of the output's.
-            stride: of the 3x3 convolution.
-            groups: of the 3x3 convolution.
-            group_width: the channels of each group where `channels` is 64, and in proportion to it elsewhere.
+            in_channels: Input channels.
+            channels: Output channels divided by 4.
+            stride: Stride of the 3x3 convolution.
+            groups: Groups of the 3x3 convolution.
+            group_width: Channels of each group for `channels` 64; they grow in proportion to `channels`.
         """
         inner = channels if group_width is None else groups * (channels * group_width // 64)
         residual = nn.Sequential(
@@ -76,23 +76,23 @@ def _shortcut(in_channels: int, block: Block) -> nn.Module:
 
 
 class ResidualBlockBuilder(Protocol):
-    """Builds a block of a residual network: one of the classes above, or another family's."""
+    """Function that builds a block of a residual network, such as a class above or that of another family."""
 
     def __call__(self, in_channels: int, channels: int, stride: int, /) -> Block:
-        """A block from `in_channels` to the channels of its stage, or to an expansion of them."""
+        """Build a block from `in_channels` to the channels of its stage, or to a multiple of them."""
         ...
 
 
 def residual_stages(
     block: ResidualBlockBuilder, lengths: Sequence[int], widths: Sequence[int], *, in_channels: int
 ) -> list[list[Block]]:
-    """Stages of blocks; each stage but the first halves height and width.
+    """Build the stages of a residual network; each stage except the first halves height and width.
 
     Args:
-        block: the kind of block.
-        lengths: how many blocks each stage has.
-        widths: the channels of each stage's blocks, before a bottleneck's expansion.
-        in_channels: what the stem gives to the first block.
+        block: Function that builds a block.
+        lengths: Number of blocks in each stage.
+        widths: Channels of the blocks in each stage, before the expansion of a bottleneck.
+        in_channels: Output channels of the stem.
     """
     stages: list[list[Block]] = []
     for number, (length, width) in enumerate(zip(lengths, widths, strict=True)):
@@ -112,15 +112,15 @@ def resnet(
     channels: int,
     classes: int,
 ) -> Backbone:
-    """A residual network.
+    """Build a residual network.
 
     Args:
-        block: the kind of block.
-        lengths: how many blocks each stage has.
-        widths: the channels of each stage's blocks, before a bottleneck's expansion.
-        stem_width: channels of the stem.
-        channels: of the images.
-        classes: number of classes.
+        block: Function that builds a block.
+        lengths: Number of blocks in each stage.
+        widths: Channels of the blocks in each stage, before the expansion of a bottleneck.
+        stem_width: Channels of the stem.
+        channels: Channels of the images.
+        classes: Number of classes.
     """
     stem = nn.Sequential(conv_bn(channels, stem_width, 3), nn.ReLU(inplace=True))
     stages = residual_stages(block, lengths, widths, in_channels=stem_width)

@@ -1,9 +1,9 @@
-"""Residual networks whose channels are weighed by squeeze-and-excitation, for small images.
+"""SE-ResNets for small images: residual networks with squeeze-and-excitation.
 
 Hu, Shen, Albanie, Sun, Wu, "Squeeze-and-Excitation Networks", CVPR 2018 (arXiv 1709.01507): figure 3 for where the
-weights apply (to the residual, before the addition), r = 16. Stem and stages are those of the ResNets here.
-Weights: He-normal (arXiv 1502.01852, as the paper says); the excitation's biases begin at zero, as in torchvision's
-networks with such blocks (torchvision/models/efficientnet.py).
+channel weights apply (to the residual, before the addition), r = 16. Stem and stages are those of the ResNets here.
+Initialisation: He-normal (arXiv 1502.01852, as in the paper); the biases of the excitation are zero, as in
+torchvision's networks with such blocks (torchvision/models/efficientnet.py).
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from .resnet import BasicBlock, BottleneckBlock, ResidualBlock, resnet
 
 
 class SqueezeExcitation(nn.Module):
-    """Weighs each channel by a function of all the channels' means."""
+    """Squeeze-and-excitation: each channel is scaled by a function of the means of all channels."""
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
@@ -27,12 +27,12 @@ class SqueezeExcitation(nn.Module):
         self.weights = nn.Sequential(nn.AdaptiveAvgPool2d(1), squeezed, nn.ReLU(inplace=True), excited, nn.Sigmoid())
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same shape."""
+        """Scale the channels of a map (N, channels, H, W)."""
         return hidden * self.weights(hidden)
 
 
 def excited(kind: type[BasicBlock | BottleneckBlock], in_channels: int, channels: int, stride: int, /) -> ResidualBlock:
-    """A block of this kind whose residual ends in squeeze-and-excitation."""
+    """Build a block of this kind with squeeze-and-excitation at the end of its residual."""
     block = kind(in_channels, channels, stride)
     block.residual.append(SqueezeExcitation(block.out_channels))
     return block

@@ -1,11 +1,11 @@
-"""ShuffleNets for small images, with a 3x3 stem that keeps height and width and no pooling after it.
+"""ShuffleNets for small images, with a 3x3 stem of stride 1 and no pooling after it.
 
 Zhang, Zhou, Lin, Sun, "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices", CVPR 2018
 (arXiv 1707.01083), table 1 with three groups; Ma, Zhang, Zheng, Sun, "ShuffleNet V2: Practical Guidelines for
-Efficient CNN Architecture Design", ECCV 2018 (arXiv 1807.11164), table 5 at 1x. Behind the stem of
-weiaicunzai/pytorch-cifar100 all three stages down-sample, so that 32x32 images end in a map of 4x4.
-Initialisation: the authors' program, megvii-model/ShuffleNet-Series (a96672f, ShuffleNetV2/network.py), whose
-classifier has no bias; ours begins at zero.
+Efficient CNN Architecture Design", ECCV 2018 (arXiv 1807.11164), table 5 at 1x. After the stem of
+weiaicunzai/pytorch-cifar100, all three stages down-sample, so that 32x32 images end in a 4x4 map.
+Initialisation as in the authors' code, megvii-model/ShuffleNet-Series (a96672f, ShuffleNetV2/network.py); its
+classifier has no bias, and here the bias is initially zero.
 """
 
 from itertools import pairwise
@@ -18,14 +18,14 @@ from .backbone import Backbone, Block, architectures
 from .layers import Pool, conv_bn
 
 LENGTHS = (4, 8, 4)
-"""How many blocks each stage has, in both versions."""
+"""Number of blocks in each stage, in both versions."""
 STEM_WIDTH = 24
 
 
 class GroupedBlock(Block):
-    """Version 1's unit: 1x1 convolutions in groups around one per channel, the groups mixed after the first.
+    """Unit of version 1: grouped 1x1, depthwise 3x3 and grouped 1x1 convolution, with a shuffle after the first.
 
-    With a stride, what is computed is appended to the pooled input instead of added to the input.
+    With a stride, the result is concatenated to the pooled input; otherwise it is added to the input.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, groups: int, first_groups: int) -> None:
@@ -41,14 +41,14 @@ class GroupedBlock(Block):
         self.shortcut = nn.AvgPool2d(3, stride, padding=1) if stride > 1 else nn.Identity()
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         residual, shortcut = self.residual(hidden), self.shortcut(hidden)
         joined = torch.cat([shortcut, residual], dim=1) if self.stride > 1 else shortcut + residual
         return F.relu(joined, inplace=True)
 
 
 class SplitBlock(Block):
-    """Version 2's unit: half of the channels pass unchanged, or with a stride both halves are computed; then mixed."""
+    """Unit of version 2: convolutions on half of the channels, or with a stride on two branches; then a shuffle."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__(out_channels=out_channels, stride=stride)
@@ -68,26 +68,26 @@ class SplitBlock(Block):
         self.mix = Shuffle(2)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         passed, computed = (hidden, hidden) if self.stride > 1 else hidden.chunk(2, dim=1)
         return self.mix(torch.cat([self.passed(passed), self.computed(computed)], dim=1))
 
 
 class Shuffle(nn.Module):
-    """Deals the channels of each group out to all groups: the paper's channel shuffle."""
+    """Channel shuffle: the channels of each group are distributed over all groups."""
 
     def __init__(self, groups: int) -> None:
         super().__init__()
         self.groups = groups
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """The channels of (N, channels, H, W) in another order."""
+        """Reorder the channels of a map (N, channels, H, W)."""
         return hidden.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
 
 
 @architectures.register("shufflenet_v1")
 def shufflenet_v1(*, channels: int, classes: int) -> Backbone:
-    """ShuffleNet 1x with three groups; the very first 1x1 convolution, which reads few channels, has but one."""
+    """Build ShuffleNet 1x with three groups; the first 1x1 convolution, with few input channels, has one group."""
     stages: list[list[Block]] = []
     for length, (before, width) in zip(LENGTHS, pairwise((STEM_WIDTH, 240, 480, 960)), strict=True):
         first = GroupedBlock(before, width, stride=2, groups=3, first_groups=3 if stages else 1)
@@ -98,7 +98,7 @@ def shufflenet_v1(*, channels: int, classes: int) -> Backbone:
 
 @architectures.register("shufflenet_v2")
 def shufflenet_v2(*, channels: int, classes: int) -> Backbone:
-    """ShuffleNet V2 1x."""
+    """Build ShuffleNet V2 1x."""
     stages: list[list[Block]] = []
     for length, (before, width) in zip(LENGTHS, pairwise((STEM_WIDTH, 116, 232, 464)), strict=True):
         first = SplitBlock(before, width, stride=2)

@@ -1,8 +1,8 @@
-"""timm's classifiers as trunks: `timm/resnet50d`, and `timm/resnet50d:pretrained`; needs `pip install exeunt[timm]`.
+"""Backbones from timm: `timm/resnet50d` and `timm/resnet50d:pretrained`. Install with `pip install exeunt[timm]`.
 
-Those of timm's modules resnet, regnet, convnext and efficientnet, which hold most convolutional networks of timm.
-A trunk holds timm's own modules, initialised by timm, and gives the same logits. Pretrained weights come from where
-timm finds them (the Hugging Face hub mostly), when a network with them is first built; planning needs none.
+Supported are timm's modules resnet, regnet, convnext and efficientnet, which define most of its convolutional networks.
+A backbone consists of timm's own modules, initialised by timm, and gives the same logits. timm downloads pretrained
+weights, mostly from the Hugging Face hub, when a network with them is first built. Planning needs no weights.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def _regnet(network: Any) -> Parts:
 
 
 def _convnext(network: Any) -> Parts:
-    """Exits normalise what they read, as after torchvision's ConvNeXt."""
+    """Return the parts of a ConvNeXt; exits normalise their input, as with torchvision's ConvNeXt."""
     blocks: list[nn.Module] = []
     for stage in network.stages:
         first, *others = stage.blocks
@@ -59,7 +59,7 @@ def _efficientnet(network: Any) -> Parts:
 
 
 def _split(head: Any) -> tuple[nn.Module, nn.Linear]:
-    """A head of timm without its linear layer, and that layer."""
+    """Split a head of timm into the part before its linear layer, and that layer."""
     classifier, head.fc = head.fc, nn.Identity()
     return head, classifier
 
@@ -70,18 +70,18 @@ _FAMILIES: dict[str, Callable[[Any], Parts]] = {
     "regnet": _regnet,
     "resnet": _resnet,
 }
-"""How to take the networks of each of these modules of timm apart."""
+"""Functions that split the networks of each supported timm module into parts."""
 
 
 def timm_builder(name: str) -> TrunkBuilder:
-    """The builder of `timm/NAME` or `timm/NAME:pretrained`.
+    """Return the builder of `timm/NAME` or `timm/NAME:pretrained`.
 
     Raises:
-        SpecError: where timm is not installed, for a name that it does not have, and for networks of its other modules.
+        SpecError: if timm is not installed, if it does not have the name, or if the network's module is not supported.
     """
     if find_spec("timm") is None:
         raise SpecError(f"{name} needs timm: pip install 'exeunt[timm]'.", field="architecture")
-    import timm  # noqa: PLC0415 - optional, and takes seconds
+    import timm  # noqa: PLC0415 - optional, and the import takes seconds
 
     model = name.removeprefix(PREFIX).removesuffix(PRETRAINED)
     suffix = PRETRAINED if ":" in name else ""
@@ -91,10 +91,10 @@ def timm_builder(name: str) -> TrunkBuilder:
     family = timm.model_entrypoint(model).__module__.rpartition(".")[2]
     if family not in _FAMILIES:
         families = ", ".join(_FAMILIES)
-        message = f"{PREFIX}{model} is of timm's module {family}; Exeunt knows the blocks of {families} alone."
+        message = f"{PREFIX}{model} is in timm's module {family}, which is not supported; use a network of {families}."
         raise SpecError(message, field="architecture")
     if suffix and not timm.is_model_pretrained(model):
-        raise SpecError(f"timm has no pretrained weights of {model}.", field="architecture")
+        raise SpecError(f"timm has no pretrained weights for {model}; use {PREFIX}{model}.", field="architecture")
     return partial(_build, name, model, _FAMILIES[family], pretrained=bool(suffix))
 
 

@@ -1,13 +1,13 @@
-"""torchvision's classifiers as trunks: `torchvision/resnet50`, and `torchvision/resnet50:pretrained`.
+"""Backbones from torchvision: `torchvision/resnet50` and `torchvision/resnet50:pretrained`.
 
-A trunk holds torchvision's own modules, initialised by torchvision, and gives the same logits. Blocks are those of
-torchvision; where a network has layers between its stages (pooling, DenseNet's transitions, ConvNeXt's
-down-sampling), they are part of the next stage's first block. Hidden layers and dropout before the last linear layer
-belong to the neck. Features are what that layer reads, so they are negative in places where a network ends in SiLU,
-Hardswish (EfficientNet, MobileNetV3) or in a normalisation (ConvNeXt).
+A backbone consists of torchvision's own modules, initialised by torchvision, and gives the same logits. Blocks are
+those of torchvision. Layers between stages (pooling, DenseNet's transitions, ConvNeXt's down-sampling) are part of the
+next stage's first block. Hidden layers and dropout before the last linear layer are part of the neck. Features are the
+inputs of that layer, so some are negative if a network ends in SiLU, Hardswish (EfficientNet, MobileNetV3) or a
+normalisation (ConvNeXt).
 
-Pretrained weights are torchvision's `DEFAULT` ones, which torchvision downloads to `torch.hub.get_dir()` when a
-network with them is first built; planning needs none.
+Pretrained weights are torchvision's `DEFAULT` weights. torchvision downloads them to `torch.hub.get_dir()` when a
+network with them is first built. Planning needs no weights.
 """
 
 import functools
@@ -28,14 +28,14 @@ PREFIX = "torchvision/"
 
 
 class _DenseLayer(nn.Module):
-    """A layer of DenseNet that hands on what it read besides what it made of it."""
+    """Layer of DenseNet that returns the concatenation of its input and its new channels."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C + growth, H, W)."""
+        """Map (N, C, H, W) to (N, C + growth, H, W)."""
         return torch.cat([hidden, self.layer(hidden)], dim=1)
 
 
@@ -102,7 +102,7 @@ def _vgg(network: Any) -> Parts:
 
 
 def _densenet(network: Any) -> Parts:
-    """Blocks are dense layers. What they concatenate is normalised by whoever reads it, so exits do that too."""
+    """Return the parts of a DenseNet with dense layers as blocks; exits normalise their input, as dense layers do."""
     blocks: list[nn.Module] = []
     pending: list[nn.Module] = []
     for part in network.features[4:]:
@@ -122,9 +122,9 @@ def _densenet(network: Any) -> Parts:
 
 
 def _convnext(network: Any) -> Parts:
-    """Blocks add to a sum that every reader normalises first, as in pre-activation networks, so exits do that too.
+    """Return the parts of a ConvNeXt; exits normalise their input, as in pre-activation networks.
 
-    They do it by batch normalisation, as everywhere in Exeunt, not by ConvNeXt's LayerNorm.
+    The exits use batch normalisation, as all exits of Exeunt, not the LayerNorm of ConvNeXt.
     """
     stem, *parts = network.features
     *before_classifier, classifier = network.classifier
@@ -153,24 +153,24 @@ _FAMILIES: dict[str, Callable[[Any], Parts]] = {
     "shufflenetv2": _shufflenet,
     "vgg": _vgg,
 }
-"""How to take the networks of each of torchvision's modules apart."""
+"""Functions that split the networks of each supported torchvision module into parts."""
 
 _REFUSED = {
-    "alexnet": "its stem and pooling do not divide height and width by whole numbers",
-    "googlenet": "it has auxiliary classifiers of its own",
-    "inception": "it has auxiliary classifiers of its own, and convolutions that cut the borders off",
-    "maxvit": "its attention works on images of one size alone",
-    "squeezenet": "it has no linear classifier: its last convolution gives the logits",
-    "swin_transformer": "its blocks hand on channels-last tokens, no maps that a convolutional exit could read",
-    "vision_transformer": "its blocks hand on tokens, no maps that a convolutional exit could read",
+    "alexnet": "the strides of its stem and pooling are not whole numbers",
+    "googlenet": "it already has auxiliary classifiers",
+    "inception": "it already has auxiliary classifiers, and its convolutions without padding change the map size",
+    "maxvit": "its attention accepts images of only one size",
+    "squeezenet": "it has no linear classifier; its last convolution gives the logits",
+    "swin_transformer": "its blocks return channels-last tokens, which a convolutional exit cannot read",
+    "vision_transformer": "its blocks return tokens, which a convolutional exit cannot read",
 }
 
 
 def torchvision_builder(name: str) -> TrunkBuilder:
-    """The builder of `torchvision/NAME` or `torchvision/NAME:pretrained`.
+    """Return the builder of `torchvision/NAME` or `torchvision/NAME:pretrained`.
 
     Raises:
-        SpecError: for a name that torchvision has no classifier of, and for a network that is not a row of blocks.
+        SpecError: for a name that is not a torchvision classifier, or for a network that is not a sequence of blocks.
     """
     families = _families()
     model = name.removeprefix(PREFIX).removesuffix(PRETRAINED)
@@ -179,22 +179,23 @@ def torchvision_builder(name: str) -> TrunkBuilder:
         supported = [f"{PREFIX}{model}{suffix}" for model, family in families.items() if family in _FAMILIES]
         raise unknown("architecture", name, supported, field="architecture")
     if families[model] not in _FAMILIES:
-        reason = _REFUSED.get(families[model], "Exeunt does not know what its blocks are")
-        raise SpecError(f"{PREFIX}{model} cannot have exits: {reason}.", field="architecture")
+        reason = _REFUSED.get(families[model], "its module is not supported")
+        message = f"{PREFIX}{model} cannot have exits: {reason}; choose another architecture."
+        raise SpecError(message, field="architecture")
     return functools.partial(_build, name, model, _FAMILIES[families[model]], pretrained=name.endswith(PRETRAINED))
 
 
 @functools.cache
 def _families() -> dict[str, str]:
-    """The module of torchvision that each of its classifiers is in."""
-    from torchvision import models  # noqa: PLC0415 - takes two seconds, which only those who ask for it wait
+    """Return the torchvision module of each classifier, by name."""
+    from torchvision import models  # noqa: PLC0415 - the import takes two seconds
 
     names = models.list_models(module=models)
     return {name: models.get_model_builder(name).__module__.rpartition(".")[2] for name in names}
 
 
 class _KeptValues(TorchFunctionMode):
-    """Makes tensors of given values on the CPU: RegNet computes its widths with some, and the meta device has none."""
+    """Function mode that keeps small tensors on the CPU: RegNet computes its widths from their values."""
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

@@ -1,12 +1,12 @@
 """VGG networks with batch normalisation, for small images.
 
 Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015
-(arXiv 1409.1556): table 1, columns A (vgg11), B (vgg13), D (vgg16) and E (vgg19), here always with batch
-normalisation (the `_bn` of other libraries). In the form of the distillation literature, which also adds vgg8 with
-one convolution per stage (Tian, Krishnan, Isola, ICLR 2020; HobbitLong/RepDistiller, models/vgg.py): max-pooling
-before stages 2, 3 and 4, none before the fifth at 32x32, global average pooling and a single linear layer.
-Weights as that code draws them: He-normal (fan-out) convolutions, N(0, 0.01) in the classifier, biases zero.
-Convolutions have a bias, as in the paper and the published counts, although the normalisation takes it out again.
+(arXiv 1409.1556): table 1, columns A (vgg11), B (vgg13), D (vgg16) and E (vgg19), always with batch normalisation
+(`_bn` in other libraries). They have the form of the distillation literature (Tian, Krishnan, Isola, ICLR 2020;
+HobbitLong/RepDistiller, models/vgg.py), which also adds vgg8 with one convolution per stage: max-pooling before stages
+2, 3 and 4, none before stage 5 at 32x32, global average pooling and a single linear layer.
+Initialisation as in that code: He-normal (fan-out) convolutions, N(0, 0.01) in the classifier, zero biases.
+Convolutions have a bias, as in the paper and the published counts, although the normalisation cancels it.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ from .layers import Pool, initialise
 
 
 class ConvolutionBlock(Block):
-    """A 3x3 convolution with normalisation and activation, after a max-pooling if it halves the map."""
+    """3x3 convolution with normalisation and activation, after a max-pooling if it halves the map."""
 
     def __init__(self, in_channels: int, out_channels: int, *, halves: bool) -> None:
         super().__init__(out_channels=out_channels, stride=2 if halves else 1)
@@ -29,17 +29,17 @@ class ConvolutionBlock(Block):
         self.convolution = nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         return self.convolution(self.pool(hidden))
 
 
 def vgg(lengths: tuple[int, ...], *, channels: int, classes: int) -> Backbone:
-    """A VGG network with five stages of 64, 128, 256, 512 and 512 channels.
+    """Build a VGG network with five stages of 64, 128, 256, 512 and 512 channels.
 
     Args:
-        lengths: how many convolutions each stage has; each is a block.
-        channels: of the images.
-        classes: number of classes.
+        lengths: Number of convolutions in each stage; each convolution is a block.
+        channels: Channels of the images.
+        classes: Number of classes.
     """
     in_channels = channels
     stages: list[list[Block]] = []

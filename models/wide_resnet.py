@@ -1,10 +1,10 @@
 """Wide residual networks.
 
 Zagoruyko, Komodakis, "Wide Residual Networks", BMVC 2016 (arXiv 1605.07146): pre-activation residual networks of
-6n + 4 layers with three stages of 16k, 32k and 64k channels behind a stem of 16; wrn_28_10 is 28 layers with k = 10.
-Without the dropout that the paper tries inside the blocks.
-Weights as the authors' code draws them (szagoruyko/wide-residual-networks, models/utils.lua): He-normal (fan-out)
-convolutions, no bias in the classifier to begin with.
+6n + 4 layers with three stages of 16k, 32k and 64k channels after a stem of 16; wrn_28_10 has 28 layers and k = 10.
+The optional dropout inside the blocks is omitted.
+Initialisation as in the authors' code (szagoruyko/wide-residual-networks, models/utils.lua): He-normal (fan-out)
+convolutions, zero classifier bias.
 """
 
 from functools import partial

@@ -1,6 +1,6 @@
-"""Recorded trials in, comparisons out: MLflow -> pandas -> tables. Only reads.
+"""Comparison tables of recorded trials: MLflow -> pandas -> tables. Read-only.
 
-Figures and reports are apart, in `figures` and `report`, since a sweep does without what draws them.
+Figures and reports are in the subpackages `figures` and `report`, because a sweep does not need their libraries.
 """
 
 from .details import early_exit_points, reliability

@@ -1,4 +1,4 @@
-"""What a table says in the same words in every format."""
+"""Titles, remarks, notes and cells of tables, as texts that all formats share."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +9,7 @@ from .table import Cell, Table
 
 
 def title(table: Table, shown: str = "") -> str:
-    """Say what the numbers are, or what else of the same trials is shown."""
+    """Return the title of a table: its metric with unit, or `shown` instead."""
     datasets = {row.dataset for row in table.rows}
     where = f" on {datasets.pop()}" if len(datasets) == 1 else ""
     unit = f" in {table.metric.unit}" if table.metric.unit else ""
@@ -17,46 +17,49 @@ def title(table: Table, shown: str = "") -> str:
 
 
 def remarks(table: Table) -> list[str]:
-    """Say how the numbers came about: protocol, budgets of a search, spread over seeds, commits."""
+    """Return the remarks on protocol, search budgets, spread over seeds and commits."""
     said = [f"Protocol: {table.protocol}"]
     if table.is_of_search:
         said.append(_budgets(table))
-    said.append(f"Cells: {spread(table.seeds)}")
+    said.append(spread(table.seeds))
     if table.commits:
         said.append(f"Commit: {', '.join(table.commits)}")
     return said
 
 
 def signs(table: Table) -> list[str]:
-    """Say what the signed numbers beside the values are."""
+    """Return the remarks that explain the signed numbers of the cells."""
     said = []
     if table.baseline:
-        said.append(f"Signed numbers: difference to {table.baseline.label} in {table.metric.difference_unit}")
+        said.append(f"Signed numbers: difference from {table.baseline.label} in {table.metric.difference_unit}")
     if any(cell.gain is not None for _, _, cell in places(table)):
-        over = "tuned minus default settings over the same seeds"
-        said.append(f"Gain: {over} in {table.metric.difference_unit}")
+        over = "tuned minus default settings, mean over shared seeds"
+        said.append(f"Gain: {over}, in {table.metric.difference_unit}")
     return said
 
 
 def gaps(rows: Iterable[Iterable[Cell]]) -> list[str]:
-    """Say what cells without a trial may be: where `25%` and `50%` are one block, the trial stands under the first."""
+    """Return the remark on cells without a trial; empty if every cell has one.
+
+    Where `25%` and `50%` select the same block, the trial is listed under the first.
+    """
     is_there = any(cell.planned is None for cells in rows for cell in cells)
-    return ["Not run: no trial is recorded, or it is the same as another that is shown"] if is_there else []
+    return ["Not run: no recorded trial, or identical to another column"] if is_there else []
 
 
 def spread(seeds: int | None) -> str:
-    """Say what `97.10 ± 0.22` is over; `seeds` is None where cells differ in their number."""
+    """Return the remark that explains `97.10 ± 0.22`; `seeds` is None if cells have different numbers of seeds."""
     match seeds:
         case None:
-            return "mean ± sample standard deviation over the n seeds that are done"
+            return "Mean ± sample standard deviation over the n completed seeds"
         case 1:
-            return "n = 1 seed, hence no standard deviation"
+            return "Single seed (n = 1), no standard deviation"
         case _:
-            return f"mean ± sample standard deviation over n = {seeds} seeds"
+            return f"Mean ± sample standard deviation over n = {seeds} seeds"
 
 
 def notes(table: Table) -> list[str]:
-    """Write a sentence for each cell that lacks planned seeds: which, and why; and one for each search that failed."""
+    """Return a note for each cell with missing seeds, with the reasons, and for each search that mostly failed."""
     lacking = [
         one_line(f"{row_label(table, row)}, {column.label}: {cell.note}.")
         for row, column, cell in places(table)
@@ -71,44 +74,44 @@ def notes(table: Table) -> list[str]:
 
 
 def row_label(table: Table, row: RowLabel) -> str:
-    """Name the architecture, after the data set if the table has several, before the settings that vary."""
+    """Return the label of a row: dataset if the table has several, architecture, settings that vary."""
     several = len({row.dataset for row in table.rows}) > 1
     names = (row.dataset, row.architecture) if several else (row.architecture,)
     return one_line(" ".join([*names, ", ".join(row.settings)]))
 
 
 PLACE_HEADINGS = (Heading(lines=("architecture",), align="left"), Heading(lines=("method",), align="left"))
-"""What stands over the entries of `place`."""
+"""Headings of the two entries that `place` returns."""
 
 
 def place(table: Table, row: RowLabel, column: Column) -> tuple[TableEntry, TableEntry]:
-    """Write the architecture and the method, for sheets with a row for each cell of the table."""
+    """Return the entries for architecture and method, for tables with one row per cell of the comparison."""
     return TableEntry(text=row_label(table, row)), TableEntry(text=one_line(column.label))
 
 
 def heading(column: Column) -> Heading:
-    """Name the method, and below it its settings."""
+    """Return the heading of a column: the method, and its settings below."""
     return Heading(lines=(one_line(column.method), *map(one_line, column.settings)))
 
 
 def entry(cell: Cell, metric: Metric, *, mark: str = "") -> TableEntry:
-    """Write a cell: its value and below it what stands beside the value."""
+    """Return the entry of a cell: its value, and difference, gain and number of seeds below."""
     beside = ", ".join(detail(cell, metric))
     return TableEntry(text=value(cell, metric), details=(beside,) if beside else (), rank=_rank(cell), mark=mark)
 
 
 def plain(cell: Cell, metric: Metric) -> TableEntry:
-    """Write a cell without its difference: its value, and below it `2 of 3` where seeds are missing."""
+    """Return the entry of a cell without its difference: its value, and `2 of 3` below if seeds are missing."""
     return TableEntry(text=value(cell, metric), details=_missing(cell), rank=_rank(cell))
 
 
 def number(cell: Cell, quantity: float | None, digits: int) -> TableEntry:
-    """Write a number of a cell, with `2 of 3` below it where seeds are missing; a – where there is none."""
+    """Return the entry of one number of a cell, with `2 of 3` below if seeds are missing; – without a number."""
     return TableEntry(text="–" if quantity is None else f"{quantity:.{digits}f}", details=_missing(cell))
 
 
 def record(table: Table, row: RowLabel, column: Column, cell: Cell) -> dict[str, str | float | int | None]:
-    """Give the numbers of a cell in full, in the metric's unit."""
+    """Return the numbers of a cell in full precision, in the metric's unit."""
     return {
         **names(row, column.label),
         "metric": table.metric.name,
@@ -124,7 +127,7 @@ def record(table: Table, row: RowLabel, column: Column, cell: Cell) -> dict[str,
 
 
 def names(row: RowLabel, method: str) -> dict[str, str]:
-    """Give what tells a record from others of its sheet."""
+    """Return the fields that identify a record within its table."""
     return {
         "dataset": row.dataset,
         "architecture": row.architecture,
@@ -134,7 +137,7 @@ def names(row: RowLabel, method: str) -> dict[str, str]:
 
 
 def value(cell: Cell, metric: Metric) -> str:
-    """Write `97.10 ± 0.22`, below two seeds without the ±; or, without a mean, what became of the seeds."""
+    """Format a cell as `97.10 ± 0.22`, without ± for a single seed; without a mean, return the outcome of the seeds."""
     if cell.mean is None:
         return cell.outcome
     deviation = "" if cell.std is None else f" ± {cell.std:.{metric.digits}f}"
@@ -142,9 +145,9 @@ def value(cell: Cell, metric: Metric) -> str:
 
 
 def detail(cell: Cell, metric: Metric) -> list[str]:
-    """Say what stands beside the value: difference, gain and count of seeds, such as `+1.17`, `gain +0.42`, `n=3`.
+    """Return difference, gain and number of seeds of a cell, such as `+1.17`, `gain +0.42`, `n=3`.
 
-    The count is `2 of 3` where seeds are missing; there is none where no trial is recorded.
+    The number of seeds is `2 of 3` if seeds are missing, and is omitted if no trial is recorded.
     """
     signed = [] if cell.difference is None else [f"{cell.difference:+z.{metric.digits}f}"]
     if cell.gain is not None:
@@ -155,7 +158,7 @@ def detail(cell: Cell, metric: Metric) -> list[str]:
 
 
 def places(table: Table) -> Iterator[tuple[RowLabel, Column, Cell]]:
-    """Give each cell with the row and column that it is of, row by row."""
+    """Iterate over all cells with their row and column, row by row."""
     for row, cells in zip(table.rows, table.cells, strict=True):
         for column, cell in zip(table.columns, cells, strict=True):
             yield row, column, cell
@@ -171,7 +174,7 @@ def _rank(cell: Cell) -> Rank | None:
 
 
 def _budgets(table: Table) -> str:
-    """Say with what effort each method was tuned; that it was equal, only where it was."""
+    """Return the remark on the search budget of each method; one sentence if all budgets are equal."""
     budgets: dict[tuple[str, str], str] = {}
     for row, column, cell in places(table):
         if cell.search:

@@ -1,4 +1,4 @@
-"""What a trial recorded in more numbers than one: how right it is where it is how sure, and where images may leave."""
+"""Recorded curves of trials: reliability diagrams and early-exit inference."""
 
 import json
 
@@ -9,11 +9,12 @@ from .history import TRIAL
 
 
 def reliability(frame: pd.DataFrame) -> pd.DataFrame:
-    """Read what reliability diagrams show from a loaded sweep: a row per trial, exit and bin that has images.
+    """Return the data of reliability diagrams of a loaded sweep: one row per trial, exit and non-empty bin.
 
     Columns: `sweep`, `key`, `architecture`, `method` and `seed` as in `load`; `exit`, which is `final` or `ensemble`;
-    `bin`, counted from 1, of those that cut confidence in equal parts; `images` in it; their mean `confidence`, and
-    the share `correct` of them, both in [0, 1]. Of the images and the epoch that the trial's protocol reports.
+    `bin`, the number of the equal-width confidence bin, from 1; `images`, the number of images in it; `confidence`,
+    their mean confidence, and `correct`, the fraction of them that is correct, both in [0, 1]. Images and epoch are
+    those that the trial's protocol reports.
     """
     columns = [name for name in frame.columns if name.startswith(RELIABILITY_PREFIX)]
     rows = [
@@ -27,11 +28,11 @@ def reliability(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def early_exit_points(frame: pd.DataFrame) -> pd.DataFrame:
-    """Read what early-exit inference gives from a loaded sweep: a row per trial with exits and threshold.
+    """Return the results of early-exit inference of a loaded sweep: one row per trial with exits and threshold.
 
-    Columns: `sweep`, `key`, `architecture`, `method` and `seed` as in `load`; `threshold`, in [0, 1], of the top
-    class's probability, at which images leave, the same at all exits; `multiply_adds` per image, heads that were
-    passed included; and `top1` accuracy in %. Of the images and the epoch that the trial's protocol reports.
+    Columns: `sweep`, `key`, `architecture`, `method` and `seed` as in `load`; `threshold`, in [0, 1], the
+    top-class probability at which an image leaves, the same at all exits; `multiply_adds` (MACs) per image, with all
+    evaluated heads; and `top1` accuracy in %. Images and epoch are those that the trial's protocol reports.
     """
     rows = [
         [*trial, *point]

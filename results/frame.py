@@ -47,46 +47,52 @@ _PARAMETERS = {
 
 
 def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
-    """Read every recorded trial of a sweep, or of several, from MLflow: a row per trial, in the order of the plan.
+    """Read all recorded trials of one or several sweeps from MLflow: one row per trial, in plan order.
 
-    Of several sweeps those of the first come first. A trial that two of them share has a row for each.
+    Sweeps come in the given order. A trial that two sweeps share has a row for each.
 
     Columns, always present:
 
     - `sweep`, `key` (16 hex digits), `run_id` (MLflow's);
-    - `role`: `result` (asked for), `teacher` (trained for a student only), `search` (a method was tuned by it),
-      `unplanned` (no longer asked for);
-    - `state`: `running`, `done`, `pruned`, `diverged` or `failed`; `error`: why it is one of the last three;
-    - `dataset`, `architecture`, `method`: names; `seed`: this trial's; `seeds`: how many the sweep plans for
-      this configuration; `order`: the trial's position in the plan; `protocol`;
-    - `exits`: where they sit, as the sweep file says it, such as `50%`; missing for a trial without any;
-    - `commit`: of the code that trained it, missing until it is done or where it is not known;
-    - `training_seconds`: of all its epochs, without what is measured between them; missing until it is done;
-    - `early_exit`: of a network with exits, what `early_exit_points` reads;
-    - of the results of a search, missing elsewhere, `tuning`: whether the settings are the `default` ones of the sweep
-      file, `tuned`, or `default and tuned`, and for one of several tuned ones which: `tuned, trial 7`; `budget`: of
-      the search, in words; `tried`: what became of its trials, such as `6 complete, 1 pruned, 1 failed`.
+    - `role`: `result` (a result of the sweep file), `teacher` (trained only as a teacher), `search` (a trial of a
+      search), `unplanned` (no longer in the sweep file);
+    - `state`: `running`, `done`, `pruned`, `diverged` or `failed`; `error`: the reason for one of the last three;
+    - `dataset`, `architecture`, `method`: names; `seed`: seed of the trial; `seeds`: number of seeds that the sweep
+      plans for this configuration; `order`: position of the trial in the plan; `protocol`;
+    - `exits`: placement of the exits as in the sweep file, such as `50%`; missing for a trial without exits;
+    - `commit`: commit of the code that trained the trial; missing until the trial is completed, or if unknown;
+    - `training_seconds`: duration of all epochs without evaluation; missing until the trial is completed;
+    - `early_exit`: data that `early_exit_points` reads; missing for a network without exits;
+    - for the results of a search, otherwise missing: `tuning`, which is `default` (settings of the sweep file),
+      `tuned`, or `default and tuned`, with the trial if there are several tuned settings: `tuned, trial 7`; `budget`,
+      a description of the search budget; `tried`, the outcomes of its trials: `6 complete, 1 pruned, 1 failed`.
 
-    Then, each sorted by name: a text column `environment.NAME` for each thing known of where the trial was trained,
-    such as `torch` and `device`, missing until it is done; a text column `param.NAME` for each further parameter,
-    missing where it does not matter for the trial; text columns `reliability.final` and `reliability.ensemble`, which
-    `reliability` reads; and a float column for each metric under its own name, such as `test/final/top1` (accuracies
-    in percent), holding the value of the last epoch.
+    Then, each group sorted by name: a text column `environment.NAME` for each property of the training environment,
+    such as `torch` and `device`, missing until the trial is completed; a text column `param.NAME` for each further
+    parameter, missing if it has no effect on the trial; text columns `reliability.final` and `reliability.ensemble`,
+    which `reliability` reads; and a float column for each metric under its recorded name, such as `test/final/top1`
+    (accuracies in percent), with the value of the last epoch.
 
-    Raises `SpecError` (a `ValueError`) if there is no such sweep, if a run in it was not written by Exeunt,
-    or if two runs are of one trial; `TrackingError`, which is one, if MLflow cannot be reached.
+    Args:
+        tracking_uri: URI of the MLflow server or database.
+        sweeps: name of the sweep, or names of several.
+
+    Raises:
+        SpecError: A `ValueError`, if a sweep does not exist, if a run was not written by Exeunt, or if a trial has
+            two runs.
+        TrackingError: A `SpecError`, if MLflow cannot be reached.
     """
     names = [sweeps] if isinstance(sweeps, str) else list(dict.fromkeys(sweeps))
     return _typed([record for name in names for record in _records(tracking_uri, name)])
 
 
 def metric_names(frame: pd.DataFrame) -> list[str]:
-    """List the metrics that a loaded frame holds."""
+    """Return the names of the metrics in a loaded frame."""
     return [name for name in frame.columns if name not in TYPES and not name.startswith(_TEXTS)]
 
 
 def infinite(numbers: pd.DataFrame) -> pd.DataFrame:
-    """With infinities where MLflow's databases hold the largest number that there is."""
+    """Replace the largest float, which MLflow's databases store for infinity, by infinity."""
     return numbers.replace({sys.float_info.max: math.inf, -sys.float_info.max: -math.inf})
 
 
@@ -101,7 +107,7 @@ def _typed(records: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _records(tracking_uri: str, sweep: str) -> list[dict[str, Any]]:
-    """In the order of the plan."""
+    """Return the records of a sweep in plan order."""
     records = [_record(run, sweep) for run in recorded_runs(tracking_uri, sweep)]
     runs: dict[str, list[str]] = {}
     for record in records:
@@ -109,7 +115,7 @@ def _records(tracking_uri: str, sweep: str) -> list[dict[str, Any]]:
     if repeated := {key: ids for key, ids in runs.items() if len(ids) > 1}:
         key = min(repeated)
         ids = ", ".join(sorted(repeated[key]))
-        raise SpecError(f"sweep {sweep!r}: trial {key} must have one MLflow run, but has {ids}.")
+        raise SpecError(f"sweep {sweep!r}: trial {key} has several MLflow runs: {ids}; delete all but one.")
     return sorted(records, key=lambda record: (int(record["order"]), record["key"]))
 
 
@@ -120,7 +126,8 @@ def _record(run: RecordedRuns, sweep: str) -> dict[str, Any]:
     lacking = [name for name, value in record.items() if value is None and name not in _OPTIONAL]
     if lacking:
         raise SpecError(
-            f"sweep {sweep!r}: MLflow run {run.run_id} was not written by Exeunt, it records no {', '.join(lacking)}."
+            f"sweep {sweep!r}: MLflow run {run.run_id} was not written by Exeunt: it lacks {', '.join(lacking)}; "
+            "delete it."
         )
     parameters = {f"{PARAMETER_PREFIX}{name}": value for name, value in run.params.items() if name not in _PARAMETERS}
     tagged = {tag.removeprefix(_TAG_PREFIX): value for tag, value in run.tags.items() if tag.startswith(_TAGGED)}

@@ -8,9 +8,9 @@ _CELL = {"right": ' class="number"', "left": "", "wrap": ""}
 
 
 def html(sheet: RenderedTable) -> str:
-    """Write a `table` with caption, headings with their scope, and a paragraph for each note; no style, no script.
+    """Return a `table` element with caption and scoped headings, and a paragraph per note; no style, no script.
 
-    Numbers have the class `number`, and need `text-align: right; font-variant-numeric: tabular-nums` to be aligned.
+    Numbers have the class `number`; to align them, use `text-align: right; font-variant-numeric: tabular-nums`.
     """
     said = sentences([sheet.title, *sheet.remarks, *sheet.ranks(best="in bold", second="underlined")])
     headings = [f'<th scope="col"{_CELL[heading.align]}>{_lines(heading.lines)}</th>' for heading in sheet.headings]

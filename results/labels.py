@@ -18,33 +18,33 @@ _NAMES_IN_THE_SWEEP_FILE = {
 
 @dataclass(frozen=True, kw_only=True)
 class RowLabel:
-    """What the trials of one row share."""
+    """Dataset, architecture and settings that the trials of one row share."""
 
     dataset: str
     architecture: str
     settings: tuple[str, ...] = ()
-    """Such as `epochs=60`: what else varies within the sweep in data set, architecture and recipe."""
+    """Settings of dataset, architecture and recipe that vary within the sweep, such as `epochs=60`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What the trials of one column share."""
+    """Method and settings that the trials of one column share."""
 
     method: str
     settings: tuple[str, ...] = ()
-    """Such as `temperature=3`: what varies among the trials of this method in method, exits and teacher.
+    """Settings of method, exits and teacher that vary among the trials of this method, such as `temperature=3`.
 
-    Before it `trial 7` of a search that found several tuned settings.
+    If a search found several tuned settings, its trial comes first: `trial 7`.
     """
 
     @property
     def label(self) -> str:
-        """The method and its settings on one line."""
+        """Method and settings on one line."""
         return f"{self.method} {', '.join(self.settings)}".strip()
 
 
 def rows(runs: pd.DataFrame) -> list[RowLabel]:
-    """Say for each run which row it belongs to."""
+    """Return the row of each run."""
     settings = _settings(_parameters(runs, of_rows=True))
     return [
         RowLabel(dataset=dataset, architecture=architecture, settings=texts)
@@ -53,10 +53,10 @@ def rows(runs: pd.DataFrame) -> list[RowLabel]:
 
 
 def columns(runs: pd.DataFrame) -> list[Column]:
-    """Say for each run which column it belongs to.
+    """Return the column of each run.
 
-    A teacher of the student's own architecture is `self`, but where that makes more columns of a method than its name:
-    `teacher: resnet20` is one teacher of all students, of which one may be a resnet20.
+    A teacher with the student's architecture is called `self`, unless a method would get more columns that way: with
+    `teacher: resnet20`, all students share one teacher, even if one student is a resnet20.
     """
     parameters = _parameters(runs, of_rows=False)
     if "teacher.architecture" in parameters:
@@ -65,8 +65,8 @@ def columns(runs: pd.DataFrame) -> list[Column]:
     found = _columns(parameters, runs)
     if keys is None:
         return found
-    # A teacher has another key on each row, which tells no columns apart; two teachers of one row do, such as two files
-    # with weights of one architecture.
+    # Teachers of different rows always have different keys. Keys separate columns only if one row has two teachers,
+    # such as two weight files of one architecture.
     taught = set(zip(rows(runs), found, keys.fillna(""), strict=True))
     count = Counter((row, column) for row, column, _ in taught)
     unclear = {column for (_, column), several in count.items() if several > 1}
@@ -76,18 +76,18 @@ def columns(runs: pd.DataFrame) -> list[Column]:
 
 
 def as_written(runs: pd.DataFrame) -> pd.DataFrame:
-    """Give exits as the sweep file says where they sit: one `50%` is another block of each architecture."""
+    """Replace exit placements by those of the sweep file: `50%` is a different block in each architecture."""
     placement = f"{PARAMETER_PREFIX}exits.placement"
     return runs.assign(**{placement: runs["exits"].fillna(runs[placement])}) if placement in runs else runs
 
 
 def setting(parameter: str) -> str:
-    """Name a parameter, such as `exits.placement`, as the sweep file does."""
+    """Return the name of a parameter, such as `exits.placement`, in the sweep file."""
     return _NAMES_IN_THE_SWEEP_FILE.get(parameter, parameter.split(".", 1)[-1])
 
 
 def besides(runs: pd.DataFrame, axes: Collection[str]) -> list[str]:
-    """Say for each run what but the axes tells it from others; axes are columns of the frame."""
+    """Return for each run the varying names and settings except `axes`, which are columns of the frame."""
     names = [name for name in ("dataset", "architecture", "method") if name not in axes and len(set(runs[name])) > 1]
     parameters = runs.filter(regex=f"^{PARAMETER_PREFIX}")
     parameters = parameters.drop(columns=[*axes, f"{PARAMETER_PREFIX}teacher.key"], errors="ignore")
@@ -100,7 +100,7 @@ def besides(runs: pd.DataFrame, axes: Collection[str]) -> list[str]:
 
 
 def _with_self(parameters: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """With `self` for teachers as `columns` says."""
+    """Replace teachers by `self` as described in `columns`."""
     named = parameters["teacher.architecture"]
     own = named.mask(named == runs["architecture"], "self")
     count = pd.DataFrame({"named": named, "own": own}).groupby(runs["method"]).nunique()
@@ -109,7 +109,7 @@ def _with_self(parameters: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _columns(parameters: pd.DataFrame, runs: pd.DataFrame) -> list[Column]:
-    """Of each run, with the parameters that tell those of its method apart."""
+    """Return the column of each run, with the parameters that distinguish the runs of its method."""
     settings = pd.concat([_settings(same_method) for _, same_method in parameters.groupby(runs["method"])])
     return [
         Column(method=method, settings=texts)
@@ -124,13 +124,13 @@ def _parameters(runs: pd.DataFrame, *, of_rows: bool) -> pd.DataFrame:
 
 
 def _settings(parameters: pd.DataFrame) -> pd.Series:
-    """Write for each run, as a tuple of texts, the parameters that tell the configurations apart.
+    """Return for each run the parameters that distinguish the configurations, as a tuple of texts.
 
-    A parameter that follows from those before it, such as a default that depends on the loss, is left out.
+    A parameter that follows from earlier ones, such as a default that depends on the loss, is omitted.
     """
     varying = _telling(parameters, list(parameters.columns[parameters.nunique() > 1]))
     if _distinct(parameters, varying) < _distinct(parameters, list(parameters)):
-        # Some configurations differ only in that a parameter is absent: then its absence counts as a value.
+        # Some configurations differ only in the absence of a parameter, so absence counts as a value.
         varying = _telling(parameters, list(parameters))
     return _texts(parameters.loc[:, varying])
 

@@ -14,7 +14,7 @@ _SPECIAL = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
-        # At the start of a row these two would be taken as arguments of the line break before it.
+        # At the start of a row, LaTeX would read these two as arguments of the preceding line break.
         "[": "{[}",
         "*": "{*}",
         "±": r"$\pm$",
@@ -30,14 +30,14 @@ _ALIGN = {"left": "l", "right": "r", "wrap": r"p{0.4\linewidth}"}
 
 
 _LONGEST = 40
-"""Lines of a body that fit on a page, with its caption and footnotes."""
+"""Maximum number of body lines on a page, together with caption and footnotes."""
 
 
 def latex(sheet: RenderedTable) -> str:
-    r"""Write a table with caption, label and footnotes that compiles with `\usepackage{booktabs}` alone.
+    r"""Return a LaTeX table with caption, label and footnotes; it needs `\usepackage{booktabs}`.
 
-    It is a `table` float; or, with more rows than a page has room for, a `longtable`, which breaks over pages between
-    two rows and needs `\usepackage{longtable}` too.
+    The table is a `table` float. A table longer than a page is a `longtable`, which breaks between two rows and also
+    needs `\usepackage{longtable}`.
     """
     texts = zip(*map(aligned, zip(*sheet.rows, strict=True)), strict=True)
     body = [_body(row, of_row) for row, of_row in zip(sheet.rows, texts, strict=True)]
@@ -76,7 +76,7 @@ def _float(columns: str, caption: str, label: str, head: list[str], body: _Body,
 
 
 def _long(columns: str, caption: str, label: str, head: list[str], body: _Body, below: list[str]) -> list[str]:
-    """Over pages, each of which has the head; never between a row and its details."""
+    """Return the lines of a `longtable` that repeats its head and keeps each row with its details."""
     return [
         r"% Needs \usepackage{booktabs,longtable}.",
         rf"\begin{{longtable}}{{{columns}}}",
@@ -94,7 +94,7 @@ def _long(columns: str, caption: str, label: str, head: list[str], body: _Body, 
 
 
 def escape(text: str) -> str:
-    """Make LaTeX print a text as it is; what its default fonts lack is printed as a question mark."""
+    """Escape a text for LaTeX; characters that its default fonts lack become question marks."""
     return _FOREIGN.sub("?", text).translate(_SPECIAL)
 
 
@@ -103,7 +103,7 @@ def _rows(lines: Iterable[Iterable[str]]) -> list[str]:
 
 
 def _body(row: tuple[TableEntry, ...], texts: tuple[tuple[str, str], ...]) -> list[list[str]]:
-    """The line of a row, and below it one for each detail."""
+    """Return the line of a row, and a line for each detail below it."""
     details = zip_longest(*(entry.details for entry in row), fillvalue="")
     first = [_entry(entry, *text) for entry, text in zip(row, texts, strict=True)]
     return [first, *([_numbers(escape(one_line(part))) for part in line] for line in details)]
@@ -112,13 +112,13 @@ def _body(row: tuple[TableEntry, ...], texts: tuple[tuple[str, str], ...]) -> li
 def _entry(entry: TableEntry, text: str, hidden: str) -> str:
     written = _numbers(escape(text))
     ranked = {"best": rf"\textbf{{{written}}}", "second": rf"\underline{{{written}}}", None: written}[entry.rank]
-    # A mark takes no width, so that it moves no number out of its line.
+    # The mark has no width, so that numbers stay aligned.
     mark = rf"\rlap{{\textsuperscript{{{escape(entry.mark)}}}}}" if entry.mark else ""
     return ranked + mark + (rf"\phantom{{{escape(hidden)}}}" if hidden else "")
 
 
 def _numbers(escaped: str) -> str:
-    """Set signed numbers in math mode: only there does a hyphen print as a minus sign."""
+    """Set signed numbers in math mode, because a hyphen prints as a minus sign only there."""
     return re.sub(r"(?<![\w.)-])[+-]\d+(\.\d+)?(?![\w-])", r"$\g<0>$", escaped)
 
 

@@ -5,26 +5,26 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """What one recorded number means and how it is written."""
+    """Description and format of a recorded metric."""
 
     name: str
-    """As recorded, e.g. `test/final/top1`."""
+    """Recorded name, e.g. `test/final/top1`."""
     title: str
-    """In words, e.g. `test top-1 accuracy of the final exit`."""
+    """Name in words, e.g. `test top-1 accuracy of the final exit`."""
     unit: str = ""
-    """In words or `%`; empty for a number without a unit."""
+    """Unit in words, or `%`; empty for a dimensionless metric."""
     digits: int = 4
-    """Decimals shown; two values that print alike count as equal."""
+    """Number of decimals; two values that are equal after rounding count as equal."""
     best: Literal["highest", "lowest"] | None = None
-    """Which value wins a row; None where nothing wins, as for a metric that we do not know."""
+    """Direction of better values; None if no value is best, as for an unknown metric."""
 
     @property
     def difference_unit(self) -> str:
-        """The unit of a difference between two values, in words."""
-        return "percentage points" if self.unit == "%" else self.unit or "the metric's own unit"
+        """Unit of a difference between two values, in words."""
+        return "percentage points" if self.unit == "%" else self.unit or "units of the metric"
 
     def best_of(self, values: Sequence[float]) -> float | None:
-        """Return the value that wins; None if there is no value, or nothing to win."""
+        """Return the best value; None without values, or if no value is best."""
         match self.best:
             case "highest":
                 return max(values, default=None)
@@ -40,22 +40,28 @@ _MEASURES = {
     "nll": Metric(name="nll", title="negative log-likelihood per image", unit="nats", best="lowest"),
     "ece": Metric(name="ece", title="expected calibration error", best="lowest"),  # between 0 and 1
 }
-"""Of each exit on each split."""
+"""Metrics of each exit on each split."""
 
 _COSTS = {
     "parameters": Metric(name="parameters", title="parameters", digits=0, best="lowest"),
     "multiply_adds": Metric(name="multiply_adds", title="multiply-adds per image", digits=0, best="lowest"),
 }
-"""Of the network truncated at each exit."""
+"""Costs of the network truncated at each exit."""
 
 _OF_A_TRIAL = {
     metric.name: metric
     for metric in (
-        # Neither of these two is good or bad in itself.
-        Metric(name="train/gradient_norm", title="norm of the gradient, mean over the last epoch"),
+        # Neither high nor low values of these two are better.
+        Metric(name="train/gradient_norm", title="gradient norm, mean over the last epoch"),
         Metric(name="train/learning_rate", title="learning rate of the last step", digits=6),
-        Metric(name="cost/parameters", title="parameters trained, exits included", digits=0, best="lowest"),
-        Metric(name="images_per_second", title="speed in the last epoch", unit="images/s", digits=0, best="highest"),
+        Metric(name="cost/parameters", title="trained parameters, including exits", digits=0, best="lowest"),
+        Metric(
+            name="images_per_second",
+            title="training throughput in the last epoch",
+            unit="images/s",
+            digits=0,
+            best="highest",
+        ),
         Metric(name="peak_memory_bytes", title="peak memory in the last epoch", unit="bytes", digits=0, best="lowest"),
         Metric(name="joules", title="energy of the last epoch", unit="joules", digits=0, best="lowest"),
         Metric(name="seconds", title="training time of the last epoch", unit="seconds", digits=2, best="lowest"),
@@ -68,20 +74,20 @@ _SPLITS = {
     "test": ("test", ""),
     "test_by_epoch": ("test", " after the last epoch"),
 }
-"""In words: the images, and the epoch where it need not be the one that the protocol reports."""
+"""Images in words, and the epoch if it may differ from the reported one."""
 
 
 def describe(name: str) -> Metric:
-    """Say what a recorded number is; one that we do not know keeps its bare name.
+    """Return the description of a recorded metric; an unknown metric keeps its recorded name as title.
 
-    Known are, of each exit (`exit1`, ..., `final`, and the `ensemble`), `SPLIT/EXIT/top1`, `top5`, `nll` and `ece`
-    with the splits train, validation, test and test_by_epoch, and `cost/EXIT/parameters` and `multiply_adds`; the
-    terms of the loss, `train/loss/TERM`; and what a trial has one of.
+    Known metrics of each exit (`exit1`, ..., `final`, and the `ensemble`) are `SPLIT/EXIT/top1`, `top5`, `nll` and
+    `ece` with the splits train, validation, test and test_by_epoch, and `cost/EXIT/parameters` and `multiply_adds`.
+    Known metrics of a trial are the terms of the loss, `train/loss/TERM`, and its cost, speed, memory and energy.
     """
     if name in _OF_A_TRIAL:
         return _OF_A_TRIAL[name]
     match name.split("/"):
-        case ["train", "loss", term]:  # methods weigh and sum their terms differently, so that none wins
+        case ["train", "loss", term]:  # methods weight their terms differently, so no value is best
             return Metric(name=name, title=f"training loss, {term.replace('_', ' ')} term")
         case ["cost", exit, cost] if cost in _COSTS:
             return replace(_COSTS[cost], name=name, title=f"{_COSTS[cost].title} of the network up to {_words(exit)}")

@@ -1,4 +1,4 @@
-"""How MLflow is reached, by whoever reads or writes it."""
+"""Connections to MLflow, for reading and writing."""
 
 import re
 import sqlite3
@@ -15,40 +15,43 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..specs import SpecError
 
 TIMEOUT_S = 10
-"""Seconds that a database has to answer."""
+"""Timeout of a database connection, in seconds."""
 RUNS_PER_PAGE = 1000
-"""MLflow takes about three seconds for so many."""
+"""Page size of a query; MLflow needs about three seconds per page."""
 
 _SQLITE = "sqlite:///"
 _SQLITE_BEGINS = b"SQLite format 3\0"
 _REASONS = {
     r"\[Errno -?\d+\] ([^\"')]+)": r"\1",
     r"[Tt]imeout|timed out": "no answer in time",
-    r"too many (\d+) error responses": r"it answers with status \1",
-    r"failed with error code (\d+)": r"it answers with status \1",
+    r"too many (\d+) error responses": r"the server returned status \1",
+    r"failed with error code (\d+)": r"the server returned status \1",
 }
-"""What stands in MLflow's messages, and what it means."""
+"""Patterns of MLflow's messages, and their short forms."""
 
 
 class TrackingError(SpecError):
-    """MLflow cannot be reached, or does not do what it is asked to."""
+    """Failure to reach MLflow, or a request that MLflow refuses."""
 
 
 def connect(tracking_uri: str) -> MlflowClient:
-    """A client for a server or a database that is there already.
+    """Return a client for an existing server or database.
 
-    Raises `TrackingError` for an SQLite file that is missing, which MLflow would create, though reading must not
-    write; and for one that is damaged or a database that is away, which MLflow would try to open for minutes.
+    A missing SQLite file is an error, because MLflow would create it and reading must not write. A damaged file or an
+    unreachable database fails here at once, because MLflow would retry for minutes.
+
+    Raises:
+        TrackingError: If the file is missing or damaged, or the database cannot be opened.
     """
     path = sqlite_file(tracking_uri)
     if path is not None:
         if not path.exists():
-            raise TrackingError(f"tracking URI {tracking_uri!r}: there is no such database, no sweep has run there.")
+            raise TrackingError(f"tracking URI {tracking_uri!r}: no such database; check the path, or run a sweep.")
         if path.is_dir():
-            raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is a folder; name a file in it.")
+            raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is a directory; name a file in it.")
         with path.open("rb") as file:
             if file.read(len(_SQLITE_BEGINS)) != _SQLITE_BEGINS:
-                raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is no SQLite database, or is damaged.")
+                raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is not an SQLite database, or is damaged.")
     with answering(tracking_uri):
         if path is None and not tracking_uri.startswith(("http", "databricks")):
             _open_once(tracking_uri)
@@ -56,7 +59,7 @@ def connect(tracking_uri: str) -> MlflowClient:
 
 
 def _open_once(database: str) -> None:
-    """Raises what keeps a database from being opened, which MLflow would try ten times, with pauses."""
+    """Open a database once and raise its error; MLflow would retry ten times, with pauses."""
     try:
         url = make_url(database)
     except ValueError as error:
@@ -68,15 +71,15 @@ def _open_once(database: str) -> None:
 
 
 def shown(text: str) -> str:
-    """The text, with *** for each password in a URI."""
+    """Replace each password of a URI in the text by ***."""
     return re.sub(r"(?<=://)([^\s:/@]*):\S*@", r"\1:***@", text)
 
 
 def runs_of(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    """All runs of an experiment that are not deleted."""
+    """Iterate over all runs of an experiment that are not deleted."""
     token = None
     while True:
-        # Oldest first: a run that starts while we read lands on the last page and shifts no other.
+        # Oldest first: a run that starts meanwhile comes last and does not shift the pages.
         page = client.search_runs(
             [experiment_id], max_results=RUNS_PER_PAGE, order_by=["attributes.start_time ASC"], page_token=token
         )
@@ -86,13 +89,13 @@ def runs_of(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:
-    """The file of an SQLite database; None for any other."""
+    """Return the file of an SQLite database; None for any other URI."""
     return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
 
 
 @contextmanager
 def answering(tracking_uri: str) -> Iterator[None]:
-    """Whatever MLflow or a database raises inside is raised as a `TrackingError` that says it in a line."""
+    """Convert errors of MLflow or of a database in the block to a one-line `TrackingError`."""
     try:
         yield
     except (MlflowException, sqlite3.Error, SQLAlchemyError, ImportError) as error:

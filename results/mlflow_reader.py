@@ -1,8 +1,8 @@
-"""What MLflow recorded of sweeps.
+"""Recorded runs and metrics of sweeps, read from MLflow.
 
-An SQLite database is read past MLflow's client, which makes an object of SQLAlchemy's for each tag, parameter and
-number: of 10,000 runs a million objects, in half a minute. Whether the database has the tables that this MLflow knows
-is seen by the client, which finds the sweep.
+An SQLite database is read directly. MLflow's client would build an SQLAlchemy object for each tag, parameter and
+number: a million objects for 10,000 runs, in half a minute. The client still looks up the sweep, which checks that the
+tables of the database match the installed MLflow.
 """
 
 import sqlite3
@@ -19,37 +19,39 @@ from ..specs import unknown
 from .mlflow_client import answering, connect, runs_of, sqlite_file
 
 REQUESTS = 8
-"""How many are sent to MLflow's server at once."""
+"""Maximum number of concurrent requests to the MLflow server."""
 
 _NUMBER = "CASE WHEN is_nan THEN NULL ELSE value END"
 
 
 class RecordedRuns(NamedTuple):
-    """A run."""
+    """Tags, parameters and latest metrics of one run."""
 
     run_id: str
     tags: dict[str, str]
     params: dict[str, str]
     metrics: Mapping[str, float | None]
-    """The latest value of each; None or nan for one that is not a number."""
+    """Latest value of each metric; None or nan if it is not a number."""
 
 
 class Point(NamedTuple):
-    """A metric after an epoch."""
+    """Value of a metric after an epoch."""
 
     name: str
     epoch: int
     """Counted from 1."""
     time: int
-    """When it was measured, in milliseconds since 1970."""
+    """Time of the measurement, in milliseconds since 1970."""
     value: float | None
-    """None or nan for one that is not a number."""
+    """Value of the metric; None or nan if it is not a number."""
 
 
 def recorded_runs(tracking_uri: str, sweep: str) -> list[RecordedRuns]:
-    """All runs of a sweep that are not deleted, in any order.
+    """Return all runs of a sweep that are not deleted, in any order.
 
-    Raises `SpecError` if there is no such sweep; `TrackingError`, which is one, if MLflow cannot be reached.
+    Raises:
+        SpecError: If the sweep does not exist.
+        TrackingError: A `SpecError`, if MLflow cannot be reached.
     """
     client = connect(tracking_uri)
     with answering(tracking_uri):
@@ -64,13 +66,14 @@ def recorded_runs(tracking_uri: str, sweep: str) -> list[RecordedRuns]:
 
 
 def recorded_points(tracking_uri: str, names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, list[Point]]]:
-    """What was recorded of each run, epoch by epoch.
+    """Iterate over runs with their recorded metrics, epoch by epoch.
 
     Args:
-        tracking_uri: of a server or a database that is there.
-        names: of the metrics that are wanted, by the run's id.
+        tracking_uri: URI of an existing server or database.
+        names: names of the metrics to read, by run id.
 
-    Raises `TrackingError` if MLflow cannot be reached.
+    Raises:
+        TrackingError: If MLflow cannot be reached.
     """
     with answering(tracking_uri):
         if path := sqlite_file(tracking_uri):
@@ -82,8 +85,8 @@ def recorded_points(tracking_uri: str, names: Mapping[str, Sequence[str]]) -> It
 def _runs_in(path: Path, experiment_id: str) -> list[RecordedRuns]:
     of_sweep = "WHERE experiment_id = ? AND lifecycle_stage = 'active'"
     with closing(_opened(path)) as database:
-        # The runs come first, so that one that starts meanwhile is left out; the tags, which are written last, come
-        # before the metrics, so that a trial that is done has all of these.
+        # Runs are read first, so that a run that starts meanwhile is omitted. Tags are written last and read before
+        # the metrics, so that a completed trial has all of its metrics.
         ids = database.execute(f"SELECT run_uuid FROM runs {of_sweep}", [experiment_id])
         runs = {run_id: RecordedRuns(run_id, {}, {}, {}) for (run_id,) in ids}
         for field, table, value in (

@@ -1,4 +1,4 @@
-"""What is behind a cell: the trials, and where each is recorded."""
+"""Trials behind a cell of the comparison, with their MLflow runs and files."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
@@ -30,15 +30,16 @@ _HEADINGS: dict[str, Literal["left", "right", "wrap"]] = {
 def explain(
     frame: pd.DataFrame, architecture: str, method: str, files: Callable[[str], Iterable[str]] = lambda _: ()
 ) -> RenderedTable:
-    """List the trials behind the cells of a method on an architecture, and those of the teachers that they had.
+    """Return a table of the trials behind a method on an architecture, and of their teachers.
 
     Args:
         frame: a loaded sweep.
-        architecture: as the sweep file has it.
-        method: its name, for all its settings, or a column's label as the main table has it.
-        files: gives the names of a trial's files by its key.
+        architecture: name as in the sweep file.
+        method: name of a method, for all its settings, or the label of a column of the main table.
+        files: returns the names of a trial's files by its key.
 
-    Raises `SpecError` (a `ValueError`) for an architecture or a method that the sweep does not compare.
+    Raises:
+        SpecError: A `ValueError`, if the sweep does not compare the architecture or the method.
     """
     table, (runs, metric) = comparison(frame), labelled(frame)
     known = list(dict.fromkeys(row.architecture for row in table.rows))
@@ -64,7 +65,7 @@ def explain(
     return RenderedTable(
         sweep=table.sweep,
         subject=f"{architecture} {method}",
-        title=one_line(f"{table.sweep}: the trials behind {method} on {architecture}"),
+        title=one_line(f"{table.sweep}: trials of {method} on {architecture}"),
         remarks=(f"Value: {metric.title}{f' in {metric.unit}' if metric.unit else ''}", f"Protocol: {table.protocol}"),
         headings=tuple(Heading(lines=(name,), align=align) for name, align in _HEADINGS.items()),
         rows=tuple(
@@ -96,7 +97,7 @@ def _written(content: str | float | None, digits: int) -> str:
 
 
 def _cells(table: Table, architecture: str, method: str) -> list[str]:
-    """What the main table makes of them."""
+    """Return notes with the cells of the main table."""
     return [
         one_line(f"{row_label(table, row)}, {column.label}: {', '.join(_said(cell, table.metric))}.")
         for row, column, cell in places(table)

@@ -17,13 +17,14 @@ from .latex import latex
 from .rendered_table import HIDDEN, RenderedTable, TableEntry, aligned, one_line, sentences
 
 _BLANK = "\N{BRAILLE PATTERN BLANK}"
-"""Prints as nothing, and is none of the spaces that Rich cuts off the end of a line."""
+"""Blank character that Rich does not strip from the end of a line."""
 
 
 def render(sheet: RenderedTable, format: str = "text") -> str:
-    """Write a sheet as `text`, `csv`, `latex`, `markdown`, `html` or `json`, ending in a line break.
+    """Return a table as `text`, `csv`, `latex`, `markdown`, `html` or `json`, ending in a line break.
 
-    Raises `SpecError` (a `ValueError`) for any other format.
+    Raises:
+        SpecError: A `ValueError`, for any other format.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS, field="format")
@@ -31,7 +32,7 @@ def render(sheet: RenderedTable, format: str = "text") -> str:
 
 
 def to_rich(sheet: RenderedTable) -> RichTable:
-    """Build the table for a terminal, the best in bold and the second best underlined."""
+    """Return a table for the terminal, with best cells in bold and second-best cells underlined."""
     grid = _grid(sheet, best="", second="")
     grid.title = Text(_said(sheet, best="in bold", second="underlined"))
     grid.caption = Text("\n".join(sheet.notes))
@@ -39,7 +40,7 @@ def to_rich(sheet: RenderedTable) -> RichTable:
 
 
 def text(sheet: RenderedTable) -> str:
-    """Write aligned plain text, as wide as it needs to be, without escape codes; `*` marks the best, `°` the next."""
+    """Return aligned plain text without escape codes; `*` marks best cells and `°` second-best cells."""
     console = Console(file=io.StringIO(), width=10_000, color_system=None, force_jupyter=False)
     with console.capture() as printed:
         console.print(_grid(sheet, best="* ", second="° "))
@@ -49,7 +50,7 @@ def text(sheet: RenderedTable) -> str:
 
 
 def markdown(sheet: RenderedTable) -> str:
-    """Write a table in GitHub's Markdown, after its title and remarks and before its notes."""
+    """Return title and remarks, a table in GitHub Markdown, and notes."""
     heading = [_escape_markdown(one_line(" ".join(heading.lines))) for heading in sheet.headings]
     rule = ["---:" if heading.align == "right" else "---" for heading in sheet.headings]
     rows = [[_markdown_entry(entry) for entry in row] for row in sheet.rows]
@@ -63,7 +64,7 @@ def markdown(sheet: RenderedTable) -> str:
 
 
 def tidy_csv(sheet: RenderedTable) -> str:
-    """Write a line for each record; numbers in full, and empty where there is none."""
+    """Return a CSV line for each record, with numbers in full precision; missing numbers are empty."""
     output = io.StringIO()
     names = list(sheet.records[0]) if sheet.records else []
     writer = csv.DictWriter(output, fieldnames=names, lineterminator="\n")
@@ -74,7 +75,7 @@ def tidy_csv(sheet: RenderedTable) -> str:
 
 
 def to_json(sheet: RenderedTable) -> str:
-    """Write what is said and the records as one object; null where there is no number."""
+    """Return title, remarks, notes and records as one JSON object; missing numbers are null."""
     content = {
         "sweep": sheet.sweep,
         "subject": sheet.subject,
@@ -118,7 +119,7 @@ def _grid(sheet: RenderedTable, *, best: str, second: str) -> RichTable:
 
 
 def _written(column: Sequence[TableEntry]) -> list[tuple[TableEntry, str, str]]:
-    """Each entry with its text and with what stands behind it: its mark, and blanks where others are wider."""
+    """Return each entry of a column with its text, and its mark padded to the width of the column."""
     width = max(len(entry.mark) for entry in column)
     return [
         (
@@ -136,7 +137,7 @@ def _rich_entry(entry: TableEntry, text: str, behind: str, lead: str, style: str
 
 
 def _even(lines: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Fill up with empty lines, so that all headings have as many."""
+    """Pad headings with empty lines to an equal number of lines."""
     return list(zip(*zip_longest(*lines, fillvalue=""), strict=True))
 
 
@@ -151,6 +152,6 @@ def _escape_markdown(text: str) -> str:
 
 
 def _inert(text: str) -> str:
-    """Return recorded text on one line, and marked as text where a spreadsheet would run it as a formula."""
+    """Return recorded text on one line, quoted if a spreadsheet would run it as a formula."""
     line = one_line(text)
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line

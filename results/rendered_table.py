@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 HIDDEN = "\N{FIGURE SPACE}"
-"""As wide as a digit, and keeps the place of one that is not there."""
+"""Space as wide as a digit, in place of a missing digit."""
 
 Rank = Literal["best", "second"]
 
@@ -12,48 +12,48 @@ _SPREAD = " ± "
 
 @dataclass(frozen=True, kw_only=True)
 class TableEntry:
-    """What stands in one place of a sheet."""
+    """Content of one cell of a rendered table."""
 
     text: str = ""
     details: tuple[str, ...] = ()
     """Lines below the text, in smaller print."""
     rank: Rank | None = None
     mark: str = ""
-    """A sign behind the text that the remarks explain."""
+    """Symbol after the text, explained in the remarks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Heading:
-    """What stands over one column."""
+    """Heading of a column."""
 
     lines: tuple[str, ...]
     align: Literal["left", "right", "wrap"] = "right"
-    """`wrap` is for sentences: to the left, and on several lines where the format has them."""
+    """Alignment; `wrap` is for sentences: left-aligned, on several lines if the format allows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedTable:
-    """A table of any kind as every format writes it. Texts are recorded ones, not yet escaped for any format."""
+    """Table of any kind, ready for every format; its texts are not yet escaped."""
 
     sweep: str
     subject: str
-    """What tells this sheet from others of the sweep: its kind, or the metric."""
+    """Identifier of this table within the sweep: its kind, or the metric."""
     title: str
-    """What the numbers are, without a full stop; here and in remarks and notes."""
+    """Title: the metric and its unit. Title and remarks have no full stop at the end."""
     remarks: tuple[str, ...] = ()
-    """How the numbers came about and are to be read."""
+    """Remarks: the origin of the numbers, and how to read them."""
     ranked: str = ""
-    """What `best` is the best of, such as `mean of each row`; empty where nothing is ranked."""
+    """Ranked quantity, such as `mean of each row`; empty without ranks."""
     headings: tuple[Heading, ...]
     rows: tuple[tuple[TableEntry, ...], ...]
-    """As many entries in each as there are headings; the first names the row."""
+    """Rows with one entry per heading; the first entry names the row."""
     notes: tuple[str, ...] = ()
-    """What stands below."""
+    """Notes below the table, each a full sentence."""
     records: tuple[Mapping[str, str | float | int | None], ...]
-    """The numbers in full, one record for each fact, all with the same names."""
+    """Numbers in full precision, one record per value, all with the same fields."""
 
     def ranks(self, *, best: str, second: str) -> list[str]:
-        """The sentence that says how a format shows ranks; empty where nothing is ranked."""
+        """Return the remark that explains how a format shows ranks; empty without ranks."""
         if not self.ranked:
             return []
         has_second = any(entry.rank == "second" for row in self.rows for entry in row)
@@ -61,19 +61,19 @@ class RenderedTable:
 
 
 def one_line(text: str) -> str:
-    """Return recorded text without line breaks and control characters, which would break every layout."""
+    """Return recorded text without line breaks and control characters."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def sentences(texts: Iterable[str]) -> str:
-    """Write texts one after the other, each with its full stop."""
+    """Join texts to a paragraph, adding a full stop to each."""
     return " ".join(f"{one_line(text)}." for text in texts)
 
 
 def aligned(column: Iterable[TableEntry]) -> list[tuple[str, str]]:
-    """Give each text of a column, and what has to be left blank behind it, as wide as it would be printed.
+    """Return each text of a column with the invisible padding after it.
 
-    Then decimal points are in line where all is flush right.
+    With this padding, decimal points are aligned in a right-aligned column.
     """
     parts = [one_line(entry.text).partition(_SPREAD) for entry in column]
     widest = max((spread for _, _, spread in parts), key=len, default="")

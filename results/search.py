@@ -1,4 +1,4 @@
-"""What a search found, as the labelled runs that a table sums up."""
+"""Results of a search, as labelled runs for the tables."""
 
 import math
 import re
@@ -15,27 +15,31 @@ _TRIED = re.compile(r"(\d+) complete, (\d+) pruned, (\d+) failed")
 
 @dataclass(frozen=True, kw_only=True)
 class SearchBudget:
-    """How a method was tuned on one row."""
+    """Search budget of a method on one row."""
 
     column: Column
-    """The method; one for all of its tuned settings, where there are several."""
+    """Column of the method, shared by all of its tuned settings."""
     budget: str
-    """Such as `8 trials by tpe, judged by validation top-1 of the final exit on 20% of the training images`."""
+    """Description of the budget, starting with its number of trials: `8 trials by tpe, ...`."""
     tried: int = 0
-    """How many trials have ended."""
+    """Number of finished trials."""
     failed: int = 0
-    """How many of these failed."""
+    """Number of failed trials."""
 
     @property
     def warning(self) -> str:
-        """Such as `5 of its 8 trials in the search failed`; empty where less than half did."""
+        """Warning such as `5 of 8 search trials failed`; empty if less than half failed."""
         if not self.tried or 2 * self.failed < self.tried:
             return ""
-        return f"{self.failed} of its {self.tried} trials in the search failed"
+        return f"{self.failed} of {self.tried} search trials failed"
 
 
 def has_search(frame: pd.DataFrame) -> bool:
-    """Whether the sweep tunes its methods. Raises `SpecError` as long as no tuned settings are confirmed."""
+    """Return True if the sweep tunes its methods.
+
+    Raises:
+        SpecError: If no tuned settings are confirmed yet.
+    """
     if "tuning" not in frame:
         return False
     confirming = list(frame.loc[frame["role"] == "result", "tuning"].dropna())
@@ -43,18 +47,18 @@ def has_search(frame: pd.DataFrame) -> bool:
         return False
     if not any("tuned" in text for text in confirming):
         raise SpecError(
-            "there is nothing to compare: the search is not confirmed yet. Once it is over, the settings that it "
-            "found are trained with the seeds of the sweep file, and these trials are compared."
+            "there is nothing to compare: the search is not confirmed yet. When the search ends, the settings found "
+            "are trained with the seeds of the sweep file; these trials are compared."
         )
     return True
 
 
 def confirmed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Turn the result runs of a search, in the order of the plan, into those that its table sums up.
+    """Return the runs of a search that its table compares, from its result runs in plan order.
 
-    These are the runs with tuned settings. They have their `row` and `column` from the default settings, so that
-    nothing that was tuned tells them apart, their `search`, and their `gain`: the value minus that of the default
-    settings with the same seed. Where no tuned settings are recorded, the default ones stand as `not confirmed`.
+    These are the runs with tuned settings. `row` and `column` are those of the default settings, so that tuned
+    settings do not split them. `search` is the search budget, and `gain` the value minus that of the default settings
+    with the same seed. Default settings without tuned ones are listed as `not confirmed`.
     """
     tuning = runs["tuning"].fillna("")  # a run without the tag belongs to no search
     is_tuned = tuning.str.contains("tuned")
@@ -79,10 +83,10 @@ def confirmed(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _defaults(runs: pd.DataFrame) -> pd.Series:
-    """Name for each run a run with the default settings that its own were found from; None where none is recorded.
+    """Return for each run the index of a run with the default settings of its search; None if none is recorded.
 
-    It is of the same data set, architecture and method. Of several, as with two recipes, it is the one that shares
-    most parameters with the run.
+    Both runs have the same dataset, architecture and method. Of several candidates, as with two recipes, the one that
+    shares most parameters with the run is returned.
     """
     parameters = runs.filter(regex=f"^{PARAMETER_PREFIX}").fillna("")
     found = pd.Series(None, index=runs.index, dtype="object")
@@ -94,19 +98,20 @@ def _defaults(runs: pd.DataFrame) -> pd.Series:
             if len(nearest) > 1:
                 first, second = runs.loc[nearest[:2], "key"]
                 raise SpecError(
-                    f"trial {runs.loc[run, 'key']} has tuned settings, but nothing tells whether they were found from "
-                    f"those of {first} or of {second}: what differs between these two was tuned."
+                    f"trial {runs.loc[run, 'key']} has tuned settings, but its default settings may be those of trial "
+                    f"{first} or of trial {second}, which differ only in tuned settings; do not tune a setting that is "
+                    "also an axis of the sweep file."
                 )
             found[run] = nearest[0]
     return found
 
 
 def _labelled(runs: pd.DataFrame) -> pd.DataFrame:
-    """Add `row` and `column`, which only differences between default settings tell apart."""
+    """Add `row` and `column`, which depend only on default settings."""
     defaults = runs.loc[runs["is_default"]]
     labels = list(zip(rows(defaults), columns(defaults), strict=True)) if len(defaults) else []
     of_default = dict(zip(defaults.index, labels, strict=True))
-    # Where a run has no default settings, the first row of its architecture and the first column of its method.
+    # A run without default settings gets the first row of its architecture and the first column of its method.
     first_row = {(row.dataset, row.architecture): row for row, _ in reversed(labels)}
     first_column = {column.method: column for _, column in reversed(labels)}
     found = [
@@ -123,7 +128,7 @@ def _labelled(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _gains(runs: pd.DataFrame) -> list[float]:
-    """Subtract from each tuned value that of the default settings with the same seed; NaN without both."""
+    """Return tuned minus default value for each run, with the same seed; NaN if either is missing."""
     defaults = runs.loc[runs["is_default"]]
     untuned = dict(zip(zip(defaults["default"], defaults["seed"], strict=True), defaults["value"], strict=True))
     return [
@@ -135,10 +140,10 @@ def _gains(runs: pd.DataFrame) -> list[float]:
 
 
 def _search(trials: pd.DataFrame) -> SearchBudget | None:
-    """Say how the trials of one place came about; None for those that belong to no search."""
+    """Return the search budget of the trials of one cell; None if they belong to no search."""
     if trials["tuning"].dropna().empty:
         return None
-    budget = " and ".join(trials["budget"].dropna().unique()) or "a budget that is not recorded"
+    budget = " and ".join(trials["budget"].dropna().unique()) or "an unrecorded budget"
     tried = _TRIED.fullmatch(next(iter(trials["tried"].dropna()), ""))
     counts = [int(count) for count in tried.groups()] if tried else [0]
     return SearchBudget(column=trials["column"].iloc[0], budget=budget, tried=sum(counts), failed=counts[-1])

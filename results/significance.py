@@ -7,24 +7,26 @@ from .table import Cell, Table
 
 @dataclass(frozen=True, kw_only=True)
 class Significance:
-    """What tells chance from difference in a comparison. See `docs/statistics.md`."""
+    """Significance tests of a comparison; see `docs/statistics.md`."""
 
     cells: tuple[tuple[PairedTest | None, ...], ...]
-    """For each cell the test against the baseline of its row, paired by seed; None for the baseline itself, and where
-    no seed is done with both. Corrected over all of them."""
+    """Test of each cell against the baseline of its row, paired by seed and Holm-corrected over all cells.
+
+    None for the baseline itself, and for a method without a seed completed by both.
+    """
     pooled: tuple[PairedTest | None, ...]
-    """For each column the test over the pairs of all rows, corrected over the columns; all None with a single row."""
+    """Test of each column over the pairs of all rows, Holm-corrected over columns; all None for a single row."""
     ranking: Ranking | None
-    """Of the columns, over the rows; None unless at least three have a mean in at least three rows, all of them."""
+    """Ranking of the columns over the rows without a missing mean; None with fewer than 3 columns or rows."""
 
     @property
     def tested(self) -> list[PairedTest]:
-        """The tests of cells that have enough pairs: the family that they are corrected over."""
+        """Tests of cells with enough pairs: the family of the Holm correction."""
         return [test for row in self.cells for test in row if test and test.is_tested]
 
 
 def significance(table: Table) -> Significance:
-    """Test the cells of a table against its baseline, and its columns against each other."""
+    """Return the tests of the cells against the baseline, and the ranking of the columns."""
     differences = [[_differences(table, cells, index) for index in range(len(cells))] for cells in table.cells]
     width = len(table.columns)
     flat = _tested([pairs for row in differences for pairs in row])
@@ -39,7 +41,7 @@ def significance(table: Table) -> Significance:
 
 
 def _differences(table: Table, cells: Sequence[Cell], index: int) -> list[float]:
-    """Cell minus baseline, for each seed that is done with both, in the order of the seeds."""
+    """Return cell minus baseline for each seed completed by both, ordered by seed."""
     if table.baseline is None or table.columns[index] == table.baseline:
         return []
     values, reference = cells[index].values, cells[table.columns.index(table.baseline)].values

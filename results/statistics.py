@@ -1,6 +1,6 @@
-"""Is a difference more than chance? Pairs of results against a baseline, and ranks over several rows.
+"""Paired significance tests against a baseline, and rank tests over several rows.
 
-Everything is SciPy's and statsmodels'; `docs/statistics.md` says what is tested, how, and has an example by hand.
+The tests are those of SciPy and statsmodels; `docs/statistics.md` describes them, with an example calculated by hand.
 """
 
 import gc
@@ -15,75 +15,75 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 LEVEL = 0.05
-"""A difference is called significant below this corrected p."""
+"""Significance level of the corrected p."""
 LEAST_PAIRS = 3
-"""With fewer pairs nothing is tested."""
+"""Minimum number of pairs for a test."""
 LEAST_PAIRS_FOR_BOOTSTRAP = 6
-"""Three pairs have 10 different resamples, five 126, six 462: an interval from fewer would be too narrow."""
+"""Minimum number of pairs for the bootstrap: five pairs have only 126 distinct resamples, six have 462."""
 
 _RESAMPLES = 9999
 _EXACT, _EXACT_WITH_TIES = 50, 10
-"""Up to so many pairs Wilcoxon's p is exact; with more it is that of a normal distribution, corrected for ties."""
+"""Maximum numbers of pairs for an exact Wilcoxon p; above, the normal approximation is used, corrected for ties."""
 _DECIMALS = 10
-"""Differences are rounded to so many, for those that are alike up to rounding errors have to tie."""
+"""Decimals of rounded differences, so that differences equal up to rounding errors tie."""
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedTest:
-    """What the differences of pairs, method minus baseline, tell. None wherever there is too little to tell it.
+    """Statistics of paired differences, method minus baseline; None if there are too few pairs.
 
-    Where all differences are alike, a t-test would call them certain; there Wilcoxon's test alone is given.
+    If all differences are equal, the t-test is undefined; only the Wilcoxon signed-rank test is then given.
     """
 
     pairs: int
     mean: float
-    """In the metric's unit, like both intervals."""
+    """Mean difference in the metric's unit, as both intervals."""
     t_interval: Interval | None = None
-    """95% interval of the mean by Student's t."""
+    """95% Student's t interval of the mean."""
     bootstrap_interval: Interval | None = None
-    """95% interval of the mean by the bootstrap (BCa), from 6 pairs on."""
+    """95% bootstrap (BCa) interval of the mean; needs at least 6 pairs."""
     effect: float | None = None
     """Cohen's d_z: mean difference over the standard deviation of the differences (Lakens 2013, equation 6)."""
     t_p: float | None = None
     """Two-sided p of the paired t-test."""
     wilcoxon_p: float | None = None
-    """Two-sided p of Wilcoxon's signed-rank test, exact up to 50 pairs; those without a difference are left out."""
+    """Two-sided p of the Wilcoxon signed-rank test, exact up to 50 pairs; pairs without a difference are omitted."""
     t_p_holm: float | None = None
-    """`t_p` after Holm's correction over all differences of the table that are tested."""
+    """Value of `t_p` after Holm correction over all tested differences of the table."""
     wilcoxon_p_holm: float | None = None
 
     @property
     def is_tested(self) -> bool:
-        """Whether there are enough pairs. All that are tested are one family for Holm's correction."""
+        """True if there are enough pairs; all such tests are one family of the Holm correction."""
         return self.pairs >= LEAST_PAIRS
 
     @property
     def is_significant(self) -> bool:
-        """Whether the corrected p of the t-test is below 0.05."""
+        """True if the corrected p of the t-test is below 0.05."""
         return self.t_p_holm is not None and self.t_p_holm < LEVEL
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Methods ranked on each row, then compared by their mean ranks (Demsar 2006, section 3.2)."""
+    """Comparison of methods by their mean ranks over rows (Demsar 2006, section 3.2)."""
 
     rows: int
     ranks: tuple[float, ...]
-    """Mean rank of each method; 1 is the best. Methods that tie on a row share the mean of their ranks."""
+    """Mean rank of each method; 1 is best. Methods that tie on a row share their mean rank."""
     statistic: float
     """Friedman's chi-squared, corrected for ties."""
     p: float
-    """Of Friedman's test: that no method differs from any other."""
+    """p of the Friedman test that all methods are equal."""
     critical_difference: float
-    """Two methods differ significantly (Nemenyi, p < 0.05) where their mean ranks are further apart."""
+    """Nemenyi critical difference: mean ranks further apart differ significantly (p < 0.05)."""
     pairwise_p: tuple[tuple[float, ...], ...]
-    """Nemenyi's p for each pair of methods."""
+    """p of the Nemenyi test for each pair of methods."""
 
 
 def paired_test(differences: Sequence[float]) -> PairedTest | None:
-    """Test whether the mean of paired differences is zero; None without any pair."""
+    """Return tests of the null hypothesis that the mean paired difference is zero; None without pairs."""
     if not len(differences):
         return None
     values = np.round(np.asarray(differences, dtype=float), _DECIMALS)
@@ -104,9 +104,9 @@ def paired_test(differences: Sequence[float]) -> PairedTest | None:
 
 
 def holm(tests: Sequence[PairedTest]) -> list[PairedTest]:
-    """Correct the p of each test for there being several (Holm 1979).
+    """Apply the Holm correction to the p values of several tests (Holm 1979).
 
-    What has no t-test, since its differences are all alike, counts as one with p = 1.
+    A test without a t-test, because all of its differences are equal, counts with p = 1.
     """
     tested = [test for test in tests if test.is_tested]
     t = iter(_corrected([test.t_p for test in tested]))
@@ -117,19 +117,24 @@ def holm(tests: Sequence[PairedTest]) -> list[PairedTest]:
 
 
 def smallest_wilcoxon_p(pairs: int) -> float:
-    """The p that Wilcoxon's two-sided test has where all differences have one sign; none is smaller."""
+    """Return the smallest possible p of the two-sided Wilcoxon signed-rank test: all differences have one sign."""
     return min(1.0, 2 / 2**pairs)
 
 
 def pairs_needed(tests: int = 1) -> int:
-    """How many pairs let Wilcoxon's test go below 0.05, after Holm's correction over so many tests."""
+    """Return the number of pairs at which the Wilcoxon p, Holm-corrected over `tests`, can be below 0.05."""
     return next(pairs for pairs in itertools.count(1) if tests * smallest_wilcoxon_p(pairs) < LEVEL)
 
 
 def ranking(values: Sequence[Sequence[float]], *, highest_is_best: bool) -> Ranking | None:
     """Rank methods (columns) on each of several rows, and test their mean ranks.
 
-    None with fewer than three rows or three methods, or where all methods are alike on every row.
+    Args:
+        values: array of shape (rows, methods).
+        highest_is_best: rank the highest value first.
+
+    Returns:
+        The ranking; None with fewer than 3 rows or 3 methods, or if all methods are equal on every row.
     """
     numbers = np.round(np.asarray(values, dtype=float), _DECIMALS)
     if numbers.ndim != 2 or min(numbers.shape) < 3 or not np.ptp(numbers, axis=1).any():
@@ -161,10 +166,10 @@ def _wilcoxon(values: np.ndarray) -> float:
 
 @cache
 def _wilcoxon_of_ranks(signed_ranks: tuple[float, ...]) -> float:
-    """The test depends on nothing else, and a table of few seeds has few different ones."""
+    """Return the Wilcoxon p of signed ranks; cached, because tables of few seeds repeat the same ranks."""
     pairs = len(signed_ranks)
     method: Any = "exact" if pairs <= _EXACT else "asymptotic"
-    if len({abs(rank) for rank in signed_ranks}) < pairs:  # SciPy's exact method knows no ties; all signs are tried
+    if len({abs(rank) for rank in signed_ranks}) < pairs:  # SciPy's exact method has no ties: enumerate all signs
         everything = stats.PermutationMethod(n_resamples=2**_EXACT_WITH_TIES)
         method = everything if pairs <= _EXACT_WITH_TIES else "asymptotic"
     result: Any = stats.wilcoxon(signed_ranks, method=method)
@@ -192,7 +197,7 @@ def _bounds(interval: tuple[float, float]) -> Interval:
 
 def _corrected(p_values: list[float | None]) -> list[float | None]:
     complete = [1.0 if p is None else p for p in p_values]
-    gc.freeze()  # `multipletests` has Python look for garbage among all that is not frozen, for a tenth of a second
+    gc.freeze()  # `multipletests` runs the garbage collector, which takes 0.1 s for all objects that are not frozen
     try:
         corrected = np.asarray(multipletests(complete, method="holm")[1]) if complete else ()
     finally:

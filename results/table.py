@@ -15,92 +15,97 @@ from .search import SearchBudget, confirmed, has_search
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One configuration, summed up over its seeds."""
+    """Summary of one configuration over its seeds."""
 
     mean: float | None = None
-    """In the metric's unit, over the seeds that are done; None if none is."""
+    """Mean over completed seeds, in the metric's unit; None without a completed seed."""
     std: float | None = None
-    """Sample standard deviation (ddof=1) over the same seeds; None below two."""
+    """Sample standard deviation (ddof=1) over the same seeds; None with fewer than two."""
     n: int = 0
-    """How many seeds are done."""
+    """Number of completed seeds."""
     planned: int | None = None
-    """How many seeds the sweep plans; None where no trial of this cell is recorded."""
+    """Number of planned seeds; None if no trial of this cell is recorded."""
     difference: float | None = None
-    """Mean minus the baseline's mean on the same row; None without both, and for the baseline itself."""
+    """Mean minus the baseline's mean on the same row; None if either is missing, and for the baseline itself."""
     gain: float | None = None
-    """Tuned minus default settings, mean over the seeds that are done with both; None without any, or a search."""
+    """Tuned minus default settings, mean over the seeds completed by both; None without such seeds or a search."""
     best: bool = False
-    """Whether no other mean of the row is better; equal ones are all best."""
+    """True if no other mean of the row is better; equal means are all best."""
     second: bool = False
-    """Whether only the best means of the row are better; never with fewer than three means."""
+    """True if only the best means of the row are better; always False with fewer than three means."""
     values: Mapping[int, float] = field(default_factory=dict)
-    """What the mean is of, by seed."""
+    """Values by seed, from which the mean is calculated."""
     outcome: str = ""
-    """What became of the seeds that are not in the mean, e.g. `1 diverged, 1 not run`."""
+    """Outcome of the seeds that are not in the mean, e.g. `1 diverged, 1 not run`."""
     note: str = ""
-    """The same in full: which seeds, and why."""
+    """Outcome of each of these seeds, with its reason."""
     search: SearchBudget | None = None
-    """How the settings were found; None where they are those of the sweep file."""
+    """Search budget of the settings; None for the settings of the sweep file."""
 
     @property
     def complete(self) -> bool:
-        """Whether the mean is over every planned seed."""
+        """True if the mean is over all planned seeds."""
         return self.planned is not None and self.n >= self.planned
 
     @property
     def warning(self) -> str:
-        """What a reader has to know of the search; mostly empty."""
+        """Warning about the search; usually empty."""
         return self.search.warning if self.search else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A comparison of methods, in numbers: rows are architectures, columns methods."""
+    """Comparison of methods: rows are architectures, columns are methods."""
 
     sweep: str
     metric: Metric
     protocol: str
     baseline: Column | None
-    """The column that differences refer to; None if the sweep has none."""
+    """Column that differences refer to; None if the sweep has no baseline."""
     commits: tuple[str, ...] = ()
-    """Of Exeunt, that the trials were trained with; empty where that is not recorded."""
+    """Commits of Exeunt that trained the trials; empty if not recorded."""
     rows: tuple[RowLabel, ...]
     columns: tuple[Column, ...]
     cells: tuple[tuple[Cell, ...], ...]
-    """A tuple for each row, with a cell for each column."""
+    """Cells by row, then by column."""
 
     @property
     def is_of_search(self) -> bool:
-        """Whether methods were tuned, and cells have a gain."""
+        """True if methods were tuned, so that cells have a gain."""
         return any(cell.search for row in self.cells for cell in row)
 
     @property
     def seeds(self) -> int | None:
-        """How many seeds each cell has; None if they differ or if some cell lacks planned ones."""
+        """Number of seeds of every cell; None if it differs between cells or if planned seeds are missing."""
         cells = [cell for row in self.cells for cell in row]
         counts = {cell.n for cell in cells}
         return counts.pop() if len(counts) == 1 and all(cell.complete for cell in cells) else None
 
 
 SUMMED = ["key", "state", "error", "seed", "seeds", "value", "gain", "search"]
-"""The columns that `summed` reads."""
+"""Columns that `summed` reads."""
 
 NOT_RUN = Cell(outcome="not run", note="not run")
-"""Where no trial is recorded."""
+"""Cell without a recorded trial."""
 
 
 def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "baseline") -> Table:
-    """Compare the methods of one loaded sweep by a metric, or by the accuracy that its protocol reports.
+    """Compare the methods of one loaded sweep by a metric.
 
-    Only trials that the sweep file asks for count (role `result`). Rows and columns come in the order of the
-    plan, whatever the order of the frame. `baseline` is the label of the column that differences refer to. Of a
-    search the tuned settings are compared; rows and columns are those of the default ones.
+    Only results of the sweep file are compared (role `result`). Rows and columns are in plan order, independent of the
+    order of the frame. For a search, the tuned settings are compared; rows and columns are those of the default ones.
 
-    Raises `SpecError` (a `ValueError`) if there is nothing to compare yet, if trials are done and none has the
-    metric, or if two trials have the same parameters and seed.
+    Args:
+        frame: a loaded sweep.
+        metric: recorded name of the metric; default: the accuracy that the protocol reports.
+        baseline: label of the column that differences refer to.
+
+    Raises:
+        SpecError: A `ValueError`, if there is nothing to compare yet, if no completed trial has the metric, or if two
+            trials have the same parameters and seed.
     """
     runs, known = labelled(frame, metric)
-    # Taking a few rows of many columns takes pandas milliseconds for each cell.
+    # Selecting rows of a wide frame would take pandas milliseconds per cell.
     narrow = runs.loc[:, ["row", "column", *SUMMED]]
     cells = {place: summed(trials) for place, trials in narrow.groupby(["row", "column"], sort=False)}
     row_order = tuple(dict.fromkeys(runs["row"]))
@@ -120,10 +125,13 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
 
 
 def labelled(frame: pd.DataFrame, metric: str | None = None) -> tuple[pd.DataFrame, Metric]:
-    """Give the trials that `comparison` compares, and the metric: in the order of the plan, one row per trial.
+    """Return the trials that `comparison` compares, one row per trial in plan order, and the metric.
 
-    Columns are added to those of the frame: `row` and `column`; `value`, missing unless the trial is done and has a
-    finite one; `gain` and `search`, missing unless the sweep is a search. Raises as `comparison` does.
+    Columns are added to those of the frame: `row` and `column`; `value`, missing unless the trial is completed and the
+    value is finite; `gain` and `search`, missing unless the sweep is a search.
+
+    Raises:
+        SpecError: As in `comparison`.
     """
     searched = has_search(frame)
     runs = results(frame)
@@ -140,24 +148,26 @@ def labelled(frame: pd.DataFrame, metric: str | None = None) -> tuple[pd.DataFra
 
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the trials that the sweep file asks for, in the order of the plan, with exits as it says where they sit.
+    """Return the results of the sweep file in plan order, with exit placements as in the sweep file.
 
-    Raises `SpecError` if there is none.
+    Raises:
+        SpecError: If no result is recorded yet.
     """
     runs = as_written(frame.loc[frame["role"] == "result"].sort_values(["order", "key"]).reset_index(drop=True))
     if runs.empty:
-        raise SpecError("there is nothing to compare: no trial that the sweep file asks for is recorded yet.")
+        raise SpecError("there is nothing to compare: no result of the sweep file is recorded yet; run the sweep.")
     return runs
 
 
 def summed(trials: pd.DataFrame) -> Cell:
-    """Sum up the labelled trials of one configuration, in the order of the plan.
+    """Return the cell of the labelled trials of one configuration, in plan order.
 
-    Raises `SpecError` if two have the same seed.
+    Raises:
+        SpecError: If two trials have the same seed.
     """
     if trials["seed"].duplicated().any():
         keys = ", ".join(trials["key"])
-        raise SpecError(f"trials of one cell must differ in their seed, but {keys} record the same parameters.")
+        raise SpecError(f"trials {keys} have the same parameters and seed; trials of one cell need different seeds.")
     found = trials["value"].notna().to_numpy()
     values, gains = trials["value"].to_numpy()[found].tolist(), trials["gain"].dropna().tolist()
     absent = [
@@ -185,7 +195,7 @@ def summed(trials: pd.DataFrame) -> Cell:
 
 
 def ranked(cells: Sequence[Cell], metric: Metric) -> list[Cell]:
-    """Say which of the cells has the best mean and, from three means on, which the second best."""
+    """Return the cells with the best mean flagged and, with three or more means, the second best."""
     shown = [None if cell.mean is None else round(cell.mean, metric.digits) for cell in cells]
     known = [mean for mean in shown if mean is not None]
     best = metric.best_of(known)
@@ -197,14 +207,14 @@ def ranked(cells: Sequence[Cell], metric: Metric) -> list[Cell]:
 
 
 def _reported(runs: pd.DataFrame) -> str:
-    """The final exit's top-1 accuracy on the images that the protocol looks at: tuning never sees test."""
+    """Return the name of the final exit's top-1 accuracy on the images of the protocol: validation for tuning."""
     parameter = f"{PARAMETER_PREFIX}protocol"
     protocols = set(runs[parameter]) if parameter in runs else set()
     return "validation/final/top1" if protocols == {"tuning"} else "test/final/top1"
 
 
 def _counted(outcomes: list[str]) -> str:
-    """Write `diverged` where all are, else `2 diverged, 1 failed`."""
+    """Return `diverged` if all outcomes are equal, else counts such as `2 diverged, 1 failed`."""
     counts = Counter(outcomes)
     if len(counts) == 1:
         return outcomes[0]
@@ -212,7 +222,7 @@ def _counted(outcomes: list[str]) -> str:
 
 
 def _compared(cells: dict[Column, Cell], baseline: Column | None, metric: Metric) -> tuple[Cell, ...]:
-    """Complete the cells of one row with what depends on the row: ranks, and differences to the baseline."""
+    """Add ranks and differences from the baseline to the cells of one row."""
     reference = cells[baseline].mean if baseline else None
     return tuple(
         cell

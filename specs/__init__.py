@@ -1,6 +1,6 @@
-"""What every component's spec is written in: checked fields, names with nearest matches, canonical form, key.
+"""Base classes of all specs: checked fields, registries of names, canonical JSON and content keys.
 
-Standard library only, so that losses, models and training stay free of everything else.
+Only the standard library is imported, so that losses, models and training need no further packages.
 """
 
 from .errors import SpecError, nearest, require, unknown

@@ -1,4 +1,4 @@
-"""Names for things that a sweep file can ask for."""
+"""Registries: the names that a sweep file can use, with their entries."""
 
 import fnmatch
 import re
@@ -11,7 +11,7 @@ Entry = TypeVar("Entry")
 
 
 class Registry(Generic[Entry]):
-    """A mapping from names to entries of one kind, filled by a decorator where each entry is defined."""
+    """Mapping from names to entries of one kind. A decorator adds each entry where it is defined."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -19,33 +19,41 @@ class Registry(Generic[Entry]):
         self._resolvers: dict[str, Callable[[str], Entry]] = {}
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Decorator that enters what it decorates under `name`. Raises `SpecError` for a name that is taken."""
+        """Return a decorator that registers an object under `name`.
+
+        Raises:
+            SpecError: if the name is already registered.
+        """
 
         def enter(entry: Entry) -> Entry:
             if name in self._entries:
-                rule = f"the {self.kind} {name!r} is registered twice; a new one needs a name of its own"
-                raise SpecError(f"{rule}.", field=self.kind)
+                message = f"the {self.kind} {name!r} is already registered; choose another name."
+                raise SpecError(message, field=self.kind)
             self._entries[name] = entry
             return entry
 
         return enter
 
     def unregister(self, name: str) -> None:
-        """Forgets the entry that is registered under `name`."""
+        """Remove the entry that is registered under `name`."""
         del self._entries[name]
 
     def register_pattern(self, form: str, resolver: Callable[[str], Entry]) -> None:
-        """Leaves the names of a form, such as `folder:*`, to a resolver, which is called when one is asked for.
+        """Register a resolver for all names that match a pattern, such as `folder:*`.
 
-        The resolver gets the whole name and gives its entry, or raises `SpecError`. Where several forms fit, the one
-        that was registered last has the name. Raises `ValueError` for a form that is taken.
+        Args:
+            form: Pattern in the syntax of `fnmatch`. If several patterns match a name, the last registered one is used.
+            resolver: Function from the whole name to its entry. It is called at each lookup and may raise `SpecError`.
+
+        Raises:
+            ValueError: if the pattern is already registered.
         """
         if form in self._resolvers:
-            raise ValueError(f"the {self.kind} form {form!r} is registered twice")
+            raise ValueError(f"the {self.kind} pattern {form!r} is already registered")
         self._resolvers[form] = resolver
 
     def __getitem__(self, name: str) -> Entry:
-        """The entry called `name`. Raises `SpecError` with the nearest names for an unknown one."""
+        """Return the entry called `name`, or raise `SpecError` with the nearest names."""
         if isinstance(name, str):
             if name in self._entries:
                 return self._entries[name]
@@ -61,7 +69,7 @@ class Registry(Generic[Entry]):
             return False
 
     def __iter__(self) -> Iterator[str]:
-        """The names, with numbers in them in the order of the numbers; those that a form covers are left out."""
+        """Iterate over the registered names in natural order (resnet8 before resnet18); patterns are left out."""
         return iter(
             sorted(self._entries, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])
         )

@@ -1,4 +1,4 @@
-"""The base of every spec: checked when it is made, and with one canonical form however it was written."""
+"""Base class of all specs: values are checked at construction, and equal experiments have one canonical form."""
 
 import dataclasses
 import functools
@@ -15,19 +15,21 @@ from .errors import require, unknown
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """The values that a number may take, written into its annotation: `Annotated[float, Range(above=0)]`."""
+    """Allowed range of a number, given in its annotation: `Annotated[float, Range(above=0)]`."""
 
     above: float = -math.inf
-    """The value is greater than this."""
+    """Exclusive lower limit."""
     minimum: float = -math.inf
+    """Inclusive lower limit."""
     maximum: float = math.inf
+    """Inclusive upper limit."""
 
     def contains(self, value: float) -> bool:
-        """Whether the value is finite and within the range."""
+        """Return True if the value is finite and within the range."""
         return math.isfinite(value) and self.above < value and self.minimum <= value <= self.maximum
 
     def rule(self, name: str) -> str:
-        """The range as a rule, such as `0 < name <= 1`."""
+        """Return the range as a rule, such as `0 < name <= 1`."""
         low = f"{_number(self.above)} < " if math.isfinite(self.above) else ""
         low = f"{_number(self.minimum)} <= " if math.isfinite(self.minimum) else low
         high = f" <= {_number(self.maximum)}" if math.isfinite(self.maximum) else ""
@@ -35,7 +37,7 @@ class Range:
 
 
 def _number(value: float) -> str:
-    """In full, so that what is copied from a message is within the range."""
+    """Return the number with all its digits, so that a limit copied from a message is within the range."""
     return str(int(value)) if value == int(value) else repr(value)
 
 
@@ -47,22 +49,23 @@ Count = Annotated[int, Range(minimum=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class FieldInfo:
-    """What a field of a spec may hold."""
+    """Name, type, default and allowed values of a field of a spec."""
 
     name: str
     default: Any
-    """`dataclasses.MISSING` if there is none."""
+    """Default value; `dataclasses.MISSING` for a required field."""
     kind: Any
-    """Its type, without `| None`."""
+    """Type of the field, without `| None`."""
     optional: bool
-    """Whether it may be None."""
+    """True if the field may be None."""
     limits: Range | None
+    """Allowed range of a number; None for a field without a range."""
     choices: tuple[Any, ...]
-    """All values that there are, if they are few."""
+    """Allowed values of a `Literal` field; empty for other fields."""
 
     @property
     def rule(self) -> str:
-        """What it may hold, in a few words; empty where its type says all."""
+        """Short description of the allowed values; empty if the type is the only restriction."""
         if self.choices:
             return " | ".join(map(str, self.choices))
         if self.kind is bool:
@@ -72,17 +75,17 @@ class FieldInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A frozen dataclass whose fields are checked against their `Range` or `Literal` annotations.
+    """Frozen dataclass whose fields are checked against their `Range` or `Literal` annotations.
 
-    Rules between fields are a subclass's own, in a `__post_init__` that calls this one first.
+    A subclass checks rules between fields in its own `__post_init__`, which calls this one first.
     Errors are `SpecError`s that name the field.
     """
 
-    # Read by pydantic where a spec comes from a file; means nothing where pydantic is not installed.
+    # Pydantic reads this when a spec is parsed from a file. It has no effect if pydantic is not installed.
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        """Checks each field; an integer where a real number is meant becomes one, so that 3 and 3.0 are the same."""
+        """Check each field; convert an integer in a float field, so that 3 and 3.0 give the same spec."""
         for name, setting in self._checked().items():
             value = getattr(self, name)
             if value is None and setting.optional:
@@ -92,8 +95,12 @@ class Spec:
             if setting.limits is not None:
                 number = int if setting.kind is int else (int, float)
                 if not isinstance(value, number) or isinstance(value, bool) or not setting.limits.contains(value):
-                    endless = isinstance(value, float) and not math.isfinite(value)
-                    require(False, f"{name} is finite" if endless else setting.limits.rule(name), **{name: value})
+                    rule = setting.limits.rule(name)
+                    if isinstance(value, float) and not math.isfinite(value):
+                        rule = f"{name} is finite"
+                    elif not isinstance(value, number) or isinstance(value, bool):
+                        rule += ", a whole number" if setting.kind is int else ", a number"
+                    require(False, rule, **{name: value})
             if setting.kind is bool:
                 require(isinstance(value, bool), f"{name} is true or false", **{name: value})
             if setting.choices and value not in setting.choices:
@@ -102,7 +109,7 @@ class Spec:
     @classmethod
     @functools.cache
     def _checked(cls) -> "dict[str, FieldInfo]":
-        """Those of the settings that not every value is right for."""
+        """Return the fields that have restricted values, by name."""
         return {
             name: setting
             for name, setting in cls.field_infos().items()
@@ -112,42 +119,42 @@ class Spec:
     @classmethod
     @functools.cache
     def field_infos(cls) -> "dict[str, FieldInfo]":
-        """What each field may hold, by name."""
+        """Return the `FieldInfo` of each field, by name."""
         hints = get_type_hints(cls, include_extras=True)
         return {field.name: _setting(field, hints[field.name]) for field in dataclasses.fields(cls)}
 
     def inactive_fields(self) -> frozenset[str]:
-        """Fields that have no effect because of what other fields hold, such as a temperature without softmax."""
+        """Return the fields that have no effect given the other fields, such as a temperature without a softmax."""
         return frozenset()
 
     def canonical(self) -> Self:
-        """The same experiment with every irrelevant field reset to its default."""
+        """Return the same experiment with every inactive field reset to its default."""
         settings = self.field_infos()
         return self.replace(**{name: settings[name].default for name in self.inactive_fields()})
 
     def replace(self, **values: Any) -> Self:
-        """The spec with these values for some of its fields: itself if it has them already."""
+        """Return a copy with new values for some fields, or this spec itself if no value changes."""
         new = {}
         for name, value in values.items():
             held = getattr(self, name)
-            # Two specs that count as equal may still differ, in fields that do not tell experiments apart.
+            # Two specs can compare equal although fields that are excluded from the comparison differ.
             if value is not held and (isinstance(value, Spec) or value != held):
                 new[name] = value
         return dataclasses.replace(self, **new) if new else self
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """The spec that `to_dict` described."""
+        """Build the spec from the output of `to_dict`."""
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields that matter, as plain JSON values."""
+        """Return all fields except the inactive ones, as plain JSON values."""
         skipped = self.inactive_fields()
         return {name: _plain(getattr(self, name)) for name in self.field_infos() if name not in skipped}
 
     @functools.cached_property
     def text(self) -> str:
-        """`to_dict` as canonical JSON, written once however many trials share this spec."""
+        """Canonical JSON of `to_dict`; cached, because many trials share one spec."""
         return canonical_json(self.to_dict())
 
 
@@ -170,15 +177,19 @@ def _plain(value: object) -> object:
 
 
 def canonical_json(content: object) -> str:
-    """The one way of writing plain values: keys sorted, no spaces, nothing that is not a number."""
+    """Return JSON with sorted keys and without spaces.
+
+    Raises:
+        ValueError: if a number is NaN or infinite.
+    """
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def short_hash(text: str) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of a text."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def content_key(content: Mapping[str, Any]) -> str:
-    """The key of the content's canonical JSON."""
+    """Return the `short_hash` of the canonical JSON of `content`."""
     return short_hash(canonical_json(content))

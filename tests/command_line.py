@@ -1,4 +1,4 @@
-"""The command line in tests: in this process, or as a program of its own that can be killed."""
+"""The command line in tests: in this process, or as a separate program that tests can kill."""
 
 import io
 import json
@@ -20,9 +20,9 @@ from exeunt.sweep.__main__ import main
 from exeunt.training.plugins import use
 
 TIMEOUT_S = 300
-"""After this time a program of its own hangs."""
+"""Time after which a program counts as hung."""
 INTERVAL_S = 0.05
-"""Between two looks at whether something has happened."""
+"""Time between two checks of a condition."""
 
 
 class Answer(NamedTuple):
@@ -34,11 +34,11 @@ class Answer(NamedTuple):
 
 
 def run_in_process(*words: object) -> Answer:
-    """Run `exeunt WORDS` here; arguments, environment and plugins are then as they were before."""
+    """Run `exeunt WORDS` in this process, then restore arguments, environment and plugins."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
     arguments, environment = sys.argv, dict(os.environ)
     sys.argv = ["exeunt", *map(str, words)]
-    os.environ.setdefault("COLUMNS", "80")  # not those of the terminal that the tests were started in
+    os.environ.setdefault("COLUMNS", "80")  # independent of the terminal
     status: object = 0
     try:
         with redirect_stdout(out), redirect_stderr(err):
@@ -71,14 +71,14 @@ sys.stdout.write(out)
 sys.stderr.write(err)
 sys.exit(status)
 """
-"""An `exeunt` that lets the process of the tests do what it is asked for: the real one imports for seconds."""
+"""Script `exeunt` that runs its command in the test process, because the imports of the real one take seconds."""
 
 
 class Scripts:
-    """Runs programs, such as shells, in which `exeunt` is a command of this process."""
+    """Runner of programs, such as shells, in which `exeunt` is executed by this process."""
 
     def __init__(self, folder: Path) -> None:
-        """Put the `exeunt` that they find into a folder, whose path has to be short enough for a socket."""
+        """Put the script `exeunt` into a directory, whose path must be short enough for a socket."""
         self.folder = folder
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / "socket"))
@@ -88,10 +88,10 @@ class Scripts:
         client.chmod(0o755)
 
     def wait_for(self, process: "subprocess.Popen[Any]") -> int:
-        """Run the commands that a process asks for until it ends; return its exit status."""
+        """Run the commands of a process until it ends; return its exit status."""
         deadline = time.monotonic() + TIMEOUT_S
         while process.poll() is None:
-            assert time.monotonic() < deadline, "it does not end"
+            assert time.monotonic() < deadline, "the process does not end"
             if select.select([self._listener], [], [], 0.05)[0]:
                 self._answer()
         return process.returncode
@@ -107,7 +107,7 @@ class Scripts:
 
 @contextmanager
 def scripts() -> Iterator[Scripts]:
-    """What runs scripts, with a folder of its own as long as it is needed."""
+    """Provide a `Scripts` in a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="exeunt-") as folder:
         yield Scripts(Path(folder))
 
@@ -116,14 +116,14 @@ def wait_until(condition: Callable[[], Any]) -> Any:
     """Wait for a condition, and return its value."""
     deadline = time.monotonic() + TIMEOUT_S
     while not (value := condition()):
-        assert time.monotonic() < deadline, "it never happened"
+        assert time.monotonic() < deadline, "the condition never held"
         time.sleep(INTERVAL_S)
     return value
 
 
 @contextmanager
 def meanwhile(act: Callable[[], object]) -> Iterator[None]:
-    """Do something in a thread while this one runs a command; raise at the end what went wrong with it."""
+    """Run `act` in a thread while this one runs a command; raise the exception of `act` at the end."""
     problems: list[BaseException] = []
 
     def acting() -> None:
@@ -136,77 +136,77 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
     thread.start()
     yield
     thread.join(TIMEOUT_S)
-    assert not thread.is_alive(), "it has not happened"
+    assert not thread.is_alive(), "the thread still runs"
     if problems:
         raise problems[0]
 
 
 def workers_of(ancestor: int) -> list[int]:
-    """Return the process ids of the Ray workers that hold a trial, of this process's Ray only."""
+    """Return the process ids of the Ray workers with a trial, below one process only."""
     return [pid for pid, title in descendants(ancestor) if title.startswith("ray::Heeding")]
 
 
 class Program:
-    """The real `exeunt` in a process group of its own, of which nothing outlives the test."""
+    """The real `exeunt` in its own process group, which no process of it outlives."""
 
     def __init__(self, command: list[str | Path]) -> None:
-        """Start it; `command` is its whole command line."""
+        """Start the program; `command` is its whole command line."""
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
 
     def finish(self) -> Answer:
-        """Wait for the end."""
+        """Wait for the end of the program; return its status and output."""
         out, err = self.process.communicate(timeout=TIMEOUT_S)
         return Answer(self.process.returncode, out, err)
 
     def kill(self) -> None:
-        """Kill the driver alone, as a crash does, and leave its workers to notice."""
+        """Kill only the driver, as a crash does; its workers must stop by themselves."""
         self.process.kill()
         self.process.wait(TIMEOUT_S)
 
     def kill_group(self) -> None:
-        """Kill the driver and its workers, as far as they still run."""
+        """Kill the driver and its workers if they still run."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def interrupt(self) -> None:
-        """Press Ctrl-C: a terminal sends SIGINT to the whole group."""
+        """Send SIGINT to the whole group, as a terminal does on Ctrl-C."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def until(self, condition: Callable[[], Any]) -> Any:
         """Wait for a condition while the program runs, and return its value."""
         deadline = time.monotonic() + TIMEOUT_S
         while not (value := condition()):
-            assert self.process.poll() is None, "it ended too soon"
-            assert time.monotonic() < deadline, "it never happened"
+            assert self.process.poll() is None, "the program ended too early"
+            assert time.monotonic() < deadline, "the condition never held"
             time.sleep(INTERVAL_S)
         return value
 
     def wait_for_line(self, line: str) -> None:
-        """Wait until the program has printed a line, which is taken from its answer with all before it."""
+        """Wait for a printed line; it and all lines before it are removed from the output of `finish`."""
         assert self.process.stdout is not None
         deadline = threading.Timer(TIMEOUT_S, self.process.kill)
         deadline.start()
         while (printed := self.process.stdout.readline()) != line:
-            assert printed, "it ended too soon, or never printed it"
+            assert printed, "the program ended too early, or never printed the line"
         deadline.cancel()
 
     def processes(self) -> list[int]:
-        """Return the process ids of the program and of all that it started."""
+        """Return the process ids of the program and of its descendants."""
         return [self.process.pid, *(pid for pid, _ in descendants(self.process.pid))]
 
     def workers(self) -> list[int]:
-        """Return the process ids of its Ray workers that hold a trial."""
+        """Return the process ids of its Ray workers with a trial."""
         return workers_of(self.process.pid)
 
     def members(self) -> list[int]:
-        """Return the process ids of those that train a trial together."""
+        """Return the process ids of the processes that train a trial together."""
         return [pid for pid, title in descendants(self.process.pid) if "spawn_main" in title]
 
 
 def descendants(ancestor: int) -> Iterator[tuple[int, str]]:
-    """Yield process id and title of all processes that a process started, and those that they did."""
+    """Iterate over process id and title of all descendants of a process."""
     parents: dict[int, int] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

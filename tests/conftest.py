@@ -1,4 +1,4 @@
-"""Commands in this process and in their own, and what several test processes share."""
+"""Fixtures that run commands in this process or as programs, and files that test processes share."""
 
 import gc
 import os
@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-import ray  # noqa: F401 (it reads that now, and the Ray of the tests listens on loopback alone)
+import ray  # noqa: F401 (Ray reads the variable at import; the Ray of the tests then listens on loopback only)
 
-del os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]  # the program has to set it for itself
+del os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]  # the program must set it itself
 
 from hypothesis import settings
 
 from .command_line import Answer, Program, run_in_process
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-"""Those that may be used, however many test processes share them."""
+"""CPU cores that all test processes share."""
 
 
-gc.set_threshold(100_000)  # as the command line does
+gc.set_threshold(100_000)  # same as the command line
 settings.register_profile("change", max_examples=40, deadline=None, database=None, derandomize=True)
 settings.register_profile("nightly", max_examples=500, deadline=None, database=None)
 settings.load_profile("change")
@@ -30,7 +30,7 @@ settings.load_profile("change")
 
 @pytest.fixture(autouse=True, scope="session")
 def _cores_of_its_own_for_each_test_process() -> None:
-    """So that the sweeps of one do not wait for those of another; and small tensors gain nothing from more threads."""
+    """Pin each test process to its own cores, so that sweeps do not compete, and use one thread for small tensors."""
     import torch
 
     torch.set_num_threads(1)
@@ -42,7 +42,7 @@ def _cores_of_its_own_for_each_test_process() -> None:
 
 @pytest.fixture
 def all_cores() -> Iterator[None]:
-    """For a test of what runs at the same time."""
+    """Allow all cores to a test that runs trials concurrently."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, CORES)
     yield
@@ -51,26 +51,26 @@ def all_cores() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Answer]:
-    """Run a command that trains nothing in this process."""
+    """Function that runs a command without training in this process."""
     return run_in_process
 
 
 @pytest.fixture(scope="session")
 def ray_here() -> Iterator[None]:
-    """The Ray of this test process, which sweeps in it share: starting one takes longer than a small sweep."""
+    """One Ray for all sweeps of this test process, because its start takes longer than a small sweep."""
     from exeunt.sweep.execution.cluster import ray_at
 
     environment = dict(os.environ)
     with ray_at(None) as ready:
         ready()
-        os.environ.clear()  # the real program has to set these for itself
+        os.environ.clear()  # the real program must set these itself
         os.environ.update(environment)
         yield
 
 
 @pytest.fixture(scope="session")
-def exeunt(ray_here: None, database: Path) -> Iterator[Callable[..., Answer]]:  # noqa: ARG001 (it has to run first)
-    """Run a command that may train in this process. A new database of MLflow's is a copy there."""
+def exeunt(ray_here: None, database: Path) -> Iterator[Callable[..., Answer]]:  # noqa: ARG001 (it must run first)
+    """Function that runs a command with training in this process. New MLflow databases are copies of one file."""
     from exeunt.sweep.tracking import writer
 
     def copy(path: Path) -> None:
@@ -84,7 +84,7 @@ def exeunt(ray_here: None, database: Path) -> Iterator[Callable[..., Answer]]:  
 
 @pytest.fixture(scope="session")
 def start() -> Iterator[Callable[..., Program]]:
-    """Start `exeunt` as a program of its own, and do not wait for it."""
+    """Function that starts `exeunt` as a separate program without waiting for it."""
     started: list[Program] = []
 
     def start_program(*arguments: object) -> Program:
@@ -98,7 +98,7 @@ def start() -> Iterator[Callable[..., Program]]:
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Make a folder once for all test processes, and return it. It is not to be changed, but may be copied."""
+    """Function that creates a directory once for all test processes. Tests may copy it, but must not change it."""
     from filelock import FileLock
 
     root = tmp_path_factory.getbasetemp()
@@ -120,7 +120,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 
 @pytest.fixture(scope="session")
 def database(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
-    """A database of MLflow's with nothing in it: making one takes seconds, copying it none."""
+    """An empty MLflow database, because creating one takes seconds and copying takes none."""
 
     def fill(folder: Path) -> None:
         from exeunt.sweep.tracking.writer import create_database

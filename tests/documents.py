@@ -1,4 +1,4 @@
-"""What documents are made of, and how what they show is done: CONTRIBUTING.md says how blocks are written."""
+"""Blocks of documents, and a reader that runs them. CONTRIBUTING.md defines the format of blocks."""
 
 import os
 import re
@@ -22,13 +22,13 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs
 
 FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
 VARIES = re.compile(
-    r"(\.\.\.|─{2,}|(?<!\S)–(?!\S)|[-+]?\d+\.\d+(?: ± \d+\.\d+)?|(?<=over )\d+(?= tests)|\b\d+ of \d+\b)"
+    r"(\.\.\.|─{2,}|(?<!\S)–(?!\S)|[-+]?\d+\.\d+(?: ± \d+\.\d+)?|(?<=over )\d+(?= comparisons)|\b\d+ of \d+\b)"
 )
-"""What a shown line need not share with what is printed, since processors compute a little differently."""
+"""Parts of a shown line that may differ from the printed one, because CPUs round differently."""
 MEASURED = r"(?:[-+]?\d+\.\d+(?: ± \d+\.\d+)?|–)"
-"""What may stand where a document shows a number with decimals, or that there is none."""
+"""Text that matches a shown number with decimals, or a shown dash."""
 MARKS = re.compile(r"[*°†]|\\(?:textbf|underline)\{([^{}]*)\}")
-"""In tables, at the best and at significant means: which those are, another processor may see differently."""
+"""Marks at the best and at significant means of a table; a different CPU may move them."""
 SET_ELSEWHERE = ("COLUMNS", "EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
 EXCERPT = """\
 name: excerpt
@@ -40,34 +40,34 @@ methods:
   baseline: {}
   eed: {exits: all}
 """
-"""A sweep file, of which a block of YAML without a name is a part."""
+"""Sweep file that completes a YAML block without a file name."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line that begins with `$ `, and the lines below it."""
+    """A line that begins with `$ `, and the output shown below it."""
 
     line: str
     shown: list[str] = field(default_factory=list)
 
     @property
     def status(self) -> int:
-        """With which it ends: 2 where the document shows the message of a mistake."""
+        """Expected exit status: 2 if the document shows an error message."""
         return 2 if self.shown and self.shown[0].startswith("exeunt: ") else 0
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a document."""
+    """Fenced block of a document."""
 
     language: str
     name: str
-    """Of the file that the reader writes; empty if it is none."""
+    """Name of the file that the reader writes; empty if the block is no file."""
     text: str
 
     @property
     def commands(self) -> list[Command]:
-        """Of a `console` block."""
+        """Commands of a `console` block."""
         commands: list[Command] = []
         for line in self.text.splitlines():
             if line.startswith("$ "):
@@ -78,22 +78,22 @@ class Block:
 
 
 def blocks(document: Path) -> Iterator[Block]:
-    """All fenced blocks, in order."""
+    """Iterate over the fenced blocks, in order."""
     for _, info, text in FENCED.findall(document.read_text(encoding="utf-8")):
         language, _, name = info.strip().partition(" ")
         yield Block(language, name.strip(), textwrap.dedent(text))
 
 
 def prose(document: Path) -> str:
-    """What is left without the fenced blocks."""
+    """Return the text without the fenced blocks."""
     return FENCED.sub("", document.read_text(encoding="utf-8"))
 
 
 class Reader:
-    """Somebody who does what a document shows, in a folder with nothing but the repository's `configs`."""
+    """Executor of the blocks of a document, in a directory that contains only the repository's `configs`."""
 
     def __init__(self, folder: Path, scripts: Scripts, skips: tuple[str, ...] = ()) -> None:
-        """`skips`: parts of the commands and blocks that are passed over."""
+        """Skip commands and blocks that contain any of `skips`."""
         self.folder = folder
         self._scripts = scripts
         self._skips = skips
@@ -104,12 +104,12 @@ class Reader:
         self._environment["PATH"] = os.pathsep.join(path)
 
     def follow(self, document: Path) -> None:
-        """Does it all, in order. Raises `AssertionError` for what does not happen as shown."""
+        """Execute all blocks in order. Raise `AssertionError` if a result differs from the document."""
         try:
             for block in blocks(document):
                 self._follow(block)
         finally:
-            for session in self._sessions:  # what a command left in the background
+            for session in self._sessions:  # background processes of the commands
                 with suppress(ProcessLookupError):
                     os.killpg(session, signal.SIGTERM)
 
@@ -131,18 +131,18 @@ class Reader:
         return any(part in text for part in self._skips)
 
     def _give(self, command: Command) -> None:
-        if command.line.startswith("make"):  # the tests do not run themselves, but what is made must be known
+        if command.line.startswith("make"):  # the tests do not run themselves, but the target must exist
             self._run(["bash", "-c", command.line.replace("make", "make --dry-run", 1)], ROOT)
             return
         printed = _squeezed(self._run(["bash", "-c", command.line], self.folder, status=command.status))
         at = 0
         for line in filter(str.strip, command.shown):
             found = _pattern(line).search(printed, at)
-            assert found, f"`{command.line}` does not print, or not in this order: {line}\nIt printed: {printed[at:]}"
+            assert found, f"`{command.line}` does not print, or not in this order: {line}\nOutput: {printed[at:]}"
             at = found.end()
 
     def _run(self, words: list[str], folder: Path, status: int = 0) -> str:
-        """What a command prints, which may leave others in the background. Its status has to be this one."""
+        """Return the output of a command, which may leave background processes. Its exit status has to be `status`."""
         output = self.folder / ".output"
         with output.open("w") as file:
             process = subprocess.Popen(
@@ -162,7 +162,7 @@ class Reader:
         return printed
 
     def _read_excerpt(self, text: str) -> None:
-        """As a part of a sweep file; what all blocks of the part say themselves may not be said at the top."""
+        """Read a part of a sweep file; keys that all of its blocks set are not added at the top."""
         part = yaml.safe_load(text)
         of_blocks = part.get("blocks", [{}])
         rest = {
@@ -182,7 +182,7 @@ def _squeezed(text: str) -> str:
 
 
 def _pattern(line: str) -> re.Pattern[str]:
-    parts = VARIES.split(_squeezed(line))  # every second one varies
+    parts = VARIES.split(_squeezed(line))  # every second part varies
     varying = [_may_stand_for(part) for part in parts[1::2]]
     return re.compile(
         "".join(re.escape(text) + varies for text, varies in zip(parts[::2], [*varying, ""], strict=True))
@@ -192,6 +192,6 @@ def _pattern(line: str) -> re.Pattern[str]:
 def _may_stand_for(shown: str) -> str:
     if shown == "...":
         return ".*?"
-    if shown.startswith("─"):  # a rule is as wide as the marks make the columns
+    if shown.startswith("─"):  # the marks change the width of columns, and so of rules
         return "─+"
     return r"\d+ of \d+" if " of " in shown else r"\d+" if shown.isdigit() else MEASURED

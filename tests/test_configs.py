@@ -1,4 +1,4 @@
-"""The sweep files that come along: the real program reads and plans them, and their comments say what it says."""
+"""The sweep files in `configs/`: the real program plans them, and its numbers are those in their comments."""
 
 import re
 from pathlib import Path
@@ -17,14 +17,16 @@ from exeunt.training import TrialSpec
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(CONFIGS.rglob("*.yaml"))
 THROUGHPUT = 2790 * 3 * 4_089_184_256
-"""Multiply-adds a second of one H100 that trains resnet50 on images of 224x224 in half precision: images a second from
-lambdal/deeplearning-benchmark at 079f30d, pytorch/pytorch-train-throughput-v2-fp16.csv; three passes for each; what
-`exeunt describe torchvision/resnet50 --size 224 --classes 1000` counts for one."""
+"""Multiply-adds a second of one H100 that trains resnet50 on images of 224x224 in half precision.
+
+Images a second are from lambdal/deeplearning-benchmark at 079f30d, pytorch/pytorch-train-throughput-v2-fp16.csv. Each
+image counts as three passes of what `exeunt describe torchvision/resnet50 --size 224 --classes 1000` prints.
+"""
 DEVICES = 8
 
 
 def comment(file: Path) -> str:
-    """The lines above the first key, as one."""
+    """Return the lines above the first key as one line."""
     lines = file.read_text(encoding="utf-8").partition("\nname:")[0].splitlines()
     assert all(line.startswith("# ") for line in lines)
     return " ".join(line.removeprefix("# ") for line in lines)
@@ -47,7 +49,7 @@ def file(request) -> Path:
 
 def test_a_file_says_how_many_trials_it_has(file, tmp_path):
     _, numbers = planned_and_counted(file, tmp_path)
-    (said,) = re.findall(r"(\d+) (?:trials|small trainings)", comment(file))
+    (said,) = re.findall(r"(\d+) trials", comment(file))
     assert int(said) == numbers.total.trials
 
 
@@ -79,7 +81,7 @@ def test_a_file_for_accelerators_says_what_it_costs_on_one_and_on_eight(file, tm
     assert multiply_adds == pytest.approx(numbers.total.multiply_adds, rel=0.005)
     assert one == pytest.approx(numbers.total.hours, rel=0.05)
     assert eight == pytest.approx(numbers.total.hours / DEVICES, rel=0.05)
-    # No trial and its teacher take longer than that, so that eight can share the work evenly.
+    # No trial with its teacher may take longer than an eighth of the work, so that 8 GPUs share it evenly.
     costs = Costs()
     longest = max(costs.until_done(trial.spec) for trial in plan.trials)
     assert longest < numbers.total.multiply_adds / DEVICES

@@ -14,13 +14,13 @@ from .command_line import scripts
 from .documents import DOCUMENTS, ROOT, SET_ELSEWHERE, Reader, blocks, prose
 
 NOT_HERE = {
-    "deploy/machine.sh": "several machines; tests/sweep/execution starts two Rays on one",
-    "--address auto": "the Ray of these machines",
-    "exeunt submit": "a Ray cluster elsewhere and an object store",
+    "deploy/machine.sh": "several nodes; tests/sweep/execution starts two Ray nodes on one machine",
+    "--address auto": "the Ray cluster of these machines",
+    "exeunt submit": "a remote Ray cluster and an object store",
     "sbatch": "Slurm",
-    "postgresql": "a server of one's own; tests/sweep/search starts one",
+    "postgresql": "a PostgreSQL server; tests/sweep/search starts one",
 }
-"""Parts of the commands and blocks that are not done here, and what they need."""
+"""Parts of the commands and blocks that these tests skip, with the reason."""
 
 SHELLS = {"bash", "sh", "shell", "shell-session", "zsh"}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -32,7 +32,7 @@ names = pytest.mark.parametrize("document", [path.relative_to(ROOT) for path in 
 
 @pytest.fixture(scope="session")
 def quickstart(made_once, exeunt):
-    """A storage with all trials of the quickstart, which several pages begin with."""
+    """A storage with all trials of the quickstart, from which several pages start."""
 
     def sweep(folder):
         answer = exeunt("sweep", ROOT / "configs" / "quickstart.yaml", "--storage", folder)
@@ -44,7 +44,7 @@ def quickstart(made_once, exeunt):
 
 @pytest.fixture
 def reader(tmp_path, monkeypatch):
-    """Follows documents in an empty folder."""
+    """A reader that follows documents in an empty directory."""
     for name in SET_ELSEWHERE:
         monkeypatch.delenv(name, raising=False)
     with scripts() as runner:
@@ -54,7 +54,7 @@ def reader(tmp_path, monkeypatch):
 @pytest.mark.slow
 @names
 def test_what_a_document_shows_happens(document, quickstart, reader):
-    """Where a page shows a sweep that is not over, it begins with an empty storage, otherwise with the quickstart's."""
+    """A page that shows an unfinished sweep starts with an empty storage, other pages with that of the quickstart."""
     if "--time-budget" not in "".join(block.text for block in blocks(ROOT / document)):
         shutil.copytree(quickstart / "trials", reader.folder / "runs" / "trials")
     reader.follow(ROOT / document)
@@ -87,7 +87,7 @@ def test_what_does_not_happen_as_shown_is_noticed(written, complaint, reader):
         ("* 99.7 in 3.1 s at abc.", "° 98.0 in 12.5 s at ...."),
         ("99.72 ± 0.28   –", "–   99.72 ± 0.28"),
         ("99.72 ± 0.28   1.00", "100.0   –"),
-        ("1 of 2, over 3 tests", "2 of 2, over 4 tests"),
+        ("1 of 2, over 3 comparisons", "2 of 2, over 4 comparisons"),
         ("98.4  99.1 ─────────── 98.2", "* 98.4  * 99.1 ─────────────── 98.2"),
         (r"r & \textbf{99.7 $\pm$ 0.2} & 98.1 \\", r"r & 98.0 $\pm$ 0.3 & \underline{99.2} \\"),
     ],
@@ -120,8 +120,16 @@ def test_nothing_is_passed_over_that_no_document_has():
 def test_blocks_are_written_as_contributing_says(document):
     for block in blocks(ROOT / document):
         assert block.language, f"a block without a language:\n{block.text}"
-        assert block.language not in SHELLS, f"commands stand in a console block:\n{block.text}"
+        assert block.language not in SHELLS, f"commands must be in a console block:\n{block.text}"
         assert block.language != "console" or block.text.startswith("$ "), f"no command:\n{block.text}"
+
+
+@names
+def test_a_page_begins_with_its_kind_and_purpose(document):
+    title, kind = (ROOT / document).read_text(encoding="utf-8").split("\n\n")[:2]
+    assert title.startswith("# ")
+    if document != Path("README.md"):
+        assert re.match(r"\*(Tutorial|How-to|Reference|Explanation)\.\* You ", kind), "see the first lines of docs/*.md"
 
 
 @names
@@ -172,6 +180,6 @@ def _options(command) -> list[str]:
 
 
 def _anchors(file: Path) -> set[str]:
-    """As GitHub makes them of headings."""
+    """Return the anchors that GitHub derives from the headings."""
     headings = re.findall(r"^#+ (.*)$", prose(file), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""What is released: the versions agree, and wheel and source distribution are complete where there is no checkout."""
+"""Tests of a release: versions agree, and wheel and source distribution are complete without a checkout."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def test_the_versions_agree():
 
 
 def test_the_citation_has_what_the_format_asks_for():
-    """What is required and of which type, in the schema of Citation File Format 1.2.0."""
+    """The required fields and their types are from the schema of Citation File Format 1.2.0."""
     citation = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text())
     assert citation["cff-version"] == "1.2.0"
     assert all(isinstance(citation[name], str) for name in ("message", "title", "version", "license"))
@@ -54,14 +54,14 @@ def test_the_citation_has_what_the_format_asks_for():
 
 
 def files_of(*folders: str, root: Path = CHECKOUT) -> set[str]:
-    """What is in these folders, but for what Python and the desktop leave there."""
+    """Return the files of these directories, without bytecode and hidden files."""
     paths = (path for folder in folders for path in (root / folder).rglob("*") if path.is_file())
     names = (path.relative_to(root) for path in paths)
     return {str(name) for name in names if "__pycache__" not in name.parts and not name.name.startswith(".")}
 
 
 def build(kind: str, source: Path, target: Path) -> Path:
-    """A wheel or an sdist, with the setuptools that is installed here."""
+    """Build a wheel or an sdist with the installed setuptools."""
     words = [sys.executable, "-c", BUILD, kind, str(target)]
     ran = subprocess.run(words, cwd=source, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -70,7 +70,7 @@ def build(kind: str, source: Path, target: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory) -> Path:
-    """Built from a copy of the checkout, in which nothing is left."""
+    """Source distribution, built from a clean copy of the checkout."""
     folder = tmp_path_factory.mktemp("sdist")
     shutil.copytree(CHECKOUT, folder / "source", ignore=NO_SOURCE)
     return build("sdist", folder / "source", folder)
@@ -78,7 +78,7 @@ def sdist(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory, sdist) -> Path:
-    """The folder in the sdist."""
+    """Directory of the unpacked sdist."""
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
@@ -88,17 +88,17 @@ def unpacked(tmp_path_factory, sdist) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory, unpacked) -> Path:
-    """Built from the sdist alone."""
+    """Wheel, built only from the sdist."""
     return build("wheel", unpacked, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, wheel) -> Callable[..., str]:
-    """Runs `exeunt` of the wheel in an environment that sees what is installed here, but not this checkout."""
+    """Function that runs `exeunt` of the wheel in an environment with the installed packages, without this checkout."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
-    # Of a folder named in a .pth file the .pth files are not read, so what is editable there is not seen.
+    # Python does not read .pth files in a directory that a .pth file names, so editable installs there are not found.
     here = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
     (packages / "others.pth").write_text("\n".join(here))
     python = folder / "bin" / "python"
@@ -113,12 +113,12 @@ def installed(tmp_path_factory, wheel) -> Callable[..., str]:
 
     where = "import exeunt.sweep, exeunt.results; print(*exeunt.__path__)"
     seen = subprocess.run([python, "-c", where], cwd=folder, env=quiet(), capture_output=True, text=True, check=True)
-    assert seen.stdout.split() == [str(packages / "exeunt")], "it sees another Exeunt"
+    assert seen.stdout.split() == [str(packages / "exeunt")], "another Exeunt is imported"
     return run
 
 
 def quiet() -> dict[str, str]:
-    """The environment without what leads Python elsewhere."""
+    """Return the environment without variables that change the paths of Python."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
@@ -140,7 +140,7 @@ def test_the_wheel_is_complete_and_has_nothing_else(wheel):
 
 
 def shortened(file: Path, folder: Path) -> Path:
-    """The sweep file with one seed and one epoch."""
+    """Write a copy of the sweep file with one seed and one epoch."""
     content: dict[str, Any] = yaml.safe_load(file.read_text())
     content["seeds"] = [0]
     content["recipe"]["epochs"] = 1

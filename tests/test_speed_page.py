@@ -9,7 +9,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 @pytest.fixture
 def pages(monkeypatch):
-    """The module that writes the page, which is a script beside the benchmarks."""
+    """Module that writes the page, a script in the directory of the benchmarks."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     import page
 
@@ -19,13 +19,13 @@ def pages(monkeypatch):
 
 def test_the_page_has_the_newest_committed_rows(pages):
     written = pages.PAGE.read_text(encoding="utf-8")
-    assert written == pages.page(pages.newest()), "write it again: python benchmarks/page.py"
+    assert written == pages.page(pages.newest()), "run: python benchmarks/page.py"
 
 
 def test_each_row_is_on_the_page_with_a_command_that_is_there(pages):
     rows = pages.newest()
     assert {name.partition(":")[0] for name in rows} == set(pages.COMMANDS)
-    assert pages.page(rows).count("\n| ") == len(rows) + len(pages.COMMANDS)  # and a heading each
+    assert pages.page(rows).count("\n| ") == len(rows) + len(pages.COMMANDS)  # and one heading for each command
     for command in pages.COMMANDS.values():
         for script in command.replace(",", "").split():
             assert not script.endswith(".py") or (BENCHMARKS.parent / script).is_file(), script

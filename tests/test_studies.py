@@ -1,4 +1,4 @@
-"""The studies in docs/studies: what is committed of each is what its commands make, and its text says what it found."""
+"""Tests of docs/studies: commands make the committed files, and the text has the numbers of the tables."""
 
 import csv
 import html
@@ -16,7 +16,7 @@ from .command_line import scripts
 
 STUDIES = sorted(path.parent for path in (Path(__file__).parents[1] / "docs" / "studies").glob("*/sweep.yaml"))
 WRITTEN = {"README.md", "commands.sh", "sweep.yaml"}
-"""By hand; all else is made."""
+"""Files written by hand; commands make the others."""
 
 studies = pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 
@@ -35,7 +35,7 @@ def table(study: Path, kind: str) -> list[dict[str, str]]:
 @pytest.mark.usefixtures("ray_here")
 @studies
 def test_the_commands_make_what_is_committed(study, tmp_path):
-    """With handwritten digits, one epoch and two seeds in place of the real ones."""
+    """Handwritten digits, one epoch and two seeds replace the real settings."""
     again = tmp_path / study.name
     again.mkdir()
     for name in ("commands.sh", "sweep.yaml"):
@@ -66,12 +66,12 @@ def test_the_tables_are_of_all_trials_of_the_sweep(study):
     assert {row["dataset"] for row in rows} == {trial.spec.dataset.name for trial in results}
     captions = [path.read_text(encoding="utf-8").partition("\n\n")[0] for path in (study / "tables").glob("*.tex")]
     for name in {trial.spec.dataset.name for trial in results}:
-        assert all(name.replace("%", r"\%") in caption for caption in captions), "the data set is in every caption"
+        assert all(name.replace("%", r"\%") in caption for caption in captions), "every caption names the dataset"
 
 
 @studies
 def test_the_text_has_the_numbers_of_the_tables(study):
-    """Each mean and standard deviation of the text is one of the main table."""
+    """Each mean and standard deviation of the text is in the main table."""
     text = (study / "README.md").read_text(encoding="utf-8")
     said = re.findall(r"(\d+\.\d\d) ± (\d+\.\d\d)", text)
     known = {(f"{float(row['mean']):.2f}", f"{float(row['std']):.2f}") for row in table(study, "main")}

@@ -1,4 +1,4 @@
-"""One trial from its spec to its result: data, training loop, checkpoints, evaluation."""
+"""Training of one trial, from its spec to its result: data, training loop, checkpoints, evaluation."""
 
 from .data import Dataset, DatasetSpec, DataSource, Images, datasets
 from .directory import DamagedFileError, Record, TrialDirectory

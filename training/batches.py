@@ -1,4 +1,4 @@
-"""The images of a data set as the batches that a network sees, made on the device that trains."""
+"""Batches of network inputs from the images of a dataset, made on the device that trains."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ EVALUATION_BATCH = 256
 class TrainingBatches:
     """Training images in random order, augmented and normalised.
 
-    What happens at a step depends on the seed, the epoch and the step alone, so training can go on at any of them.
+    The batch of a step depends only on the seed, the epoch and the step, so training can resume at any step.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class TrainingBatches:
         device: torch.device,
         processes: ProcessGroup,
     ) -> None:
-        """Puts the images on the device, unless they are streamed."""
+        """Copy the images to the device, unless they are streamed."""
         self._images = images.to(device)
         self._labels = images.labels.to(device)
         self._facts = facts
@@ -49,31 +49,31 @@ class TrainingBatches:
         smallest = 2 * self._pieces
         if min(recipe.batch_size, self.images) < smallest:
             raise SpecError(
-                f"`batch_size >= 2 * accumulation * processes` must hold, but {processes.count} process(es) with "
-                f"accumulation {recipe.accumulation} cannot share {min(recipe.batch_size, self.images)} images; "
-                f"the nearest batch_size is {smallest}.",
+                f"`batch_size >= 2 * accumulation * processes` must hold, but a batch of "
+                f"{min(recipe.batch_size, self.images)} images is too small for processes={processes.count} and "
+                f"accumulation={recipe.accumulation}; use batch_size {smallest} or larger, or a lower accumulation.",
                 field="batch_size",
             )
         self.batch_sizes = [len(numbers) for numbers in self._order(0)]
-        """Of an epoch's steps, over all processes."""
+        """Number of images in each step of an epoch, over all processes."""
 
     @property
     def steps_per_epoch(self) -> int:
-        """Of the recipe's batches, the last one being what is left."""
+        """Number of batches in an epoch, including a smaller last one."""
         return len(self.batch_sizes)
 
     @property
     def images(self) -> int:
-        """How many there are."""
+        """Number of training images."""
         return len(self._labels)
 
     def steps(self, epoch: int, first: int, *, pairs: bool = False) -> Iterator[list[Batch]]:
-        """What this process trains on at each step of an epoch, both counted from 0: one batch, or several parts of it.
+        """Iterate over the steps of an epoch: for each step, the parts of the batch that this process trains on.
 
         Args:
-            epoch: which of the training.
-            first: the first step of interest.
-            pairs: whether each image comes with another one of its class.
+            epoch: index of the epoch, from 0.
+            first: index of the first step, from 0.
+            pairs: True to add an image of the same class to each image.
         """
         order = self._order(epoch)
         images = self._stream("images", epoch, first, order)
@@ -90,23 +90,23 @@ class TrainingBatches:
             yield parts
 
     def _order(self, epoch: int) -> list[Tensor]:
-        """The numbers of the images of each batch: every image once."""
+        """Return the image indices of each batch of an epoch; each image occurs once."""
         numbers = torch.randperm(self.images, generator=generator_for(self._seed, "order", epoch))
         batches = list(numbers.split(self._recipe.batch_size))
-        # Normalisation cannot train on a lone image, and every process needs its part.
+        # Batch normalisation cannot train on a single image, and every process needs a part.
         if len(batches) > 1 and len(batches[-1]) < 2 * self._pieces:
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches
 
     def _own_pieces(self, count: int) -> Sequence[slice]:
-        """The parts of a batch of so many images that this process trains on, each of whole pairs for mixing."""
+        """Return the slices of a batch of `count` images that this process trains on; pairs for mixing stay whole."""
         bounds = [2 * (count // 2 * piece // self._pieces) for piece in range(self._pieces)] + [count]
         return self._processes.own([slice(*ends) for ends in itertools.pairwise(bounds)])
 
     def _stream(
         self, what: str, epoch: int, first: int, order: Sequence[Tensor]
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """For each of this process's parts from a step on: numbers, inputs and labels, on the device."""
+        """Iterate over this process's parts from step `first` on: indices, inputs and labels, on the device."""
         steps = range(first, len(order))
         parts = [(step, piece) for step in steps for piece in self._own_pieces(len(order[step]))]
         numbers = [order[step][piece] for step, piece in parts]
@@ -130,7 +130,7 @@ class TrainingBatches:
         return self._recipe.draw(count, self._facts.image_shape, generator_for(self._seed, what, epoch, step))
 
     def _others(self, epoch: int, step: int, numbers: Tensor) -> Tensor:
-        """The numbers (N,) of images drawn at random, each from the class of the image with the number given."""
+        """Draw the index (N,) of a random image of the same class for each image in `numbers`."""
         labels = self._images.labels[numbers]
         drawn = torch.rand(
             len(numbers), generator=generator_for(self._seed, "others", epoch, step), dtype=torch.float64
@@ -141,7 +141,7 @@ class TrainingBatches:
 def evaluation_batches(
     images: ImageSet, facts: Dataset, device: torch.device, processes: ProcessGroup
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Network inputs and labels of this process's share of all images."""
+    """Iterate over the network inputs and labels of this process's share of all images."""
     order = processes.own(torch.arange(len(images)).split(EVALUATION_BATCH))
     normalisation = _normalisation(facts, device)
     for numbers, pixels in zip(order, images.to(device).batches(order), strict=True):

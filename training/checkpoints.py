@@ -1,4 +1,4 @@
-"""A training's state, kept where it survives the death of the process or the machine at any moment."""
+"""Checkpoints of the training state, which survive the failure of a process or node at any moment."""
 
 import hashlib
 import io
@@ -10,18 +10,17 @@ import torch
 from .folder import Folder
 
 KEPT = 2
-"""How many checkpoints are kept: should the last be damaged, there is the one before."""
+"""Number of checkpoints kept; if the last one is damaged, the previous one is used."""
 
 
 class Checkpoints:
-    """Of one trial: the last two, each named by its place in the training and by the digest of its content."""
+    """The last two checkpoints of a trial, each named by its position in training and the digest of its content."""
 
     def __init__(self, folder: Folder) -> None:
-        """In a trial's folder."""
         self._folder = folder
 
     def write(self, state: dict[str, Any], *, epoch: int, step: int) -> None:
-        """Keeps a state of plain values and tensors, reached after so many epochs and steps of the next epoch."""
+        """Write a state of plain values and tensors, reached after `epoch` epochs and `step` steps of the next."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getbuffer()
@@ -30,18 +29,20 @@ class Checkpoints:
             self._folder.remove(old)
 
     def latest(self, device: torch.device) -> dict[str, Any] | None:
-        """The newest state that is whole, or None. A damaged file is warned of and set aside under another name."""
+        """Return the newest complete state, or None. A damaged file is renamed to `damaged-...`, with a warning."""
         for name in reversed(self._names()):
             content = self._folder.read(name) or b""
             if name.removesuffix(".pt").rsplit("-", 1)[1] == digest(content)[:16]:
                 return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
             self._folder.rename(name, f"damaged-{name}")
             where = self._folder.located(name)
-            warnings.warn(f"{where} is damaged, and the checkpoint before it is used.", stacklevel=2)
+            warnings.warn(
+                f"{where} is damaged and was renamed to damaged-{name}; the previous checkpoint is used.", stacklevel=2
+            )
         return None
 
     def clear(self) -> None:
-        """Removes them all, once the trial has its result."""
+        """Remove all checkpoints, once the trial has its result."""
         for name in self._names():
             self._folder.remove(name)
 
@@ -50,5 +51,5 @@ class Checkpoints:
 
 
 def digest(content: bytes | memoryview) -> str:
-    """The SHA-256 of a file's content, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's content, as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()

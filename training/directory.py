@@ -1,4 +1,4 @@
-"""The files of one trial. `result.json`, written last, is what makes a trial done."""
+"""Files of one trial; `result.json`, written last, makes the trial completed."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from .checkpoints import Checkpoints
 from .folder import Folder, LocalFolder
 
 Record = dict[str, Any]
-"""Plain JSON values by name: of an epoch in `history.jsonl`, of the trial in `result.json`."""
+"""Plain JSON values by name: one epoch in `history.jsonl`, or the trial in `result.json`."""
 
 WEIGHTS = "weights.pt"
 NUMBER = (int, float)
@@ -22,72 +22,72 @@ PARTS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "result.json": {"state": str, "seconds": NUMBER, "metrics": dict, "environment": dict},
     "failure.json": {"reason": str},
 }
-"""What is in every mapping of these files."""
+"""Required keys of every JSON object in these files, with the types of their values."""
 
 
 class DamagedFileError(SpecError):
-    """A file of a trial holds something else than was written there."""
+    """A trial file whose content does not have the format in which it was written."""
 
 
 class TrialDirectory:
-    """Reads and writes `spec.json`, `history.jsonl`, `weights.pt`, `result.json`, `failure.json` and checkpoints.
+    """Reader and writer of `spec.json`, `history.jsonl`, `weights.pt`, `result.json`, `failure.json` and checkpoints.
 
-    Every file appears whole or not at all, whenever the process or the machine dies. Every method raises
-    `StorageError` where the storage cannot be read or written.
+    Every write is atomic, even if the process or the node fails. Every method raises `StorageError` if the storage
+    cannot be read or written.
     """
 
     def __init__(self, folder: Folder | Path) -> None:
-        """Of a folder that need not exist yet."""
+        """Use a directory, which need not exist yet."""
         self.folder = LocalFolder(folder) if isinstance(folder, Path) else folder
         self.checkpoints = Checkpoints(self.folder)
 
     def spec(self) -> Record | None:
-        """What the trial is, or None for one that never began. Raises `DamagedFileError`."""
+        """Return the spec of the trial, or None if it has not started. Raise `DamagedFileError` if it is damaged."""
         return self._read_json("spec.json")
 
     def write_spec(self, content: Record) -> None:
-        """Records what the trial is."""
+        """Write the spec of the trial."""
         self.folder.write("spec.json", _json(content))
 
     def result(self) -> Record | None:
-        """What came out, or None for a trial that has not ended. Raises `DamagedFileError`."""
+        """Return the result, or None if the trial has not ended. Raise `DamagedFileError` if it is damaged."""
         return self._read_json("result.json")
 
     def write_result(self, content: Record) -> None:
-        """Declares the trial done."""
+        """Write the result, which completes the trial, and remove checkpoints and failure."""
         self.folder.write("result.json", _json(content))
         self.checkpoints.clear()
         self.forget_failure()
 
     def failure(self) -> Record | None:
-        """Why the last attempt broke off, if it did. Raises `DamagedFileError`."""
+        """Return the failure of the last attempt, or None. Raise `DamagedFileError` if the file is damaged."""
         return self._read_json("failure.json")
 
     def write_failure(self, content: Record) -> None:
-        """Records why an attempt broke off; the next attempt starts from the last checkpoint."""
+        """Write the failure of an attempt; the next attempt resumes from the last checkpoint."""
         self.folder.write("failure.json", _json(content))
 
     def forget_failure(self) -> None:
-        """Of an attempt before the one that goes on."""
+        """Remove the failure of an earlier attempt."""
         self.folder.remove("failure.json")
 
     def history(self) -> list[Record]:
-        """The record of each epoch so far. Raises `DamagedFileError`."""
+        """Return the records of the completed epochs. Raise `DamagedFileError` if the file is damaged."""
         content = self.folder.read("history.jsonl") or b""
         return [self._parsed("history.jsonl", line) for line in content.splitlines()]
 
     def write_history(self, records: list[Record]) -> None:
-        """Shows the epochs so far; a restart reads them from its checkpoint."""
+        """Write the records of the completed epochs; a restart reads them from its checkpoint instead."""
         self.folder.write("history.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
 
     def write_weights(self, weights: dict[str, torch.Tensor]) -> None:
-        """Keeps the trained network."""
+        """Write the weights of the trained network."""
         buffer = io.BytesIO()
         torch.save(weights, buffer)
         self.folder.write(WEIGHTS, buffer.getbuffer())
 
     def weights(self) -> bytes | None:
-        """The file with the trained network, or None if there is none."""
+        """Return the content of the weights file, or None if it does not exist."""
         return self.folder.read(WEIGHTS)
 
     def _read_json(self, name: str) -> Record | None:
@@ -100,9 +100,11 @@ class TrialDirectory:
         except ValueError as error:
             raise DamagedFileError(f"{self.folder.located(name)} is damaged ({error}).") from error
         if not isinstance(parsed, dict):
-            raise DamagedFileError(f"{self.folder.located(name)} is damaged (no mapping of names to values).")
+            raise DamagedFileError(f"{self.folder.located(name)} is damaged (not a JSON object).")
         if lacking := [part for part, kind in PARTS[name].items() if not isinstance(parsed.get(part), kind)]:
-            raise DamagedFileError(f"{self.folder.located(name)} is damaged (it has no {', '.join(lacking)}).")
+            raise DamagedFileError(
+                f"{self.folder.located(name)} is damaged (missing or invalid: {', '.join(lacking)})."
+            )
         return parsed
 
 

@@ -13,64 +13,64 @@ from torch.nn.parallel import DistributedDataParallel
 Item = TypeVar("Item")
 
 STEPS_BETWEEN_SYNCS = 20
-"""Of processes with accelerators, whose queues run dry when the processes wait for each other."""
+"""Steps between synchronisations of GPU processes, whose kernel queues run empty while they wait for each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessGroup:
-    """Who this process is among those that train a trial."""
+    """Rank of this process, and number of processes that train a trial."""
 
     rank: int = 0
     count: int = 1
 
     @classmethod
     def current(cls) -> "ProcessGroup":
-        """Those of PyTorch's process group if there is one, else this process alone."""
+        """Return PyTorch's process group if it is initialised, else this process alone."""
         if not (dist.is_available() and dist.is_initialized()):
             return cls()
         return cls(rank=dist.get_rank(), count=dist.get_world_size())
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes files."""
+        """True if this process writes the files, as rank 0 does."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all processes, in each of them."""
+        """Return the sum over all processes, in each of them."""
         if self.count > 1:
             values = values.clone()
             dist.all_reduce(values)
         return values
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean over all processes, in each of them."""
+        """Return the mean over all processes, in each of them."""
         return self.sum(values) / self.count
 
     def shares(self, values: Tensor) -> Tensor:
-        """What each process has, (processes, *shape), in each of them."""
+        """Return the values of every process, (processes, *shape), in each of them."""
         return self.sum(
             torch.stack([values if rank == self.rank else values.new_zeros(values.shape) for rank in range(self.count)])
         )
 
     def share(self, shares: Tensor) -> Tensor:
-        """Of `shares` those that this process had; those of another number of processes go to the first one."""
+        """Return this process's values in `shares`; if the number of processes has changed, rank 0 gets their sum."""
         if len(shares) == self.count:
             return shares[self.rank]
         return shares.sum(dim=0) * self.first
 
     def is_sync_step(self, step: int, device: torch.device) -> bool:
-        """Whether the processes wait for each other after so many steps, so that they can go on differently."""
+        """Return True if the processes synchronise after `step` steps, and can then stop together."""
         return self.count == 1 or device.type == "cpu" or step % STEPS_BETWEEN_SYNCS == 0
 
     def any_rank(self, *wishes: bool, device: torch.device) -> list[bool]:
-        """For each wish whether some process has it; all have to ask."""
+        """Return, for each flag, True if any process has set it; every process must make this call."""
         if self.count == 1:
             return list(wishes)
         return [number > 0 for number in self.sum(torch.tensor(wishes, dtype=torch.float32, device=device)).tolist()]
 
     @contextmanager
     def main_process_first(self, device: torch.device) -> Iterator[None]:
-        """What is done inside, the first process does before all others."""
+        """Run the block in rank 0 before the other processes run it."""
         if not self.first:
             self.any_rank(False, device=device)
         yield
@@ -78,18 +78,18 @@ class ProcessGroup:
             self.any_rank(False, device=device)
 
     def no_sync(self, module: nn.Module, *, now: bool) -> AbstractContextManager[None]:
-        """Where a `DistributedDataParallel` is used inside, its gradients become the mean over all processes.
+        """Return a context in which a `DistributedDataParallel` averages its gradients over all processes if `now`.
 
-        Not now, they are added to what is exchanged the next time.
+        Otherwise the gradients are accumulated until the next exchange.
         """
         return nullcontext() if now or not isinstance(module, DistributedDataParallel) else module.no_sync()
 
     def share_buffers(self, network: nn.Module) -> None:
-        """Gives every process the first one's running statistics, so that all test the same network."""
+        """Copy the running statistics of rank 0 to every process, so that all evaluate the same network."""
         if self.count > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
 
     def own(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Every `count`-th item, from the `rank`-th on."""
+        """Return every `count`-th item, from item `rank` on."""
         return items[self.rank :: self.count]

@@ -1,4 +1,4 @@
-"""What early-exit inference would give: accuracy and cost at one threshold of confidence for all exits."""
+"""Metrics of early-exit inference: accuracy and cost at one confidence threshold for all exits."""
 
 import torch
 from torch import Tensor
@@ -11,10 +11,10 @@ THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.
 
 
 class EarlyExitMetrics:
-    """Sums over batches, kept on the device, of where images leave at each threshold and of how many are right."""
+    """Exit counts and correct predictions at each threshold, summed over batches on the device."""
 
     def __init__(self, costs: Tensor) -> None:
-        """Of a network with exits; `costs` (exits,) are the multiply-adds of an image that leaves at each of them."""
+        """Start with empty sums; `costs` (exits,) are the multiply-adds (MACs) of an image that leaves at each exit."""
         self._costs = costs.double()
         self._thresholds = torch.tensor(THRESHOLDS, dtype=torch.float64, device=costs.device)
         self._left = torch.zeros(len(THRESHOLDS), len(costs), dtype=torch.float64, device=costs.device)
@@ -22,17 +22,17 @@ class EarlyExitMetrics:
 
     @torch.no_grad()
     def add(self, exit_logits: tuple[Tensor, ...], labels: Tensor) -> None:
-        """Adds a batch: the logits (N, C) of each exit and the labels (N,)."""
+        """Add a batch: the logits (N, C) of each exit and the labels (N,)."""
         tops = torch.stack([logits.argmax(1) for logits in exit_logits])
         scores = torch.stack([criteria[CRITERION].score(logits.float(), tops[:0]) for logits in exit_logits]).double()
         leaves = scores >= self._thresholds[:, None, None]
         leaves[:, -1] = True
-        first = leaves & (leaves.cumsum(1) == 1)  # of each image, at each threshold, the exit where it leaves
+        first = leaves & (leaves.cumsum(1) == 1)  # (thresholds, exits, N): True at the exit where an image leaves
         self._left += first.sum(2)
         self._right += (first & (tops == labels)).sum((1, 2))
 
     def points(self, processes: ProcessGroup) -> list[list[float]]:
-        """For each threshold: itself, multiply-adds per image, and accuracy in %, over the images of all processes."""
+        """Return each threshold with multiply-adds per image and accuracy in %, over the images of all processes."""
         left, right = processes.sum(self._left), processes.sum(self._right)
         images = left.sum(1)
         costs, accuracy = left @ self._costs / images, 100 * right / images

@@ -1,4 +1,4 @@
-"""What a trial runs on, chosen and recorded."""
+"""Device, precision and numeric settings of a trial: selection and record."""
 
 import functools
 import importlib.metadata
@@ -18,17 +18,19 @@ Precision = Literal["fp32", "bf16"]
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; `auto` is the accelerator if there is one. Raises `SpecError` if it is not there."""
+    """Return the device called `name`; `auto` is the GPU if available. Raise `SpecError` if no GPU is available."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise SpecError(f"device {name!r} is not there: PyTorch sees no CUDA accelerator.", field="device")
+        raise SpecError(
+            f"device {name!r} is not available: PyTorch finds no CUDA GPU. Use 'auto' or 'cpu'.", field="device"
+        )
     return device
 
 
 def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
-    """What `auto` means on a device: bf16 where the processor multiplies in it, else fp32."""
+    """Return the precision on a device; `auto` is bf16 if the hardware multiplies in it, else fp32."""
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -38,14 +40,14 @@ def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.devi
 
 @contextmanager
 def training_conditions(threads: int) -> Iterator[None]:
-    """While a network trains: so many threads of the processor, and cuDNN's fastest algorithms for the shapes at hand.
+    """Set the number of CPU threads and let cuDNN benchmark its algorithms, inside the context.
 
-    Afterwards these settings and PyTorch's generators are as before.
+    On exit, these settings and the state of PyTorch's generators are restored.
     """
     threads_before, benchmark_before = torch.get_num_threads(), torch.backends.cudnn.benchmark
     with torch.random.fork_rng():
         torch.set_num_threads(threads)
-        # By itself, for `cudnn.flags` would turn off what it is not told of, cuDNN as a whole too.
+        # Set directly, because `cudnn.flags` turns off every flag that it is not given, including `enabled`.
         torch.backends.cudnn.benchmark = True
         try:
             yield
@@ -57,7 +59,7 @@ def training_conditions(threads: int) -> Iterator[None]:
 def describe_environment(
     device: torch.device, precision: Precision, threads: int, processes: int
 ) -> dict[str, str | int]:
-    """Versions, commit, plugins if there are any, hardware and numeric settings, for the result."""
+    """Return versions, commit, plugins if any, hardware and numeric settings, for the result."""
     cuda = device.type == "cuda"
     plugins = (*installed_plugins(), *(f"{plugin.name} (sha256 {plugin.sha256})" for plugin in plugins_in_use()))
     return {
@@ -77,13 +79,13 @@ def describe_environment(
 def _version() -> str:
     try:
         return importlib.metadata.version("exeunt")
-    except importlib.metadata.PackageNotFoundError:  # a checkout on the path, not installed
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is on the path, but not installed
         return ""
 
 
 @functools.cache
 def commit() -> str:
-    """Of the checkout that runs, with `+changes` if files differ from it; empty for an installed package."""
+    """Return the commit of the running checkout, with `+changes` if files differ; empty for an installed package."""
     folder = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -91,7 +93,7 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        if not git("ls-files", Path(__file__).name):  # the checkout is someone else's, this package lies in it
+        if not git("ls-files", Path(__file__).name):  # the package is inside another project's checkout
             return ""
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):

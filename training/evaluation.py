@@ -1,4 +1,4 @@
-"""How good each exit and their ensemble are."""
+"""Evaluation of each exit and of their ensemble."""
 
 import torch
 import torch.nn.functional as F
@@ -8,37 +8,37 @@ from .distributed import ProcessGroup
 
 MEASURES = ("top1", "top5", "nll", "ece")
 BINS = 15
-"""Of confidence, each equally wide, as in Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599."""
+"""Number of confidence bins of equal width, as in Guo et al. 2017, arXiv 1706.04599."""
 
 
 def exit_names(exits: int) -> list[str]:
-    """What the exits are called in every record, from the shallowest on: exit1, exit2, ..., final."""
+    """Return the names of the exits in every record, shallowest first: exit1, exit2, ..., final."""
     return [f"exit{number}" for number in range(1, exits)] + ["final"]
 
 
 def ensemble(logits: tuple[Tensor, ...]) -> Tensor:
-    """The ensemble of the exits: the mean of their logits (N, C)."""
+    """Return the output of the ensemble of exits: the mean of their logits (N, C)."""
     return torch.stack(logits).mean(dim=0)
 
 
 class ExitMetrics:
-    """Sums over batches, kept on the device, of what each exit and the ensemble got right and how sure they were."""
+    """Accuracy, likelihood and calibration of each exit and the ensemble, summed over batches on the device."""
 
     def __init__(self, exits: int, device: torch.device) -> None:
-        """Of a network with this many exits, the final one included."""
+        """Start with empty sums for `exits` exits, including the final one."""
         self.names = exit_names(exits) + (["ensemble"] if exits > 1 else [])
         shapes = dict.fromkeys(("images", "top1", "top5", "nll"), ())
         shapes |= dict.fromkeys(("count", "confidence", "correct"), (BINS,))
         rows = len(self.names)
         self.sums = {name: torch.zeros(rows, *s, dtype=torch.float64, device=device) for name, s in shapes.items()}
-        """What a checkpoint keeps of an epoch that is under way."""
+        """Sums by name, which a checkpoint stores for an unfinished epoch."""
         self._bins = torch.arange(BINS, device=device)
 
     @torch.no_grad()
     def add(self, exit_logits: tuple[Tensor, ...], labels: Tensor) -> None:
-        """Adds a batch: the logits (N, C) of each exit and the labels, (N,) class numbers or (N, C) probabilities.
+        """Add a batch: the logits (N, C) of each exit and the labels, (N,) class indices or (N, C) probabilities.
 
-        Of a mixture of images the class with the larger share is the right one.
+        For mixed images, the class with the larger probability is the correct one.
         """
         logits = [logits.float() for logits in exit_logits]
         if len(logits) > 1:
@@ -62,9 +62,10 @@ class ExitMetrics:
         self.sums["correct"] += (bins * hits[:, :, :1]).sum(dim=1)
 
     def summary(self, split: str, processes: ProcessGroup) -> dict[str, float]:
-        """Over the images of all processes, per exit `<split>/<exit>/...`.
+        """Return the metrics `<split>/<exit>/<measure>` over the images of all processes.
 
-        `top1` and `top5` in percent, `nll` in nats per image, and `ece`, the expected calibration error, in [0, 1].
+        `top1` and `top5` are in percent, `nll` is in nats per image, and `ece`, the expected calibration error, is in
+        [0, 1].
         """
         sums = {name: processes.sum(values) for name, values in self.sums.items()}
         images = sums["images"]
@@ -81,10 +82,10 @@ class ExitMetrics:
         }
 
     def reliability(self, processes: ProcessGroup) -> dict[str, list[list[float]]]:
-        """What a reliability diagram shows, over the images of all processes: a list for each exit.
+        """Return the bins of a reliability diagram for each exit, over the images of all processes.
 
-        It has, for each of the bins of confidence that cut [0, 1] in equal parts, the number of images in it, their
-        mean confidence and the share of them that is right, both in [0, 1], and 0 where there is no image.
+        The bins divide the confidences [0, 1] into equal parts. Each has the number of its images, their mean
+        confidence and their accuracy, both in [0, 1]; all are 0 in an empty bin.
         """
         count, confidence, correct = (processes.sum(self.sums[name]) for name in ("count", "confidence", "correct"))
         some = count.clamp(min=1)

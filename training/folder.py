@@ -1,4 +1,4 @@
-"""Files by name, each of which appears whole or not at all, whenever the process or the machine dies."""
+"""Directories with atomic file writes, even if the process or the node fails."""
 
 import copy
 import fcntl
@@ -14,95 +14,94 @@ from typing import Self
 from ..specs import SpecError
 
 WriteGuard = Callable[[], object]
-"""Asked at the last moment before a file changes; what it raises keeps the file as it is."""
+"""Function that is called immediately before a file changes; if it raises, the file stays unchanged."""
 
 
 class StorageError(SpecError):
-    """A place where files are kept cannot be written or read. The message says which, and why."""
+    """Storage that cannot be read or written; the message contains the place and the reason."""
 
     what = "the storage"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileInfo:
-    """What a folder says of a file."""
+    """Size and modification time of a file."""
 
     size: int
-    """In bytes."""
+    """File size in bytes."""
     modified: float
-    """Seconds since 1970."""
+    """Time of the last modification, in seconds since 1970."""
 
 
 class Folder(ABC):
-    """A folder that need not exist yet, on a disk or elsewhere. Every method raises `StorageError` where it cannot."""
+    """A directory on a disk or elsewhere, which need not exist yet. Every method raises `StorageError` if it fails."""
 
     _guard: WriteGuard | None = None
 
     def guarded(self, guard: WriteGuard) -> Self:
-        """The same folder, which changes only as long as the guard lets it."""
+        """Return the same directory, which changes only if `guard` does not raise."""
         twin = copy.copy(self)
         twin._guard = guard
         return twin
 
     @abstractmethod
     def inside(self, *names: str) -> "Folder":
-        """A folder in this one, without a guard."""
+        """Return a subdirectory, without a guard."""
 
     @abstractmethod
     def folders(self) -> list[str]:
-        """The names of the folders in it, in order."""
+        """Return the names of the subdirectories, sorted."""
 
     @abstractmethod
     def entries(self) -> dict[str, FileInfo]:
-        """Its files by name, in the names' order."""
+        """Return the files by name, sorted."""
 
     @abstractmethod
     def read(self, name: str) -> bytes | None:
-        """A file's content, or None if there is no such file."""
+        """Return the content of a file, or None if it does not exist."""
 
     @abstractmethod
     def write(self, name: str, content: bytes | memoryview) -> None:
-        """Makes a file appear whole, in the place of one with this name."""
+        """Write a file atomically, replacing an existing one."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Removes a file, if it is there."""
+        """Remove a file if it exists."""
 
     @abstractmethod
     def remove_all(self) -> None:
-        """Removes the folder with everything in it, whoever has it."""
+        """Remove the directory with all of its content, without calling the guard."""
 
     @abstractmethod
     def rename(self, name: str, new: str) -> None:
-        """Gives a file another name."""
+        """Rename a file."""
 
     @abstractmethod
     def local(self, name: str) -> AbstractContextManager[Path]:
-        """A path at which the file can be read inside the context."""
+        """Return a context with a local path at which the file can be read."""
 
     @abstractmethod
     def located(self, name: str) -> str:
-        """Where a file is, for messages."""
+        """Return the location of a file, for messages."""
 
 
 class LocalFolder(Folder):
-    """A folder on a disk that this machine has mounted."""
+    """A directory on a mounted disk."""
 
     def __init__(self, path: Path) -> None:
-        """Of a path."""
         self.path = path
 
     def inside(self, *names: str) -> "LocalFolder":
-        """A folder in this one."""
+        """Return a subdirectory, without a guard."""
         return LocalFolder(self.path.joinpath(*names))
 
     def folders(self) -> list[str]:
-        """The names of the folders in it."""
+        """Return the names of the subdirectories, sorted; none if the directory does not exist."""
         with self._told("read"):
             return sorted(item.name for item in os.scandir(self.path) if item.is_dir()) if self.path.exists() else []
 
     def entries(self) -> dict[str, FileInfo]:
-        """Its files; what is being written has a name that begins with a dot, and is left out."""
+        """Return the files by name, sorted, without hidden and temporary files, whose names begin with a dot."""
         with self._told("read"):
             if not self.path.exists():
                 return {}
@@ -114,7 +113,7 @@ class LocalFolder(Folder):
             return found
 
     def read(self, name: str) -> bytes | None:
-        """A file's content."""
+        """Return the content of a file, or None if it does not exist."""
         with self._told("read", name):
             try:
                 return (self.path / name).read_bytes()
@@ -122,7 +121,7 @@ class LocalFolder(Folder):
                 return None
 
     def write(self, name: str, content: bytes | memoryview) -> None:
-        """Writes it elsewhere in the folder, makes sure that the disk has it, and renames it."""
+        """Write to a temporary file in the directory, flush it to the disk, and rename it."""
         temporary = self.path / f".{name}.{os.getpid()}"
         with self._told("written", name):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -139,33 +138,33 @@ class LocalFolder(Folder):
             _sync(self.path)
 
     def remove(self, name: str) -> None:
-        """Removes a file."""
+        """Remove a file if it exists."""
         with self._told("removed", name):
             if (self.path / name).exists():
                 with self._permitted():
                     (self.path / name).unlink(missing_ok=True)
 
     def remove_all(self) -> None:
-        """Removes the folder, if it is there."""
+        """Remove the directory with all of its content, if it exists."""
         with self._told("removed"), suppress(FileNotFoundError):
             shutil.rmtree(self.path)
 
     def rename(self, name: str, new: str) -> None:
-        """Renames a file."""
+        """Rename a file."""
         with self._told("renamed", name), self._permitted():
             (self.path / name).rename(self.path / new)
 
     def local(self, name: str) -> AbstractContextManager[Path]:
-        """The file's own path."""
+        """Return a context with the path of the file."""
         return nullcontext(self.path / name)
 
     def located(self, name: str) -> str:
-        """The path."""
+        """Return the path of a file, for messages."""
         return str(self.path / name)
 
     @contextmanager
     def _permitted(self) -> Iterator[None]:
-        """Between the guard's answer and what is done inside, nobody else who has a guard changes the folder."""
+        """Call the guard and run the block under a lock, which excludes all other guarded changes of the directory."""
         if self._guard is None:
             yield
             return

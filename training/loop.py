@@ -1,4 +1,4 @@
-"""The moving parts of a training: each is built from the spec, or kept in a checkpoint."""
+"""Training loop, whose parts are built from the spec or restored from a checkpoint."""
 
 import functools
 import math
@@ -31,16 +31,16 @@ from .teacher import build_teacher
 from .trial import TrialSpec
 
 SPLIT_SEED = 0
-"""Of which training images are held out: the same in all trials, so that all are measured on the same."""
+"""Seed that selects the held-out training images; the same in all trials, so that they are comparable."""
 
 
 class TrainingLoop:
-    """A network in training: which epoch and step it is at, and what was measured on the way."""
+    """Training of one network: its position in epochs and steps, and the metrics so far."""
 
     def __init__(
         self, trial: TrialSpec, device: torch.device, teacher: Path | None, source: DataSource, processes: ProcessGroup
     ) -> None:
-        """At the first step of the first epoch."""
+        """Start at the first step of the first epoch."""
         self.trial = trial
         self.device = device
         self.precision: Precision = choose_precision(trial.recipe.precision, device)
@@ -60,10 +60,10 @@ class TrainingLoop:
         self._loss = trial.method.build(self._shape).to(device)
         if trial.recipe.sync_batch_norm and processes.count > 1:
             if device.type == "cpu":
-                rule = "`sync_batch_norm` needs accelerators: PyTorch has no such normalisation for processors"
-                raise SpecError(f"{rule}; the nearest choice is false.", field="sync_batch_norm")
+                rule = "`sync_batch_norm` needs GPUs, since PyTorch has no synchronised batch normalisation for CPUs"
+                raise SpecError(f"{rule}; set it to false.", field="sync_batch_norm")
             for module in (self._network, self._loss):
-                SyncBatchNorm.convert_sync_batchnorm(module)  # changes the parts in place
+                SyncBatchNorm.convert_sync_batchnorm(module)  # replaces submodules in place
         self._updates = OptimizerStep(trial.recipe, self._network, self._loss)
         objective = TrainingStep(
             self._network, self._loss, _trained_teacher(trial, teacher, device), precision=self.precision, device=device
@@ -71,39 +71,40 @@ class TrainingLoop:
         if trial.recipe.compile != "off":
             self._network.compile(mode="reduce-overhead" if trial.recipe.compile == "cuda_graphs" else "default")
         self._objective = DistributedDataParallel(objective) if processes.count > 1 else objective
-        self._past_logits: Tensor | None = None  # of all training images in the epoch before
+        self._past_logits: Tensor | None = None  # of all training images, from the previous epoch
         self.history: list[Record] = []
-        """Of the epochs that are done."""
+        """Records of the completed epochs."""
         self.details: Record = {}
-        """Of the epoch that is reported so far, what is no single number: `reliability`, `early_exit`."""
+        """Results of the reported epoch that are not scalars: `reliability`, `early_exit`."""
         self._usage = ResourceUsage(device)
-        self._evaluated_details = self.details  # of what was evaluated last
+        self._evaluated_details = self.details  # of the last evaluation
         self._start_epoch()
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """Number of completed epochs."""
         return len(self.history)
 
     @property
     def step(self) -> int:
-        """How many steps of the epoch are done."""
+        """Number of completed steps of the current epoch."""
         return self._totals.step
 
     @property
     def steps(self) -> int:
-        """How many steps are done, over all epochs."""
+        """Number of completed steps over all epochs."""
         return self.epoch * self._batches.steps_per_epoch + self.step
 
     @property
     def trained_network(self) -> nn.Module:
-        """What is measured and kept: the network, or the moving average of it."""
+        """Network that is evaluated and saved: the network itself, or its moving average."""
         return self._updates.average.network if self._updates.average else self._network
 
     def train_epoch(self) -> Iterator[dict[str, Tensor]]:
-        """Trains on what is left of the epoch, and halts after each step with its loss terms.
+        """Train the rest of the epoch; yield the loss terms after each step.
 
-        Raises `TrainingDiverged` once a loss or a gradient is known to be not finite.
+        Raises:
+            TrainingDiverged: once the host detects a loss or a gradient that is not finite.
         """
         started, seconds_before = time.perf_counter(), self._totals.seconds
         self._usage = ResourceUsage(self.device)
@@ -116,10 +117,13 @@ class TrainingLoop:
         self._watch.check()
 
     def finish_epoch(self) -> bool:
-        """Measures the network after an epoch's last step, and turns to the next epoch.
+        """Evaluate the network after the last step of an epoch, record the epoch, and start the next one.
 
-        Returns whether the network is the one to report if training ended here. Raises `TrainingDiverged` if anything
-        measured is not finite.
+        Returns:
+            True if the protocol would report this network if training ended here.
+
+        Raises:
+            TrainingDiverged: if a metric is not finite.
         """
         recipe, seconds = self.trial.recipe, self._totals.seconds
         record: Record = {"epoch": self.epoch + 1, **self._totals.record()}
@@ -146,18 +150,21 @@ class TrainingLoop:
 
     @property
     def peak_memory(self) -> int:
-        """Of the epoch, in bytes."""
+        """Peak memory of the epoch in bytes."""
         return self._usage.peak_memory()
 
     def place(self, step: int) -> str:
-        """A step of the training, counted from 0, in words."""
+        """Return the position of a step, counted from 0 over all epochs, such as `epoch 2, step 3`."""
         epoch, step = divmod(step, self._batches.steps_per_epoch)
         return f"epoch {epoch + 1}, step {step + 1}"
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on besides the spec, the same in every process; all have to ask.
+        """Return everything that the next step depends on besides the spec, equal in every process.
 
-        Raises `TrainingDiverged` if a step was not finite.
+        Every process must make this call.
+
+        Raises:
+            TrainingDiverged: if a step was not finite.
         """
         self._watch.check()
         return {
@@ -171,7 +178,7 @@ class TrainingLoop:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken."""
+        """Resume from `state`."""
         self._network.load_state_dict(state["network"])
         self._loss.load_state_dict(state["loss"])
         self._updates.load_state_dict(state["updates"])
@@ -182,10 +189,10 @@ class TrainingLoop:
         self._totals.restore(state["totals"])
 
     def _joules(self) -> float:
-        """Of the epoch; nan where a driver does not say."""
+        """Return the energy of the epoch in joules; nan if a driver does not report it."""
         own = self._usage.joules()
         joules = torch.tensor(math.nan if own is None else own, dtype=torch.float64, device=self.device)
-        # Each process has an accelerator of its own; a processor is counted whole by each.
+        # Each process has its own GPU, so their energies are added. Every process measures the whole CPU.
         return float(joules if self.device.type == "cpu" else self._processes.sum(joules))
 
     def _start_epoch(self) -> None:
@@ -223,7 +230,7 @@ class TrainingLoop:
         return self.trial.recipe.learning_rate_at(self.epoch * steps + step, steps)
 
     def _measured(self, *, last: bool) -> Record:
-        """What the protocol looks at after an epoch."""
+        """Return the evaluation metrics that the protocol requires after an epoch."""
         record: Record = {}
         if self._validation_images is not None:
             record |= self._evaluated(self._validation_images, "validation")
@@ -261,6 +268,6 @@ def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.devic
     if trial.teacher is None:
         return None
     if weights is None or not weights.exists():
-        raise SpecError(f"the teacher's weights are not there: {weights}.", field="teacher")
+        raise SpecError(f"the teacher's weights are missing: {weights}. Train the teacher first.", field="teacher")
     network = build_teacher(trial, weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)

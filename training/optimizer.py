@@ -1,4 +1,4 @@
-"""How gradients become new weights."""
+"""Optimiser step, with gradient clipping and weight averaging."""
 
 import copy
 import functools
@@ -16,10 +16,10 @@ from .recipe import Recipe
 
 
 class OptimizerStep:
-    """Changes weights as a recipe says, for as long as all is finite."""
+    """Weight update with the settings of a recipe, skipped from the first value that is not finite."""
 
     def __init__(self, recipe: Recipe, network: nn.Module, loss: nn.Module) -> None:
-        """Of a network, and of its loss if that has any."""
+        """Create the optimiser for the parameters of a network and its loss."""
         self._recipe = recipe
         self._network = network
         self._weights = [weight for weight in (*network.parameters(), *loss.parameters()) if weight.requires_grad]
@@ -27,9 +27,13 @@ class OptimizerStep:
         self.average = WeightAverage(network, recipe.ema_decay) if recipe.ema_decay else None
 
     def step(self, learning_rate: float, terms: dict[str, Tensor], watch: NonFiniteDetector) -> Tensor:
-        """Takes the step that the gradients ask for, unless they or the loss terms are not finite.
+        """Update the weights, unless the gradients or the loss terms are not finite.
 
-        Returns the norm of the gradient of all weights, before clipping. Raises `TrainingDiverged` as the watch does.
+        Returns:
+            Norm of the gradient of all weights, before clipping.
+
+        Raises:
+            TrainingDiverged: if `watch` detects a step that was not finite.
         """
         norm = get_total_norm([weight.grad for weight in self._weights if weight.grad is not None])
         watch.look({**terms, "norm of the gradient": norm})
@@ -45,30 +49,30 @@ class OptimizerStep:
         return norm
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next step depends on, besides weights and recipe."""
+        """Return the state that the next step depends on, besides weights and recipe."""
         return {
             "optimizer": self._optimizer.state_dict(),
             "average": self.average.network.state_dict() if self.average else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where `state_dict` was taken."""
+        """Resume from the result of `state_dict`."""
         self._optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.network.load_state_dict(state["average"])
 
 
 class WeightAverage:
-    """The exponential moving average of a network's weights and running statistics."""
+    """Exponential moving average of a network's weights and running statistics."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        """Starts with the network as it is."""
+        """Start with a copy of the network."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._blend = get_ema_multi_avg_fn(decay)
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Takes in the network's new weights; what counts steps is copied."""
+        """Update the average with the network's new weights; step counters are copied."""
         pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
         averaged = [pair for pair in pairs if pair[0].is_floating_point()]
         self._blend([old for old, _ in averaged], [new for _, new in averaged], 0)
@@ -91,9 +95,9 @@ def _optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> torch.optim.Optim
 
 @functools.cache
 def _eager(optimizer: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
-    """The optimiser without what keeps `torch.compile` out of it: the first use of that imports the compiler.
+    """Return the optimiser class without its `torch.compile` guards, whose first use imports the compiler.
 
-    Which takes 1.5 s and 80 MB in each process that trains (torch 2.13).
+    The import takes 1.5 s and 80 MB in each training process (torch 2.13).
     """
     kept_out = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     methods = {name: inspect.unwrap(getattr(optimizer, name)) for name in kept_out}

@@ -1,4 +1,4 @@
-"""Methods, architectures and heads from outside this package: from a user's files and installed packages."""
+"""Methods, architectures and heads from outside this package: from your own files and from installed packages."""
 
 import functools
 import hashlib
@@ -18,31 +18,33 @@ from ..models import architecture_layout, architectures, heads
 from ..specs import Registry, SpecError, nearest, short_hash
 
 GROUP = "exeunt.plugins"
-"""Of the entry points that name modules of installed packages."""
+"""Entry point group with which installed packages declare their plugin modules."""
 
 REGISTRIES: tuple[Registry[Any], ...] = (methods, architectures, heads)
-"""What a plugin may add to."""
+"""Registries that a plugin can extend."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """A file of Python that registers something when it runs."""
+    """A Python file that registers methods, architectures or heads when it runs."""
 
     name: str
-    """Of the file, such as `my_method.py`."""
+    """File name, such as `my_method.py`."""
     source: str
-    """What it holds."""
+    """Content of the file."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The plugin in a file. Raises `SpecError` where there is none."""
+        """Return the plugin in a file. Raise `SpecError` if its name is invalid or it cannot be read."""
         if not re.fullmatch(r"\w[\w-]*\.py", path.name):
-            rule = "a plugin is a file of Python, named with letters, digits, '_' and '-': my_method.py"
+            rule = "the name of a plugin must be letters, digits, '_' or '-' and end with .py, such as my_method.py"
             raise SpecError(f"--plugin {path}: {rule}.", field="plugin")
         try:
             return cls(name=path.name, source=path.read_bytes().decode())
         except UnicodeDecodeError as error:
-            raise SpecError(f"--plugin {path}: it is not UTF-8 text.", field="plugin") from error
+            raise SpecError(
+                f"--plugin {path}: the file is not UTF-8 text; save it as UTF-8.", field="plugin"
+            ) from error
         except OSError as error:
             beside = [file.name for file in path.parent.glob("*.py") if file.is_file()]
             hint = f"; {nearest(path.name, beside)}" if beside and isinstance(error, FileNotFoundError) else ""
@@ -50,12 +52,12 @@ class Plugin:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """Of the file's content, as 64 hexadecimal digits."""
+        """SHA-256 of the file's content, as 64 hexadecimal digits."""
         return hashlib.sha256(self.source.encode()).hexdigest()
 
 
 class _Entered(NamedTuple):
-    """What a plugin has registered."""
+    """An entry that a plugin has registered."""
 
     registry: Registry[Any]
     name: str
@@ -63,27 +65,26 @@ class _Entered(NamedTuple):
 
 
 _entered: dict[Plugin, list[_Entered]] = {}
-"""By the plugins that ran in this process, each once."""
+"""Entries of each plugin that has run in this process."""
 _in_use: list[Plugin] = []
 
 
 def read_plugins(paths: Iterable[Path]) -> tuple[Plugin, ...]:
-    """The plugins in these files, each once. Raises `SpecError` for one that cannot be read, or two with one name."""
+    """Return the plugins in these files, each once. Raise `SpecError` if one is unreadable or a name occurs twice."""
     plugins: dict[str, Plugin] = {}
     for path in paths:
         plugin = Plugin.read(path)
         if plugins.setdefault(plugin.name, plugin) != plugin:
-            rule = "another plugin has this name; a sweep keeps its plugins by name"
+            rule = "another plugin has the same file name; rename one of them"
             raise SpecError(f"--plugin {path}: {rule}.", field="plugin")
     return tuple(plugins.values())
 
 
 def use(plugins: Iterable[Plugin] = ()) -> None:
-    """From here on, names mean what this package, installed packages and these plugins say, and no other plugin.
+    """Register exactly these plugins, besides this package and installed packages, and unregister all others.
 
     Raises:
-        SpecError: for a plugin that cannot run, that registers nothing, or a name that is there already; with the
-            file and its line.
+        SpecError: with file and line, if a plugin cannot run, registers nothing, or registers an existing name.
     """
     installed_plugins()
     wanted = list(dict.fromkeys(plugins))
@@ -92,23 +93,23 @@ def use(plugins: Iterable[Plugin] = ()) -> None:
     while _in_use:
         for registry, name, _ in _entered[_in_use.pop()]:
             registry.unregister(name)
-    architecture_layout.cache_clear()  # it knows architectures by name
+    architecture_layout.cache_clear()  # its keys are architecture names
     for plugin in wanted:
         _enter(plugin)
         _in_use.append(plugin)
 
 
 def plugins_in_use() -> tuple[Plugin, ...]:
-    """What `use` was called with last."""
+    """Return the plugins of the last call of `use`."""
     return tuple(_in_use)
 
 
 @functools.cache
 def installed_plugins() -> tuple[str, ...]:
-    """Imports the modules that installed packages name as entry points; says which packages, with their versions.
+    """Import the plugin modules of installed packages; return the names and versions of these packages.
 
     Raises:
-        SpecError: for a module that cannot be imported.
+        SpecError: if a module cannot be imported.
     """
     packages: set[str] = set()
     for point in importlib.metadata.entry_points(group=GROUP):
@@ -123,14 +124,14 @@ def installed_plugins() -> tuple[str, ...]:
 
 
 def origins(*named: tuple[Registry[Any], str]) -> list[str]:
-    """The SHA-256 of each plugin in use that registered one of these names."""
+    """Return the SHA-256 of each plugin in use that registered one of these names."""
     return [
         plugin.sha256 for plugin in _in_use if any((registry, name) in named for registry, name, _ in _entered[plugin])
     ]
 
 
 def _enter(plugin: Plugin) -> None:
-    """Registers what a plugin does, by running it the first time."""
+    """Register the entries of a plugin; run it if it has not run yet."""
     before = set(_names())
     try:
         if plugin in _entered:
@@ -143,18 +144,18 @@ def _enter(plugin: Plugin) -> None:
         raise SpecError(f"{_place(plugin, error)}: {_said(error)}", field="plugin") from error
     new = [(registry, name) for registry, name in _names() if (registry, name) not in before]
     if not new:
-        rule = 'it registers nothing; a method stands under @method("NAME"), an architecture under'
+        rule = 'it registers nothing; decorate a method with @method("NAME"), or an architecture with'
         raise SpecError(f'{plugin.name}: {rule} @architectures.register("NAME").', field="plugin")
     _entered[plugin] = [_Entered(registry, name, registry[name]) for registry, name in new]
 
 
 def _run(plugin: Plugin) -> None:
-    """Runs a plugin as a module of its own, in which Python finds its classes again."""
+    """Run a plugin as a separate module, in which pickle finds its classes."""
     module = ModuleType(f"exeunt_plugin_{short_hash(plugin.name + plugin.source)}")
     module.__file__ = plugin.name
     sys.modules[module.__name__] = module
     lines = plugin.source.splitlines(keepends=True)
-    linecache.cache[plugin.name] = (len(plugin.source), None, lines, plugin.name)  # for tracebacks: no file may be left
+    linecache.cache[plugin.name] = (len(plugin.source), None, lines, plugin.name)  # for tracebacks without the file
     exec(compile(plugin.source, plugin.name, "exec", dont_inherit=True), module.__dict__)
 
 
@@ -169,7 +170,7 @@ def _withdraw(kept: set[tuple[Registry[Any], str]]) -> None:
 
 
 def _place(plugin: Plugin, error: BaseException) -> str:
-    """The file, and the line of it at which the error arose."""
+    """Return the file name and, if it can be found, the line of the error."""
     if isinstance(error, SyntaxError) and error.filename == plugin.name:
         line = error.lineno
     else:
@@ -182,5 +183,5 @@ def _said(error: BaseException) -> str:
     if isinstance(error, SpecError):
         return str(error)
     if isinstance(error, SyntaxError):
-        return f"is not Python: {error.msg}."
+        return f"SyntaxError: {error.msg}."
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".rstrip(": .") + "."

@@ -1,4 +1,4 @@
-"""How a network is optimised: everything that is not the dataset, the network or the method."""
+"""Recipe: the training settings other than the dataset, the network and the method."""
 
 import math
 from dataclasses import dataclass
@@ -12,68 +12,86 @@ from .augmentation import Augmentation
 class Recipe(Augmentation):
     """Optimiser, schedule, augmentation and precision. The defaults are those of EED's authors (arXiv 2104.00299).
 
-    The learning rate changes with every step, except under `multistep`.
+    The learning rate changes with every step, except with `multistep`.
     """
 
     epochs: Count = 200
-    """Passes over the training set."""
+    """Number of passes over the training set, at least 1."""
     batch_size: Annotated[int, Range(minimum=2)] = 128
-    """Images per update; the last batch of an epoch may be smaller, and one image left over joins the batch before."""
+    """Number of images per weight update, at least 2; the last batch of an epoch may be smaller.
+
+    A last batch that is too small for batch normalisation is merged into the previous one.
+    """
     accumulation: Count = 1
-    """A batch passes the network in so many parts whose gradients are added; normalisation sees one part at a time."""
+    """Number of parts of a batch whose gradients are accumulated, at least 1; batch normalisation sees single parts."""
 
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """Optimiser: `sgd`, or `adamw` with the betas 0.9 and 0.999."""
     learning_rate: Positive = 0.1
-    """Of the first step, after warm-up if there is one; under `one_cycle` the highest."""
+    """Learning rate of the first step after warm-up, above 0; with `one_cycle`, the maximum learning rate."""
     momentum: Fraction = 0.9
-    """Only of SGD; AdamW has the betas 0.9 and 0.999."""
+    """Momentum of SGD, from 0 to 1; unused by AdamW."""
     nesterov: bool = False
-    """Only of SGD."""
+    """True if SGD uses Nesterov momentum; unused by AdamW."""
     weight_decay: NonNegative = 5e-4
-    """An L2 penalty under SGD, decoupled (arXiv 1711.05101) under AdamW."""
+    """Weight decay, at least 0: an L2 penalty with SGD, decoupled (arXiv 1711.05101) with AdamW."""
     decay_norms: bool = True
-    """Whether weight decay reaches biases and the weights of normalisation too."""
+    """True if weight decay also applies to biases and to the weights of normalisation layers."""
     gradient_clip: NonNegative = 0.0
-    """The largest norm that the gradient of all weights may have; 0 does not clip."""
+    """Maximum norm of the gradient of all weights, at least 0; 0 disables clipping."""
     ema_decay: Annotated[float, Range(minimum=0, maximum=0.999999)] = 0.0
-    """Share of the old value in the moving average of the weights, which is then what is tested and kept; 0 is off."""
+    """Decay of the exponential moving average of the weights, from 0 to 0.999999; 0 disables it.
+
+    If it is above 0, the averaged weights are evaluated and saved.
+    """
 
     schedule: Literal["multistep", "cosine", "one_cycle"] = "multistep"
-    """`one_cycle` rises linearly over the first 30% of the steps and falls linearly to zero over the rest."""
+    """Learning-rate schedule: `multistep`, `cosine` or `one_cycle`.
+
+    `one_cycle` rises linearly over the first 30% of the steps and falls linearly to 0 over the rest.
+    """
     milestones: tuple[int, ...] = (75, 130, 180)
-    """After so many epochs the learning rate is multiplied by `decay`; only under `multistep`."""
+    """Epochs after which the learning rate is multiplied by `decay`, ascending, from 1 on; only for `multistep`."""
     decay: Positive = 0.1
-    """Only under `multistep`."""
+    """Factor of the learning rate at each milestone, above 0; only for `multistep`."""
     warmup_epochs: NonNegative = 0.0
-    """The learning rate rises linearly from zero over so many epochs, which count as part of the schedule."""
+    """Duration of the linear warm-up of the learning rate from 0, in epochs, at least 0; not for `one_cycle`.
+
+    The warm-up is part of the schedule.
+    """
 
     crop: Literal["none", "pad", "resized"] = "pad"
-    """`pad`: a crop of the image padded by 4 black pixels; `resized`: of 8% to 100% of its area, resized."""
+    """Random crop: `none`, `pad` (after padding by 4 black pixels) or `resized` (8% to 100% of the area, resized)."""
     flip: bool = True
-    """Each image is mirrored with probability one half."""
+    """True if each image is mirrored horizontally with probability 0.5."""
 
     sync_batch_norm: bool = False
-    """Whether batch normalisation sees the batches of all processes that train a network together, or only its own
-    process's; needs accelerators. One process alone sees the same either way."""
+    """True if batch normalisation uses the images of all processes that train a network together; requires GPUs.
+
+    It has no effect with one process.
+    """
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto` is bf16 where the processor computes with it, else fp32; the result records which it was."""
+    """Number format of the computation: `fp32`, `bf16` or `auto` (bf16 if the hardware supports it, else fp32).
+
+    The result records the format that was used.
+    """
     compile: Literal["off", "on", "cuda_graphs"] = "off"
-    """Whether `torch.compile` translates the network, and whether an accelerator replays each step as one graph."""
+    """Compilation of the network: `off`, `on` (`torch.compile`) or `cuda_graphs` (also replayed as CUDA graphs)."""
 
     def __post_init__(self) -> None:
-        """Checks what one field's annotation cannot say."""
+        """Check the rules that an annotation of one field cannot express."""
         super().__post_init__()
         whole = all(isinstance(epoch, int) and not isinstance(epoch, bool) for epoch in self.milestones)
         ascending = list(self.milestones) == sorted(set(self.milestones)) and min(self.milestones, default=1) > 0
         require(whole and ascending, "0 < milestones, whole numbers, ascending", milestones=self.milestones)
         momentous = not self.nesterov or self.momentum > 0 or self.optimizer != "sgd"
         require(momentous, "momentum > 0 with nesterov", momentum=self.momentum)
-        several = "batch_size >= 2 * accumulation, since normalisation cannot train on a lone image"
+        several = "batch_size >= 2 * accumulation, since normalisation needs at least 2 images per part"
         fits = self.batch_size >= 2 * self.accumulation
         require(fits, several, accumulation=self.accumulation, batch_size=self.batch_size)
 
     def inactive_fields(self) -> frozenset[str]:
-        """What only another optimiser or schedule reads."""
+        """Return the fields that only another optimiser or schedule reads."""
         unread: set[str] = set()
         if self.optimizer != "sgd":
             unread |= {"momentum", "nesterov"}
@@ -87,17 +105,17 @@ class Recipe(Augmentation):
 
     @property
     def mixes_labels(self) -> bool:
-        """Whether the network is shown mixtures of images, with probabilities for labels."""
+        """True if the network is trained on mixed images, whose labels are probabilities."""
         return self.mixup > 0 or self.cutmix > 0
 
     @property
     def unreached_milestones(self) -> tuple[int, ...]:
-        """Those that come after the last epoch, where the learning rate changes no more."""
+        """Milestones at or after the last epoch, which have no effect."""
         multistep = self.schedule == "multistep"
         return tuple(milestone for milestone in self.milestones if multistep and milestone >= self.epochs)
 
     def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
-        """The learning rate of a step, counted from 0 over the whole training."""
+        """Return the learning rate of a step, counted from 0 over the whole training."""
         steps = self.epochs * steps_per_epoch
         progress = step / steps
         if self.schedule == "one_cycle":
@@ -114,7 +132,7 @@ recipes.register("paper")(Recipe())
 # Tian, Krishnan, Isola 2020, arXiv 1910.10699, and most distillation papers since.
 recipes.register("crd")(Recipe(epochs=240, batch_size=64, learning_rate=0.05, milestones=(150, 180, 210)))
 recipes.register("fast")(Recipe(epochs=30, schedule="one_cycle", learning_rate=0.2, nesterov=True))
-# He et al., arXiv 1512.03385, in the 100 epochs that distillation papers train for.
+# He et al., arXiv 1512.03385, with the 100 epochs of distillation papers.
 recipes.register("imagenet")(
     Recipe(epochs=100, batch_size=256, weight_decay=1e-4, milestones=(30, 60, 90), crop="resized")
 )

@@ -1,4 +1,4 @@
-"""What a training takes of the machine."""
+"""Memory and energy that training uses."""
 
 import contextlib
 import re
@@ -7,23 +7,23 @@ from pathlib import Path
 
 import torch
 
-_COUNTERS = Path("/sys/class/powercap")  # of Intel's and AMD's processors, where the system lets us read them
+_COUNTERS = Path("/sys/class/powercap")  # energy counters of Intel and AMD CPUs; reading them may need permission
 _TOO_LITTLE = re.compile(
     "allocate memory|out of memory|ALLOC_FAILED|Storage size calculation overflowed"
-    "|could not create a primitive$"  # oneDNN's, for its own buffers; what it cannot do at all goes on: " descriptor"
+    "|could not create a primitive$"  # oneDNN, for its buffers; an unsupported operation has " descriptor" added
 )
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that there is too little memory: PyTorch, drivers and NumPy each say it in their way."""
+    """Return True if an error reports too little memory; PyTorch, drivers and NumPy use different messages."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_TOO_LITTLE.search(str(error))))
 
 
 class ResourceUsage:
-    """Peak memory and energy since the meter was made, of the device that trains."""
+    """Peak memory and energy of the training device since the object was created."""
 
     def __init__(self, device: torch.device) -> None:
-        """Starts to measure."""
+        """Start the measurement."""
         self._device = device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -32,21 +32,21 @@ class ResourceUsage:
         self._joules_before = _joules(device)
 
     def peak_memory(self) -> int:
-        """Bytes: on an accelerator those of this process's tensors, else those of the whole process."""
+        """Return the peak memory in bytes: of this process's tensors on a GPU, of the whole process on a CPU."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return _resident_peak()
 
     def joules(self) -> float | None:
-        """Of the whole device, whoever used it; None where its driver does not say."""
+        """Return the energy of the whole device in joules, for all its users; None if the driver does not report it."""
         now = _joules(self._device)
-        if now is None or self._joules_before is None or now < self._joules_before:  # a counter that started again
+        if now is None or self._joules_before is None or now < self._joules_before:  # the counter was reset
             return None
         return now - self._joules_before
 
 
 def _forget_peak() -> None:
-    # Linux: the peak becomes the present size. Elsewhere it stays that of the process since it began.
+    # Linux resets the peak to the current size. On other systems it remains the peak since the process started.
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -62,12 +62,12 @@ def _resident_peak() -> int:
 def _joules(device: torch.device) -> float | None:
     if device.type == "cuda":
         try:
-            import pynvml  # type: ignore[import-not-found]  # noqa: PLC0415 (comes with NVIDIA's driver tools, and is not needed)
+            import pynvml  # type: ignore[import-not-found]  # noqa: PLC0415 (optional, from NVIDIA's driver tools)
 
             pynvml.nvmlInit()
             identity = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
             return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByUUID(identity)) / 1000
-        except Exception:  # not installed, or a driver that does not count
+        except Exception:  # not installed, or not supported by the driver
             return None
     try:
         counters = [path / "energy_uj" for path in _COUNTERS.glob("*-rapl:?")]

@@ -1,4 +1,4 @@
-"""Where the random numbers of a training come from."""
+"""Seeds and generators for the random numbers of training."""
 
 import hashlib
 
@@ -6,17 +6,17 @@ import torch
 
 
 def derive_seed(*place: int | str) -> int:
-    """A seed for one place of a training, such as `derive_seed(seed, "augmentation", epoch, step)`.
+    """Return a seed for one position in training, such as `derive_seed(seed, "augmentation", epoch, step)`.
 
-    It has 32 bits, all that PyTorch's generator on the CPU reads.
+    The seed has 32 bits, since PyTorch's CPU generator reads no more.
     """
     return int.from_bytes(hashlib.sha256(" ".join(map(str, place)).encode()).digest()[:4])
 
 
 def seed_modules(seed: int, device: torch.device) -> None:
-    """Seeds what modules such as dropout draw from on a device.
+    """Seed the generators that modules such as dropout use on a device.
 
-    `torch.manual_seed` does so for devices of every kind, and takes 2 ms for those that are not there (torch 2.13).
+    `torch.manual_seed` seeds devices of every kind, which takes 2 ms for missing ones (torch 2.13).
     """
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
@@ -24,8 +24,8 @@ def seed_modules(seed: int, device: torch.device) -> None:
 
 
 def generator_for(*place: int | str) -> torch.Generator:
-    """A generator on the CPU for one place of a training.
+    """Return a CPU generator for one position in training.
 
-    It depends on nothing that was drawn before, so a training can go on at any place without its past.
+    It does not depend on earlier draws, so training can resume at any position.
     """
     return torch.Generator().manual_seed(derive_seed(*place))

@@ -1,4 +1,4 @@
-"""What one training step computes: the networks' outputs, and the loss of them."""
+"""Computation of one training step: the outputs of the networks, and their loss."""
 
 from dataclasses import dataclass
 
@@ -12,37 +12,37 @@ from .environment import Precision
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What a training step is given."""
+    """Inputs of a training step."""
 
     numbers: Tensor
-    """(N,) of the images in the training set, on the device."""
+    """Indices (N,) of the images in the training set, on the device."""
     inputs: Tensor
-    """(N, C, H, W) float, normalised and augmented."""
+    """Network inputs (N, C, H, W) float, normalised and augmented."""
     labels: Tensor
-    """(N,) class numbers, or (N, classes) probabilities where images are mixed."""
+    """Class indices (N,), or probabilities (N, classes) if images are mixed."""
     weight: float
-    """Of its mean loss, so that the gradients that are added or averaged are those of the whole step's mean."""
+    """Factor of the mean loss, with which summed or averaged gradients are those of the whole step's mean loss."""
     pairs: Tensor | None = None
-    """(N, C, H, W): for each image another one of its class, for methods that need them."""
+    """An image of the same class for each image, (N, C, H, W); None if the method does not need it."""
 
 
 class TrainingStep(nn.Module):
-    """The network that is trained, what it learns from, and the loss between them."""
+    """The trained network, its teacher if any, and its loss."""
 
     def __init__(
         self, network: nn.Module, loss: nn.Module, teacher: nn.Module | None, precision: Precision, device: torch.device
     ) -> None:
-        """Of a network on the device; the teacher, if there is one, is neither trained nor part of the state."""
+        """Combine the modules on the device; the teacher is neither trained nor part of the state."""
         super().__init__()
         self.network = network
         self.loss = loss
-        self._teacher = [teacher] if teacher is not None else []  # in a list it is no sub-module
+        self._teacher = [teacher] if teacher is not None else []  # a list, so that it is not a submodule
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
     def forward(
         self, batch: Batch, progress: float, previous_epoch_logits: Tensor | None
     ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
-        """The named loss terms, and the logits (N, C) of each exit."""
+        """Return the named loss terms, and the logits (N, C) of each exit."""
         outputs = self.outputs(batch.inputs)
         teacher, same_class_logits = None, None
         with torch.no_grad():
@@ -66,6 +66,6 @@ class TrainingStep(nn.Module):
         return self.loss(inputs), outputs.logits
 
     def outputs(self, inputs: Tensor) -> ExitOutputs:
-        """What the network says of inputs (N, C, H, W)."""
+        """Return the outputs of the network for inputs (N, C, H, W)."""
         with self._autocast:
             return self.network(inputs)

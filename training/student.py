@@ -1,4 +1,4 @@
-"""The network, or the networks, that a trial trains."""
+"""Student of a trial: the network, or the cohort of networks, that it trains."""
 
 from ..losses import NetworkShape
 from ..models import Cohort, MultiExitNetwork, build_network, exit_costs, parameters
@@ -8,7 +8,7 @@ from .trial import TrialSpec
 
 
 def build_student(trial: TrialSpec) -> MultiExitNetwork | Cohort:
-    """What the trial trains, with its first weights."""
+    """Build the network or cohort that the trial trains, with its initial weights."""
     if trial.method.cohort:
         return Cohort(
             [_network(trial, derive_seed(trial.seed, "member", member)) for member in range(trial.exit_count)]
@@ -17,7 +17,7 @@ def build_student(trial: TrialSpec) -> MultiExitNetwork | Cohort:
 
 
 def network_shape(trial: TrialSpec) -> NetworkShape:
-    """What the loss needs to know of the student and its teacher."""
+    """Return the shapes of the student and its teacher that the loss needs."""
     return NetworkShape(
         exits=trial.exit_count,
         classes=trial.dataset_facts.classes,
@@ -35,16 +35,16 @@ def _network(trial: TrialSpec, seed: int) -> MultiExitNetwork:
 
 
 def leaving_costs(student: MultiExitNetwork | Cohort, image_shape: tuple[int, int, int]) -> list[int]:
-    """The multiply-adds of an image that leaves at each exit, the heads before it included; of a cohort, none."""
+    """Return the multiply-adds (MACs) of an image that leaves at each exit, with earlier heads; none for a cohort."""
     if isinstance(student, Cohort):
         return []
     return [cost.cumulative_multiply_adds for cost in exit_costs(student, image_shape)]
 
 
 def network_costs(student: MultiExitNetwork | Cohort, image_shape: tuple[int, int, int]) -> dict[str, int]:
-    """Of a trained network, or of each in a cohort: parameters, and the multiply-adds of one image.
+    """Return the parameters and the multiply-adds per image of a trained network, or of each network in a cohort.
 
-    `cost/parameters` counts all that is trained; `cost/<exit>/...` is the network truncated at that exit.
+    `cost/parameters` counts all trained parameters; `cost/<exit>/...` describes the network truncated at that exit.
     """
     networks = student.networks if isinstance(student, Cohort) else [student]
     costs = [cost for network in networks for cost in exit_costs(network, image_shape)]  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The trained network that teaches: another trial's, or one whose weights are in a file."""
+"""Teacher of a trial: the trained network of another trial, or one with weights from a file."""
 
 import hashlib
 import io
@@ -16,16 +16,17 @@ from .trial import TrainedWeights, TrialSpec
 
 
 def build_teacher(trial: TrialSpec, weights: Path) -> nn.Module:
-    """The trained network that teaches, with the weights of its own trial or of a file.
+    """Build the teacher, with the weights of its trial or of a file.
 
     Raises:
-        SpecError: for a file that is not there, that cannot be read, or that is another one than the trial names.
+        SpecError: if the file is missing, cannot be read, or is not the one in the spec.
     """
     if isinstance(trial.teacher, TrainedWeights):
         content = _content(weights)
         if (found := hashlib.sha256(content).hexdigest()) != trial.teacher.sha256:
             raise SpecError(
-                f"{weights} has changed: its SHA-256 is {found}, but was {trial.teacher.sha256}.", field="teacher"
+                f"{weights} has changed: its SHA-256 is {found}, but was {trial.teacher.sha256}. Restore the file.",
+                field="teacher",
             )
         return _network_of_file(weights, content, trial.teacher.architecture, trial.dataset)
     assert trial.teacher is not None
@@ -35,14 +36,13 @@ def build_teacher(trial: TrialSpec, weights: Path) -> nn.Module:
 
 
 def trained_weights(path: Path, architecture: ArchitectureSpec, dataset: DatasetSpec) -> TrainedWeights:
-    """Describes a file of weights, once they were found to fit.
+    """Return the description of a weights file, after a check that the weights fit the network.
 
-    The file is one that Exeunt wrote, a trial's `weights.pt` or an export as `.safetensors`, or holds what such a
-    file does: a state_dict of a network of this architecture for this data set. Weights of exits are passed over,
-    since only the final exit teaches.
+    The file is a trial's `weights.pt`, an export as `.safetensors`, or another file with the state_dict of a network of
+    this architecture for this dataset. Weights of exits are ignored, since only the final exit teaches.
 
     Raises:
-        SpecError: for a file that is not there, that cannot be read, or whose weights are another network's.
+        SpecError: if the file is missing, cannot be read, or has the weights of another network.
     """
     content = _content(path)
     _network_of_file(path, content, architecture, dataset)
@@ -57,7 +57,7 @@ def _content(path: Path) -> bytes:
 
 
 def _state(path: Path, content: bytes) -> dict[str, Tensor]:
-    """The tensors in a file's content, by name."""
+    """Return the tensors in a file's content, by name."""
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load  # noqa: PLC0415 (an optional package)
@@ -68,10 +68,11 @@ def _state(path: Path, content: bytes) -> dict[str, Tensor]:
         install = "pip install 'exeunt[export]'"
         raise SpecError(f"{path} needs safetensors; install it with: {install}.", field="teacher") from error
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError) as error:
-        reason = "neither a state_dict of tensors alone that torch.save wrote nor a .safetensors file"
-        raise SpecError(f"{path} is {reason}.", field="teacher") from error
+        reason = "neither a state_dict of tensors written by torch.save nor a .safetensors file"
+        raise SpecError(f"{path} is {reason}; save the network in one of these formats.", field="teacher") from error
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise SpecError(f"{path} holds no state_dict, which is a dictionary of tensors.", field="teacher")
+        message = f"{path} holds no state_dict, a dictionary of tensors; save the network's state_dict() in it"
+        raise SpecError(f"{message}.", field="teacher")
     return state
 
 

@@ -1,4 +1,4 @@
-"""One trial from its spec to its result."""
+"""Training of one trial, from its spec to its result."""
 
 import signal
 import threading
@@ -21,7 +21,7 @@ from .trial import TrialSpec
 
 
 class TrainingInterrupted(Exception):
-    """The training was asked to stop, and did after writing a checkpoint."""
+    """Training stopped on request, after it wrote a checkpoint."""
 
 
 class OutOfMemoryError(Exception):
@@ -40,28 +40,29 @@ def train(
     on_epoch: Callable[[Record], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Record:
-    """Trains a network, from the directory's last checkpoint on if there is one, and writes the result there.
+    """Train a network, resuming from the last checkpoint in the directory if there is one, and write the result.
 
-    Where PyTorch's default process group is initialised, its processes train the network together, each on its share
-    of every batch, and the first one writes.
+    If PyTorch's default process group is initialised, its processes train the network together, each on its share of
+    every batch. Only rank 0 writes files.
 
     Args:
-        trial: what to train.
-        directory: where checkpoints, history, weights and result are written.
-        teacher: the file with the trained weights of the trial's teacher, if it has one.
-        source: where the images are.
-        device: `auto`, `cpu`, `cuda` or `cuda:1`; `auto` is the accelerator if there is one.
-        threads: of the processor; part of what makes two runs equal bit for bit.
-        checkpoint_minutes: how long after a checkpoint the next one is written, if the epoch has not ended before.
-        on_epoch: told each epoch's record as soon as it is kept.
-        stop: asked after each step whether to stop; in the main thread, SIGTERM asks for it too.
+        trial: spec of the trial.
+        directory: destination of checkpoints, history, weights and result.
+        teacher: file with the trained weights of the trial's teacher, if it has one.
+        source: location of the images.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`; `auto` is the GPU if available.
+        threads: number of CPU threads; runs are bit-identical only if it is equal.
+        checkpoint_minutes: minutes between checkpoints within an epoch; each epoch also ends with a checkpoint.
+        on_epoch: function called with the record of each epoch, once its checkpoint is written.
+        stop: function called after each step; training stops if it returns True. In the main thread, SIGTERM also stops
+            training.
 
     Returns:
-        The content of `result.json`: the state `done`, or `diverged` with the reason, and what is reported.
+        Content of `result.json`: the state `done`, or `diverged` with the reason, and the reported metrics.
 
     Raises:
-        TrainingInterrupted: when it was asked to stop; the checkpoint is written.
-        OutOfMemoryError: with what did not fit, and what needs less.
+        TrainingInterrupted: if training was stopped; a checkpoint has been written.
+        OutOfMemoryError: if memory is too small; the message suggests a setting that needs less.
     """
     trial = trial.canonical()
     processes = ProcessGroup.current()
@@ -69,14 +70,14 @@ def train(
     if processes.first:
         directory.write_spec(trial.to_dict())
     with training_conditions(threads), _terminations() as terminated:
-        torch.manual_seed(trial.seed)  # what is drawn from PyTorch's own generators depends on no trial before
+        torch.manual_seed(trial.seed)  # PyTorch's global generators must not depend on earlier trials
 
         def wanted() -> bool:
             return terminated() or (stop is not None and stop())
 
         with _enough_memory(lambda: _too_large(trial, chosen)):
             run = TrainingLoop(trial, chosen, teacher, source, processes)
-            with processes.main_process_first(chosen):  # it sets damaged checkpoints aside
+            with processes.main_process_first(chosen):  # it renames damaged checkpoints
                 state = directory.checkpoints.latest(chosen)
             if state is not None:
                 run.restore(state)
@@ -143,7 +144,7 @@ def _keep(run: TrainingLoop, directory: TrialDirectory, processes: ProcessGroup)
 
 @contextmanager
 def _enough_memory(advice: Callable[[], str]) -> Iterator[None]:
-    """Where there is too little for what is done inside, the advice is given."""
+    """Raise `OutOfMemoryError` with the advice if the block runs out of memory."""
     try:
         yield
     except Exception as error:
@@ -155,21 +156,21 @@ def _enough_memory(advice: Callable[[], str]) -> Iterator[None]:
 def _too_large(trial: TrialSpec, device: torch.device) -> str:
     return (
         f"out of memory before the first step: {trial.architecture.name} with {trial.method.name} and the images of "
-        f"{trial.dataset.name} do not fit what is free on {device}. Fewer trials at once leave more."
+        f"{trial.dataset.name} do not fit into the free memory of {device}. Run fewer trials at the same time."
     )
 
 
 def _advice(run: TrainingLoop) -> str:
     recipe = run.trial.recipe
     return (
-        f"out of memory with batch_size {recipe.batch_size} in {recipe.accumulation} part(s); the peak was "
-        f"{run.peak_memory / 2**30:.2f} GiB. `accumulation: {2 * recipe.accumulation}` needs less, for the same batch."
+        f"out of memory with batch_size {recipe.batch_size} and accumulation {recipe.accumulation}; the peak was "
+        f"{run.peak_memory / 2**30:.2f} GiB. Set `accumulation: {2 * recipe.accumulation}` to need less memory."
     )
 
 
 @contextmanager
 def _terminations() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM, which a machine sends that is about to go, has arrived; only a main thread is told."""
+    """Catch SIGTERM, and yield a function that returns True once it has arrived; only the main thread can catch it."""
     arrived = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield arrived.is_set

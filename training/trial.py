@@ -1,4 +1,4 @@
-"""The whole of what one training run is: the spec that is stored, hashed and handed to a worker."""
+"""Complete spec of one training run, which is stored, hashed and passed to a worker."""
 
 import functools
 import re
@@ -28,44 +28,44 @@ SEEDS = Range(minimum=0, maximum=2**32 - 1)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedWeights(Spec):
-    """A teacher that no trial trains: a file with the weights of a network, known by what it holds."""
+    """Teacher from a file with the weights of a network, identified by the content of the file."""
 
     architecture: ArchitectureSpec
     sha256: str
-    """Of the file's content, as 64 hexadecimal digits."""
+    """SHA-256 of the file's content, as 64 hexadecimal digits."""
     path: str = field(default="", compare=False)
-    """Where the file is at present: in no canonical form and no key."""
+    """Current path of the file; not part of the canonical form or the key."""
     seed: ClassVar[None] = None
-    """Of a training that nothing is known of."""
+    """Seed of the teacher's training, which is unknown."""
 
     def __post_init__(self) -> None:
-        """Checks the form of the hash."""
+        """Check the form of the hash."""
         super().__post_init__()
         is_hash = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
         require(is_hash, "sha256 is 64 hexadecimal digits", sha256=self.sha256)
 
     def inactive_fields(self) -> frozenset[str]:
-        """The path, where none is known."""
+        """Return `path` if it is empty."""
         return frozenset() if self.path else frozenset({"path"})
 
     def canonical(self) -> Self:
-        """The same weights, wherever they are."""
+        """Return the same weights without their path."""
         return replace(self, path="")
 
     @functools.cached_property
     def key(self) -> str:
-        """The content hash of architecture and file."""
+        """Content hash of architecture and file."""
         return content_key(self.canonical().to_dict())
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """The spec that `to_dict` described."""
+        """Return the spec that `to_dict` describes."""
         return cls(**{**content, "architecture": ArchitectureSpec.from_dict(content["architecture"])})
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSpec(Spec):
-    """One network trained once."""
+    """One network that is trained once."""
 
     dataset: DatasetSpec
     architecture: ArchitectureSpec
@@ -73,51 +73,55 @@ class TrialSpec(Spec):
     exits: ExitSpec = field(default_factory=ExitSpec)
     recipe: Recipe = field(default_factory=Recipe)
     seed: Annotated[int, SEEDS] = 0
-    """Of the weights, the order of the images and their augmentation."""
+    """Seed of the initial weights, the image order and the augmentation, from 0 to 4294967295."""
     teacher: "TrialSpec | TrainedWeights | None" = None
-    """The trial or the file whose network teaches, if the method has a teacher."""
+    """Trial or weights file of the teacher; None if the method has no teacher."""
     protocol: Protocol = "final"
-    """What is reported. `final`: the last epoch on test, which nothing was chosen by. `tuning`: the last epoch on
-    validation, and test is never read. `paper`: the best epoch, chosen on test, as EED's authors report."""
+    """Protocol of the reported numbers: `final`, `tuning` or `paper`.
+
+    `final` reports the last epoch on test, on which nothing is selected. `tuning` reports the last epoch on validation
+    and never reads test. `paper` reports the best epoch on test, selected on test, as EED's authors do.
+    """
     validation: Annotated[float, Range(minimum=0, maximum=0.9)] = 0.0
-    """Share of each class of the training images that is not trained on but measured after every epoch."""
+    """Fraction of each class of the training images that is held out and evaluated every epoch, from 0 to 0.9."""
 
     _is_canonical: ClassVar[bool] = False
-    """Set on what `canonical` returns, so that a plan of many trials asks it once of each."""
+    """True if `canonical` returned this spec, so that it need not be computed again."""
 
     def __post_init__(self) -> None:
-        """Checks that the parts fit each other."""
+        """Check that the parts fit each other."""
         super().__post_init__()
         method = self.method
         if not self._exit_blocks and method.exits == "required":
-            raise SpecError(f"{method.name} trains exits, but the placement is 'none'.", field="exits")
+            message = f"{method.name} trains exits, but the placement is 'none'; use a placement such as 'all'"
+            raise SpecError(f"{message}.", field="exits")
         if method.teacher != "ignored" and self.teacher is None:
-            raise SpecError(f"{method.name} needs a teacher.", field="teacher")
+            raise SpecError(f"{method.name} needs a teacher; set `teacher`.", field="teacher")
         if method.teacher == "self" and self.teacher is not None and self.teacher.architecture != self.architecture:
-            raise SpecError(f"the teacher of {method.name} has its student's architecture.", field="teacher")
+            raise SpecError(f"the teacher of {method.name} must have its student's architecture.", field="teacher")
         if isinstance(self.teacher, TrialSpec) and self.teacher.dataset != self.dataset:
-            raise SpecError("a teacher is trained on its student's data set.", field="teacher")
+            raise SpecError("a teacher must be trained on its student's dataset.", field="teacher")
         held_out = self.protocol != "tuning" or self.validation > 0
         require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
         if method.requires_hard_labels and self.recipe.mixes_labels:
-            raise SpecError(f"{method.name} needs unmixed labels: mixup and cutmix must be 0.", field="recipe")
+            raise SpecError(f"{method.name} needs unmixed labels; set mixup and cutmix to 0.", field="recipe")
         stages = [len(layout.stage_channels) for layout in (self.layout, self.teacher_layout) if layout is not None]
         method.check(self.exit_count, stages=min(stages))
 
     @property
     def exit_count(self) -> int:
-        """How many outputs the method sees: the exits, the final one included, or the networks of a cohort."""
+        """Number of outputs that the method sees: exits, including the final one, or networks of a cohort."""
         if self.method.cohort:
             return self.method.networks  # type: ignore[attr-defined]
         return 1 if self.method.exits == "ignored" else len(self._exit_blocks) + 1
 
     def inactive_fields(self) -> frozenset[str]:
-        """Exits and teacher, where the method has no use for them."""
+        """Return `exits` and `teacher` if the method ignores them."""
         ignored = {"exits": self.method.exits == "ignored", "teacher": self.method.teacher == "ignored"}
         return frozenset(name for name, is_ignored in ignored.items() if is_ignored)
 
     def canonical(self) -> Self:
-        """The same experiment, however it was written: equal experiments have equal canonical forms and keys."""
+        """Return the canonical form of the spec; equal experiments have equal canonical forms and keys."""
         if self._is_canonical:
             return self
         form = self.replace(
@@ -131,11 +135,14 @@ class TrialSpec(Spec):
 
     @functools.cached_property
     def key(self) -> str:
-        """The trial's content hash, the same for every way of writing the same experiment."""
+        """Content hash of the trial, equal for all notations of the same experiment."""
         return short_hash(self.canonical().text)
 
     def with_seeds(self, seeds: Iterable[int]) -> "Iterator[Self]":
-        """The same with each of these seeds. Only the seeds are checked; the text of the keys is made once for all."""
+        """Iterate over the spec with each of these seeds.
+
+        Only the seeds are checked, and the text of the keys is built once.
+        """
         before, after = self.canonical()._text_around_seed
         fields = {name: getattr(self, name) for name in self.field_infos()}
         for seed in seeds:
@@ -147,7 +154,7 @@ class TrialSpec(Spec):
 
     @property
     def reported(self) -> str:
-        """The protocol in words: which epoch is reported, on which images."""
+        """Description of the protocol: the reported epoch and the images of its evaluation."""
         match self.protocol:
             case "final":
                 return "last epoch on test"
@@ -158,14 +165,14 @@ class TrialSpec(Spec):
 
     @property
     def dataset_facts(self) -> Dataset:
-        """What is known of the data set."""
+        """Metadata of the dataset."""
         return datasets[self.dataset.name]
 
     @functools.cached_property
     def plugins(self) -> tuple[str, ...]:
-        """The SHA-256 of the files from outside this package that its parts and its teacher come from.
+        """SHA-256 of the plugin files that the parts of the trial and its teacher come from.
 
-        A file has no version, so what it holds is a part of what the trial is.
+        A file has no version, so its content is part of the trial's identity.
         """
         own = origins(
             (methods, self.method.name),
@@ -176,19 +183,19 @@ class TrialSpec(Spec):
         return tuple(sorted({*own, *(self.teacher.plugins if isinstance(self.teacher, TrialSpec) else ())}))
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as plain JSON values, the method's name among its settings."""
+        """Return the spec as plain JSON values, with the method's name among its settings."""
         plugins = {"plugins": list(self.plugins)} if self.plugins else {}
         return super().to_dict() | {"method": _method_dict(self.method)} | plugins
 
     @property
     def text(self) -> str:  # type: ignore[override]
-        """`to_dict` as canonical JSON."""
+        """Canonical JSON of `to_dict`."""
         before, after = self._text_around_seed
         return f"{before}{self.seed}{after}"
 
     @functools.cached_property
     def _text_around_seed(self) -> tuple[str, str]:
-        """What stands before and after the seed in the canonical JSON, put together from that of the parts."""
+        """Canonical JSON before and after the seed, assembled from the JSON of the parts."""
         skipped = self.inactive_fields()
         parts = {name: getattr(self, name) for name in sorted(self.field_infos()) if name not in skipped}
         texts = {
@@ -207,7 +214,7 @@ class TrialSpec(Spec):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """The spec that `to_dict` described, where the same plugins are in use."""
+        """Return the spec that `to_dict` describes; the same plugins must be in use."""
         method = {name: value for name, value in content["method"].items() if name != "name"}
         return cls(
             dataset=DatasetSpec.from_dict(content["dataset"]),
@@ -236,12 +243,12 @@ class TrialSpec(Spec):
 
     @property
     def layout(self) -> Layout:
-        """Of the architecture, for the data set's images."""
+        """Layout of the architecture for the dataset's images."""
         return self._layout(self.architecture)
 
     @property
     def teacher_layout(self) -> Layout | None:
-        """Of the teacher's architecture, if there is one."""
+        """Layout of the teacher's architecture; None without a teacher."""
         return self._layout(self.teacher.architecture) if self.teacher else None
 
     def _layout(self, architecture: ArchitectureSpec) -> Layout:
@@ -260,11 +267,11 @@ def _method_text(method: Method) -> str:
 
 
 def _method_dict(method: Method) -> dict[str, Any]:
-    """Its settings with its name among them."""
+    """Return the settings of the method, including its name."""
     return {"name": method.name, **method.to_dict()}
 
 
-@functools.cache  # asked for with every trial; the answer holds no network
+@functools.cache  # called for every trial; the result holds no network
 def _placed(placement: str, layout: Layout) -> tuple[tuple[int, ...], str]:
-    """The numbers of the blocks that exits follow, and the placement's canonical form."""
+    """Return the indices of the blocks that exits follow, and the canonical form of the placement."""
     return resolve(placement, layout), canonical(placement, layout)

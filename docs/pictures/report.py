@@ -1,4 +1,4 @@
-"""Makes report.png: the head, the summary, one table and one figure of the quickstart's report.
+"""Make report.png: the head, the summary, one table and one figure of the quickstart's report.
 
 exeunt sweep configs/quickstart.yaml
 exeunt report quickstart
@@ -21,7 +21,7 @@ nav, figcaption,
 
 
 def main() -> None:
-    """Opens the report in Chromium and takes the picture."""
+    """Open the report in Chromium and save the picture."""
     report = Path(sys.argv[1]).resolve()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])

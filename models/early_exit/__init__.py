@@ -1,1 +1,1 @@
-"""Early-exit inference: networks that stop at an exit, thresholds that are calibrated, and truncated networks."""
+"""Early-exit inference: networks that stop at an exit, calibration of thresholds, and truncated networks."""

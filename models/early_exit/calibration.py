@@ -1,14 +1,15 @@
-"""Thresholds for early exits, found on a validation split: for a budget of multiply-adds, or for a floor of accuracy.
+"""Calibration of early-exit thresholds on a validation split, for a budget of multiply-adds (MACs) or an accuracy.
 
-Everywhere, logits (E, N, C) are those of all E exits for N images, labels are (N,), and costs (E,) are the
-multiply-adds of an image that leaves at each exit, all that it passed included.
+In all functions, logits (E, N, C) are those of E exits for N images, labels are (N,), and costs (E,) are the
+cumulative multiply-adds of an image that leaves at each exit.
 
-The protocols are MSDNet's (Huang et al., "Multi-Scale Dense Networks for Resource Efficient Image Classification",
-ICLR 2018, section 3): `anytime` prediction takes every image to the same exit; in `budgeted` batch classification
-easy images leave early, so that all together cost no more than the budget. As in the paper and its program
-(kalviny/MSDNet-PyTorch, 0b0c543), the share of images that leave at exit k is proportional to q^k; the thresholds
-that give these shares follow one exit after the other. Added to that family: all images at one exit. Patience has
-only whole thresholds, so there the family is one patience for all exits. Of the family, the validation split decides.
+The protocols are those of MSDNet (Huang et al., "Multi-Scale Dense Networks for Resource Efficient Image
+Classification", ICLR 2018, section 3). In `anytime` prediction, all images leave at the same exit. In `budgeted` batch
+classification, easy images leave early, so that the mean cost stays within the budget. As in the paper and its code
+(kalviny/MSDNet-PyTorch, 0b0c543), the share of images that leave at exit k is proportional to q^k, and thresholds are
+set exit by exit to give these shares. The candidates also include thresholds that send all images to one exit. For
+patience, which has integer thresholds, the candidates have one threshold for all exits. The best candidate on the
+validation split is selected.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,36 +22,37 @@ from ...specs import SpecError, require
 from .inference import criteria
 
 RATIOS = torch.logspace(-3, 3, 301, dtype=torch.float64)
-"""The values of q that are tried."""
+"""Candidate values of q."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """What some thresholds give on a set of images."""
+    """Cost and accuracy of thresholds on a set of images."""
 
     criterion: str
+    """Name of the criterion."""
     thresholds: tuple[float | None, ...]
-    """For each exit but the final one; None where no image leaves. `EarlyExit` takes them as they are."""
+    """Threshold of each exit except the final one, as `EarlyExit` accepts them; None if no image leaves there."""
     cost: float
-    """Multiply-adds, mean over the images."""
+    """Mean multiply-adds per image."""
     accuracy: float
-    """Share of images whose top class is right, from 0 to 1."""
+    """Share of images whose top class is correct, from 0 to 1."""
     shares: tuple[float, ...]
-    """The share of the images that leave at each exit."""
+    """Share of the images that leave at each exit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnytimePoint:
-    """What one exit gives for all images."""
+    """Cost and accuracy of one exit for all images."""
 
     cost: float
-    """Multiply-adds of an image."""
+    """Multiply-adds per image."""
     accuracy: float
-    """Share of images whose top class is right, from 0 to 1."""
+    """Share of images whose top class is correct, from 0 to 1."""
 
 
 def anytime(logits: Tensor, labels: Tensor, costs: Sequence[float]) -> tuple[AnytimePoint, ...]:
-    """The accuracy that each exit has reached when it has cost so much."""
+    """Return the cost and the accuracy of each exit."""
     _check(logits, labels, costs)
     accuracies = (logits.argmax(2) == labels).double().mean(1).tolist()
     return tuple(
@@ -61,22 +63,22 @@ def anytime(logits: Tensor, labels: Tensor, costs: Sequence[float]) -> tuple[Any
 def evaluate(
     logits: Tensor, labels: Tensor, costs: Sequence[float], criterion: str, thresholds: float | Sequence[float | None]
 ) -> OperatingPoint:
-    """What an `EarlyExit` with these thresholds would give, such as on the test split after calibration."""
+    """Evaluate an `EarlyExit` with given thresholds, for example on the test split after calibration."""
     return _Answers(logits, labels, costs, criterion).point(criteria[criterion].checked(thresholds, len(costs)))
 
 
 def budgeted(
     logits: Tensor, labels: Tensor, costs: Sequence[float], budgets: Sequence[float], criterion: str
 ) -> tuple[OperatingPoint, ...]:
-    """For each budget, in mean multiply-adds per image, the most accurate thresholds that keep within it.
+    """Return the most accurate thresholds within each budget of mean multiply-adds per image.
 
     Raises:
-        SpecError: for a budget that no thresholds keep within. The message gives the least that works.
+        SpecError: for a budget below the minimum cost. The message gives the minimum.
     """
     points = _Answers(logits, labels, costs, criterion).family()
     least = min(point.cost for point in points)
     for budget in budgets:
-        require(budget >= least, f"budget >= {least}, the least that {criterion} can cost", budget=budget)
+        require(budget >= least, f"budget >= {least}, the minimum cost with criterion {criterion}", budget=budget)
     return tuple(
         max((point for point in points if point.cost <= budget), key=lambda point: (point.accuracy, -point.cost))
         for budget in budgets
@@ -86,26 +88,26 @@ def budgeted(
 def calibrate_to_budget(
     logits: Tensor, labels: Tensor, costs: Sequence[float], budget: float, criterion: str
 ) -> OperatingPoint:
-    """The most accurate thresholds within a budget of mean multiply-adds per image; see `budgeted`."""
+    """Return the most accurate thresholds within a budget of mean multiply-adds per image; see `budgeted`."""
     return budgeted(logits, labels, costs, (budget,), criterion)[0]
 
 
 def calibrate_to_accuracy(
     logits: Tensor, labels: Tensor, costs: Sequence[float], floor: float, criterion: str
 ) -> OperatingPoint:
-    """The cheapest thresholds that keep the accuracy, from 0 to 1, at or above a floor.
+    """Return the cheapest thresholds with an accuracy, from 0 to 1, of at least `floor`.
 
     Raises:
-        SpecError: for a floor that no thresholds reach. The message gives the highest that works.
+        SpecError: for a floor above the maximum accuracy. The message gives the maximum.
     """
     points = _Answers(logits, labels, costs, criterion).family()
     highest = max(point.accuracy for point in points)
-    require(floor <= highest, f"floor <= {highest}, the most that {criterion} reaches", floor=floor)
+    require(floor <= highest, f"floor <= {highest}, the maximum accuracy with criterion {criterion}", floor=floor)
     return min((point for point in points if point.accuracy >= floor), key=lambda point: (point.cost, -point.accuracy))
 
 
 class _Answers:
-    """What all exits say of some images, and what follows for thresholds."""
+    """Scores and correctness of all exits on a set of images, from which operating points are computed."""
 
     def __init__(self, logits: Tensor, labels: Tensor, costs: Sequence[float], criterion: str) -> None:
         _check(logits, labels, costs)
@@ -122,7 +124,7 @@ class _Answers:
     def point(self, thresholds: tuple[float | None, ...]) -> OperatingPoint:
         exits, images = self._right.shape
         reached = [self._criterion.reached(*pair) for pair in zip(self._scores, thresholds, strict=True)]
-        at = torch.stack([*reached, torch.ones(images, dtype=torch.bool)]).byte().argmax(0)  # the first of equals
+        at = torch.stack([*reached, torch.ones(images, dtype=torch.bool)]).byte().argmax(0)  # the first True
         shares = at.bincount(minlength=exits).double() / images
         return OperatingPoint(
             criterion=self._name,
@@ -147,7 +149,7 @@ class _Answers:
             yield self._thresholds(order, (shares * images).int().tolist())
 
     def _thresholds(self, order: list[Tensor], leaving: list[int]) -> tuple[float | None, ...]:
-        """Those that let so many images leave at each exit, or more where scores are equal."""
+        """Return thresholds with which `leaving` images leave at each exit, or more if scores are equal."""
         criterion, thresholds = self._criterion, []
         here = torch.ones(self._right.shape[1], dtype=torch.bool)
         for scores, ordered, count in zip(self._scores, order, leaving[:-1], strict=True):
@@ -166,8 +168,8 @@ class _Answers:
 def _check(logits: Tensor, labels: Tensor, costs: Sequence[float]) -> None:
     require(logits.ndim == 3 and logits.shape[1] > 0, "logits are (exits, images, classes)", logits=logits.shape)
     require(labels.shape == logits.shape[1:2], f"labels are ({logits.shape[1]},)", labels=labels.shape)
-    require(len(costs) == len(logits), f"a cost for each of the {len(logits)} exits", costs=costs)
+    require(len(costs) == len(logits), f"costs has one value for each of the {len(logits)} exits", costs=costs)
     rising = all(0 < cost < later for cost, later in zip(costs, [*costs[1:], float("inf")], strict=True))
-    require(rising, "costs rise from exit to exit", costs=costs)
+    require(rising, "costs are positive and increase from exit to exit", costs=costs)
     if logits.isnan().any():
-        raise SpecError("logits hold NaN.", field="logits")
+        raise SpecError("logits contain NaN; check the training of the network.", field="logits")

@@ -1,4 +1,4 @@
-"""Inference that stops early: each image leaves at the first exit that is sure enough of it."""
+"""Early-exit inference: each image leaves at the first exit whose confidence reaches a threshold."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,33 +16,39 @@ _SHARE = Range(minimum=0, maximum=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Criterion:
-    """When an image leaves: once its score reaches the exit's threshold."""
+    """Exit criterion: an image leaves once its score reaches the exit's threshold."""
 
     score: Callable[[Tensor, Tensor], Tensor]
-    """Of an exit's logits (N, C) and the top classes (N, K) of all exits so far, this one last: the scores (N,)."""
+    """Function from an exit's logits (N, C) and the top classes (N, K) of the exits up to it to the scores (N,)."""
     thresholds: Range = _SHARE
-    """Those that make sense."""
+    """Range of the thresholds."""
     leaves_below: bool = False
-    """Whether an image leaves at or below the threshold; otherwise at or above it."""
+    """True if an image leaves at or below the threshold; False if at or above it."""
     whole: bool = False
-    """Whether scores are whole numbers, and thresholds too."""
+    """True if scores and thresholds are integers."""
 
     def reached(self, scores: Tensor, threshold: float | None) -> Tensor:
-        """Which of the scores (N,) let an image leave; none do where the threshold is None."""
+        """Return a mask (N,) of the scores that reach the threshold; with None, no image leaves."""
         if threshold is None:
             return torch.zeros_like(scores, dtype=torch.bool)
         return scores <= threshold if self.leaves_below else scores >= threshold
 
     def checked(self, thresholds: float | Sequence[float | None], exits: int) -> tuple[float | None, ...]:
-        """A threshold for each of so many exits but the last. Raises `SpecError` for what cannot be one."""
+        """Return one threshold for each exit except the final one.
+
+        Raises:
+            SpecError: for a wrong number of thresholds, or for a threshold outside its range.
+        """
         alone = isinstance(thresholds, (int, float))
         each = (thresholds,) * (exits - 1) if alone else tuple(thresholds)
-        rule = f"one threshold, or one for each of the {exits - 1} exits before the final one"
+        rule = f"thresholds has one value, or one for each of the {exits - 1} exits before the final exit"
         require(len(each) == exits - 1, rule, thresholds=thresholds)
         for threshold in (thresholds,) if alone else each:
             if threshold is not None:
                 require(self.thresholds.contains(threshold), self.thresholds.rule("threshold"), threshold=threshold)
-                require(not self.whole or threshold == int(threshold), "threshold is whole", threshold=threshold)
+                require(
+                    not self.whole or threshold == int(threshold), "threshold is a whole number", threshold=threshold
+                )
         return each
 
 
@@ -68,43 +74,42 @@ def _patience(_: Tensor, top_classes: Tensor) -> Tensor:
 
 
 criteria.register("max_probability")(Criterion(score=_max_probability))
-"""The probability of the top class, at least the threshold (Huang et al., MSDNet, ICLR 2018)."""
+"""Criterion: the probability of the top class is at least the threshold (Huang et al., MSDNet, ICLR 2018)."""
 criteria.register("entropy")(Criterion(score=_entropy, leaves_below=True))
-"""The entropy, at most the threshold (Teerapittayanon et al., BranchyNet, ICPR 2016); ours as a share of log C."""
+"""Criterion: the entropy divided by log C is at most the threshold (Teerapittayanon et al., BranchyNet, ICPR 2016)."""
 criteria.register("margin")(Criterion(score=_margin))
-"""How far the top class's probability is above the second's, at least the threshold."""
+"""Criterion: the difference of the two largest probabilities is at least the threshold."""
 criteria.register("patience")(Criterion(score=_patience, thresholds=Range(minimum=1), whole=True))
-"""How many times in a row an exit repeated the top class of the one before (Zhou et al., NeurIPS 2020, 2006.04152).
-
-So a patience of 1 takes two exits that agree, and no image leaves at the first."""
+"""Criterion: consecutive exits have repeated the top class as often as the threshold (Zhou et al., NeurIPS 2020,
+arXiv 2006.04152). A patience of 1 needs two exits that agree, so no image leaves at the first exit."""
 
 
 class EarlyExitOutputs(NamedTuple):
-    """What N images left with, in the order in which they came."""
+    """Outputs for N images, in the order of the inputs."""
 
     logits: Tensor
-    """(N, C), of the exit where the image left."""
+    """Logits (N, C) of the exit at which each image left."""
     exits: Tensor
-    """(N,): that exit, numbered from 1; the last number is the final exit's."""
+    """Number (N,) of the exit at which each image left, from 1; the last number is the final exit."""
 
 
 class EarlyExit(nn.Module):
-    """A network in which images leave on the way, so that the rest of it runs on fewer.
+    """Network in which images leave at exits, so that later parts run on fewer images.
 
-    Logits are those that the network itself gives at the exit where an image leaves. It has to be in evaluation
-    mode, where batch normalisation treats an image the same in any company; no gradients are recorded.
+    The logits are those of the network at the exit where an image leaves. The network must be in evaluation mode, in
+    which batch normalisation does not depend on the other images of a batch. No gradients are recorded.
     """
 
     def __init__(self, network: MultiExitNetwork, criterion: str, thresholds: float | Sequence[float | None]) -> None:
-        """Wraps a network, whose weights stay shared.
+        """Wrap a network without copying its weights.
 
         Args:
-            network: with exits.
-            criterion: a name in `criteria`.
-            thresholds: one for all exits or one for each but the final one, where None lets no image leave.
+            network: Network with exits.
+            criterion: Name in `criteria`.
+            thresholds: One value for all exits, or one for each exit except the final one; with None, no image leaves.
 
         Raises:
-            SpecError: for an unknown criterion, a wrong number of thresholds or one out of range.
+            SpecError: for an unknown criterion, a wrong number of thresholds, or a threshold outside its range.
         """
         super().__init__()
         self.criterion = criteria[criterion]
@@ -114,8 +119,10 @@ class EarlyExit(nn.Module):
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> EarlyExitOutputs:
-        """Classifies images (N, channels, H, W). Raises `SpecError` in training mode."""
-        require(not self.network.training, "the network is in evaluation mode", training=self.network.training)
+        """Classify images (N, channels, H, W), or raise `SpecError` in training mode."""
+        require(
+            not self.network.training, "network is in evaluation mode, network.eval()", training=self.network.training
+        )
         hidden: Any = images
         positions = torch.arange(len(images), device=images.device)
         top_classes = positions.new_empty((len(images), 0))
@@ -140,7 +147,7 @@ class EarlyExit(nn.Module):
 
 
 def _select(hidden: Any, images: Tensor) -> Any:
-    """Some images of a map, or of each map in a tuple. Indexing keeps channels_last, `index_select` does not."""
+    """Select images of a map, or of each map in a tuple. Indexing keeps channels_last, `index_select` does not."""
     return hidden[images] if isinstance(hidden, Tensor) else tuple(_select(part, images) for part in hidden)
 
 

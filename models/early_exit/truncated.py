@@ -1,4 +1,4 @@
-"""The part of a network that one exit needs."""
+"""Networks that are truncated at one exit."""
 
 from torch import Tensor, nn
 
@@ -8,13 +8,13 @@ from ..network import MultiExitNetwork
 
 
 class TruncatedNetwork(nn.Module):
-    """A network that ends at one of its exits: what is deployed, or costs nothing that the exit does not use.
+    """Network that ends at one of its exits and contains only the parts that this exit uses.
 
-    The parts are the network's own, not copies.
+    The parts are shared with the original network, not copied.
     """
 
     def __init__(self, network: MultiExitNetwork, exit: int) -> None:
-        """Ends at an exit, numbered from 1; the last number is the network's own classifier.
+        """Truncate a network at an exit, numbered from 1; the last number is the network's own classifier.
 
         Raises:
             SpecError: for a number that no exit has.
@@ -32,7 +32,7 @@ class TruncatedNetwork(nn.Module):
             self.neck, self.classifier = network.trunk.neck, network.trunk.classifier
 
     def forward(self, images: Tensor) -> Tensor:
-        """The exit's logits (N, classes) for images (N, channels, H, W)."""
+        """Return the exit's logits (N, classes) for images (N, channels, H, W)."""
         hidden = self.stem(images)
         for block in self.blocks:
             hidden = block(hidden)

@@ -1,4 +1,4 @@
-"""A loaded sweep as figures for a paper."""
+"""Figures of a loaded sweep for a paper."""
 
 from dataclasses import replace
 
@@ -19,30 +19,34 @@ from .style import styled
 __all__ = ["Figure", "draw"]
 
 _KINDS = (convergence, exits, early_exit, gain, reliability, ranks, ablation)
-"""In the order in which figures come."""
+"""Kinds of figures, in the order of the output."""
 
 
 def draw(frame: pd.DataFrame, history: pd.DataFrame) -> tuple[Figure, ...]:
-    """Draw all that the data of one loaded sweep allows, always in the same order.
+    """Draw all figures that the data of one loaded sweep allows, always in the same order.
 
-    `frame` is what `load` gives and `history` what `history` gives; the order of their rows does not matter. Raises
-    `SpecError` (a `ValueError`) if there is nothing to compare yet, or nothing to draw.
+    Args:
+        frame: a sweep loaded by `load`; the order of its rows has no effect.
+        history: its metrics by epoch, loaded by `history`; the order of its rows has no effect.
+
+    Raises:
+        SpecError: A `ValueError`, if there is nothing to compare yet, or nothing to draw.
     """
     comparison(frame)
     with styled():
         figures = [figure for kind in _KINDS for figure in kind(frame, history)]
-        for figure in figures:  # places everything once and not for each file
+        for figure in figures:  # computes the layout once instead of for each file
             figure.drawing.draw_without_rendering()
             figure.drawing.set_layout_engine("none")
     if not figures:
         raise SpecError(
-            "there is nothing to draw: no result has accuracy by epoch, exits, or a baseline to be compared with."
+            "there is nothing to draw: figures need results with accuracy by epoch, with exits, or with a baseline."
         )
     return tuple(_named_apart(figures))
 
 
 def _named_apart(figures: list[Figure]) -> list[Figure]:
-    """With a number behind a name that another figure has already."""
+    """Return the figures with distinct names: a repeated name gets a number."""
     names: set[str] = set()
     apart = []
     for figure in figures:

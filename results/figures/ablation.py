@@ -1,4 +1,4 @@
-"""Two settings of a method against each other, as a heat map."""
+"""Ablation figures: heat maps of two settings of a method."""
 
 import math
 import re
@@ -19,17 +19,17 @@ from .panels import ACROSS, caption, grid
 from .style import GREY, written
 
 _SETTING_LETTERS = 16
-"""In one line of a setting's value."""
+"""Maximum letters per line of a setting's value."""
 _FITTING = {1: 90, 2: 42, 3: 26}
-"""Letters of all values of a setting below a panel, by how many panels are next to each other."""
+"""Maximum letters of all values of a setting below a panel, by number of panels per row."""
 _WHITE = (1.0, 1.0, 1.0, 1.0)
 _MIDDLE = 0.179
-"""The luminance on which black and white are equally easy to read."""
+"""Luminance at which black and white text have equal contrast."""
 _Record = Mapping[str, str | float | int | None]
 
 
 def ablation(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
-    """Draw, for each method and each two of its settings that vary, the final exit's accuracy; empty of a search."""
+    """Draw the final exit's accuracy for each pair of varying settings of each method; empty for a search."""
     if has_search(frame):
         return []
     return [
@@ -58,9 +58,9 @@ def _figure(sheet: RenderedTable, method: str) -> Figure:
         name=_stem("ablation", method, rows, across),
         title=sheet.title,
         caption=caption(
-            f"{sheet.title}; colours go from the lowest mean of each panel, dark, to the highest, bright",
+            f"{sheet.title}; colours of each panel: lowest mean dark, highest mean bright",
             *sheet.remarks,
-            "Hatched: no seed is done" if any(_is_hatched(record) for record in records) else "",
+            "Hatched: no completed seed" if any(_is_hatched(record) for record in records) else "",
             "–: not run" if any(record["planned"] is None for record in records) else "",
             _missing(records),
         ),
@@ -105,7 +105,7 @@ def _draw(panel: Axes, cells: Sequence[Sequence[_Record | None]]) -> None:
 
 
 def _name(panel: Axes, downwards: Sequence[str], sideways: Sequence[str], *, slanted: bool) -> None:
-    """Writes the values of both settings at the panel's edges."""
+    """Write the values of both settings along the edges of the panel."""
     panel.set(xlim=(-0.5, len(sideways) - 0.5), ylim=(len(downwards) - 0.5, -0.5))
     panel.set_xticks(range(len(sideways)), [written(value, _SETTING_LETTERS) for value in sideways])
     panel.set_yticks(range(len(downwards)), [written(value, _SETTING_LETTERS) for value in downwards])
@@ -119,13 +119,13 @@ def _name(panel: Axes, downwards: Sequence[str], sideways: Sequence[str], *, sla
 
 
 def _luminance(color: tuple[float, float, float, float]) -> float:
-    """Relative luminance (WCAG 2.2) of a colour in red, green, blue and opacity, all in [0, 1]."""
+    """Return the relative luminance (WCAG 2.2) of an RGBA colour with components in [0, 1]."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color[:3]]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _text(cell: _Record) -> str:
-    """The mean, below it the deviation, and how many seeds where some are missing."""
+    """Return the text of a cell: mean, standard deviation, and number of seeds if some are missing."""
     n, planned, deviation = cell["n"], cell["planned"], cell["std"]
     lines = [] if cell["mean"] is None else [f"{_mean(cell):.2f}"]
     if isinstance(deviation, float):
@@ -145,7 +145,7 @@ def _is_hatched(cell: _Record) -> bool:
 
 
 def _missing(records: Sequence[_Record]) -> str:
-    """Say of each cell that lacks planned seeds how many it has, and why."""
+    """Return the sentence on cells with missing seeds, with numbers and reasons; empty without such cells."""
     lacking = [
         f"{record['besides']} {record['rows']}={record['row']}, {record['columns']}={record['column']}: {record['n']} "
         f"of {record['planned']} seeds ({record['note']})".strip()
@@ -156,7 +156,7 @@ def _missing(records: Sequence[_Record]) -> str:
 
 
 def _ordered(records: Sequence[_Record], name: str) -> list[str]:
-    """The values of a setting: numbers by size, others in the order of the plan, `none` first."""
+    """Return the values of a setting: numbers by size, others in plan order, `none` first."""
     values = list(dict.fromkeys(str(record[name]) for record in records))
 
     def place(value: str) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""Accuracy by epoch."""
+"""Convergence figure: accuracy by epoch."""
 
 import math
 from collections.abc import Sequence
@@ -19,27 +19,27 @@ from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend,
 from .style import Look, look
 
 _SETTLED = 0.1
-"""The vertical axis shows what is reached after this share of the epochs."""
+"""Share of the epochs after which the vertical axis starts."""
 _MARKED = 8
-"""Markers on a curve, about."""
+"""Approximate number of markers on a curve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Curve:
-    """One method on one row, by epoch: arrays of one length."""
+    """Accuracy of one method on one row by epoch, as arrays of equal length."""
 
     epochs: np.ndarray
     mean: np.ndarray
-    """In %, over the seeds that are done; NaN where one of them is not measured."""
+    """Mean in % over completed seeds; NaN if a seed is not measured."""
     deviation: np.ndarray
-    """Sample standard deviation over the same seeds; NaN of one."""
+    """Sample standard deviation over the same seeds; NaN for one seed."""
 
 
 def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
-    """Draw the final exit's top-1 accuracy after each epoch, a panel for each row of the table; empty without any."""
+    """Draw the final exit's top-1 accuracy after each epoch, one panel per row; empty without such data."""
     try:
         found = curves(frame, history)
-    except SpecError:  # no accuracy is recorded epoch by epoch
+    except SpecError:  # no accuracy by epoch is recorded
         return []
     table = comparison(frame, found.metric.name)
     by_place = _summed(found, history)
@@ -63,7 +63,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
                 f"{what[0].upper()}{what[1:]} after each epoch, in {table.metric.unit}",
                 f"Lines: {means(table)}",
                 deviations(table, "Bands"),
-                "What lies below the vertical axis, in the first epochs, is not shown" if hidden else "",
+                "Lower values in the first epochs are not shown" if hidden else "",
                 *protocol(table),
                 missing(table),
             ),
@@ -73,7 +73,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
 
 
 def _summed(found: Curves, history: pd.DataFrame) -> dict[tuple[RowLabel, Column], _Curve]:
-    """The curves of the trials that are done, by row and column of the table."""
+    """Return the curves of completed trials by row and column of the table."""
     split, exit, measure = found.metric.name.split("/")
     of_split = history.loc[(history["split"] == split) & (history["exit"] == exit)]
     points = of_split.pivot(index="epoch", columns="key", values=measure).replace([np.inf, -np.inf], np.nan)
@@ -96,7 +96,7 @@ def _curve(points: pd.DataFrame) -> _Curve:
 
 def _draw(panel: Axes, curve: _Curve, own: Look, index: int) -> None:
     step = max(1, math.ceil(len(curve.epochs) / _MARKED))
-    marked = (index % step, step)  # not all methods at the same epochs
+    marked = (index % step, step)  # markers of methods at different epochs
     panel.plot(
         curve.epochs, curve.mean, color=own.color, linestyle=own.line, marker=own.marker, markevery=marked, zorder=3
     )
@@ -106,7 +106,7 @@ def _draw(panel: Axes, curve: _Curve, own: Look, index: int) -> None:
 
 
 def _limit(panel: Axes, shown: Sequence[_Curve]) -> bool:
-    """Begin the vertical axis where training is under way, and say whether that hides something."""
+    """Start the vertical axis after the first epochs, and return True if values are hidden."""
     early = [np.nanmin(curve.mean) for curve in shown if np.isfinite(curve.mean).any()]
     later = [curve.mean[math.floor(_SETTLED * len(curve.mean)) :] for curve in shown]
     settled = [np.nanmin(mean) for mean in later if np.isfinite(mean).any()]

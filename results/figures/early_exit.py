@@ -1,4 +1,4 @@
-"""Accuracy against what an image costs on average, where each leaves as soon as the network is sure."""
+"""Early-exit figure: accuracy of early-exit inference against its mean cost per image."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ _UNIT = 1e6
 
 
 def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
-    """Draw early-exit inference at each threshold, a panel for each row; empty where no trial has recorded it."""
+    """Draw early-exit inference at each threshold, one panel per row; empty without such data."""
     curves = _curves(frame)
     if not curves:
         return []
@@ -47,10 +47,11 @@ def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # n
             name="early-exit",
             title=title(table, "accuracy of early-exit inference by its cost"),
             caption=caption(
-                "Each image leaves at the first exit whose top class has a probability of at least a threshold, the "
-                "same at all exits; a marker for each threshold, from 0.1 to 0.9999",
-                "Horizontally the multiply-adds per image, the heads that it passed included, vertically the top-1 "
-                f"accuracy in {table.metric.unit}: both are means over images and over {over_seeds(table)}",
+                "Each image leaves at the first exit whose top-class probability reaches a threshold, the same at all "
+                "exits",
+                "Markers: thresholds from 0.1 to 0.9999",
+                "Horizontal axis: multiply-adds (MACs) per image, including all evaluated heads; vertical axis: top-1 "
+                f"accuracy in {table.metric.unit}; both are means over images and over {over_seeds(table)}",
                 *protocol(table),
                 missing(table),
             ),
@@ -60,7 +61,7 @@ def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # n
 
 
 def _curves(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
-    """Multiply-adds and accuracy by threshold, means over the seeds that are done."""
+    """Return multiply-adds and accuracy by threshold, as means over completed seeds."""
     done, places = done_places(frame)
     points = early_exit_points(done)
     return {

@@ -1,4 +1,4 @@
-"""Accuracy against what an image costs, exit by exit."""
+"""Exit figure: accuracy of each exit against its cost per image."""
 
 import math
 import re
@@ -18,16 +18,16 @@ from .style import Look, look
 
 _UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"))
 _APART = 2.5
-"""Points between the markers of methods that cost the same, at most."""
+"""Maximum distance in points between markers of methods with equal cost."""
 _FARTHEST = 20
-"""Points over which all methods are spread, at most."""
+"""Maximum width in points over which all methods are spread."""
 _Place = tuple[RowLabel, Column]
 _Point = tuple[float, Cell]
-"""Multiply-adds per image, and the accuracy there."""
+"""Multiply-adds per image, and the accuracy at that cost."""
 
 
 def exits(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
-    """Draw the accuracy of each exit against the multiply-adds up to it; empty where no network has both at two."""
+    """Draw the accuracy of each exit against its multiply-adds; empty if no network has two such exits."""
     final = comparison(frame)
     points = _points(frame, final)
     if not any(len(found) > 1 for found in points.values()):
@@ -50,11 +50,11 @@ def exits(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
                 f"{final.metric.title} in {final.metric.unit}", f"{what} against its multiply-adds"
             ),
             caption=caption(
-                f"{what[0].upper()}{what[1:]}, in {final.metric.unit}, against the multiply-adds of the network "
+                f"{what[0].upper()}{what[1:]}, in {final.metric.unit}, against the multiply-adds (MACs) of the network "
                 "truncated at that exit",
-                f"Markers: {means(final)}; a line joins the exits of one method, the last is the final exit",
+                f"Markers: {means(final)}; a line joins the exits of one method and ends at the final exit",
                 deviations(final, "Bars"),
-                "Methods stand a little to the left or right of their multiply-adds, so that none hides another",
+                "Markers are shifted slightly sideways to avoid overlap",
                 *protocol(final),
                 missing(final),
             ),
@@ -64,7 +64,7 @@ def exits(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
 
 
 def _points(frame: pd.DataFrame, final: Table) -> dict[_Place, list[_Point]]:
-    """What there is of each method on each row, from the cheapest exit on."""
+    """Return the points of each method on each row, ordered by cost."""
     split, _, measure = final.metric.name.split("/")
     known = set(metric_names(frame))
     points: dict[_Place, list[_Point]] = {(row, column): [] for row, column, _ in places(final)}
@@ -80,7 +80,7 @@ def _points(frame: pd.DataFrame, final: Table) -> dict[_Place, list[_Point]]:
 
 
 def _unit(points: dict[_Place, list[_Point]]) -> tuple[float, str]:
-    """What multiply-adds are written in."""
+    """Return the unit of multiply-adds: its size, and its label for the axis."""
     most = max(cost for found in points.values() for cost, _ in found)
     return next(((per, f", {name}") for per, name in _UNITS if most >= per), (1.0, ""))
 

@@ -1,4 +1,4 @@
-"""A figure with what a paper says below it, and its bytes."""
+"""Figure with its caption, and its files."""
 
 import io
 from dataclasses import dataclass, field
@@ -11,34 +11,34 @@ from .style import MARGIN, styled
 
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 _LEFT_OUT = ("metadata", "style")
-"""Of matplotlib's SVG: links to elsewhere, and a rule that would hold for all of the page around the figure."""
+"""Elements removed from SVG: external links, and a style rule that would apply to the whole page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One figure, for print and for pages. The same numbers give the same bytes."""
+    """Figure for print and for web pages; equal numbers give equal bytes."""
 
     name: str
-    """The stem of its files: letters, digits, `-` and `_`, distinct among the figures of a sweep."""
+    """Stem of the file names: letters, digits, `-` and `_`; unique within a sweep."""
     title: str
-    """What is shown, without a full stop; not part of the drawing."""
+    """Title without a full stop; not part of the drawing."""
     caption: str
-    """How to read it: what is drawn, over which seeds, which interval, by which protocol. Whole sentences."""
+    """Caption in full sentences: quantity, seeds, interval, protocol."""
     drawing: Drawing = field(repr=False, compare=False)
-    """Matplotlib's figure, for changes of one's own."""
+    """Matplotlib figure, for custom changes."""
 
     def pdf(self) -> bytes:
-        """Give the figure as PDF, with fonts inside and text that can be searched."""
+        """Return the figure as PDF with embedded fonts and searchable text."""
         return self._saved("pdf", {"CreationDate": None, "Title": self.title})
 
     def png(self) -> bytes:
-        """Give the figure as PNG of 300 dots per inch."""
+        """Return the figure as PNG with 300 dots per inch."""
         return self._saved("png", {"Title": self.title})
 
     def svg(self) -> str:
-        """Give the figure as an `svg` element, to stand alone or in a page with others.
+        """Return the figure as an `svg` element, for a file or for a page with other figures.
 
-        It refers to nothing outside, its text is text, and its ids begin with the figure's name.
+        It has no external references, its text is selectable, and its ids begin with the figure's name.
         """
         root = ElementTree.fromstring(self._saved("svg", {"Date": None}))
         for name in _LEFT_OUT:
@@ -61,7 +61,7 @@ class Figure:
         return ElementTree.tostring(root, encoding="unicode")
 
     def _own(self, name: str, value: str) -> str:
-        """An attribute's value in which an id is this figure's own."""
+        """Return the value of an attribute with ids prefixed by the figure's name."""
         if name == "id":
             return f"{self.name}-{value}"
         if name.removeprefix(_XLINK) == "href":

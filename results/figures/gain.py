@@ -1,4 +1,4 @@
-"""The difference to the baseline, with its interval."""
+"""Gain figure: difference from the baseline with its interval."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ from .panels import caption, grid, is_leftmost, is_lowest, missing, protocol
 from .style import GREY, Look, look, written
 
 _LETTERS = 26
-"""In one line of a method's name."""
+"""Maximum letters per line of a method's name."""
 _LINE = 0.13
-"""Inches."""
+"""Height of a line, in inches."""
 
 
 def gain(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
-    """Draw each method's mean difference to the baseline, a panel for each row; empty without any pair of seeds."""
+    """Draw each method's mean difference from the baseline, one panel per row; empty without seed pairs."""
     table = comparison(frame)
     tests = significance(table)
     if table.baseline is None or not any(test for row in tests.cells for test in row):
@@ -42,17 +42,17 @@ def gain(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: A
             _draw(panel, height, of_row[index], look(index))
             _say(panel, height, of_row[index], cells[index])
         if is_lowest(panel, axes):
-            panel.set_xlabel(written(f"difference to {table.baseline.label}, {table.metric.difference_unit}", 32))
+            panel.set_xlabel(written(f"difference from {table.baseline.label}, {table.metric.difference_unit}", 32))
     return [
         Figure(
             name="gain",
-            title=title(table, f"{table.metric.title}, difference to {table.baseline.label}"),
+            title=title(table, f"{table.metric.title}, difference from {table.baseline.label}"),
             caption=caption(
-                f"{table.metric.title[0].upper()}{table.metric.title[1:]}: mean difference to {table.baseline.label} "
+                f"{table.metric.title[0].upper()}{table.metric.title[1:]}: mean difference from {table.baseline.label} "
                 f"over pairs of seeds, in {table.metric.difference_unit}{_pairs(tests)}",
                 _intervals(tests),
                 _marks(tests),
-                f"All {len(table.rows)} rows: over the pairs of all of them" if any(tests.pooled) else "",
+                f"All {len(table.rows)} rows: pairs of all rows pooled" if any(tests.pooled) else "",
                 *protocol(table),
                 missing(table),
             ),
@@ -66,7 +66,7 @@ def _of_row(table: Table, tests: Significance, place: int) -> tuple[list[PairedT
 
 
 def _heights(names: Sequence[str]) -> tuple[list[float], float]:
-    """How far below the top each method stands, and the bottom, in lines of text with half a line between methods."""
+    """Return the height of each method below the top, and of the bottom, in lines of text."""
     heights, bottom = [], 0.25
     for name in names:
         lines = name.count("\n") + 1.5
@@ -86,7 +86,7 @@ def _draw(panel: Axes, height: float, test: PairedTest | None, own: Look) -> Non
 
 
 def _say(panel: Axes, height: float, test: PairedTest | None, cell: Cell | None) -> None:
-    """Write at the right edge how many pairs there are, or what became of the seeds."""
+    """Write the number of pairs at the right edge, or the outcome of the seeds."""
     if test is not None:
         text = f"n={test.pairs}" if cell is None or cell.complete else f"{test.pairs} of {cell.planned}"
     else:
@@ -104,21 +104,21 @@ def _say(panel: Axes, height: float, test: PairedTest | None, cell: Cell | None)
 
 def _pairs(tests: Significance) -> str:
     counts = {test.pairs for row in tests.cells for test in row if test}
-    return f" (n = {counts.pop()})" if len(counts) == 1 else ", whose number n is to the right"
+    return f" (n = {counts.pop()})" if len(counts) == 1 else "; the number of pairs n is on the right"
 
 
 def _intervals(tests: Significance) -> str:
     everything = [test for row in (*tests.cells, tests.pooled) for test in row if test]
     if not any(test.t_interval for test in everything):
-        return "No intervals: they take three pairs whose differences are not all alike"
+        return "No intervals: they need at least 3 pairs whose differences are not all equal"
     lacking = any(test.t_interval is None for test in everything)
-    rest = "; none with fewer than three pairs, or where all differences are alike" if lacking else ""
-    return f"Bars: 95% interval of the mean by Student's t, for each method by itself{rest}"
+    rest = "; no bar with fewer than 3 pairs, or if all differences are equal" if lacking else ""
+    return f"Bars: 95% Student's t interval of the mean, not corrected for multiple comparisons{rest}"
 
 
 def _marks(tests: Significance) -> str:
     family = len(tests.tested)
     if not family:
         return ""
-    corrected = f", Holm-corrected over {family} tests" if family > 1 else ""
-    return f"Filled markers: p < 0.05 in a paired t-test{corrected}; hollow: not, or not tested"
+    corrected = f", Holm-corrected over {family} comparisons" if family > 1 else ""
+    return f"Filled markers: p < 0.05 in a paired t-test{corrected}; hollow: not significant, or not tested"

@@ -1,4 +1,4 @@
-"""What figures of several panels share: where panels stand, the legend below them, and which seeds are missing."""
+"""Layout, legend and caption texts of figures with several panels."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,29 +10,29 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from ..captions import places, remarks, row_label
+from ..captions import places, remarks, row_label, spread
 from ..labels import Column, RowLabel
 from ..rendered_table import one_line
 from ..table import Cell, Table, labelled
 from .style import HALF, WIDTH, Look, written
 
 ACROSS = 3
-"""Panels next to each other at most."""
+"""Maximum number of panels per row."""
 _FEW = 6
-"""Methods that the legend of a narrow figure takes."""
+"""Maximum number of methods in the legend of a narrow figure."""
 _LETTERS = {1: 50, 2: 46, 3: 30}
-"""In one line of a panel's title, by how many panels are next to each other."""
+"""Maximum letters per line of a panel's title, by number of panels per row."""
 
 
 def done_places(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[RowLabel, Column]]]:
-    """Give the trials of a table that are done, and by their keys where each of them stands in it."""
+    """Return the completed trials of a table, and the row and column of each by its key."""
     runs, _ = labelled(frame)
     done = runs.loc[runs["state"] == "done"]
     return done, dict(zip(done["key"], zip(done["row"], done["column"], strict=True), strict=True))
 
 
 def panels(table: Table, *, height: float = 2.0) -> tuple[Drawing, list[Axes]]:
-    """Give an empty figure with a panel for each row of a table, headed by the row's name; `height` in inches."""
+    """Return an empty figure with a panel for each row of a table, titled with its label; `height` in inches."""
     titles = [row_label(table, row) for row in table.rows]
     return grid(titles, height=height, wide=len(table.columns) > _FEW)
 
@@ -40,9 +40,13 @@ def panels(table: Table, *, height: float = 2.0) -> tuple[Drawing, list[Axes]]:
 def grid(
     titles: Sequence[str], *, height: float, across: int = ACROSS, wide: bool = False
 ) -> tuple[Drawing, list[Axes]]:
-    """Give an empty figure with a panel for each title, each as high as told, in inches.
+    """Return an empty figure with a panel for each title.
 
-    A single panel is as wide as one of a page's two columns, or as both where it has to be `wide`.
+    Args:
+        titles: titles of the panels.
+        height: height of a panel in inches.
+        across: maximum number of panels per row.
+        wide: make a single panel as wide as both columns of a page instead of one.
     """
     across = 2 if len(titles) == 4 and across > 2 else min(len(titles), across)
     down = math.ceil(len(titles) / across)
@@ -55,19 +59,19 @@ def grid(
 
 
 def is_leftmost(panel: Axes) -> bool:
-    """Whether nothing is to the left of a panel."""
+    """Return True if no panel is to the left of this one."""
     place = panel.get_subplotspec()
     return place is None or place.is_first_col()
 
 
 def is_lowest(panel: Axes, axes: Sequence[Axes]) -> bool:
-    """Whether no other panel is below this one."""
+    """Return True if no panel is below this one."""
     across = 1 if (place := axes[0].get_subplotspec()) is None else place.get_gridspec().ncols
     return list(axes).index(panel) + across >= len(axes)
 
 
 def legend(drawing: Drawing, handles: Mapping[str, Artist]) -> None:
-    """Put a legend below the panels, on as many columns as fit the width; the figure grows by its height."""
+    """Add a legend below the panels, with as many columns as fit; the figure grows by its height."""
     for columns in range(min(len(handles), 4), 0, -1):
         trial = Drawing(figsize=tuple(drawing.get_size_inches()), layout="constrained")
         found = _legend(trial, handles, columns)
@@ -80,12 +84,12 @@ def legend(drawing: Drawing, handles: Mapping[str, Artist]) -> None:
 
 
 def sign(own: Look) -> Line2D:
-    """Give what stands for a method in a legend."""
+    """Return the legend handle of a method."""
     return Line2D([], [], color=own.color, linestyle=own.line, marker=own.marker)
 
 
 def labels(table: Table) -> dict[Column, str]:
-    """Name each column in full, and say where planned seeds are not in its means: `kd (2 of 3 seeds)`."""
+    """Return the label of each column, with missing seeds: `kd (2 of 3 seeds)`."""
     rows = [row_label(table, row) for row in table.rows]
     return {
         column: _label(column, dict(zip(rows, (cells[index] for cells in table.cells), strict=True)))
@@ -94,15 +98,15 @@ def labels(table: Table) -> dict[Column, str]:
 
 
 def means(table: Table) -> str:
-    """Say what is drawn of several seeds, or of one."""
+    """Return the words for a mean over seeds, or for one seed."""
     return "one seed" if table.seeds == 1 else f"mean over {over_seeds(table)}"
 
 
 def over_seeds(table: Table) -> str:
-    """Say which seeds are taken together."""
+    """Return the words for the seeds of a mean."""
     match table.seeds:
         case None:
-            return "the seeds that are done"
+            return "the completed seeds"
         case 1:
             return "one seed"
         case seeds:
@@ -110,18 +114,18 @@ def over_seeds(table: Table) -> str:
 
 
 def deviations(table: Table, signs: str) -> str:
-    """Say what bands or bars are; empty where no cell has two seeds."""
+    """Return the sentence that explains bands or bars; empty if no cell has two seeds."""
     has_deviation = any(cell.std is not None for cells in table.cells for cell in cells)
     return f"{signs}: ± one sample standard deviation" if has_deviation else ""
 
 
 def protocol(table: Table) -> list[str]:
-    """Say what is reported, and of a search with what effort each method was tuned."""
-    return [text for text in remarks(table) if not text.startswith(("Cells: ", "Commit: "))]
+    """Return the remarks on the protocol and, for a search, on the search budgets."""
+    return [text for text in remarks(table) if text != spread(table.seeds) and not text.startswith("Commit: ")]
 
 
 def missing(table: Table) -> str:
-    """Say of each cell that lacks planned seeds how many it has, which it lacks, and why; empty where none does."""
+    """Return the sentence on cells with missing seeds, with numbers and reasons; empty without such cells."""
     lacking = [
         one_line(f"{row_label(table, row)}, {column.label}: {cell.n} of {cell.planned} seeds ({cell.note})")
         for row, column, cell in places(table)
@@ -131,7 +135,7 @@ def missing(table: Table) -> str:
 
 
 def caption(*texts: str) -> str:
-    """Write sentences one after the other; those that have no full stop get one, and empty ones are left out."""
+    """Join sentences to a caption; missing full stops are added, and empty texts are omitted."""
     return " ".join(one_line(text).removesuffix(".") + "." for text in texts if text)
 
 
@@ -148,7 +152,7 @@ def _legend(drawing: Drawing, handles: Mapping[str, Artist], columns: int) -> Le
 
 
 def _label(column: Column, cells: Mapping[str, Cell]) -> str:
-    """The column's name; `cells` are by the row's name."""
+    """Return the label of a column with missing seeds; `cells` are by row label."""
     name = one_line(column.label)
     planned = {row: cell for row, cell in cells.items() if cell.planned is not None}
     lacking = {row: f"{cell.n} of {cell.planned} seeds" for row, cell in planned.items() if not cell.complete}

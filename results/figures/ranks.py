@@ -16,15 +16,15 @@ from .panels import caption, missing, protocol
 from .style import WIDTH, written
 
 _LETTERS = 30
-"""In one line of a method's name."""
+"""Maximum letters per line of a method's name."""
 _LINE = 0.15
-"""Inches."""
+"""Height of a line, in inches."""
 _BEYOND = 0.08
-"""How far a name stands from the axis, as a share of the worst rank."""
+"""Distance of a name from the axis, as a share of the worst rank."""
 
 
 def ranks(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
-    """Draw the mean ranks of the methods over the rows; empty unless at least three of each can be ranked."""
+    """Draw the mean ranks of the methods over the rows; empty with fewer than 3 methods or rows."""
     table = comparison(frame)
     found = significance(table).ranking
     if found is None:
@@ -35,11 +35,11 @@ def ranks(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
             name="ranks",
             title=title(table, f"{table.metric.title}, mean ranks of the methods"),
             caption=caption(
-                f"Mean ranks of the methods by {table.metric.title}, over the {found.rows} rows where all have a "
-                "mean; 1 is the best",
-                "A thick bar joins methods whose mean ranks differ by no more than Nemenyi's critical difference at "
-                f"0.05, CD = {found.critical_difference:.2f}",
-                f"Friedman's test: chi-squared {found.statistic:.2f}, p = {found.p:.2g}",
+                f"Mean ranks of the methods by {table.metric.title}, over the {found.rows} rows with a mean for every "
+                "method; rank 1 is best",
+                "Thick bars join methods whose mean ranks differ by at most the Nemenyi critical difference at 0.05, "
+                f"CD = {found.critical_difference:.2f}",
+                f"Friedman test: chi-squared = {found.statistic:.2f}, p = {found.p:.2g}",
                 *protocol(table),
                 missing(table),
             ),
@@ -49,7 +49,7 @@ def ranks(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
 
 
 def groups(values: Sequence[float], critical: float) -> list[tuple[float, float]]:
-    """Give the first and the last mean rank of each largest group within a critical difference, of two or more."""
+    """Return the first and last mean rank of each maximal group of two or more within a critical difference."""
     ordered = sorted(values)
     found: list[tuple[int, int]] = []
     for first in range(len(ordered)):
@@ -104,7 +104,7 @@ def _drawn(names: Sequence[str], found: Ranking) -> Drawing:
 
 
 def _scale(panel: Axes, worst: int, critical: float) -> None:
-    """The axis of ranks, and above it how long the critical difference is."""
+    """Draw the axis of ranks, and the length of the critical difference above it."""
     panel.plot([1, worst], [0, 0], color="black", linewidth=0.8)
     for rank in range(1, worst + 1):
         panel.plot([rank, rank], [-0.05, 0], color="black", linewidth=0.8, clip_on=False)
@@ -117,7 +117,7 @@ def _scale(panel: Axes, worst: int, critical: float) -> None:
 
 
 def _levels(labels: Sequence[str]) -> list[float]:
-    """How far below the first each label's middle is, in inches."""
+    """Return the distance of each label's middle from the top, in inches."""
     levels, bottom = [], 0.0
     for label in labels:
         height = (_lines(label) + 0.3) * _LINE

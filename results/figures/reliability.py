@@ -1,4 +1,4 @@
-"""How right the networks are where they are how sure."""
+"""Reliability figure: accuracy of the final exit against its confidence."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,11 +24,11 @@ from .panels import (
 from .style import GREY, Look, look
 
 _FEWEST = 20
-"""Images of a bin; the share of fewer that is right is mostly chance."""
+"""Minimum number of images in a bin; the accuracy of fewer images is too noisy."""
 
 
 def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
-    """Draw the final exit's accuracy against its confidence, a panel for each row; empty where neither is recorded."""
+    """Draw the final exit's accuracy against its confidence, one panel per row; empty without such data."""
     points = _points(frame)
     if not points:
         return []
@@ -41,17 +41,17 @@ def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # 
                 _draw(panel, points[row, column], look(index))
         panel.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         panel.set_xlabel("confidence" if is_lowest(panel, axes) else "")
-        panel.set_ylabel("share that is right" if is_leftmost(panel) else "")
+        panel.set_ylabel("accuracy" if is_leftmost(panel) else "")
     legend(drawing, {name: sign(look(index)) for index, name in enumerate(labels(table).values())})
     return [
         Figure(
             name="reliability",
             title=title(table, "reliability of the final exit"),
             caption=caption(
-                "Images of the same confidence, which is the probability of the final exit's top class, are put "
-                "together in 15 bins of equal width; drawn are their mean confidence and the share that is right",
-                f"All images of {over_seeds(table)} together; bins with fewer than {_FEWEST} of them are left out",
-                "On the grey line confidence is right; below it the network is too sure of itself",
+                "Accuracy against mean confidence, which is the top-class probability of the final exit, in 15 bins of "
+                "equal width",
+                f"Images of {over_seeds(table)} are pooled; bins with fewer than {_FEWEST} images are omitted",
+                "Grey line: perfect calibration; below it, the network is overconfident",
                 *protocol(table),
                 missing(table),
             ),
@@ -61,7 +61,7 @@ def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # 
 
 
 def _points(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
-    """Mean confidence and share that is right, by bin, of the images of all seeds."""
+    """Return mean confidence and accuracy by bin, over the images of all seeds."""
     done, places = done_places(frame)
     bins = bins_of(done)
     bins = bins.loc[bins["exit"] == "final"]

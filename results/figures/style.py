@@ -1,4 +1,4 @@
-"""How figures look: sizes for print, and signs that colour-blind readers and grey printers tell apart."""
+"""Style of figures: sizes for print, and colours, lines and markers that remain distinct without colour."""
 
 import textwrap
 import warnings
@@ -12,21 +12,21 @@ import matplotlib as mpl
 from ..rendered_table import one_line
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe's and Ito's colours, which colour-blind people tell apart (https://jfly.uni-koeln.de/color/)."""
+"""Okabe-Ito palette, distinct for colour-blind readers (https://jfly.uni-koeln.de/color/)."""
 GREY = "#666666"
-"""Of what is said beside the data."""
+"""Colour of annotations."""
 MARGIN = 0.1
-"""Around a figure, in inches."""
+"""Margin around a figure, in inches."""
 PRINT: dict[Any, Any] = {
-    "pdf.fonttype": 42,  # outlines that journals take, and whose text can be searched
-    "text.parse_math": False,  # a name with dollar signs is no formula
+    "pdf.fonttype": 42,  # TrueType fonts: accepted by journals, searchable
+    "text.parse_math": False,  # a name with dollar signs is not a formula
 }
-"""What every figure on paper is drawn and saved with."""
+"""Matplotlib settings of every figure for print."""
 WIDTH, HALF = 7.0, 3.5
-"""Of a figure over a page's two columns, and over one of them, in inches."""
+"""Widths in inches of a figure over two columns of a page, and over one."""
 
 _FONT, _SMALL = 8, 7
-"""Points, as printed."""
+"""Font sizes in points, as printed."""
 _SETTINGS: dict[Any, Any] = PRINT | {
     "font.size": _FONT,
     "axes.titlesize": _FONT,
@@ -47,27 +47,27 @@ _SETTINGS: dict[Any, Any] = PRINT | {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "savefig.dpi": 300,
-    "svg.fonttype": "none",  # letters, not outlines: they can be searched, copied and read aloud
+    "svg.fonttype": "none",  # text, not outlines: searchable and accessible to screen readers
     "svg.hashsalt": "exeunt",
 }
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _LONGEST = 40
-"""Letters in one line of a name."""
+"""Maximum letters per line of a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """The signs of one method, alike in all figures of a sweep."""
+    """Colour, line and marker of one method, the same in all figures of a sweep."""
 
     color: str
     line: Any
-    """As matplotlib takes a line's style."""
+    """Line style of matplotlib."""
     marker: str
 
 
 def look(index: int) -> Look:
-    """Give the signs of the method at a place of the plan, counted from 0; without the colours, 45 differ."""
+    """Return the look of the method at a position of the plan, from 0; 45 are distinct without colour."""
     return Look(
         color=COLORS[index % len(COLORS)],
         line=_LINES[index % len(_LINES)],
@@ -76,15 +76,15 @@ def look(index: int) -> Look:
 
 
 def written(name: str, width: int = _LONGEST) -> str:
-    """Give a recorded name in full, on as many lines as it takes; `width` is in letters."""
+    """Wrap a recorded name to lines of `width` letters."""
     return "\n".join(textwrap.wrap(one_line(name), width)) or "–"
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Inside, matplotlib draws and saves as above, whatever the user has set; afterwards all is as it was."""
+    """Apply the style to matplotlib in the block, and restore the user's settings afterwards."""
     with mpl.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # of a name that the font has no letter for
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # names with letters that the font lacks
         mpl.rcdefaults()
         for name, value in _SETTINGS.items():
             mpl.rcParams[name] = value

@@ -1,4 +1,4 @@
-"""A sweep as one page of HTML that needs nothing else: no network, no server, no other file."""
+"""Report of a sweep as one self-contained HTML page: no network, no server, no other file."""
 
 from .links import experiment_url, without_password
 from .page import Origin, report

@@ -1,4 +1,4 @@
-"""With what, where and of which code trials were trained, as far as that is recorded."""
+"""Recorded code, versions and hardware of the trials."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ _NAMES = {
     "plugins": "Plugins",
     "torch": "PyTorch",
     "python": "Python",
-    "host": "Machine",
+    "host": "Host",
     "device": "Device",
     "precision": "Precision",
-    "threads": "Threads of a process",
-    "processes": "Processes of a trial",
+    "threads": "Threads per process",
+    "processes": "Processes per trial",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedEnvironment:
-    """One thing that is known of how trials were trained."""
+    """Property of the training environment, with its values."""
 
     name: str
     values: tuple[str, ...]
-    """Each with the number of trials, where there are several."""
+    """Distinct values, each with its number of trials if there are several."""
 
 
 def environment(frame: pd.DataFrame) -> tuple[RecordedEnvironment, ...]:
-    """Give what is recorded, in the same order whatever the order of the frame."""
+    """Return the recorded properties in a fixed order."""
     found = {
         name.removeprefix(ENVIRONMENT_PREFIX): frame[name]
         for name in map(str, frame.columns)
@@ -51,4 +51,7 @@ def environment(frame: pd.DataFrame) -> tuple[RecordedEnvironment, ...]:
 def _values(column: pd.Series) -> tuple[str, ...]:
     counts = Counter(one_line(str(value)) for value in column.dropna() if value != "")
     several = len(counts) > 1
-    return tuple(f"{value} ({count} trials)" if several else value for value, count in sorted(counts.items()))
+    return tuple(
+        f"{value} ({count} {'trial' if count == 1 else 'trials'})" if several else value
+        for value, count in sorted(counts.items())
+    )

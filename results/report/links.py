@@ -1,4 +1,4 @@
-"""Addresses that a page may show."""
+"""Addresses of experiments and runs for the page."""
 
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -8,9 +8,10 @@ _SERVERS = ("http", "https")
 
 
 def experiment_url(tracking_uri: str, sweep: str) -> str:
-    """Give the address of a sweep's experiment at an MLflow server; empty for a database, which has none.
+    """Return the address of a sweep's experiment on an MLflow server; empty for a database.
 
-    Raises `TrackingError`, a `SpecError`, if MLflow cannot be reached.
+    Raises:
+        TrackingError: A `SpecError`, if MLflow cannot be reached.
     """
     if urlsplit(tracking_uri).scheme not in _SERVERS:
         return ""
@@ -21,11 +22,11 @@ def experiment_url(tracking_uri: str, sweep: str) -> str:
 
 
 def run_url(experiment: str, run_id: str) -> str:
-    """Give the address of a run of an experiment at a server; empty without a server."""
+    """Return the address of a run of an experiment on a server; empty without a server."""
     return f"{experiment}/runs/{quote(run_id, safe='')}" if urlsplit(experiment).scheme in _SERVERS else ""
 
 
 def without_password(uri: str) -> str:
-    """Give a URI without the name and the password that may stand before its host."""
+    """Return a URI without user name and password."""
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri

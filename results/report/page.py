@@ -1,4 +1,4 @@
-"""The page, put together from what the other modules make of a sweep."""
+"""Assembly of the page from summary, tables, figures and trials of a sweep."""
 
 import base64
 import hashlib
@@ -22,32 +22,32 @@ from .tables import grids
 from .trials import behind, reported, trials
 
 _COLUMN = 300.0
-"""About how many points one of a paper's two columns is wide."""
+"""Approximate width of one column of a two-column paper, in points."""
 _ENLARGED = 1.4
-"""On a page, beside print."""
+"""Scale of figures on the page, relative to print."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a page says of where its numbers come from, and MLflow does not hold."""
+    """Origin of the numbers of a page, as far as MLflow does not record it."""
 
     storage: str
-    """As it is said at the command line."""
+    """Storage as given on the command line."""
     file: str = ""
-    """The sweep file, in full."""
+    """Full text of the sweep file."""
     planned: int | None = None
-    """How many trials the sweep has; None where that is not known."""
+    """Number of planned trials; None if unknown."""
     commands: tuple[str, ...] = ()
-    """What made the sweep and makes this page again, in order."""
+    """Commands that run the sweep and rebuild this page, in order."""
     tracking: str = ""
-    """Where MLflow is, without a password."""
+    """Tracking URI without password."""
     experiment: str = ""
-    """The address of the sweep at MLflow's server; empty where there is none."""
+    """Address of the sweep on the MLflow server; empty without a server."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Picture:
-    """A figure of the page."""
+    """Figure of the page."""
 
     id: str
     title: str
@@ -56,38 +56,41 @@ class _Picture:
 
     @property
     def width(self) -> int:
-        """In pixels, so that letters are about as large as those around the figure."""
+        """Width in pixels, which makes letters about as large as the surrounding text."""
         return round(self._points * 96 / 72 * _ENLARGED)
 
     @property
     def size(self) -> str:
-        """`two-columns` for one that is not to be shrunk to the width of a telephone."""
+        """CSS class; a `two-columns` figure is not shrunk to the width of a phone."""
         return "two-columns" if self._points > _COLUMN else "one-column"
 
     @property
     def _points(self) -> float:
-        """The width for print."""
+        """Width for print, in points."""
         found = re.match(r'[^>]*?\bwidth="([\d.]+)pt"', self.svg)
         return float(found[1]) if found else _COLUMN
 
     @cached_property
     def source(self) -> str:
-        """The drawing as an address. As an image it runs nothing, and its styles and ids are its own."""
+        """Drawing as a data URI; an image runs no script and isolates its styles and ids."""
         return f"data:image/svg+xml;base64,{base64.b64encode(self.svg.encode()).decode()}"
 
 
 def report(frame: pd.DataFrame, history: pd.DataFrame, origin: Origin) -> str:
-    """Write one sweep as one file of HTML: summary, tables, figures, trials, and how to make it again.
+    """Return the HTML page of one sweep: summary, tables, figures, trials, and commands to reproduce it.
+
+    The order of rows in the frames has no effect.
 
     Args:
-        frame: as `load` gives it.
-        history: as `history` gives it.
-        origin: what MLflow does not hold.
+        frame: a sweep loaded by `load`.
+        history: its metrics by epoch, loaded by `history`.
+        origin: data that MLflow does not record.
 
-    The order of rows in the frames does not matter. Raises `SpecError` (a `ValueError`) where nothing is recorded.
+    Raises:
+        SpecError: A `ValueError`, if no trial is recorded.
     """
     if frame.empty:
-        raise SpecError("there is nothing to report: no trial of this sweep is recorded yet.")
+        raise SpecError("there is nothing to report: no trial of this sweep is recorded yet; run the sweep.")
     frame = frame.sort_values(["order", "key"]).reset_index(drop=True)
     found = trials(frame, origin.experiment)
     table = _comparison(frame)
@@ -120,12 +123,12 @@ def report(frame: pd.DataFrame, history: pd.DataFrame, origin: Origin) -> str:
 def _comparison(frame: pd.DataFrame) -> Table | None:
     try:
         return comparison(frame)
-    except SpecError:  # the main table says why it is not there
+    except SpecError:  # the page lists the reason with the missing main table
         return None
 
 
 def _pictures(frame: pd.DataFrame, history: pd.DataFrame) -> tuple[list[_Picture], str]:
-    """The figures, or why there are none."""
+    """Return the figures, and the reason if there are none."""
     try:
         drawn = draw(frame, history)
     except SpecError as error:
@@ -137,7 +140,7 @@ def _pictures(frame: pd.DataFrame, history: pd.DataFrame) -> tuple[list[_Picture
 
 
 def _policy(script: str, style: str) -> str:
-    """The page may show images that it holds, and run the script and the style that it came with: nothing else."""
+    """Return the content security policy: embedded images, and the script and style of the page, nothing else."""
     return (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; base-uri 'none'; "
         "form-action 'none'"
@@ -157,5 +160,5 @@ def _distinct(texts: Iterable[str]) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Text of several lines without control characters."""
+    """Return a text of several lines without control characters."""
     return "\n".join("".join(letter if letter.isprintable() else " " for letter in line) for line in text.splitlines())

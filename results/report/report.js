@@ -3,7 +3,7 @@
 const collator = new Intl.Collator("en", { numeric: true });
 const said = document.getElementById("said");
 
-// Headings become buttons here, so that without this script nothing looks as if it could be pressed.
+// Headings become buttons here, so that they do not look clickable without this script.
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0];
   const planned = [...body.rows];
@@ -26,10 +26,10 @@ function sort(table, body, planned, headings, column) {
   if (direction) heading.setAttribute("aria-sort", direction);
   body.append(...(direction ? ordered(planned, column, direction === "ascending" ? 1 : -1) : planned));
   const name = document.getElementById(table.getAttribute("aria-labelledby")).textContent;
-  said.textContent = direction ? `${name}: sorted by ${heading.textContent}, ${direction}` : `${name}: as planned`;
+  said.textContent = direction ? `${name}: sorted by ${heading.textContent}, ${direction}` : `${name}: plan order`;
 }
 
-// Numbers by size and texts by letters; in a column of numbers, what has none comes last both ways.
+// Numbers sort by value and texts alphabetically. Cells without a number come last in both directions.
 function ordered(rows, column, sign) {
   const keyed = rows.map((row) => {
     const cell = row.cells[column];
@@ -52,12 +52,12 @@ function filter() {
   for (const row of filtered) row.hidden = wanted !== "" && wanted !== `=${row.dataset.architecture}`;
   for (const foot of document.querySelectorAll("tfoot")) foot.hidden = wanted !== "";
   const shown = filtered.filter((row) => !row.hidden).length;
-  said.textContent = `${shown} of ${filtered.length} rows of tables are shown`;
+  said.textContent = `Showing ${shown} of ${filtered.length} table rows`;
 }
 
 if (select) {
   select.addEventListener("change", filter);
-  filter(); // a page that is loaded again keeps what was chosen
+  filter(); // browsers keep the selection when the page is reloaded
 }
 
 function mark(anchors) {

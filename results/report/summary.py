@@ -1,4 +1,4 @@
-"""What a sweep found, in sentences that say no more than its numbers do."""
+"""Summary of a sweep in sentences that its numbers support."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _STATES = ("failed", "diverged", "pruned", "running")
 
 @dataclass(frozen=True, kw_only=True)
 class SummaryItem:
-    """What is found on one row of the comparison."""
+    """Findings on one row of the comparison."""
 
     label: str
     sentences: tuple[str, ...]
@@ -28,7 +28,7 @@ class SummaryItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What stands at the top of the page."""
+    """Summary at the top of the page."""
 
     facts: tuple[str, ...]
     findings: tuple[SummaryItem, ...]
@@ -36,17 +36,17 @@ class Summary:
 
 
 def summary(frame: pd.DataFrame, planned: int | None, table: Table | None, tests: Significance | None) -> Summary:
-    """Sum a loaded sweep up.
+    """Return the summary of a loaded sweep.
 
     Args:
-        frame: as `load` gives it.
-        planned: how many trials the sweep has; None where that is not known.
-        table: its comparison; None where there is nothing to compare yet.
-        tests: of the comparison.
+        frame: a sweep loaded by `load`.
+        planned: number of planned trials; None if unknown.
+        table: comparison of the sweep; None if there is nothing to compare yet.
+        tests: significance tests of the comparison.
     """
     facts = (*_counts(frame, planned), *_seeds(frame), *_protocol(frame))
     if table is not None and table.is_of_search:
-        facts += ("Compared are the settings that the search found, each method tuned as the first table says.",)
+        facts += ("The comparison uses the tuned settings of the search; the first table lists the search budgets.",)
     if table is None or tests is None:
         return Summary(facts=facts, findings=(), cautions=("There is nothing to compare yet.",))
     findings = tuple(
@@ -64,16 +64,17 @@ def _counts(frame: pd.DataFrame, planned: int | None) -> list[str]:
     states = Counter(asked["state"])
     whole = max(planned or 0, len(asked))
     others = [f"{states[state]} {state}" for state in _STATES if states[state]]
-    others += [f"{whole - len(asked)} not begun"] if whole > len(asked) else []
+    others += [f"{whole - len(asked)} not started"] if whole > len(asked) else []
     word = "recorded" if planned is None else "planned"
-    said = [f"{states['done']} of {whole} {word} trials are done{_behind('; ', others)}."]
+    trials = "trial" if whole == 1 else "trials"
+    said = [f"{states['done']} of {whole} {word} {trials} completed{_behind('; ', others)}."]
     roles = Counter(asked["role"])
     if roles["teacher"]:
         said.append(f"{_trials(roles['teacher'])} trained only as a teacher.")
     if roles["search"]:
-        said.append(f"{_trials(roles['search'])} trained to tune a method; none of these is in a comparison.")
+        said.append(f"{_trials(roles['search'])} trained to tune a method and not compared.")
     if left := len(frame) - len(asked):
-        said.append(f"{_trials(left)} no longer asked for and not counted here.")
+        said.append(f"{_trials(left)} no longer in the sweep file and not counted here.")
     return said
 
 
@@ -91,7 +92,7 @@ def _seeds(frame: pd.DataFrame) -> list[str]:
         return []
     named = ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{seeds[0]} to {seeds[-1]}"
     if len(seeds) == 1:
-        return [f"One seed, {named}: how much chance there is in the numbers is not known."]
+        return [f"One seed ({named}): the variation over seeds is unknown."]
     return [f"{len(seeds)} seeds: {named}."]
 
 
@@ -101,18 +102,18 @@ def _protocol(frame: pd.DataFrame) -> list[str]:
 
 
 def _found(table: Table, tests: Significance, row: RowLabel) -> Iterable[str]:
-    """The best method of a row and its difference to the baseline, then that of EED, be it good or bad."""
+    """Iterate over the sentences on a row: the best method, its difference from the baseline, and that of EED."""
     index = table.rows.index(row)
     of_row = list(zip(table.columns, table.cells[index], tests.cells[index], strict=True))
     known = [cell for _, cell, _ in of_row if cell.mean is not None]
     if not known:
-        yield "Nothing is done here that could be compared."
+        yield "No completed trial to compare."
         return
     best = [(column, cell, test) for column, cell, test in of_row if cell.best]
     if best:
         yield _leading(table, [(column, cell) for column, cell, _ in best])
     if table.baseline is None:
-        yield "There is no baseline, hence no difference."
+        yield "No baseline, so no difference."
         return
     if any(column == table.baseline for column, _, _ in best):
         yield f"No method has a better mean than {table.baseline.label}."
@@ -123,7 +124,7 @@ def _found(table: Table, tests: Significance, row: RowLabel) -> Iterable[str]:
 
 
 def _of_ours(table: Table, tests: Significance, of_row: Iterable[_Place]) -> Iterable[str]:
-    """The differences of EED where it is not the best, whatever they are; of several settings the extreme ones."""
+    """Iterate over the differences of EED if it is not the best; of several settings, the best and the worst."""
     ours = [(column, cell, test) for column, cell, test in of_row if column.method == _OURS]
     several = f" of the {len(ours)} settings of {_OURS}" if len(ours) > 1 else ""
     known = [place for place in ours if place[1].mean is not None]
@@ -139,7 +140,7 @@ def _leading(table: Table, best: list[tuple[Column, Cell]]) -> str:
     names = " and ".join(column.label for column, _ in best)
     metric, unit = table.metric, _unit(table.metric.unit)
     if len(best) > 1:
-        return f"Best mean: {names}, equal at {metric.digits} decimals, {best[0][1].mean:.{metric.digits}f}{unit}."
+        return f"Best mean: {names}, equal to {metric.digits} decimals, {best[0][1].mean:.{metric.digits}f}{unit}."
     return f"Best mean: {names}, {value(best[0][1], table.metric)}{unit}."
 
 
@@ -152,12 +153,12 @@ def _difference(table: Table, tests: Significance, column: Column, cell: Cell, t
     if cell.mean is None:
         return f"{column.label}: no result ({cell.outcome})."
     if test is None:
-        return f"{column.label}: no seed is done with {baseline} too, hence no difference."
+        return f"{column.label}: no seed completed by both this method and {baseline}, so no difference."
     said = f"{column.label} is {_apart(table, test.mean)} {baseline} over {_pairs(test.pairs)}"
     if test.pairs < LEAST_PAIRS:
-        return f"{said}: too few for an interval or a test, which take {LEAST_PAIRS}."
+        return f"{said}: too few for an interval or a test, which need at least {LEAST_PAIRS}."
     if test.t_interval is None or test.t_p_holm is None:
-        return f"{said}: the same in each pair, for which there is no t interval and no t-test; not significant."
+        return f"{said}: all differences are equal, so there is no t interval and no t-test; not significant."
     low, high = (f"{bound:+z.{table.metric.digits}f}" for bound in test.t_interval)
     verdict = "significant" if test.is_significant else "not significant"
     return (
@@ -167,11 +168,11 @@ def _difference(table: Table, tests: Significance, column: Column, cell: Cell, t
 
 
 def _apart(table: Table, difference: float) -> str:
-    """Write `0.30 percentage points below`, and whether that is worse."""
+    """Return `0.30 percentage points below`, with `(worse than)` if that is worse."""
     digits, unit = table.metric.digits, table.metric.difference_unit
     size = f"{abs(difference):.{digits}f}"
     if float(size) == 0:
-        return f"equal at {digits} decimals to"
+        return f"equal to {digits} decimals to"
     direction = "above" if difference > 0 else "below"
     is_worse = table.metric.best is not None and (difference > 0) != (table.metric.best == "highest")
     return f"{size} {unit} {direction}{' (worse than)' if is_worse else ''}"
@@ -182,11 +183,11 @@ def _pairs(number: int) -> str:
 
 
 def _corrected(tests: int) -> str:
-    return f" after Holm's correction over {tests} tests" if tests > 1 else ""
+    return f", Holm-corrected over {tests} comparisons" if tests > 1 else ""
 
 
 def _overall(table: Table, tests: Significance) -> Iterable[str]:
-    """EED against the baseline over the pairs of all rows."""
+    """Iterate over the sentences on EED against the baseline over the pairs of all rows."""
     ours = [
         (column, test)
         for column, test in zip(table.columns, tests.pooled, strict=True)
@@ -207,35 +208,35 @@ def _pooled(table: Table, column: Column, test: PairedTest) -> str:
         said += f", 95% interval {low} to {high}"
     if test.wilcoxon_p_holm is not None:
         verdict = "significant" if test.wilcoxon_p_holm < LEVEL else "not significant"
-        said += f": {verdict} (p = {test.wilcoxon_p_holm:.2g} by Wilcoxon's test, Holm-corrected over the methods)"
+        said += f": {verdict} (Wilcoxon signed-rank test, p = {test.wilcoxon_p_holm:.2g}, Holm-corrected over methods)"
     return f"{said}."
 
 
 def _cautions(table: Table, tests: Significance) -> Iterable[str]:
     cells = [cell for row in table.cells for cell in row if cell.planned is not None]
     if lacking := sum(not cell.complete for cell in cells):
-        yield f"{lacking} of {len(cells)} cells lack planned seeds; their means are over the seeds that are done."
+        yield f"Cells with missing seeds: {lacking} of {len(cells)}. Their means are over the completed seeds."
     if "chosen on test" in table.protocol:
-        yield "The epoch is chosen by its accuracy on test, so every accuracy is rather too high than too low."
+        yield "Best-epoch numbers are biased upwards: the epoch was selected on the test set."
     if table.baseline is None or len(table.columns) < 2:
         return
     if not tests.tested:
-        yield f"Nothing is tested: that takes {LEAST_PAIRS} seeds that are done with both."
+        yield f"No significance test: needs at least {LEAST_PAIRS} seeds completed by both the method and the baseline."
         return
     significant = sum(test.is_significant for test in tests.tested)
     if significant:
-        yield f"{significant} of {len(tests.tested)} differences to {table.baseline.label} are significant."
+        yield f"Significant differences from {table.baseline.label}: {significant} of {len(tests.tested)}."
     else:
         yield (
-            f"No difference to {table.baseline.label} is significant. That does not show that methods are alike: look "
-            "at the intervals."
+            f"No difference from {table.baseline.label} is significant. This does not show that methods are equal; see "
+            "the intervals."
         )
     most = max(test.pairs for test in tests.tested)
     if most < pairs_needed():
         yield (
-            f"With {most} pairs of seeds a t-test rests on differences being distributed normally, which so few cannot "
-            f"show, and Wilcoxon's test cannot go below p = {smallest_wilcoxon_p(most):.2g}: take what is significant "
-            f"as worth more seeds, at least {pairs_needed()}."
+            f"The t-test assumes normally distributed differences, which {most} pairs of seeds cannot verify. The "
+            f"smallest possible p of the Wilcoxon signed-rank test is {smallest_wilcoxon_p(most):.2g}. Repeat "
+            f"significant comparisons with at least {pairs_needed()} seeds."
         )
     if len(table.columns) > 2:
-        yield "Which method is best was seen in the same numbers, so its difference is rather too large than too small."
+        yield "The difference of the best method is biased upwards: the method was selected on the same numbers."

@@ -1,4 +1,4 @@
-"""Tables of every kind as the page shows them: sortable, filtered by architecture, linked to trials."""
+"""Tables of the page: sortable, filtered by architecture, linked to trials."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,55 +18,55 @@ from .trials import Trial
 
 NAMES = {
     "main": "Comparison of methods",
-    "exits": "Exit by exit",
+    "exits": "Accuracy by exit",
     "early-exit": "Early exit",
     "ablation": "Ablation",
-    "kd": "With a teacher and without",
+    "kd": "Distillation from a teacher",
     "convergence": "Convergence",
     "stability": "Stability",
     "cost": "Cost",
-    "published": "Beside published figures",
+    "published": "Published results",
     "failures": "Trials without a result",
 }
-"""What a kind is called in headings; others are called as they are."""
+"""Headings of the kinds of tables; other kinds use their name."""
 
 _OF_ARCHITECTURES = ("architecture", "student")
-"""How the first column of a table is headed that has a row for each architecture."""
+"""Headings of the first column of tables with a row for each architecture."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(?= ± |$)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What stands in one place of a table, with the trials behind it."""
+    """Cell of a table, with its trials."""
 
     entry: TableEntry
     text: str
     hidden: str
-    """What has to be left blank behind the text, so that numbers are in line."""
+    """Invisible padding after the text, which aligns numbers."""
     number: str
-    """What it is sorted by; empty for text."""
+    """Number to sort by; empty for text."""
     trials: tuple[Trial, ...] = ()
     is_of_seeds: bool = False
-    """Whether each trial is named by its seed."""
+    """True if each trial is labelled with its seed."""
 
     @property
     def anchors(self) -> str:
-        """Of the trials, divided by blanks."""
+        """Anchors of the trials, separated by spaces."""
         return " ".join(trial.anchor for trial in self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A row of a table."""
+    """Row of a table."""
 
     places: tuple[Place, ...]
     architecture: str | None
-    """By which it is filtered; None for one that is always shown."""
+    """Architecture to filter by; None for a row that is always shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table, ready for the page."""
+    """Table, ready for the page."""
 
     id: str
     kind: str
@@ -75,17 +75,17 @@ class Grid:
     headings: tuple[Heading, ...]
     lines: tuple[Line, ...]
     foot: tuple[Line, ...] = ()
-    """Rows about all others, which are not sorted."""
+    """Rows that summarize the others and are not sorted."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """How it is to be read."""
+        """Remarks below the table, with the explanation of ranks."""
         return (*self.sheet.remarks, *self.sheet.ranks(best="in bold", second="underlined"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Absent:
-    """A kind of table that the data does not allow."""
+    """Kind of table that the data does not allow, with the reason."""
 
     name: str
     reason: str
@@ -97,18 +97,22 @@ def grids(
     table: Table | None,
     cells: Mapping[tuple[RowLabel, Column], tuple[Trial, ...]],
 ) -> tuple[tuple[Grid, ...], tuple[Absent, ...]]:
-    """Give the tables of all kinds that the data allows, and the kinds that it does not.
+    """Return the tables of all kinds that the data allows, and the kinds that it does not allow.
 
-    `table` is the comparison of the sweep, if there is one, and `cells` the trials behind its cells.
+    Args:
+        frame: a loaded sweep.
+        history: returns the sweep's history.
+        table: comparison of the sweep; None if there is nothing to compare.
+        cells: trials of the cells of the comparison.
     """
     made: list[Grid] = []
     absent: list[Absent] = []
-    no_ablation = "no method was trained with several values of two settings."
+    no_ablation = "no method has several values of two settings."
     for kind, options in _wanted(frame):
         try:
             sheet = tabulate(frame, kind, history=history, **options)
         except SpecError as error:
-            if kind == "ablation":  # one pair of settings of several: only that there is none at all is said
+            if kind == "ablation":  # the page lists ablation as missing only if all pairs fail
                 no_ablation = str(error)
                 continue
             absent.append(Absent(name=NAMES.get(kind, kind), reason=one_line(str(error))))
@@ -121,12 +125,12 @@ def grids(
 
 
 def _wanted(frame: pd.DataFrame) -> Iterable[tuple[str, dict[str, str]]]:
-    """Each kind, and the ablation once for each method and pair of its settings that vary."""
+    """Iterate over the kinds, with one ablation for each method and pair of its varying settings."""
     for kind in KINDS:
         if kind != "ablation":
             yield kind, {}
             continue
-        with suppress(SpecError):  # there is nothing to compare, as the other kinds say
+        with suppress(SpecError):  # nothing to compare: the other kinds report it
             for method, down, across in varying_pairs(frame):
                 yield kind, {"rows": down, "columns": across, "method": method}
 
@@ -167,14 +171,14 @@ def _grid(
 
 
 def _named(heading: Heading) -> Heading:
-    """Never empty, for it is pressed to sort."""
+    """Return a heading that is not empty, because it becomes the sort button."""
     return heading if any(heading.lines) else Heading(lines=("settings",), align=heading.align)
 
 
 def _links(
     table: Table, cells: Mapping[tuple[RowLabel, Column], tuple[Trial, ...]]
 ) -> dict[tuple[int, int], tuple[Trial, ...]]:
-    """The trials behind each number of the main table, by row and column of the sheet; the last row is about all."""
+    """Return the trials of each number of the main table by row and column; the last row has those of all rows."""
     links: dict[tuple[int, int], tuple[Trial, ...]] = {}
     for place, column in enumerate(table.columns, start=1):
         for number, row in enumerate(table.rows):
@@ -187,7 +191,7 @@ def _links(
 
 
 def _architectures(sheet: RenderedTable, kind: str, table: Table | None) -> list[str | None]:
-    """The architecture that each row of a sheet is of; None for a row that is of no architecture, or of all."""
+    """Return the architecture of each row of a table; None for a row of no architecture, or of all."""
     names = {row_label(table, row): one_line(row.architecture) for row in table.rows} if table else {}
     if kind == "ablation":
         found = {

@@ -1,4 +1,4 @@
-"""Every trial with what tells it from others, and where it is recorded."""
+"""Trials of the page, with their settings and MLflow runs."""
 
 import math
 import re
@@ -19,11 +19,11 @@ _REPORTED, _HELD_OUT = "test/final/top1", "validation/final/top1"
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One trial as the page shows it."""
+    """Trial of the page."""
 
     key: str
     anchor: str
-    """The id of its row in the page."""
+    """HTML id of its row."""
     dataset: str
     architecture: str
     method: str
@@ -32,18 +32,18 @@ class Trial:
     role: str
     state: str
     reason: str
-    """Of a failure, a divergence or an early stop."""
+    """Reason of a failure, a divergence or an early stop."""
     text: str
-    """What it reports, or a –."""
+    """Reported value, or –."""
     number: str
-    """The same in full, for sorting; empty without one."""
+    """Reported value in full precision, for sorting; empty without a value."""
     run_id: str
     run_url: str
-    """Empty where MLflow is no server."""
+    """Address of the MLflow run; empty without a server."""
 
 
 def trials(frame: pd.DataFrame, experiment: str) -> tuple[Trial, ...]:
-    """Give every recorded trial of one loaded sweep, in the order of the plan."""
+    """Return all recorded trials of one loaded sweep in plan order."""
     if frame.empty:
         return ()
     ordered = as_written(frame.sort_values(["order", "key"]).reset_index(drop=True))
@@ -56,7 +56,7 @@ def trials(frame: pd.DataFrame, experiment: str) -> tuple[Trial, ...]:
 
 
 def reported(frame: pd.DataFrame) -> Metric:
-    """Give the metric that the sweep's tables compare."""
+    """Return the metric that the sweep's tables compare."""
     try:
         return labelled(frame)[1]
     except SpecError:  # there is nothing to compare yet
@@ -64,7 +64,11 @@ def reported(frame: pd.DataFrame) -> Metric:
 
 
 def behind(frame: pd.DataFrame, found: Iterable[Trial]) -> dict[tuple[RowLabel, Column], tuple[Trial, ...]]:
-    """Give the trials of each cell of the comparison, in the order of the plan. Raises as `comparison` does."""
+    """Return the trials of each cell of the comparison in plan order.
+
+    Raises:
+        SpecError: As in `comparison`.
+    """
     runs, _ = labelled(frame)
     by_key = {trial.key: trial for trial in found}
     cells: dict[tuple[RowLabel, Column], tuple[Trial, ...]] = {}
@@ -97,7 +101,7 @@ def _trial(
 
 
 def _value(record: dict[str, object], metric: Metric) -> tuple[str, str]:
-    """What a trial reports: what is compared or, of a trial that a method was tuned by, what it was judged by."""
+    """Return the compared value of a trial, or the validation accuracy of a search trial, as text and number."""
     if record["state"] == "done":
         for name in (metric.name, _HELD_OUT):
             value = record.get(name)

@@ -1,4 +1,4 @@
-"""The kinds of tables: each makes a `RenderedTable` of a loaded sweep."""
+"""Kinds of tables: each builds a `RenderedTable` from a loaded sweep."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ _OF_A_HISTORY: dict[str, Callable[[pd.DataFrame, pd.DataFrame], RenderedTable]] 
     "stability": stability,
 }
 KINDS = (*_OF_A_FRAME, *_OF_A_HISTORY, "ablation")
-"""What `tabulate` can make."""
+"""Kinds of tables that `tabulate` builds."""
 
 
 def tabulate(
@@ -44,12 +44,19 @@ def tabulate(
     method: str | None = None,
     history: Callable[[], pd.DataFrame] | None = None,
 ) -> RenderedTable:
-    """Make the table of a kind from a loaded sweep.
+    """Build the table of a kind from a loaded sweep.
 
-    `rows`, `columns` and `method` belong to an ablation: two settings, and the method that has them. `history` gives
-    the sweep's history, and is asked by kinds that are about epochs: `convergence` and `stability`. Raises `SpecError`
-    (a `ValueError`) for an unknown kind, where an ablation lacks an axis or another kind has one, and where there is
-    nothing to show.
+    Args:
+        frame: a loaded sweep.
+        kind: one of `KINDS`.
+        rows: setting along the rows of an ablation.
+        columns: setting along the columns of an ablation.
+        method: method of an ablation; optional if only one method varies in both settings.
+        history: returns the sweep's history; required by `convergence` and `stability`.
+
+    Raises:
+        SpecError: A `ValueError`, for an unknown kind, for a missing axis of an ablation, for an axis of another kind,
+            or if there is nothing to show.
     """
     if kind == "ablation":
         return ablation(frame, rows=rows, columns=columns, method=method)
@@ -57,7 +64,7 @@ def tabulate(
         raise unknown("kind of table", kind, KINDS, field="kind")
     for name, value in {"rows": rows, "columns": columns, "method": method}.items():
         if value is not None:
-            raise SpecError(f"a table of kind {kind!r} has no {name} to choose, but an ablation has.", field=name)
+            raise SpecError(f"a table of kind {kind!r} does not accept {name}; only kind 'ablation' does.", field=name)
     if kind in _OF_A_HISTORY:
         if history is None:
             raise SpecError(f"a table of kind {kind!r} needs the history of the sweep.", field="history")

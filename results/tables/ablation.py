@@ -1,4 +1,4 @@
-"""Two settings of one method against each other."""
+"""Ablation tables: two settings of one method against each other."""
 
 import itertools
 from collections import Counter
@@ -16,25 +16,34 @@ from ..search import has_search
 from ..table import NOT_RUN, Cell, labelled, ranked, results, summed
 
 _NONE = "none"
-"""Stands for a setting where it does not matter for the trial."""
+"""Value of a setting that has no effect on the trial."""
 _OF_ROWS = ("dataset.", "architecture.", "recipe.")
-"""Parameters that tell the rows of the comparison apart."""
+"""Parameters that distinguish the rows of the comparison."""
 _Place = tuple[str, str]
-"""What else varies, and the value of the axis that goes down the rows."""
+"""Other varying settings, and the value of the row axis."""
 
 
 def ablation(
     frame: pd.DataFrame, *, rows: str | None = None, columns: str | None = None, method: str | None = None
 ) -> RenderedTable:
-    """Set two axes of one method against each other; whatever else varies makes further rows.
+    """Return a table of two axes of one method; other varying settings get rows of their own.
 
-    An axis is a setting as the sweep file names it, such as `temperature`, in full where two have one name, such as
-    `method.temperature`, or `architecture` or `dataset`. `method` may be left out where one method alone has both.
+    An axis is the name of a setting in the sweep file, such as `temperature`; `architecture`; or `dataset`. If two
+    settings have the same name, use the full name, such as `method.temperature`.
 
-    Raises `SpecError` where an axis is missing or unknown, no method or several have both, or the sweep is a search.
+    Args:
+        frame: a loaded sweep.
+        rows: axis along the rows.
+        columns: axis along the columns.
+        method: method to show; optional if only one method varies in both axes.
+
+    Raises:
+        SpecError: If an axis is missing or unknown, if no method or several vary in both, or if the sweep is a search.
     """
     if has_search(frame):
-        raise SpecError("a search tunes its settings for each method: there are no axes to set against each other.")
+        raise SpecError(
+            "a search has no ablation: it tunes the settings of each method, so they are not axes; choose another kind."
+        )
     runs, metric = labelled(frame)
     down, across = _axis(runs, rows, "rows"), _axis(runs, columns, "columns")
     runs = _of_method(runs, down, across, method)
@@ -101,10 +110,12 @@ def ablation(
 
 
 def varying_pairs(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """List each two settings of a method that vary, in full, after the method: what an ablation can be of.
+    """Return all pairs of varying settings of each method, as (method, row axis, column axis) with full names.
 
-    What tells no columns of the comparison apart, as it follows from another setting, is none. Raises `SpecError`
-    where there is nothing to compare.
+    A setting that follows from another one is not an axis, because it distinguishes no columns of the comparison.
+
+    Raises:
+        SpecError: If there is nothing to compare.
     """
     runs = results(frame)
     told = pd.Series(columns_of(runs), index=runs.index)
@@ -126,17 +137,17 @@ def varying_pairs(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _axis(runs: pd.DataFrame, name: str | None, field: str) -> str:
-    """The column of the frame that an axis is."""
+    """Return the column of the frame that an axis denotes."""
     axes = _axes(runs)
     if name is None:
-        raise SpecError("an ablation needs two axes: one for the rows and one for the columns.", field=field)
+        raise SpecError("an ablation needs two axes; give one for the rows and one for the columns.", field=field)
     if name not in axes:
         raise unknown("axis", name, axes, field=field)
     return axes[name]
 
 
 def _axes(runs: pd.DataFrame) -> Mapping[str, str]:
-    """What an axis may be called, and its column; names that two columns have are left out, full names are not."""
+    """Return the column of each axis name; ambiguous short names are omitted, full names are not."""
     names = [name for name in map(str, runs.columns) if name.startswith(PARAMETER_PREFIX)]
     count = Counter(map(_said, names))
     full = {name.removeprefix(PARAMETER_PREFIX): name for name in names}
@@ -145,14 +156,14 @@ def _axes(runs: pd.DataFrame) -> Mapping[str, str]:
 
 
 def _said(column: str) -> str:
-    """Name a column of the frame as the sweep file does."""
+    """Return the name of a column of the frame in the sweep file."""
     return setting(column.removeprefix(PARAMETER_PREFIX))
 
 
 def _of_method(runs: pd.DataFrame, down: str, across: str, method: str | None) -> pd.DataFrame:
-    """The trials of the method that is asked for, or of the only one that varies in both axes."""
+    """Return the trials of `method`, or of the only method that varies in both axes."""
     if down == across:
-        raise SpecError("the two axes of an ablation must differ.", field="columns")
+        raise SpecError("the two axes of an ablation must differ; choose another setting.", field="columns")
     able = [
         str(name)
         for name, trials in runs.groupby("method", sort=False)
@@ -160,8 +171,8 @@ def _of_method(runs: pd.DataFrame, down: str, across: str, method: str | None) -
     ]
     axes = f"{_said(down)} and {_said(across)}"
     if method is None and len(able) != 1:
-        which = f"these do: {', '.join(able)}; say which" if able else "none does"
-        raise SpecError(f"one method has to vary in both {axes}, but {which}.", field="method")
+        several = f"several methods vary in both {axes}: {', '.join(able)}; choose one."
+        raise SpecError(several if able else f"no method varies in both {axes}; choose other axes.", field="method")
     if method is not None and method not in able:
         raise unknown(f"method that varies in both {axes}:", method, able, field="method")
     return runs.loc[runs["method"] == (method or able[0])]

@@ -1,4 +1,4 @@
-"""How fast training gets where the baseline ends."""
+"""Convergence tables: epochs until a method reaches the baseline's final accuracy."""
 
 import math
 from dataclasses import replace
@@ -14,13 +14,14 @@ from ..table import Cell, Table, comparison
 from .curves import Curves, curves
 
 _SHARES = (0.9, 0.95, 0.99, 1.0)
-"""Of the baseline's final accuracy."""
+"""Shares of the baseline's final accuracy."""
 
 
 def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
-    """Count the epochs that each method needs for what the baseline reaches in the end.
+    """Return a table of the epochs that each method needs to reach shares of the baseline's final accuracy.
 
-    Raises `SpecError` where there is nothing to compare, or no accuracy is recorded epoch by epoch.
+    Raises:
+        SpecError: If there is nothing to compare, or no accuracy by epoch is recorded.
     """
     table, found = comparison(frame), curves(frame, history)
     targets = _targets(table, found)
@@ -33,14 +34,13 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
     return RenderedTable(
         sweep=table.sweep,
         subject="convergence",
-        title=title(table, "epochs until a share of the baseline's final accuracy is reached"),
+        title=title(table, "epochs to reach a share of the baseline's final accuracy"),
         remarks=(
-            f"Accuracy: {found.title}, after each epoch; "
-            "its mean over the baseline's seeds after the last epoch is what has to be reached",
+            f"Accuracy: {found.title}, after each epoch",
+            "Target: share of the baseline's mean accuracy over seeds after the last epoch",
             *remarks(table)[1:],
-            "A share is reached in the first epoch with at least that accuracy; epochs are averaged over the trials "
-            "that reach it, and 2 of 3 says that one does not",
-            "Area: mean accuracy over all epochs in %, by the trapezoid rule",
+            "Epochs: first epoch at or above the target, mean over trials that reach it; 2 of 3: one trial does not",
+            "Area: mean accuracy in % over all epochs (trapezoid rule)",
         ),
         headings=(
             *PLACE_HEADINGS,
@@ -77,7 +77,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
 
 
 def _targets(table: Table, found: Curves) -> dict[RowLabel, float]:
-    """The baseline's final accuracy on each row that has one."""
+    """Return the baseline's final accuracy on each row that has one."""
     final = found.cells(lambda _, curve: float(curve[-1]))
     ends = {
         row: final[row, table.baseline].mean for row in table.rows if table.baseline and (row, table.baseline) in final
@@ -86,7 +86,7 @@ def _targets(table: Table, found: Curves) -> dict[RowLabel, float]:
 
 
 def _epoch_of(targets: dict[RowLabel, float], row: RowLabel, curve: np.ndarray) -> float:
-    """The first epoch, counted from 1, that reaches the target; NaN where none does."""
+    """Return the first epoch, counted from 1, that reaches the target; NaN if none does."""
     reaching = np.flatnonzero(curve >= targets.get(row, math.inf))
     return float(reaching[0] + 1) if len(reaching) else math.nan
 

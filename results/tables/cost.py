@@ -1,4 +1,4 @@
-"""What each method costs: parameters, multiply-adds, time and memory."""
+"""Cost tables: parameters, multiply-adds (MACs), time and memory of each method."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class _Quantity:
     metric: str
     heading: tuple[str, ...]
     per: float = 1.0
-    """Shown is the metric over this."""
+    """Divisor of the shown metric."""
     digits: int = 2
 
 
@@ -34,7 +34,11 @@ _QUANTITIES = (
 
 
 def cost(frame: pd.DataFrame) -> RenderedTable:
-    """Say what the trials of each method took, mean over seeds. Raises `SpecError` where nothing of it is recorded."""
+    """Return a table of the cost of a trial of each method, mean over seeds.
+
+    Raises:
+        SpecError: If no cost is recorded yet.
+    """
     frame = frame.assign(**{_HOURS: _hours(frame)})
     measured = metric_names(frame)
     tables = {
@@ -43,19 +47,19 @@ def cost(frame: pd.DataFrame) -> RenderedTable:
         if quantity.metric in measured and bool(frame[quantity.metric].notna().any())
     }
     if not tables:
-        raise SpecError("no trial of this sweep has recorded what it cost.")
+        raise SpecError("no trial of this sweep has recorded its cost yet; wait until a trial completes.")
     cells = {quantity: [cell for _, _, cell in places(table)] for quantity, table in tables.items()}
     first = next(iter(tables.values()))
     return RenderedTable(
         sweep=first.sweep,
         subject="cost",
-        title=title(first, "what a trial of each method costs"),
+        title=title(first, "cost of a trial of each method"),
         remarks=(
-            *(text.replace("Cells: mean ± sample standard deviation", "Cells: mean") for text in remarks(first)),
+            *(text.replace("Mean ± sample standard deviation", "Mean") for text in remarks(first)),
             *gaps(first.cells),
-            "Deployed: the network up to its final exit, without the other exits; multiply-adds are of that",
-            "Seconds and memory are those of the last epoch",
-            "Device-hours: of all epochs, on all devices that trained together; trials that share one count it whole",
+            "Deployed: the network with its final exit only; multiply-adds (MACs) are those of the deployed network",
+            "Seconds and memory: last epoch",
+            "Device-hours: training time of all epochs times devices; a shared device counts fully for each trial",
         ),
         headings=(
             *PLACE_HEADINGS,
@@ -74,7 +78,7 @@ def cost(frame: pd.DataFrame) -> RenderedTable:
 
 
 def _hours(frame: pd.DataFrame) -> pd.Series:
-    """Of the whole training, on all its devices."""
+    """Return the device-hours of the whole training."""
     devices = frame[_DEVICES].astype("float64").to_numpy() if _DEVICES in frame else 1
     return pd.Series(frame["training_seconds"].to_numpy() * devices / 3600, index=frame.index)
 

@@ -1,4 +1,4 @@
-"""Accuracy epoch by epoch, for the kinds of tables that are about training's way and not its end."""
+"""Accuracy by epoch, for tables about the course of training."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from ..metrics import Metric, describe
 from ..table import SUMMED, Cell, labelled, summed
 
 _SPLITS = ("validation", "test_by_epoch", "train")
-"""Which images are looked at: the first of these that accuracy is recorded of after every epoch."""
+"""Splits in order of preference; the first with a recorded accuracy by epoch is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """The final exit's top-1 accuracy in %, from the first epoch to the last, of each trial that is done."""
+    """Top-1 accuracy in % of the final exit by epoch, for each completed trial."""
 
     runs: pd.DataFrame
-    """The labelled trials that the sweep file asks for."""
+    """Labelled results of the sweep file."""
     metric: Metric
     by_key: Mapping[str, np.ndarray]
 
     @property
     def title(self) -> str:
-        """What is followed from epoch to epoch, in words."""
+        """Metric of the curves, in words."""
         return self.metric.title.removesuffix(" in the last epoch").removesuffix(" after the last epoch")
 
     def cells(self, quantity: Callable[[RowLabel, np.ndarray], float]) -> dict[tuple[RowLabel, Column], Cell]:
-        """Sum up a number of each curve over seeds; NaN where a curve has none."""
+        """Return a cell for each row and column, from one number per curve; NaN counts as missing."""
         values = [
             quantity(row, self.by_key[key]) if key in self.by_key else np.nan
             for row, key in zip(self.runs["row"], self.runs["key"], strict=True)
@@ -45,16 +45,17 @@ class Curves:
 
 
 def curves(frame: pd.DataFrame, history: pd.DataFrame) -> Curves:
-    """Collect the curves of a loaded sweep and its history.
+    """Return the curves of a loaded sweep from its history.
 
-    Raises `SpecError` where there is nothing to compare, or no accuracy is recorded epoch by epoch.
+    Raises:
+        SpecError: If there is nothing to compare, or no accuracy by epoch is recorded.
     """
     runs, _ = labelled(frame)
     done = runs.loc[runs["state"] == "done", "key"]
     points = history.loc[(history["exit"] == "final") & history["key"].isin(done) & history["top1"].notna()]
     split = next((split for split in _SPLITS if split in set(points["split"])), None)
     if split is None:
-        raise SpecError("no accuracy is recorded epoch by epoch yet.")
+        raise SpecError("no accuracy by epoch is recorded yet; wait until a trial completes.")
     points = points.loc[points["split"] == split].sort_values("epoch")
     by_key = {str(key): of_trial.to_numpy() for key, of_trial in points.groupby("key")["top1"]}
     return Curves(runs=runs, metric=describe(f"{split}/final/top1"), by_key=by_key)

@@ -1,4 +1,4 @@
-"""What is left of accuracy where inference stops at an earlier exit, and how much faster it is at equal accuracy."""
+"""Early-exit tables: accuracy within compute budgets, and speed-up at equal accuracy."""
 
 import math
 from dataclasses import dataclass, replace
@@ -17,40 +17,42 @@ from ..table import Cell, Table, comparison, labelled
 from .exits import exit_names
 
 _BUDGETS = (0.25, 0.5, 0.75, 1.0)
-"""Shares of the multiply-adds of the final exit."""
+"""Compute budgets, as shares of the multiply-adds (MACs) of the final exit."""
 
 
 _OURS = "early exit"
-"""A column of the frame that is made here."""
+"""Temporary column of the frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """What stands in a row."""
+    """Row of the table."""
 
     row: RowLabel
     column: Column
     leaving: str
     within: tuple[Cell, ...]
-    """The accuracy, for each of the budgets; no seeds where everything costs more."""
+    """Accuracy within each budget; without seeds if nothing fits the budget."""
     speed_up: Cell
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Exit:
-    """One exit of a trained network."""
+    """Accuracy and cost of one exit of a trained network."""
 
     name: str
     accuracy: Cell
     share: float
-    """Of the multiply-adds of the final exit."""
+    """Multiply-adds as a share of those of the final exit."""
 
 
 def early_exit(frame: pd.DataFrame) -> RenderedTable:
-    """Give each method's accuracy within shares of the multiply-adds, and its speed-up over the baseline.
+    """Return a table of each method's accuracy within compute budgets, and its speed-up over the baseline.
 
-    All images leave at one and the same exit, or each where it is sure enough. Raises `SpecError` where there is
-    nothing to compare, or nothing is recorded of what exits cost.
+    Either all images leave at the same exit, or each image at the first exit with enough confidence.
+
+    Raises:
+        SpecError: If there is nothing to compare, or no cost of exits is recorded.
     """
     final = comparison(frame)
     lines = [*_at_one_exit(frame, final), *_when_sure(frame, final)]
@@ -59,14 +61,15 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
     return RenderedTable(
         sweep=final.sweep,
         subject="early-exit",
-        title=f"{title(final).replace(' of the final exit', '')}, where images leave early",
+        title=f"{title(final).replace(' of the final exit', '')}, with early-exit inference",
         remarks=(
             *remarks(final),
-            "Within a share of the final exit's multiply-adds: what costs no more; a – where everything costs more",
-            "At one exit: all images leave at the last exit within the share (anytime prediction)",
-            "When sure: an image leaves at the first exit whose top class has a probability of at least a threshold, "
-            "the same at all exits; shown is the threshold that costs most within the share, its cost with the heads "
-            "that are passed, a mean over images",
+            "Budgets: shares of the final exit's multiply-adds (MACs); –: every exit or threshold exceeds the budget",
+            "At one exit: all images leave at the last exit within the budget (anytime prediction)",
+            "When confident: an image leaves at the first exit whose top-class probability reaches a threshold, the "
+            "same at all exits",
+            "Shown: the most expensive threshold within the budget; its cost is a mean over images and includes all "
+            "evaluated heads",
             *_said_of_speed_up(final.baseline),
         ),
         headings=(
@@ -150,24 +153,24 @@ def _when_sure(frame: pd.DataFrame, final: Table) -> list[_Line]:
         row, column, _ = found[0]
         if any((runs["row"] == row) & (runs["column"] == column) & runs["key"].isin(list(points))):
             *within, speed = (cell for _, _, cell in found)
-            lines.append(_Line(row=row, column=column, leaving="when sure", within=tuple(within), speed_up=speed))
+            lines.append(_Line(row=row, column=column, leaving="when confident", within=tuple(within), speed_up=speed))
     return lines
 
 
 def _targets(final: Table) -> dict[RowLabel, float]:
-    """What the baseline reaches on each row that has one."""
+    """Return the baseline's mean on each row that has one."""
     means = {row: cell.mean for row, column, cell in places(final) if column == final.baseline}
     return {row: mean for row, mean in means.items() if mean is not None}
 
 
 def _exits(frame: pd.DataFrame, metric: Metric) -> dict[tuple[RowLabel, Column], list[_Exit]]:
-    """The exits of each method on each row that are measured, from the first to the final one."""
+    """Return the measured exits of each method on each row, from the first to the final one."""
     split, _, measure = metric.name.split("/")
     known = metric_names(frame)
     found: dict[tuple[RowLabel, Column], list[_Exit]] = {}
     recorded = [name for name in exit_names(frame, split, measure) if f"cost/{name}/multiply_adds" in known]
     if "final" not in recorded:
-        raise SpecError("no trial of this sweep has recorded what its exits cost.")
+        raise SpecError("no trial of this sweep has recorded the cost of its exits yet; wait until a trial completes.")
     whole = comparison(frame, "cost/final/multiply_adds")
     for name in recorded:
         accuracies = comparison(frame, f"{split}/{name}/{measure}")
@@ -182,7 +185,7 @@ def _exits(frame: pd.DataFrame, metric: Metric) -> dict[tuple[RowLabel, Column],
 
 
 def _first(exits: list[_Exit], target: float | None) -> _Exit | None:
-    """The first exit that is at least that accurate."""
+    """Return the first exit that reaches the target accuracy; None if none does."""
     if target is None:
         return None
     return next((exit for exit in exits if exit.accuracy.mean is not None and exit.accuracy.mean >= target), None)
@@ -192,6 +195,7 @@ def _said_of_speed_up(baseline: Column | None) -> list[str]:
     if baseline is None:
         return []
     return [
-        f"Speed-up: multiply-adds of the final exit over the least that reach {baseline.label}'s mean accuracy; which "
-        "exit or threshold that is, is chosen on the very images that are reported"
+        "Speed-up: multiply-adds of the final exit divided by the fewest that reach the mean accuracy of "
+        f"{baseline.label}",
+        "Speed-ups are biased upwards: the exit or threshold was selected on the reported images",
     ]

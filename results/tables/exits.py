@@ -1,4 +1,4 @@
-"""Each exit of each method, and the ensemble of its exits."""
+"""Exit tables: each exit of each method, and the ensemble of its exits."""
 
 import re
 
@@ -11,7 +11,11 @@ from ..table import Cell, Table, comparison
 
 
 def exits(frame: pd.DataFrame) -> RenderedTable:
-    """Compare the methods exit by exit. Raises `SpecError` where there is nothing to compare."""
+    """Return a comparison of the methods exit by exit.
+
+    Raises:
+        SpecError: If there is nothing to compare.
+    """
     final = comparison(frame)
     split, _, measure = final.metric.name.split("/")
     names = exit_names(frame, split, measure)
@@ -28,7 +32,7 @@ def exits(frame: pd.DataFrame) -> RenderedTable:
         sweep=final.sweep,
         subject="exits",
         title=title(final).replace(" of the final exit", " of each exit"),
-        remarks=(*remarks(final), *gaps(final.cells), "A network without an exit has a – there"),
+        remarks=(*remarks(final), *gaps(final.cells), "–: the network has no such exit"),
         ranked="mean of each architecture at each exit",
         headings=(
             *PLACE_HEADINGS,
@@ -45,12 +49,12 @@ def exits(frame: pd.DataFrame) -> RenderedTable:
 
 
 def exit_names(frame: pd.DataFrame, split: str, measure: str) -> list[str]:
-    """List the exits that a measure is recorded of: by their numbers, then the final one and the ensemble."""
+    """Return the exits with a recorded measure: in order, then the final one and the ensemble."""
     found = {name.split("/")[1] for name in metric_names(frame) if re.fullmatch(rf"{split}/\w+/{measure}", name)}
     numbered = sorted(found - {"final", "ensemble"}, key=lambda name: int(name.removeprefix("exit")))
     return [*numbered, *(name for name in ("final", "ensemble") if name in found)]
 
 
 def _entry(cell: Cell, whole: Cell, table: Table) -> TableEntry:
-    """A cell; where the network was measured but not at this exit, it has no such exit."""
+    """Return the entry of a cell; – if the network was measured, but not at this exit."""
     return TableEntry(text="–") if cell.mean is None and whole.mean is not None else plain(cell, table.metric)

@@ -1,4 +1,4 @@
-"""Every trial that has no result, and why."""
+"""Failure tables: every trial without a result, with the reason."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from ..rendered_table import Heading, RenderedTable, TableEntry, one_line
 
 
 def failures(frame: pd.DataFrame) -> RenderedTable:
-    """List what failed, diverged, was pruned, runs or was not run, whatever it was trained for."""
+    """Return a table of all trials that failed, diverged, were pruned, are running or were not run."""
     trials = frame.loc[frame["role"] != "unplanned"].sort_values(["order", "key"]).reset_index(drop=True)
     if len(trials):
         trials = trials.assign(row=rows(trials), column=columns(trials))
@@ -18,13 +18,14 @@ def failures(frame: pd.DataFrame) -> RenderedTable:
     counts = pd.Series([record["state"] for record in records], dtype="str").value_counts(sort=False)
     said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
     sweep = frame["sweep"].iloc[0] if len(frame) else ""
+    completed = int((trials["state"] == "done").sum())
     return RenderedTable(
         sweep=sweep,
         subject="failures",
         title=one_line(f"{sweep}: trials without a result: {said}"),
         remarks=(
-            f"{(trials['state'] == 'done').sum()} trials are done",
-            "Trials that have not begun are known only where another seed has: these rows have no seed",
+            f"{completed} {'trial' if completed == 1 else 'trials'} completed",
+            "Trials that have not started are listed without a seed",
         ),
         headings=tuple(
             Heading(lines=(name,), align="wrap" if name == "reason" else "left")
@@ -57,7 +58,7 @@ def _recorded(trials: pd.DataFrame) -> list[dict[str, str | int | None]]:
 
 
 def _not_run(trials: pd.DataFrame) -> list[dict[str, str | int | None]]:
-    """A record for each seed that is planned for a configuration of results, and that no trial is recorded of."""
+    """Return a record for each planned seed of a result without a recorded trial."""
     if trials.empty:
         return []
     places = trials.loc[trials["role"] == "result"].groupby(["row", "column"], sort=False)

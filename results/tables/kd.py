@@ -1,4 +1,4 @@
-"""A pre-trained teacher against none: teacher, student, and what distillation makes of the student."""
+"""Distillation tables: methods with a trained teacher beside methods without one."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,13 +15,14 @@ from ..table import NOT_RUN, Cell, comparison, labelled, ranked
 _KEY = f"{PARAMETER_PREFIX}teacher.key"
 _ARCHITECTURE = f"{PARAMETER_PREFIX}teacher.architecture"
 _WITHOUT_TEACHER = ("baseline", "eed")
-"""What stands beside the methods that have one."""
+"""Methods without a teacher that are listed for comparison."""
 
 
 def kd(frame: pd.DataFrame) -> RenderedTable:
-    """Compare methods that have a teacher with it, with the baseline and with EED; a row for each student and teacher.
+    """Return a comparison of methods with a teacher, the teacher, the baseline and EED, by student and teacher.
 
-    Raises `SpecError` where no method has a teacher, or there is nothing to compare.
+    Raises:
+        SpecError: If no method has a teacher, or there is nothing to compare.
     """
     table = comparison(frame)
     runs, metric = labelled(frame)
@@ -39,7 +40,7 @@ def kd(frame: pd.DataFrame) -> RenderedTable:
     }
 
     def cell_of(row: RowLabel, key: str, column: Column) -> Cell:
-        """The student's with this teacher; a method without one has the same cell beside every teacher."""
+        """Return the cell of a student with this teacher; methods without a teacher repeat their cell."""
         return cells[row, column] if column in alone else taught.get((row, key, column), NOT_RUN)
 
     grid = {(row, key): ranked([cell_of(row, key, column) for column in columns], metric) for row, key in pairs}
@@ -52,13 +53,13 @@ def kd(frame: pd.DataFrame) -> RenderedTable:
             *remarks(table),
             *signs(table),
             *gaps(grid.values()),
-            "Teachers: one trial each, hence no deviation",
+            "Teachers: one trial each, no standard deviation",
         ),
         ranked="mean of each row" if metric.best else "",
         headings=(
             Heading(lines=("student",), align="left"),
             Heading(lines=("teacher",), align="left"),
-            Heading(lines=("teacher's",)),
+            Heading(lines=("teacher", "accuracy")),
             *map(heading, columns),
         ),
         rows=tuple(
@@ -76,7 +77,7 @@ def kd(frame: pd.DataFrame) -> RenderedTable:
 
 
 def _named(row: RowLabel, key: str, pairs: Mapping[tuple[RowLabel, str], str]) -> str:
-    """Name a teacher: by its architecture, and its key where the student has several of this architecture."""
+    """Return the label of a teacher: its architecture, and its key if the student has several of this architecture."""
     architecture = pairs[row, key]
     same = [other for (student, _), other in pairs.items() if (student, other) == (row, architecture)]
     return f"{architecture} {key}" if len(same) > 1 else architecture
@@ -89,7 +90,7 @@ def _without_teacher(column: Column) -> Column:
 
 
 def _teacher(frame: pd.DataFrame, key: str, metric: Metric) -> float | str:
-    """What the teacher reaches; or what became of it, where it has no number."""
+    """Return the teacher's value of the metric; without a value, its outcome."""
     trials = frame.loc[frame["key"] == key]
     if trials.empty:
         return "from a file"

@@ -1,4 +1,4 @@
-"""Methods by architectures: mean, spread, difference to the baseline, and whether that is more than chance."""
+"""Main table: methods by architectures, with mean, spread, difference from the baseline and significance."""
 
 from ..captions import entry, gaps, heading, notes, places, record, remarks, row_label, signs, title
 from ..rendered_table import Heading, RenderedTable, TableEntry, one_line
@@ -10,7 +10,7 @@ MARK = "†"
 
 
 def main(table: Table) -> RenderedTable:
-    """Write a comparison as a sheet."""
+    """Return a comparison with its significance tests as a rendered table."""
     tests = significance(table)
     rows = [
         (
@@ -40,33 +40,35 @@ def _entry(cell: Cell, test: PairedTest | None, table: Table) -> TableEntry:
 
 
 def _tests(table: Table, tests: Significance) -> list[str]:
-    """Say what was tested, and what cannot be told with so few pairs."""
+    """Return the remarks on the significance tests and their limits."""
     if table.baseline is None or len(table.columns) < 2:
         return []
     tested = tests.tested
     if not tested:
-        return [f"Nothing is tested: that takes 3 seeds that are done with {table.baseline.label} too"]
-    several = f", Holm-corrected over {len(tested)} tests" if len(tested) > 1 else ""
-    said = [f"{MARK} differs from {table.baseline.label}: paired t-test over seeds, p < 0.05{several}"]
+        return ["No significance test: needs at least 3 seeds completed by both the method and the baseline"]
+    several = f", Holm-corrected over {len(tested)} comparisons" if len(tested) > 1 else ""
+    said = [f"{MARK} significant difference from {table.baseline.label}: p < 0.05 in a paired t-test{several}"]
     if not any(test and test.is_significant for row in tests.cells for test in row):
-        said = [f"No difference to {table.baseline.label} has p < 0.05 in a paired t-test over seeds{several}"]
+        said = ["Paired t-test: not significant (p < 0.05)"]
+        if several:
+            said = [f"Holm-corrected paired t-tests over {len(tested)} comparisons: none significant (p < 0.05)"]
     most, needed = max(test.pairs for test in tested), pairs_needed(len(tested))
     if most < needed:
-        corrected = f", or {needed} after the correction" if needed > pairs_needed() else ""
+        corrected = f", or {needed} after correction" if needed > pairs_needed() else ""
         said.append(
-            f"Wilcoxon's test cannot go below p = {smallest_wilcoxon_p(most):.2g} with {most} pairs of seeds; "
-            f"p < 0.05 takes {pairs_needed()} pairs{corrected}"
+            f"Wilcoxon signed-rank test: smallest possible p = {smallest_wilcoxon_p(most):.2g} with {most} pairs of "
+            f"seeds; p < 0.05 requires {pairs_needed()} pairs{corrected}"
         )
     if any(tests.pooled):
         said.append(
-            "Last row: mean difference over the pairs of all rows, its 95% t interval, and p of Wilcoxon's test over "
-            "these pairs, Holm-corrected over the methods"
+            "Last row: mean difference over the pairs of all rows, its 95% t interval, and p of the Wilcoxon "
+            "signed-rank test, Holm-corrected over methods"
         )
     return said
 
 
 def _pooled(table: Table, tests: Significance) -> list[tuple[TableEntry, ...]]:
-    """The last row: each method against the baseline over the pairs of all rows."""
+    """Return the last row: each method against the baseline over the pairs of all rows."""
     if not any(tests.pooled):
         return []
     return [(TableEntry(text=f"all {len(table.rows)} rows"), *(_pooled_entry(test, table) for test in tests.pooled))]
@@ -82,19 +84,20 @@ def _pooled_entry(test: PairedTest | None, table: Table) -> TableEntry:
 
 
 def _ranking(table: Table, tests: Significance) -> list[str]:
-    """Say how the methods rank over the rows."""
+    """Return the note on the mean ranks of the methods over the rows."""
     found = tests.ranking
     if found is None:
         return []
     order = sorted(zip(found.ranks, (column.label for column in table.columns), strict=True), key=lambda pair: pair[0])
     ranks = "; ".join(f"{label} {rank:.2f}" for rank, label in order)
-    friedman = f"Friedman's chi-squared {found.statistic:.2f}, p = {found.p:.2g}"
-    nemenyi = f"Nemenyi's critical difference of ranks at 0.05: {found.critical_difference:.2f}"
-    return [one_line(f"Mean ranks over the {found.rows} rows where all have a mean: {ranks}. {friedman}; {nemenyi}.")]
+    friedman = f"Friedman test: chi-squared = {found.statistic:.2f}, p = {found.p:.2g}"
+    nemenyi = f"Nemenyi critical difference at 0.05: {found.critical_difference:.2f}"
+    over = f"the {found.rows} rows with a mean for every method"
+    return [one_line(f"Mean ranks over {over}: {ranks}. {friedman}. {nemenyi}.")]
 
 
 def _tested(test: PairedTest | None) -> dict[str, float | int | None]:
-    """What a record has of a test."""
+    """Return the fields of a test in a record; all None without a test."""
     t_low, t_high = (test and test.t_interval) or (None, None)
     bootstrap_low, bootstrap_high = (test and test.bootstrap_interval) or (None, None)
     return {

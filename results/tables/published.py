@@ -1,4 +1,4 @@
-"""Ours beside what papers and repositories report; the two are never mixed."""
+"""Published tables: our results beside those of papers and repositories, never averaged with them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ from ..table import Cell, Table, comparison, labelled
 
 
 def reported() -> pd.DataFrame:
-    """Read the reported figures: `dataset`, `architecture`, `method`, `teacher`, `top1`, `std`, `source` and `note`.
+    """Read the published results: `dataset`, `architecture`, `method`, `teacher`, `top1`, `std`, `source` and `note`.
 
-    `top1` and `std` are in %. Texts are empty where nothing is said, and `std` is missing.
+    `top1` and `std` are in %. If a source does not give a value, texts are empty and `std` is missing.
     """
     with (files(__name__.rpartition(".tables.")[0]) / "published.csv").open(encoding="utf-8") as file:
         figures = pd.read_csv(file, dtype={"std": "float64"})
@@ -26,9 +26,10 @@ def reported() -> pd.DataFrame:
 
 
 def published(frame: pd.DataFrame) -> RenderedTable:
-    """Set our top-1 accuracies beside the reported ones of the same data sets and architectures.
+    """Return a table of our top-1 accuracies beside published ones on the same datasets and architectures.
 
-    Raises `SpecError` where nothing is reported of these, or the sweep has no top-1 accuracy to compare.
+    Raises:
+        SpecError: If nothing is published on these, or the sweep has no top-1 accuracy to compare.
     """
     table = comparison(frame, "test/final/top1")
     places = {(row.dataset, row.architecture) for row in table.rows}
@@ -37,17 +38,18 @@ def published(frame: pd.DataFrame) -> RenderedTable:
     figures = figures.loc[is_ours]
     if figures.empty:
         ours = ", ".join(sorted(f"{architecture} on {dataset}" for dataset, architecture in places))
-        raise SpecError(f"nothing is reported of what this sweep trains: {ours}.")
+        raise SpecError(f"no published results for {ours}.")
     sources = list(dict.fromkeys(zip(figures["source"], figures["note"], strict=True)))
     lines = [line for row in table.rows for line in _lines(table, row, figures, _teachers(frame))]
     return RenderedTable(
         sweep=table.sweep,
         subject="published",
-        title=f"{title(table)}, ours beside reported figures",
+        title=f"{title(table)}, ours and published results",
         remarks=(
             *remarks(table),
-            "Ours are from one codebase and one recipe; reported figures are from the sources below, each with a "
-            "recipe, data handling and choice of epoch of its own: a difference between the two is no gain of a method",
+            "Ours: one codebase and one recipe",
+            "Reported: sources below, which differ in recipe, data handling and epoch selection",
+            "A difference between ours and reported is not a gain of the method",
         ),
         headings=tuple(
             Heading(lines=(name,), align="right" if name == "ours" else "left")
@@ -80,7 +82,7 @@ _Line = tuple[RowLabel, str, str, Cell | None, pd.DataFrame]
 def _lines(
     table: Table, row: RowLabel, figures: pd.DataFrame, teachers: dict[tuple[RowLabel, Column], str]
 ) -> list[_Line]:
-    """What stands beside each other on one row: first the methods that we trained, then those that we did not."""
+    """Return the lines of one row: first the trained methods, then the methods with published results only."""
     of_row = figures.loc[(figures["dataset"] == row.dataset) & (figures["architecture"] == row.architecture)]
     lines: list[_Line] = []
     trained: set[tuple[str, str]] = set()
@@ -99,7 +101,7 @@ def _lines(
 
 
 def _teachers(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], str]:
-    """The architecture of the teacher, where a method has one."""
+    """Return the architecture of the teacher by row and column; without methods that have no teacher."""
     runs, _ = labelled(frame)
     architecture = f"{PARAMETER_PREFIX}teacher.architecture"
     if architecture not in runs:
@@ -113,7 +115,7 @@ def _figures(figures: pd.DataFrame, method: str, teacher: str) -> pd.DataFrame:
 
 
 def _listed(figures: pd.DataFrame, sources: Sequence[tuple[str, str]]) -> str:
-    """Write `75.61 [1], 76.24 (0.10) [3]`, with the deviation where it is reported, or a – without any."""
+    """Return `75.61 [1], 76.24 (0.10) [3]`, with standard deviation if published; – without results."""
     written = [
         f"{top1:.2f}{'' if pd.isna(std) else f' ({std:.2f})'} [{sources.index((source, note)) + 1}]"
         for top1, std, source, note in zip(
@@ -126,7 +128,7 @@ def _listed(figures: pd.DataFrame, sources: Sequence[tuple[str, str]]) -> str:
 def _records(
     row: RowLabel, method: str, teacher: str, cell: Cell | None, figures: pd.DataFrame
 ) -> list[dict[str, str | float | int | None]]:
-    """A record for each reported figure, with ours in columns of its own, or one with ours alone."""
+    """Return a record for each published result beside ours, or one record with ours alone."""
     ours = {
         **names(row, method),
         "teacher": teacher,

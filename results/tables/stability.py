@@ -1,4 +1,4 @@
-"""How much accuracy varies: from seed to seed, and from epoch to epoch at the end."""
+"""Stability tables: standard deviation of the accuracy over seeds and over the last epochs."""
 
 import math
 
@@ -14,9 +14,10 @@ _EPOCHS = 10
 
 
 def stability(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
-    """Set the standard deviation over seeds beside that over the last ten epochs.
+    """Return a table of the standard deviations over seeds and over the last ten epochs.
 
-    Raises `SpecError` where there is nothing to compare, or no accuracy is recorded epoch by epoch.
+    Raises:
+        SpecError: If there is nothing to compare, or no accuracy by epoch is recorded.
     """
     table, found = comparison(frame), curves(frame, history)
     over_epochs = found.cells(lambda _, curve: _deviation(curve[-_EPOCHS:]))
@@ -25,12 +26,12 @@ def stability(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
     return RenderedTable(
         sweep=table.sweep,
         subject="stability",
-        title=one_line(f"{title(table)}, and its sample standard deviations in {unit}"),
+        title=one_line(f"{title(table)}, with sample standard deviations in {unit}"),
         remarks=(
             *remarks(table),
-            "Over seeds: of what is reported",
-            f"Over epochs: of the {found.title}, within each trial over its last {_EPOCHS} epochs, or all where there "
-            "are fewer; then the mean over seeds",
+            "Over seeds: standard deviation of the reported accuracy",
+            f"Over epochs: standard deviation of the {found.title} over the last {_EPOCHS} epochs of each trial (all "
+            "epochs if fewer), mean over seeds",
         ),
         headings=(
             *PLACE_HEADINGS,

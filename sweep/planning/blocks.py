@@ -1,4 +1,4 @@
-"""The sections of a sweep file that say what is trained: the whole file, or each of its `blocks`."""
+"""The sections of a sweep file that define trials: the whole file, or each of its `blocks`."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from .yaml_document import Document, Place
 
 
 class Axes(pydantic.BaseModel):
-    """What a block says. A list where one value is expected is an axis."""
+    """The keys of a block. A list in place of a single value is an axis."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
@@ -23,10 +23,20 @@ class Axes(pydantic.BaseModel):
 
 
 class SweepBlock:
-    """Axes whose product is trained, and where in the file each of them stands."""
+    """The axes of one block, whose product is trained, and the place of each axis in the file."""
 
     def __init__(self, own: dict[str, Any], shared: dict[str, Any], document: Document, at: Place) -> None:
-        """Of what the block says itself at a place of the file, and of what the file says for all blocks."""
+        """Check the axes of a block.
+
+        Args:
+            own: the keys of the block itself.
+            shared: the keys at the top of the file, which hold for all blocks.
+            document: the file.
+            at: the place of the block in the file.
+
+        Raises:
+            DocumentError: for the first invalid or empty axis.
+        """
         self.values = shared | own
         self._shared = shared.keys() - own.keys()
         self._at = at
@@ -35,14 +45,19 @@ class SweepBlock:
             axis(list(getattr(self.axes, name)), document, self.place(name))
 
     def place(self, key: str) -> Place:
-        """Where in the file a key of the block stands."""
+        """Return the place of a key of the block in the file."""
         return (key,) if key in self._shared else (*self._at, key)
 
 
 def read_blocks(document: Document, settings: list[str]) -> Iterator[SweepBlock]:
-    """The blocks of a file; what a block does not say is said for all of them at the top.
+    """Iterate over the blocks of a file. A key that a block lacks is read from the top of the file.
 
-    `settings` are the keys of the file that are no axes. Raises `DocumentError` for the first mistake.
+    Args:
+        document: the file.
+        settings: the keys of the file that are not axes.
+
+    Raises:
+        DocumentError: for the first mistake.
     """
     keys = field_names(Axes)
     refuse_unknown_keys(document.content, [*settings, *keys, "blocks"], document, ())
@@ -54,7 +69,8 @@ def read_blocks(document: Document, settings: list[str]) -> Iterator[SweepBlock]
     axis(sections, document, ("blocks",))
     for key in shared:
         if all(key in section for section in sections):
-            raise document.error((key,), f"every block has its own {key!r}, so that this one is never used.")
+            problem = f"not used, because every block sets its own {key!r}; remove it here or in a block."
+            raise document.error((key,), problem)
     for number, section in enumerate(sections):
         refuse_unknown_keys(section, keys, document, ("blocks", number))
         yield SweepBlock(section, shared, document, ("blocks", number))

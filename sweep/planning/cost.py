@@ -1,4 +1,4 @@
-"""What trials cost, found without running them: multiply-adds of their training."""
+"""Cost of trials in multiply-adds (MACs) of their training, computed without running them."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ TRAINING_IMAGES = {
     "svhn": 73_257,
     "tiny_imagenet": 100_000,
 }
-"""Of public data sets, which need not be here to be planned with."""
+"""Number of training images by public dataset, so that a plan does not need the files."""
 
 
 class Costs:
-    """Multiply-adds of trials. Each network and each head is counted once for all trials that have it."""
+    """Multiply-adds of trials. Each network and each head is counted once and cached."""
 
     def __init__(self) -> None:
         self._networks: dict[tuple[object, ...], int] = {}
@@ -32,9 +32,10 @@ class Costs:
         self._images: dict[str, float] = {}
 
     def training(self, trial: TrialSpec) -> float:
-        """Of a trial's whole training, without that of its teacher and without what is measured after epochs.
+        """Return the multiply-adds of a trial's whole training.
 
-        A backward pass counts as two forward passes; the teacher only has forward passes.
+        The training of its teacher and the evaluations after epochs are not included. A backward pass counts as two
+        forward passes; the teacher has only forward passes.
         """
         forward = self.forward(trial)
         passes = 3 * forward
@@ -47,12 +48,12 @@ class Costs:
         return passes * self.images(trial) * trial.recipe.epochs
 
     def until_done(self, trial: TrialSpec) -> float:
-        """Of a trial's training and of all trainings that it has to wait for."""
+        """Return the multiply-adds of a trial's training and of the trainings of its teachers."""
         before = self.until_done(trial.teacher) if isinstance(trial.teacher, TrialSpec) else 0.0
         return before + self.training(trial)
 
     def forward(self, trial: TrialSpec) -> int:
-        """Of one image passing the network or networks that a trial trains, with all exits."""
+        """Return the multiply-adds of a forward pass of one image through all networks of a trial, with all exits."""
         networks = trial.exit_count if trial.method.cohort else 1
         exits = trial.exits
         key = (trial.dataset.name, trial.architecture.name, exits.placement, exits.head, networks)
@@ -62,7 +63,7 @@ class Costs:
         return self._networks[key]
 
     def images(self, trial: TrialSpec) -> float:
-        """How many a trial's network sees in an epoch."""
+        """Return the number of training images of an epoch of a trial."""
         name = trial.dataset.name
         if name not in self._images:
             whole, share = share_of(name)
@@ -80,6 +81,6 @@ class Costs:
 
 
 def _counted(dataset: str) -> int:
-    """The training images in a folder of one's own."""
+    """Return the number of training images in an image folder."""
     train = Path(dataset.removeprefix(PREFIX)).expanduser() / "train"
     return sum(len(list_images(train / name)) for name in class_names(train))

@@ -1,4 +1,4 @@
-"""What a plan costs beside what the store holds of it, by architecture and method."""
+"""The cost of a plan and the part of it that is still to do, by architecture and method."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,28 +14,28 @@ from .throughput import Throughput
 
 @dataclass(kw_only=True)
 class Cost:
-    """What some trials cost, and what of it is still to do: of trials that have not ended, as if none had begun."""
+    """The cost of a group of trials. A trial that has not ended counts in full, even if it has started."""
 
     trials: int = 0
     multiply_adds: float = 0.0
     hours: float | None = None
-    """Of one device; None where no trial's pace is known."""
+    """Device-hours; None if no trial has a known throughput."""
 
     def add(self, trials: int, multiply_adds: float, hours: float | None) -> None:
-        """So many trials more, which cost so much together."""
+        """Add a number of trials and their total cost."""
         self.trials += trials
         self.multiply_adds += multiply_adds
         if hours is not None:
             self.hours = (self.hours or 0.0) + hours
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the cost as plain JSON values."""
         return {"trials": self.trials, "multiply_adds": self.multiply_adds, "device_hours": self.hours}
 
 
 @dataclass(kw_only=True)
 class CostRow:
-    """The trials of one architecture and method, in one role."""
+    """The number and cost of the trials of one architecture and method, in one role."""
 
     architecture: str
     method: str
@@ -47,26 +47,26 @@ class CostRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A plan in numbers."""
+    """The number and cost of the trials of a plan."""
 
     name: str
     storage: str
     rows: tuple[CostRow, ...]
-    """In the order of the file."""
+    """Rows in the order of the file."""
     total: Cost
     left: Cost
     asked: int
-    """How many trials the file asks for, those counted twice that are one experiment written in two ways."""
+    """Number of trials that the file lists, duplicates included."""
     results: int
-    """How many trials the file asks for, each counted once; the others are teachers."""
+    """Number of trials that the file lists, without duplicates; all other trials are teachers."""
     flat_grid: int | None
-    """How many a grid would have in which every method had every axis of all methods; None for a search."""
+    """Number of trials of a full grid, in which every method has every axis; None for a search."""
     problems: tuple[tuple[PlannedTrial, State, str], ...]
-    """Trials that did not end well, and why."""
+    """Trials that failed, diverged or were stopped early, with state and reason."""
     pace: Throughput | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, for scripts."""
+        """Return the estimate as plain JSON values."""
         return {
             "name": self.name,
             "storage": self.storage,
@@ -99,7 +99,13 @@ class Estimate:
 
 
 def estimate(plan: Plan, store: Store, pace: Throughput | None = None) -> Estimate:
-    """Adds up a plan; with hours where the pace of its trials is known."""
+    """Return the number and cost of the trials of a plan.
+
+    Args:
+        plan: of a sweep.
+        store: where the state of each trial is read.
+        pace: the throughput that gives device-hours; without it, costs are multiply-adds alone.
+    """
     costs = Costs()
     progress = store.progress_of((trial.key for trial in plan.trials), plan.sweep.stopping)
     rows: dict[tuple[str, str, Role], CostRow] = {}

@@ -1,4 +1,4 @@
-"""Rules that leave combinations out: `exclude: [{architecture: vgg16, method: [kd, eed]}]`."""
+"""Rules that exclude trials from a sweep: `exclude: [{architecture: vgg16, method: [kd, eed]}]`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,18 +12,18 @@ from .parsing import axis, validated
 from .yaml_document import Document, Place
 
 FIELDS = ("dataset", "recipe", "architecture", "method", "exits", "head", "teacher", "teacher_seed", "seed")
-"""What a rule may name besides the settings of methods and, as `recipe.epochs`, of recipes."""
+"""Fields of a rule besides the settings of methods and recipes; those of recipes are written as `recipe.epochs`."""
 
 
 class Exclusions:
     """The rules of a file, each a mapping of fields to a value or a list of values.
 
-    A trial is left out if it has, for every field of one rule, one of the rule's values. Rules speak of trials as they
-    are, not of how they were written: a temperature is nothing that a trial has whose loss has no use for it.
+    A rule excludes a trial that has one of the rule's values in every field of the rule. Trials are compared in
+    canonical form: a trial whose loss has no temperature matches no temperature.
     """
 
     def __init__(self, written: object, document: Document) -> None:
-        """Raises `DocumentError` for a field that there is not."""
+        """Check the fields of all rules. Raises `DocumentError` for an unknown field or an empty rule."""
         self._document = document
         self._place: Place = ("exclude",)
         known = {*FIELDS, *(name for method in methods for name in methods[method].field_infos())}
@@ -32,14 +32,21 @@ class Exclusions:
         for number, rule in enumerate(validated(list[dict[str, Any]], written, document, self._place)):
             place = (*self._place, number)
             if not rule:
-                raise document.error(place, "a rule without a field would leave out every trial.")
+                problem = "an empty rule would exclude every trial; add a field, such as method, or remove the rule."
+                raise document.error(place, problem)
             for field in rule:
                 if field not in known:
                     raise document.error((*place, field), str(unknown("field", field, known)))
             self._rules.append(_Rule(rule, document, place))
 
     def kept(self, trial: TrialSpec, recipe: str, seeds: Iterable[int]) -> tuple[int, ...]:
-        """Those of its seeds with which a trial is not left out; `recipe` is the name of the one it was made from."""
+        """Return the seeds with which a trial is not excluded.
+
+        Args:
+            trial: in canonical form; its own seed is not read.
+            recipe: name of the recipe that the trial's recipe is based on.
+            seeds: the seeds of the trial's block.
+        """
         kept = tuple(dict.fromkeys(seeds))
         excluded: set[int] = set()
         for rule in self._rules:
@@ -47,11 +54,11 @@ class Exclusions:
         return tuple(seed for seed in kept if seed not in excluded) if excluded else kept
 
     def check(self, *, anything_left: bool) -> None:
-        """Raises `DocumentError` for a rule or a value in one that no trial has, once all were asked about."""
+        """Raise `DocumentError` for a rule or a value that matched no trial; to be called after all calls of `kept`."""
         for rule in self._rules:
             rule.check()
         if not anything_left:
-            raise self._document.error(self._place, "these rules leave out every trial.")
+            raise self._document.error(self._place, "the rules exclude every trial; remove or narrow a rule.")
 
 
 class _Rule:
@@ -61,13 +68,13 @@ class _Rule:
         self._wanted = {field: self._values(field, value) for field, value in written.items()}
         self._is_list = {field: isinstance(value, list) for field, value in written.items()}
         self._unmet = {field: set(values) for field, values in self._wanted.items()}
-        """Values that no trial has had so far."""
+        """Values of the rule that no trial has had so far."""
         self._seen: dict[str, set[object]] = {field: set() for field in written}
-        """Values that trials have."""
+        """Values that trials have had so far."""
         self._has_matched = False
 
     def excluded(self, trial: TrialSpec, recipe: str, seeds: Iterable[int]) -> set[int]:
-        """Those of a trial's seeds with which it matches the rule."""
+        """Return the seeds with which a trial matches the rule."""
         matching = set(seeds)
         for field, wanted in self._wanted.items():
             held = set(seeds) if field == "seed" else _held(trial, recipe, field)
@@ -86,21 +93,22 @@ class _Rule:
                     had = nearest(str(value), map(str, self._seen[field]))
                     raise self._document.error(place, f"no trial of this sweep has {field} {value!r}; {had}.")
         if not self._has_matched:
-            problem = "no trial of this sweep has all of these at once; the rule would leave out nothing."
+            problem = "no trial of this sweep matches all fields of the rule; remove the rule or one of its fields."
             raise self._document.error(self._place, problem)
 
     def _values(self, field: str, written: object) -> list[Any]:
         values = axis(written, self._document, (*self._place, field))
         parts = [part for value in values for part in (value if isinstance(value, list) else [value])]
         if any(isinstance(part, list | dict) for part in parts):
-            raise self._document.error((*self._place, field), "must be a value or a list of values.")
-        if field == "exits":  # a stage's number written without quotes
+            problem = f"must be a value or a list of values, but got {written!r}."
+            raise self._document.error((*self._place, field), problem)
+        if field == "exits":  # YAML reads the number of a stage as an integer
             return [str(value) for value in values]
         return [tuple(value) if isinstance(value, list) else value for value in values]
 
 
 def _held(trial: TrialSpec, recipe: str, field: str) -> set[object]:
-    """What a trial in canonical form has for a field: nothing, a value, or two ways of saying one."""
+    """Return the values of a field of a canonical trial: none, one, or two if a value has two names."""
     teacher, method = trial.teacher, trial.method
     held: dict[str, list[object]] = {
         "dataset": [trial.dataset.name],
@@ -124,7 +132,7 @@ def _held(trial: TrialSpec, recipe: str, field: str) -> set[object]:
 
 
 def _placement(written: str, trial: TrialSpec) -> str | None:
-    """A placement as the trial's would be written; None if its architecture has no such place."""
+    """Return a placement in canonical form; None if the architecture of the trial has no such placement."""
     try:
         return canonical(written, trial.layout)
     except SpecError:

@@ -1,4 +1,4 @@
-"""The ways of training a network that a file's `methods` describe: each method with each combination of its axes."""
+"""The configurations in the `methods` of a file: each method with each combination of its axes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from .parsing import AxisValues, choices, field_names, refuse_unknown_keys, vali
 from .yaml_document import Document, Place
 
 SELF = "self"
-"""As a teacher: the student's own architecture."""
+"""Name of a teacher with the student's own architecture."""
 
 TEACHER_KEYS: dict[TeacherRequirement, list[str]] = {
     "ignored": [],
     "self": ["teacher_seed"],
     "required": ["teacher", "teacher_seed"],
 }
-"""What a method's section may say of its teacher."""
+"""Keys for the teacher in the section of a method, by the method's requirement."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Exits(Spec):
-    """The keys of a method that trains exits."""
+    """The keys for exits in the section of a method."""
 
     exits: str
     head: str = "conv"
@@ -35,10 +35,13 @@ class _Exits(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class Teacher(Spec):
-    """The keys of a method that has a teacher."""
+    """The keys for the teacher in the section of a method."""
 
     teacher: str
-    """An architecture or `self`, to be trained by the sweep, or with trained weights: `resnet50@weights/r50.pt`."""
+    """Architecture of the teacher, or `self` for the student's; with trained weights: `resnet50@weights/r50.pt`.
+
+    Without weights, the sweep trains the teacher.
+    """
     teacher_seed: Annotated[int, Range(minimum=0, maximum=2**32 - 1)] = 0
 
     def __post_init__(self) -> None:
@@ -46,50 +49,50 @@ class Teacher(Spec):
         if self.architecture != SELF and self.architecture not in architectures:
             raise unknown("teacher", self.architecture, (SELF, *architectures), field="teacher")
         if self.teacher.endswith("@"):
-            raise SpecError(f"{self.teacher!r} names no file behind the @.", field="teacher")
+            raise SpecError(f"{self.teacher!r} has no file after the @; write ARCHITECTURE@FILE.", field="teacher")
 
     @property
     def architecture(self) -> str:
-        """What stands before the @."""
+        """Name of the architecture, before the @."""
         return self.teacher.partition("@")[0]
 
     @property
     def file(self) -> str:
-        """With trained weights; empty if there is none."""
+        """Path of the trained weights, after the @; empty without weights."""
         return self.teacher.partition("@")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodConfig:
-    """One way of training a network, before it meets an architecture and a seed."""
+    """One method with its settings, exits and teacher, without architecture and seed."""
 
     method: Method
     exits: ExitSpec
     teacher: Teacher | None
     choice: AxisValues
-    """What the file says of it."""
+    """Values of the configuration in the file."""
     section: Place
-    """Where in the file it is said."""
+    """Place of the method's section in the file."""
 
     def place(self, field: str | None) -> Place:
-        """Where in the file a field of the trial is said."""
+        """Return the place in the file of a field of the trial."""
         return (*self.section, *self.choice.place("exits" if field == "placement" else field or ""))
 
 
 EXIT_KEYS = _Exits.field_infos()
-"""What a method's section may say of its exits."""
+"""Keys for exits in the section of a method."""
 
 
 def read_method_configs(
     written: Mapping[str, Mapping[str, Any] | None], document: Document, place: Place
 ) -> Iterator[MethodConfig]:
-    """Every combination of values in the sections of `methods`. Raises `DocumentError` for the first mistake."""
+    """Iterate over all combinations of values in `methods`. Raises `DocumentError` for the first mistake."""
     for name, section in written.items():
         yield from _ways(name, dict(section or {}), document, (*place, name))
 
 
 def method_config(way: MethodConfig, values: Mapping[str, Any], document: Document) -> MethodConfig:
-    """The way with these values in its section of the file. Raises `DocumentError` where they do not fit."""
+    """Return the configuration with these values in its section. Raises `DocumentError` for invalid values."""
     choice = AxisValues(values={**way.choice.values, **values}, positions=way.choice.positions)
     return _way(type(way.method), choice, document, way.section)
 
@@ -108,7 +111,7 @@ def _way(kind: type[Method], choice: AxisValues, document: Document, place: Plac
     values = {"exits": "all" if kind.exits == "required" else "none", **choice.values}
     if kind.teacher == "self":
         values["teacher"] = SELF
-    if isinstance(values["exits"], int):  # a stage's number written without quotes
+    if isinstance(values["exits"], int):  # YAML reads the number of a stage as an integer
         values["exits"] = str(values["exits"])
 
     def part(spec: type[Any]) -> Any:

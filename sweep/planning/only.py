@@ -1,4 +1,4 @@
-"""`--only METHOD/ARCH`: a part of a plan, with the teachers that it needs."""
+"""Selection of trials by `--only METHOD/ARCH`, with the teachers that they need."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -8,14 +8,14 @@ from .plan import Plan, PlannedTrial
 
 
 def selected(plan: Plan, patterns: Iterable[str]) -> list[PlannedTrial]:
-    """The trials whose method and architecture match a pattern, and the teachers that they need, in the plan's order.
+    """Return the trials that match a pattern and the teachers that they need, in the order of the plan.
 
     Args:
         plan: of a sweep.
-        patterns: as shells have them, such as `eed/*` or `*/resnet8`; without any, everything is selected.
+        patterns: shell patterns for METHOD/ARCH, such as `eed/*` or `*/resnet8`; none selects all trials.
 
     Raises:
-        SpecError: for a pattern that matches nothing, with what there is.
+        SpecError: for a pattern that matches no trial, with the nearest METHOD/ARCH.
     """
     patterns = list(patterns)
     if not patterns:
@@ -23,14 +23,14 @@ def selected(plan: Plan, patterns: Iterable[str]) -> list[PlannedTrial]:
     there = {name(trial): None for trial in plan.trials}
     for pattern in patterns:
         if not any(fnmatchcase(each, pattern) for each in there):
-            raise SpecError(f"--only {pattern} matches nothing in the sweep; {nearest(pattern, there)}.", field="only")
+            raise SpecError(f"--only {pattern} matches no trial of the sweep; {nearest(pattern, there)}.", field="only")
     wanted = {trial.key for trial in plan.trials if any(fnmatchcase(name(trial), pattern) for pattern in patterns)}
-    for trial in reversed(plan.trials):  # a teacher stands before those that need it
+    for trial in reversed(plan.trials):  # a teacher precedes its students in a plan
         if trial.key in wanted and trial.depends_on is not None:
             wanted.add(trial.depends_on)
     return [trial for trial in plan.trials if trial.key in wanted]
 
 
 def name(trial: PlannedTrial) -> str:
-    """`METHOD/ARCH` of a trial."""
+    """Return `METHOD/ARCH` of a trial."""
     return f"{trial.spec.method.name}/{trial.spec.architecture.name}"

@@ -1,4 +1,4 @@
-"""Values from a file become specs, or a message that says what to write instead."""
+"""Conversion of file values to specs, with errors that name the place, the value and the rule."""
 
 import functools
 import itertools
@@ -26,21 +26,21 @@ IN_YAML_TERMS = {
 }
 TYPES: dict[type, str] = {
     str: "text",
-    bool: "true or false",
+    bool: "a boolean",
     int: "an integer",
     float: "a number",
     list: "a list",
     dict: "a mapping",
-    type(None): "nothing",
+    type(None): "null",
 }
-"""What values in a file are, in words."""
+"""Names of the types of values in a file, for error messages."""
 
 
 class Section(Protocol):
-    """A part of the file whose values stand at places of their own."""
+    """A part of the file that maps its keys to places."""
 
     def place(self, key: str) -> Place:
-        """Where in the section the value of this key stands."""
+        """Return the place of a key's value in the section."""
         ...
 
 
@@ -50,25 +50,25 @@ class AxisValues:
 
     values: dict[str, Any]
     positions: dict[str, int] = field(default_factory=dict)
-    """Of each value that comes from a list, where in the list it stands."""
+    """Index in its list of each value that comes from a list."""
 
     def place(self, key: str) -> Place:
-        """Where in the section the value of this key stands."""
+        """Return the place of a key's value in the section."""
         if key not in self.values:
             return ()
         return (key, self.positions[key]) if key in self.positions else (key,)
 
 
 def axis(written: object, document: Document, place: Place) -> list[Any]:
-    """The values of an axis: those of a list, or the only one. Raises `DocumentError` for an empty list."""
+    """Return the values of an axis: list items or a single value. Raises `DocumentError` for an empty list."""
     values = written if isinstance(written, list) else [written]
     if not values:
-        raise document.error(place, "nothing is listed here; at least one value must be.")
+        raise document.error(place, "must not be empty; give at least one value.")
     return values
 
 
 def choices(section: dict[str, Any], kind: type, document: Document, place: Place) -> Iterator[AxisValues]:
-    """Every combination of a section's values; where the spec `kind` has a tuple, a list is one value."""
+    """Iterate over all combinations of a section's values; for a tuple field of `kind`, a list is one value."""
     hints = get_type_hints(kind)
     lists = {
         key: value
@@ -85,7 +85,7 @@ def choices(section: dict[str, Any], kind: type, document: Document, place: Plac
 
 
 def names(registry: Registry[Any], written: object, document: Document, place: Place) -> list[str]:
-    """The registered names on an axis. Raises `DocumentError` for any other value."""
+    """Return the names on an axis. Raises `DocumentError` for a value that is not a registered name."""
     values = axis(written, document, place)
     for position, name in enumerate(values):
         try:
@@ -97,7 +97,7 @@ def names(registry: Registry[Any], written: object, document: Document, place: P
 
 
 def refuse_unknown_keys(section: Iterable[str], known: list[str], document: Document, place: Place) -> None:
-    """Raises `DocumentError` for the first key that is not known."""
+    """Raise `DocumentError` for the first unknown key."""
     for key in section:
         if key not in known:
             hint = nearest(str(key), known) if known else f"{place[-1]} has no settings"
@@ -107,13 +107,20 @@ def refuse_unknown_keys(section: Iterable[str], known: list[str], document: Docu
 def validated(
     kind: type[Value], values: object, document: Document, place: Place = (), section: Section | None = None
 ) -> Value:
-    """Makes a spec or a pydantic model of plain values that stand, or are chosen from axes, at a place.
+    """Build a spec or a pydantic model from plain values of the file.
+
+    Args:
+        kind: the class of the result.
+        values: the plain values.
+        document: the file.
+        place: the place of the values in the file.
+        section: maps keys to places where they differ, as for values from axes.
 
     Raises:
         DocumentError: for the first value that breaks a rule.
     """
     try:
-        # As JSON, where strict means the types that JSON can tell apart: a list is a tuple, "3" is no number.
+        # Strict validation of JSON accepts a list for a tuple, but no text such as "3" for a number.
         return _adapter(kind).validate_json(json.dumps(values, default=str), strict=True)
     except pydantic.ValidationError as invalid:
         errors = invalid.errors(include_url=False)
@@ -128,7 +135,7 @@ def validated(
 
 
 def field_names(kind: Any) -> list[str]:
-    """The names that may stand in a spec or a pydantic model."""
+    """Return the field names of a spec or a pydantic model."""
     return list(kind.model_fields) if hasattr(kind, "model_fields") else [item.name for item in fields(kind)]
 
 
@@ -145,7 +152,7 @@ def _sentence(kind: Any, error: Any, cause: object) -> str:
         case unknown_key if unknown_key in UNKNOWN_KEY:
             return f"unknown key {name!r}; {nearest(str(name), field_names(kind))}."
         case "missing" | "missing_keyword_only_argument" | "missing_argument":
-            return f"the key {name!r} is missing."
+            return f"the key {name!r} is missing; add it."
         case "literal_error":
             listed = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
             return f"unknown value {got!r}; {nearest(str(got), listed)}."

@@ -1,4 +1,4 @@
-"""From what a sweep file asks for to the trainings that answer it, each once."""
+"""The plan of a sweep: all its trials without duplicates, and the teachers that they need."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -15,40 +15,40 @@ Role = Literal["result", "teacher", "search"]
 
 @dataclass(frozen=True, kw_only=True)
 class TuningInfo:
-    """What is known of settings that were tuned, or that tuned ones are compared with."""
+    """Origin of the settings of a result in a search: tuned or default, with the search budget."""
 
     tuning: str
-    """`default`, `tuned` or `default and tuned`; of several settings on a Pareto front also which."""
+    """`default`, `tuned` or `default and tuned`; on a Pareto front also the trial number."""
     budget: str
-    """What each method got, in words."""
+    """Search budget of each method, as text."""
     tried: str
-    """What became of the trials of this method, in words."""
+    """Number of complete, pruned and failed trials of this method, as text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTrial:
-    """One training of the plan."""
+    """One trial of the plan."""
 
     spec: TrialSpec
     key: str
     role: Role
-    """`teacher`: trained only because another trial learns from it. `search`: trained to try its settings."""
+    """`result`: listed in the file. `teacher`: needed by another trial only. `search`: tries settings of a search."""
     order: int
-    """Position in the order of the file, which tables follow."""
+    """Position in the order of the file, which is the order of tables."""
     seed_index: int = 0
-    """Which of its configuration's seeds it has, counted from 0."""
+    """Index of its seed among the seeds of its configuration, from 0; in a search, its number in the study."""
     seeds: int = 1
-    """How many seeds its configuration is trained with."""
+    """Number of seeds of its configuration."""
     exits: str = "none"
-    """As the file says where they sit, the first time that it asks for the trial."""
+    """Placement of the exits as the file writes it; of duplicates, the first."""
     confirmed: TuningInfo | None = None
-    """Of results of a search."""
+    """Origin of the settings; None except for results of a search."""
     tried: str = ""
-    """Of trials of a search, the settings that are tried, for people; `turn` counts them in their study."""
+    """Settings that a trial of a search tries, as text; empty for other trials."""
 
     @property
     def depends_on(self) -> str | None:
-        """The key of the trial that must be done first, if there is one."""
+        """Key of the teacher that must be completed first; None if no teacher is trained."""
         return self.spec.teacher.key if isinstance(self.spec.teacher, TrialSpec) else None
 
     def __str__(self) -> str:
@@ -71,18 +71,18 @@ class PlannedTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All trainings of a sweep, each after the one it needs."""
+    """The trials of a sweep. Each trial follows its teacher."""
 
     sweep: Sweep
     trials: tuple[PlannedTrial, ...]
-    """In the order in which they are to be run."""
+    """Trials in the order of execution."""
     coming: tuple[tuple[PlannedTrial, int], ...] = ()
-    """Of a search that is not over: trials whose settings are not known yet are about like these, so many of each."""
+    """Expected trials of a search that is not over, as examples with default settings and the number of each."""
 
 
 @no_search_for_garbage()
 def make_plan(sweep: Sweep) -> Plan:
-    """Merges what is the same experiment, adds each missing teacher, and puts all in order."""
+    """Return the plan of a sweep: merge duplicates, add missing teachers, and order the trials."""
     planned = _merged(sweep)
     costs = Costs()
     ranks: dict[Order, Callable[[PlannedTrial], float]] = {
@@ -95,7 +95,7 @@ def make_plan(sweep: Sweep) -> Plan:
 
 
 def _merged(sweep: Sweep) -> dict[str, PlannedTrial]:
-    """Each trial once, by key: in the file's order, and a teacher that the file does not name before its student."""
+    """Return the trials without duplicates, by key, in the order of the file; an added teacher precedes its student."""
     firsts: dict[str, Configuration] = {}
     seeds: dict[str, dict[int, None]] = {}
     for asked in sweep.configurations:
@@ -122,7 +122,7 @@ def _merged(sweep: Sweep) -> dict[str, PlannedTrial]:
 
 
 def _teachers_first(trials: Iterable[PlannedTrial], planned: dict[str, PlannedTrial]) -> Iterable[PlannedTrial]:
-    """The trials in their order, but each teacher before its first student."""
+    """Return the trials in their order, with each teacher moved before its first student."""
     placed: dict[str, PlannedTrial] = {}
 
     def place(trial: PlannedTrial) -> None:

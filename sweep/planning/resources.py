@@ -1,4 +1,4 @@
-"""What one trial occupies while it trains."""
+"""CPU cores, GPUs and processes of one trial."""
 
 import math
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from ...specs import Range, Spec, require
 
 @dataclass(frozen=True, kw_only=True)
 class Resources(Spec):
-    """What one trial occupies while it trains, and how often it is started again."""
+    """CPU cores, GPUs and processes of one trial, and the number of its restarts."""
 
     cpu: Annotated[int | None, Range(minimum=1)] = None
-    """Processor cores, each with a thread of PyTorch's; if not said, one for each process."""
+    """CPU cores, each with one PyTorch thread. Default: one per process."""
     gpu: Annotated[float | Literal["auto"], pydantic.SkipValidation] = 0.0
-    """Accelerators, one for each process; a fraction lets several trials share one. `auto`: as many trials share one as
-    fit into its memory, which is found by measuring what a trial needs."""
+    """GPUs, one per process; with a fraction, several trials share a GPU. `auto` measures the memory of a trial, and as
+    many trials share a GPU as fit into its memory."""
     processes: Annotated[int | None, Range(minimum=1)] = None
-    """How many train the network together, on one machine, each on its share of every batch and of the cores; if not
-    said, one for each accelerator, or one."""
+    """Processes that train one network together on one node, each with a share of every batch and of the CPU cores.
+    Default: one per GPU, or one."""
     retries: Annotated[int, Range(minimum=0)] = 2
-    """How often a trial is started again after its worker or its machine died; one that diverged never is."""
+    """Number of restarts of a trial after its worker or node fails; a diverged trial is not restarted."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,15 +38,15 @@ class Resources(Spec):
         require(numeric and 0 <= gpu < math.inf, "0 <= gpu, or gpu is auto", gpu=gpu)
         require(gpu <= 1 or gpu == int(gpu), "gpu <= 1 or gpu is a whole number", gpu=gpu)
         alone = self.members == 1 and gpu <= 1
-        fitting = "gpu == 0 or gpu == processes: each process uses one accelerator"
+        fitting = "gpu == 0 or gpu == processes: each process uses one GPU"
         require(alone or gpu in (0, self.members), fitting, gpu=gpu, processes=self.members)
 
     @property
     def members(self) -> int:
-        """How many processes a trial has."""
+        """Number of processes of a trial."""
         return self.processes or (1 if self.gpu == "auto" else max(1, int(self.gpu)))
 
     @property
     def cores(self) -> int:
-        """How many cores a trial has."""
+        """Number of CPU cores of a trial."""
         return self.cpu or self.members

@@ -1,4 +1,4 @@
-"""The `search` part of a sweep file: what is tuned, within which ranges, and with how much effort for each method."""
+"""The `search` part of a sweep file: the tuned settings, their ranges, and the budget of each method."""
 
 import itertools
 import math
@@ -21,11 +21,11 @@ from .yaml_document import Document, Place
 Sampler = Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random"]
 
 HELD_OUT = 0.1
-"""Share of the training images that settings are judged by, where the file does not say `validation`."""
+"""Default of `validation` in a search: share of the training images on which settings are evaluated."""
 RECIPE = "recipe."
-"""Before the name of a recipe's field, in the names of what is tuned."""
-FIXED = {"epochs": "budgets would not be equal if some trials trained for longer"}
-"""Fields of a recipe that are not tuned, and why."""
+"""Prefix of recipe fields in the names of tuned settings."""
+FIXED = {"epochs": "budgets would be unequal if some trials trained longer"}
+"""Recipe fields that cannot be tuned, with the reason."""
 
 Direction = Literal["maximize", "minimize"]
 Value = str | int | float | bool | None
@@ -38,14 +38,14 @@ class NumericRange:
     low: float
     high: float
     log: bool = False
-    """Whether each power of ten is as likely as the next."""
+    """True for a logarithmic scale, on which each power of ten is equally likely."""
     step: float | None = None
-    """Only `low` and so many steps above it; None for every number, or every whole number."""
+    """Distance between two values, counted from `low`; None for all numbers of the range."""
     whole: bool = False
-    """Whether only whole numbers are meant."""
+    """True if values are integers."""
 
     def __post_init__(self) -> None:
-        """Checks that there is something between."""
+        """Check the ends and the step. Raises `SpecError` for an empty or infinite range."""
         for name in ("low", "high", "step"):
             value = getattr(self, name)
             require(value is None or math.isfinite(value), f"{name} is finite", **{name: value})
@@ -61,7 +61,7 @@ class NumericRange:
 
     @property
     def highest(self) -> float:
-        """The greatest value: `high`, or the last step below it."""
+        """Greatest value: `high`, or the last step that does not exceed it."""
         if self.step is None:
             return self.high
         low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
@@ -69,20 +69,20 @@ class NumericRange:
 
     @property
     def ends(self) -> "Mapping[str | int, Value]":
-        """The two values that are furthest from each other, by where in the range they stand."""
+        """The smallest and the greatest value, by key: `low` and `high`."""
         kind = int if self.whole else float
         return {"low": kind(self.low), "high": kind(self.highest)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Categorical:
-    """Values of which one is taken."""
+    """A list of values, of which each trial has one."""
 
     values: tuple[Value, ...]
 
     @property
     def ends(self) -> "Mapping[str | int, Value]":
-        """All of them, by where in the list they stand."""
+        """The values, by index."""
         return dict(enumerate(self.values))
 
 
@@ -91,42 +91,42 @@ ValueRange = NumericRange | Categorical
 
 @dataclass(frozen=True, kw_only=True)
 class SearchObjective:
-    """What settings are judged by: a number that every trial records."""
+    """The objective of a search: a metric that every trial records."""
 
     name: str
-    """As the file has it: `final`, `ensemble`, `exit1`, or with a measure `exit1/multiply_adds`."""
+    """Name as in the file: `final`, `ensemble`, `exit1`, or with a metric `exit1/multiply_adds`."""
 
     def __post_init__(self) -> None:
-        """Checks the name."""
+        """Check the name. Raises `SpecError` for an unknown form."""
         if not re.fullmatch(r"(final|ensemble|exit[1-9]\d*)(/top1|/multiply_adds)?", self.name):
-            rule = "an exit (final, ensemble, exit1 ...), or with what is measured of it: exit1/multiply_adds"
+            rule = "an exit (final, ensemble, exit1, ...), alone or with a metric: exit1/top1, exit1/multiply_adds"
             raise SpecError(f"an objective is {rule}, but got {self.name!r}.", field="objective")
 
     @property
     def exit(self) -> str:
-        """Of which."""
+        """Name of the exit: `final`, `ensemble` or `exit1`, ..."""
         return self.name.partition("/")[0]
 
     @property
     def metric(self) -> str:
-        """Under which it is recorded."""
+        """Name of the metric in the records of a trial."""
         counts = self.name.endswith("/multiply_adds")
         return f"cost/{self.exit}/multiply_adds" if counts else f"validation/{self.exit}/top1"
 
     def is_measured(self, trial: TrialSpec) -> bool:
-        """Whether a trial records it."""
+        """Return True if a trial records the metric."""
         if self.exit in ("final", "ensemble"):
             return self.exit == "final" or trial.exit_count > 1
         return int(self.exit.removeprefix("exit")) < trial.exit_count
 
     @property
     def direction(self) -> Direction:
-        """Which values are good."""
+        """Direction of optimization."""
         return "minimize" if self.metric.startswith("cost/") else "maximize"
 
     @property
     def words(self) -> str:
-        """For people."""
+        """Description for captions, such as `validation top-1 of the final exit`."""
         named = {"final": "the final exit", "ensemble": "the ensemble of exits"}
         of = named.get(self.exit, f"exit {self.exit[4:]}")
         return f"multiply-adds of {of}" if self.direction == "minimize" else f"validation top-1 of {of}"
@@ -134,14 +134,14 @@ class SearchObjective:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """The settings of one method on one network that are tried, each a trial."""
+    """The search space of one method on one network. Each point is a trial."""
 
     default: TrialSpec
-    """With the settings of the file, as they are confirmed: the protocol `final`, and the seed 0."""
+    """Trial with the settings of the file, protocol `final` and seed 0."""
     ranges: Mapping[str, ValueRange]
-    """By field: one of the method's, `exits`, `head`, or one of the recipe's as `recipe.learning_rate`."""
+    """Range by name: a field of the method, `exits`, `head`, or a field of the recipe as `recipe.learning_rate`."""
     recipe: Recipe
-    """The file's, also with what has no effect in it but may have with other values."""
+    """Recipe of the file, with the fields that are inactive now but may be active with other values."""
     way: MethodConfig
     document: Document
 
@@ -151,27 +151,27 @@ class SearchSpace:
         return f"{self.default.method.name}/{self.default.architecture.name}"
 
     def trial(self, values: Mapping[str, Value]) -> TrialSpec:
-        """What the file would ask for if it had these values. Raises `SpecError` where they do not fit each other."""
+        """Return the trial of a file with these values. Raises `SpecError` if the values contradict each other."""
         of_recipe = {name.removeprefix(RECIPE): value for name, value in values.items() if name.startswith(RECIPE)}
         of_method = {name: value for name, value in values.items() if not name.startswith(RECIPE)}
         way = method_config(self.way, of_method, self.document)
         recipe = self.recipe.replace(**of_recipe)
         trial = replace(self.default, method=way.method, exits=way.exits, recipe=recipe).canonical()
-        return trial.replace(teacher=self.default.teacher)  # of weights the canonical form forgets where they are
+        return trial.replace(teacher=self.default.teacher)  # the canonical form has no path of weights
 
     def exits(self, values: Mapping[str, Value]) -> str:
-        """Where the file would say that exits sit if it had these values."""
+        """Return the placement of exits of a file with these values."""
         return str(values.get("exits", self.way.exits.placement))
 
     @property
     def ends(self) -> Iterator[tuple[str, str | int, Value]]:
-        """The values at the ends of each range, after the name of the range and where in it they stand."""
+        """The end values of all ranges, as tuples of range name, key or index, and value."""
         for name, wanted in self.ranges.items():
             for step, value in wanted.ends.items():
                 yield name, step, value
 
     def check(self, place_of: Mapping[str, Place]) -> None:
-        """Raises `DocumentError` for a range with values that the field cannot have."""
+        """Raise `DocumentError` for a range whose end values are invalid for the field."""
         for name, step, value in self.ends:
             try:
                 self.trial({name: value})
@@ -182,32 +182,32 @@ class SearchSpace:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchPlan:
-    """How the methods of a sweep are tuned: each with the same budget, on images held out of the training set."""
+    """The search of a sweep: each method has the same budget and is evaluated on held-out training images."""
 
     budget: int | None
-    """Trials of each space; None where `seconds` says it."""
+    """Number of trials of each space; None if the budget is `seconds`."""
     seconds: float | None
-    """Of training, on one device, in each space; None where `budget` says it."""
+    """Device-seconds of training of each space; None if the budget is a number of trials."""
     sampler: Sampler
     objectives: tuple[SearchObjective, ...]
     validation: float
-    """Share of the training images that is held out."""
+    """Share of the training images that is held out, between 0 and 1."""
     seed: int
-    """Of the sampler and of every trial; none of those that the results are confirmed with."""
+    """Seed of the sampler and of every trial of the search; never a seed of the final results."""
     studies: str | None
-    """The URL of the database that the studies are in; None for a journal in the storage."""
+    """URL of the database with the Optuna studies; None for a journal in the storage."""
     spaces: tuple[SearchSpace, ...]
 
     def trial(self, space: SearchSpace, values: Mapping[str, Value]) -> TrialSpec:
-        """The trial in which settings are tried: its test images are never looked at, nor those of its teacher."""
+        """Return the trial that evaluates settings on held-out images; it and its teacher do not read test images."""
         return self._on_validation(space.trial(values), self.seed)
 
     def teacher(self, space: SearchSpace) -> TrialSpec | None:
-        """What all trials of a space wait for."""
+        """Return the teacher of all trials of a space; None if none is trained."""
         return self.trial(space, {}).teacher if isinstance(space.default.teacher, TrialSpec) else None  # type: ignore[return-value]
 
     def identity(self, space: SearchSpace) -> str:
-        """The same for two searches whose trials can be compared; the budget may differ."""
+        """Return a hash that is equal for two searches with comparable trials; their budgets may differ."""
         return short_hash(
             canonical_json(
                 {
@@ -222,11 +222,12 @@ class SearchPlan:
 
     @property
     def effort(self) -> str:
-        """What each method gets, in words."""
+        """Budget, sampler, objectives and validation share, as text for captions."""
         seconds, budget = self.seconds, self.budget
-        much = f"{budget} trials" if seconds is None else f"{seconds / 3600:.3g} device-hours"
+        trials = "1 trial" if budget == 1 else f"{budget} trials"
+        much = trials if seconds is None else f"{seconds / 3600:.3g} device-hours"
         judged = " and ".join(objective.words for objective in self.objectives)
-        return f"{much} by {self.sampler}, judged by {judged} on {100 * self.validation:g}% of the training images"
+        return f"{much} by {self.sampler}, scored by {judged} on {100 * self.validation:g}% of the training images"
 
     def _on_validation(self, spec: TrialSpec, seed: int) -> TrialSpec:
         teacher = spec.teacher
@@ -237,7 +238,7 @@ class SearchPlan:
 
 
 class _Part(pydantic.BaseModel):
-    """The keys of `search`."""
+    """The keys of the `search` part."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
@@ -252,26 +253,26 @@ class _Part(pydantic.BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class TunedConfig:
-    """A configuration of the file that is tuned, and how the file says it."""
+    """A configuration of the file that a search can tune, with its form in the file."""
 
     trial: TrialSpec
     seeds: tuple[int, ...]
     recipe: Recipe
-    """As the file has it; that of the trial is in canonical form."""
+    """Recipe as in the file; that of the trial is in canonical form."""
     way: MethodConfig
 
 
 def read_search(
     written: object, candidates: Sequence[TunedConfig], validation: float, document: Document, *, judges_early: bool
 ) -> SearchPlan:
-    """Checks the `search` part of a file.
+    """Return the search of a file.
 
     Args:
-        written: what stands there.
-        candidates: what the file asks for, each to be tuned.
-        validation: the file's, or 0.
+        written: content of the `search` part.
+        candidates: the configurations of the file, all of which are tuned.
+        validation: held-out share of the training images in the file, or 0.
         document: the file.
-        judges_early: whether trials are stopped early.
+        judges_early: True if the sweep stops trials early.
 
     Raises:
         DocumentError: for the first mistake, with its place.
@@ -281,11 +282,12 @@ def read_search(
     budget, seconds = _budget(part.budget, document)
     objectives = _objectives(part, document)
     if judges_early and [objective.metric for objective in objectives] != [Stopping.metric]:
-        raise document.error((*place, "objective"), "with `stopping` it is final alone, by which trials are stopped.")
+        problem = "must be final with `stopping`, which compares trials by the final exit"
+        raise document.error((*place, "objective"), f"{problem}; remove `objective` or `stopping`.")
     seeds = {seed for candidate in candidates for seed in candidate.seeds}
     if part.seed in seeds:
-        rule = "results are confirmed with seeds that no setting was chosen by"
-        raise document.error((*place, "seed"), f"{rule}, but {part.seed} is one of `seeds`.")
+        problem = f"{part.seed} is also in `seeds`; final results need seeds that the search has not used."
+        raise document.error((*place, "seed"), f"{problem} Choose another seed.")
     known = {candidate.way.method.name: None for candidate in candidates}
     for name in part.methods:
         if name not in known:
@@ -303,7 +305,7 @@ def read_search(
 
 
 def _budget(written: object, document: Document) -> tuple[int | None, float | None]:
-    """Trials, or seconds."""
+    """Return the number of trials and the seconds of a budget, one of which is None."""
     try:
         if isinstance(written, str):
             return None, seconds_of(written)
@@ -326,9 +328,10 @@ def _objectives(part: _Part, document: Document) -> tuple[SearchObjective, ...]:
             where = (*place, position) if isinstance(part.objective, list) else place
             raise document.error(where, str(error).partition(": ")[2].partition(": ")[2]) from error
         if objectives[-1].metric in {other.metric for other in objectives[:-1]}:
-            raise document.error((*place, position), f"{name!r} stands there twice.")
+            raise document.error((*place, position), f"{name!r} is listed twice; remove one.")
     if len(objectives) > 1 and part.sampler == "cmaes":
-        raise document.error(("search", "sampler"), "cmaes takes one objective; the others take several.")
+        problem = "cmaes supports one objective; list one objective or use another sampler, such as tpe."
+        raise document.error(("search", "sampler"), problem)
     return tuple(objectives)
 
 
@@ -341,11 +344,13 @@ def _spaces(
     for candidate in candidates:
         way, trial = candidate.way, candidate.trial
         if trial.recipe != candidates[0].trial.recipe:
-            raise document.error(("recipe",), "a search has one recipe: list what is tried in `search.recipe` instead.")
+            problem = "a search needs a single recipe; list the values to try under `search.recipe` instead."
+            raise document.error(("recipe",), problem)
         network = (trial.dataset, trial.architecture, way.method.name)
         if network in met:
-            rule = "a method has one budget, so it has no axes here: list the values in `search.methods` instead"
-            raise document.error(way.section, f"{rule}.")
+            problem = f"several configurations of {way.method.name} on {trial.architecture.name}; a search tunes one."
+            fix = "Give each key one value here, and list the values to try under `search.methods`."
+            raise document.error(way.section, f"{problem} {fix}")
         met.add(network)
         method_place: Place = ("search", "methods", way.method.name)
         settings = dict(way.method.field_infos())
@@ -353,13 +358,14 @@ def _spaces(
             settings |= EXIT_KEYS
         ranges = _ranges(part.methods.get(way.method.name, {}), settings, document, method_place) | recipe_ranges
         if not ranges:
-            rule = f"nothing of {way.method.name} is tuned, while every method gets the same budget"
-            advice = f"give it ranges under search.recipe, which all methods have, or search.methods.{way.method.name}"
-            raise document.error(("search",), f"{rule}; {advice}.")
+            problem = f"{way.method.name} has no range to tune, but every method gets the same budget"
+            fix = f"add ranges under search.recipe, for all methods, or search.methods.{way.method.name}"
+            raise document.error(("search",), f"{problem}; {fix}.")
         for position, objective in enumerate(objectives):
             at: Place = ("search", "objective", *([position] if isinstance(part.objective, list) else []))
             if not objective.is_measured(trial):
-                raise document.error(at, f"{way.method.name} on {trial.architecture.name} has no {objective.exit}.")
+                problem = f"{way.method.name} on {trial.architecture.name} has no {objective.exit}"
+                raise document.error(at, f"{problem}; choose an exit of every method, such as final.")
         space = SearchSpace(default=trial, ranges=ranges, recipe=candidate.recipe, way=way, document=document)
         space.check({name: _place_of(name, recipe_place, method_place) for name in ranges})
         yield space
@@ -373,13 +379,13 @@ def _place_of(name: str, recipe_place: Place, method_place: Place) -> Place:
 def _ranges(
     section: Mapping[str, Any], settings: Mapping[str, FieldInfo], document: Document, place: Place, prefix: str = ""
 ) -> dict[str, ValueRange]:
-    """What a section says of each field."""
+    """Return the range of each field in a section."""
     refuse_unknown_keys(section, [*settings], document, place)
     ranges: dict[str, ValueRange] = {}
     for name, written in section.items():
         at = (*place, name)
         if prefix == RECIPE and name in FIXED:
-            raise document.error(at, f"{name} is not tuned: {FIXED[name]}.")
+            raise document.error(at, f"{name} cannot be tuned, because {FIXED[name]}; set it in `recipe`.")
         ranges[prefix + name] = _range(written, settings[name], document, at)
     return ranges
 
@@ -387,17 +393,17 @@ def _ranges(
 def _range(written: object, setting: FieldInfo, document: Document, place: Place) -> ValueRange:
     if isinstance(written, dict):
         if setting.kind not in (int, float):
-            raise document.error(place, f"{setting.name} is no number; list the values that are tried.")
+            raise document.error(place, f"{setting.name} is not a number; list the values to try, such as [a, b].")
         refuse_unknown_keys(written, [name for name in field_names(NumericRange) if name != "whole"], document, place)
         return validated(NumericRange, {**written, "whole": setting.kind is int}, document, place)
     if not isinstance(written, list):
         example = "{low: 1, high: 8}" if setting.kind in (int, float) else "[a, b]"
-        raise document.error(place, f"what is tuned is a range or a list of values, such as {example}.")
+        raise document.error(place, f"must be a range or a list of values, such as {example}, but got {written!r}.")
     for position, value in enumerate(axis(written, document, place)):
         if not isinstance(value, Value):
-            raise document.error((*place, position), f"must be a value, but got {value!r}.")
+            raise document.error((*place, position), f"must be a single value, but got {value!r}.")
         if value in written[:position]:
-            raise document.error((*place, position), f"{value!r} stands there twice.")
+            raise document.error((*place, position), f"{value!r} is listed twice; remove one.")
     return Categorical(values=tuple(written))
 
 

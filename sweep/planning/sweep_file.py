@@ -1,4 +1,4 @@
-"""The sweep file: what a researcher writes, checked whole before anything runs."""
+"""The sweep file, which is checked completely before any trial runs."""
 
 import functools
 import itertools
@@ -33,59 +33,59 @@ Order = Literal["breadth-first", "cheap-first", "file"]
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Trials that differ in nothing but their seed."""
+    """A group of trials that differ only in their seed."""
 
     trial: TrialSpec
-    """One of them in canonical form, with the seed 0, which may be none of the seeds."""
+    """Trial in canonical form with seed 0, which need not be one of the seeds."""
     seeds: tuple[int, ...]
     exits: str
-    """As the file says where they sit: `50%` is another block of each architecture. `none` without any."""
+    """Placement of the exits as in the file, such as `50%`; `none` without exits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What a sweep file asks for."""
+    """The content of a sweep file."""
 
     name: str
     configurations: tuple[Configuration, ...]
-    """In the file's order; one experiment may be asked for in several ways."""
+    """Configurations in the order of the file; duplicates are included."""
     order: Order
-    """Which trials come first: one seed of everything, those that cost least, or those that the file names first."""
+    """Order of execution: first seed of every configuration first, lowest cost first, or order of the file."""
     flat_grid: int
-    """How many trials a grid would have in which every method had every axis of all methods."""
+    """Number of trials of a full grid, in which every method has every axis of all methods."""
     resources: Resources
     stopping: Stopping | None
-    """None where every trial trains to its last epoch."""
+    """Early stopping; None if every trial trains to its last epoch."""
     search: SearchPlan | None
-    """How the methods are tuned; then the trials are those of the settings that the file has."""
+    """The search that tunes the methods; None without one. The trials then have the default settings."""
     text: str
-    """The file as it was written, but that it names files of weights by their absolute paths."""
+    """Text of the file, with absolute paths of weights."""
     plugins: tuple[Plugin, ...]
-    """Files that may have what the sweep file names."""
+    """Plugin files that register datasets, architectures or methods of the sweep file."""
     warnings: tuple[str, ...]
-    """What may be meant otherwise, a sentence each."""
+    """Warnings about settings without effect, one sentence each."""
 
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
-        """All that the file asks for, in its order; what is asked for in several ways comes as often."""
+        """The trials of the file in its order, with duplicates."""
         return tuple(trial for asked in self.configurations for trial in asked.trial.with_seeds(asked.seeds))
 
     @property
     def seeds(self) -> int:
-        """How many seeds a configuration is trained with at most."""
+        """Largest number of seeds of a configuration."""
         return max(len(asked.seeds) for asked in self.configurations)
 
 
 def _file_name(name: str) -> str:
-    """A sweep's name is a folder's too, and cannot lead out of the storage."""
+    """Return a valid sweep name, which is also a directory name and must not lead out of the storage."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        rule = "a name begins with a letter or digit and goes on with up to 99 of these, '.', '_' and '-'"
+        rule = "a name begins with a letter or digit and has up to 99 more letters, digits, '.', '_' and '-'"
         raise SpecError(f"{rule}, but got {name!r}.")
     return name
 
 
 class _Settings(pydantic.BaseModel):
-    """The keys of a sweep file that hold for all of its trials."""
+    """The keys of a sweep file that apply to all its trials."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
@@ -103,16 +103,20 @@ class _Settings(pydantic.BaseModel):
         held_out = self.protocol != "tuning" or self.validation > 0
         require(held_out, "validation > 0 with protocol tuning", validation=self.validation)
         confirms = self.search is None or self.protocol == "final"
-        require(confirms, "protocol is final with search, whose winners are read once on test", protocol=self.protocol)
+        require(confirms, "protocol is final with search, which tests only the best settings", protocol=self.protocol)
         return self
 
 
 @no_search_for_garbage()
 def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
-    """Reads and checks a sweep file, which may name what these plugins have. From here on they are in use.
+    """Read and check a sweep file.
+
+    Args:
+        path: of the file.
+        plugins: files whose entries the sweep file may name. They stay active after the call.
 
     Raises:
-        DocumentError: for the first mistake, with its place in the file and what could stand there instead.
+        DocumentError: for the first mistake, with its place in the file and the allowed or nearest values.
         SpecError: for a plugin that cannot be used.
     """
     use(plugins)
@@ -155,7 +159,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
 
 
 def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> Stopping | None:
-    """The rule named or described, which must have something to judge by and somebody to stop."""
+    """Return the stopping rule of a file, which requires validation images and more epochs than `grace`."""
     place: Place = ("stopping",)
     section = written.stopping
     if not isinstance(section, dict):
@@ -167,7 +171,7 @@ def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> St
         section = {"rule": section}
     stopping = validated(Stopping, section, document, place)
     try:
-        judged = "validation > 0 with stopping, since the test set must not decide"
+        judged = "validation > 0 with stopping, since the test set must not be used"
         held_out = written.validation > 0 or written.search is not None
         require(held_out, judged, validation=written.validation)
         require(stopping.grace < most_epochs, "grace < epochs", grace=stopping.grace, epochs=most_epochs)
@@ -185,7 +189,7 @@ def _candidates(
     document: Document,
     weights: Callable[[Path, ArchitectureSpec, DatasetSpec], TrainedWeights],
 ) -> Iterator[TunedConfig]:
-    """The product of a block's axes, without what is excluded."""
+    """Iterate over the product of a block's axes, without excluded trials."""
     axes = block.axes
     in_form = [(name, recipe, recipe.canonical()) for name, recipe in named_recipes]
     dataset_names = names(datasets, axes.dataset, document, block.place("dataset"))
@@ -202,7 +206,7 @@ def _candidates(
                 method=Baseline(),
                 recipe=recipe,
                 protocol=settings.protocol,
-                validation=settings.validation if settings.search is None else 0.0,  # a search holds out by itself
+                validation=settings.validation if settings.search is None else 0.0,  # a search sets its own share
             )
         except SpecError as error:  # its images are too small for the network
             problem = f"for {architecture.name} on {dataset.name}, {error}"
@@ -223,12 +227,12 @@ def _candidates(
             except SpecError as error:
                 raise document.error(way.place(error.field), f"for {architecture.name}, {error}") from error
             if seeds := exclusions.kept(trial, recipe_name, axes.seeds):
-                # The canonical form forgets where a teacher's file is, which the worker has to know.
+                # The canonical form has no path of the teacher's weights, which the worker needs.
                 yield TunedConfig(trial=trial.replace(teacher=teacher), seeds=seeds, recipe=as_written, way=way)
 
 
 def _flat_grid(block: SweepBlock, named_recipes: list[tuple[str, Recipe]], ways: list[MethodConfig]) -> int:
-    """The size of the grid in which each key has all values that it has in any method."""
+    """Return the size of the full grid, in which every method has every axis of all methods."""
     values: dict[str, set[str]] = {}
     for way in ways:
         for key, value in way.choice.values.items():
@@ -239,7 +243,7 @@ def _flat_grid(block: SweepBlock, named_recipes: list[tuple[str, Recipe]], ways:
 
 
 def _recipes(written: object, document: Document, place: Place) -> Iterator[tuple[str, Recipe]]:
-    """The recipes named or described, each resolved to all of its fields, with the name of the one it was made from."""
+    """Iterate over the recipes of a block with all their fields, each after the name of its base."""
     for position, item in enumerate(axis(written, document, place)):
         at = (*place, position) if isinstance(written, list) else place
         section = item if isinstance(item, dict) else {"base": item}
@@ -264,12 +268,12 @@ def _warnings(named_recipes: list[tuple[str, Recipe]]) -> Iterator[str]:
 
 
 def _weights_path(file: str, document: Document) -> Path:
-    """Of a file that is named as seen from the sweep file."""
+    """Return the absolute path of a file whose path is relative to the sweep file."""
     return document.path.absolute().parent / Path(file).expanduser()
 
 
 def _with_absolute_paths(document: Document, teachers: list[Teacher]) -> str:
-    """The file's text, to be read from anywhere."""
+    """Return the text of the file with absolute paths of weights, so that it can be read from any directory."""
     absolute = {
         teacher.teacher: f"{teacher.architecture}@{_weights_path(teacher.file, document)}"
         for teacher in teachers

@@ -1,4 +1,4 @@
-"""How fast trials train: by timing a few real steps of each network with each method, or by assumption."""
+"""Training throughput of trials: measured on a few steps of each network with each method, or assumed."""
 
 import itertools
 import statistics
@@ -22,34 +22,34 @@ from .plan import Plan
 from .resources import Resources
 
 TIMED_STEPS = 4
-"""Timed at most, after one that is not: it chooses algorithms and allocates memory."""
+"""Maximum number of timed steps. They follow one untimed step, which selects algorithms and allocates memory."""
 TIMING_LIMIT_S = 10.0
-"""Seconds after which no further step of a trial is timed."""
+"""Time after which no further step of a trial is timed."""
 
 Step = tuple[object, ...]
-"""What a step's time depends on."""
+"""Properties of a trial on which the time of a step depends."""
 
 
 class Throughput:
-    """Seconds that trials take on a device, by what their steps have to do."""
+    """Measured training time per image on one device, for each kind of step."""
 
-    origin = "from steps timed here"
-    """Where the seconds come from, for people."""
+    origin = "from steps timed on this machine"
+    """Source of the times, as text."""
 
     def __init__(self, device: str) -> None:
-        """Of a device with this description, where nothing has been measured yet."""
+        """Create an empty throughput of the device with this description."""
         self.device = device
         self.problems: list[str] = []
-        """Why some trials were not measured, each said once."""
+        """Reasons why some trials were not measured, without duplicates."""
         self._seconds: dict[Step, float] = {}
         self._costs = Costs()
 
     def seconds_per_image(self, trial: TrialSpec) -> float | None:
-        """Of training, on one device that trains nothing else; None for a trial like none that was measured."""
+        """Return the seconds of training per image on a device that trains one trial; None if not measured."""
         return self._seconds.get(step_of(trial))
 
     def measure(self, trial: TrialSpec, source: DataSource, device: torch.device) -> None:
-        """Times some steps of a trial, unless it is known that there are no data for it."""
+        """Time some steps of a trial. A trial whose dataset was missing before is skipped."""
         absent = f"{trial.dataset.name}: "
         if any(problem.startswith(absent) for problem in self.problems):
             return
@@ -65,29 +65,32 @@ class Throughput:
 
 
 class AssumedPace(Throughput):
-    """Seconds that trials take where a device does as many multiply-adds a second, whatever the network.
+    """Training time per image at a constant number of multiply-adds a second.
 
-    Networks that are too small to fill the device take longer.
+    Small networks, which do not saturate a device, train slower than that.
     """
 
     origin = "assumed, not measured"
 
     def __init__(self, throughput: float) -> None:
-        """Of a device that does so many multiply-adds of training in a second."""
+        """Create the throughput of a device with this number of multiply-adds of training a second."""
         super().__init__(f"{throughput:.3g} multiply-adds a second")
         self._throughput = throughput
 
     def seconds_per_image(self, trial: TrialSpec) -> float:
-        """Of training, on one device that trains nothing else."""
+        """Return the seconds of training per image on a device that trains one trial."""
         return self._costs.training(trial) / (self._costs.images(trial) * trial.recipe.epochs * self._throughput)
 
 
 def measure(
     plan: Plan, source: DataSource, watch: Callable[[Iterable[TrialSpec], int], Iterable[TrialSpec]]
 ) -> Throughput:
-    """Times one trial of each kind on this machine, on a device like the one that the sweep asks for.
+    """Time one trial of each kind on this machine, on the type of device that the sweep requests.
 
-    `watch` is given the trials to time and their number, and passes them on, one after the other.
+    Args:
+        plan: whose trials are timed.
+        source: of the training images.
+        watch: function that gets the trials to time and their number, and yields the trials, for a progress display.
     """
     resources = plan.sweep.resources
     device = choose_device("cpu" if resources.gpu == 0 else "auto")
@@ -100,7 +103,7 @@ def measure(
 
 
 def step_of(trial: TrialSpec) -> Step:
-    """What the time of a trial's step depends on: two trials with equal answers take equally long for an image."""
+    """Return the properties on which a trial's step time depends; equal tuples mean equal times per image."""
     recipe, teacher = trial.recipe, trial.teacher
     return (
         trial.dataset,
@@ -130,7 +133,7 @@ def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, devi
 
 
 def _teacher_weights(trial: TrialSpec, folder: Path) -> Path | None:
-    """Of a teacher that may not be trained yet: its first weights take as long."""
+    """Return the path of teacher weights; for an untrained teacher, of its initial weights, which give equal times."""
     if trial.teacher is None:
         return None
     if isinstance(trial.teacher, TrainedWeights):

@@ -1,4 +1,4 @@
-"""YAML read strictly: no key twice, numbers as people write them, and the line of every value kept for messages."""
+"""Strict YAML reader: duplicate keys are errors, `5e-4` is a number, and the line of every value is known."""
 
 import json
 import math
@@ -13,24 +13,24 @@ import yaml
 from ...specs import SpecError
 
 Place = tuple[str | int, ...]
-"""The way to a value: the keys and list positions that lead to it."""
+"""Path to a value in a file: keys and list indices."""
 
 
 class DocumentError(SpecError):
-    """A file that cannot be used as it is. The message says file, line, place and what is wrong there."""
+    """Error in a file. The message gives file, line, place, problem and fix."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe types; `5e-4` is a number, as in YAML 1.2 and everywhere else."""
+    """YAML loader for safe types. As in YAML 1.2, `5e-4` is a number."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             value = super().construct_object(node, deep)
-        except (TypeError, ValueError, LookupError, AttributeError) as error:  # PyYAML's own, without a place
-            problem = f"{node.value!r:.60} is no {node.tag.rpartition(':')[2]}"
+        except (TypeError, ValueError, LookupError, AttributeError) as error:  # errors of PyYAML without a line
+            problem = f"{node.value!r:.60} is not a valid {node.tag.rpartition(':')[2]}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
         if isinstance(value, int) and abs(value) > sys.float_info.max:
-            problem = f"{node.value!r:.60} is beyond {sys.float_info.max:.2g}, where numbers end"
+            problem = f"{node.value!r:.60} is too large (maximum absolute value {sys.float_info.max:.2g})"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         return value
 
@@ -45,29 +45,29 @@ class _Loader(yaml.SafeLoader):
                 problem = f"the key {key!r:.60} is not text; write it in quotes"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
             if key in seen:
-                problem = f"the key {key!r} stands twice, in line {seen[key]} and in line {line}"
+                problem = f"duplicate key {key!r} in lines {seen[key]} and {line}; remove one"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
             seen[key] = line
         return super().construct_mapping(node, deep)
 
 
 class Document:
-    """The content of a YAML file and where in the file each part of it stands."""
+    """The content of a YAML file and the line of each part."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the file. Raises `DocumentError` if it cannot be read, is not YAML or holds no mapping."""
+        """Read the file. Raises `DocumentError` if it cannot be read, is not YAML or contains no mapping."""
         self.path = path
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text; save it as UTF-8"
             raise DocumentError(f"{path}: cannot be read: {reason}.") from error
         self.text = text
         try:
             loader = _Loader(text)
             self._root = loader.get_single_node()
             self.content: Any = loader.construct_document(self._root) if self._root else None
-            # Validation reads JSON, which has no list within itself and no half characters.
+            # Validation goes through JSON, which allows neither recursive lists nor lone surrogates.
             json.dumps(self.content, default=str, ensure_ascii=False).encode()
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
@@ -75,18 +75,18 @@ class Document:
             problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
             raise DocumentError(f"{path}{line}: is not valid YAML: {problem}.") from error
         if not isinstance(self.content, dict):
-            raise self.error((), f"a sweep file is a mapping of keys to values, but this is {self.content!r:.60}.")
+            raise self.error((), f"a sweep file must be a mapping of keys to values, but this is {self.content!r:.60}.")
 
     def error(self, place: Place, message: str) -> DocumentError:
-        """The error for what stands at a place; the message is a sentence."""
+        """Return the error for the value at a place; `message` is a sentence without the place."""
         line = self._line(place)
         where = f"{self.path}:{line}" if line else f"{self.path}"
         return DocumentError(f"{where}: {dotted(place)}: {message}" if place else f"{where}: {message}")
 
     def text_with(self, values: Mapping[str, str]) -> str:
-        """The file's text with other texts in place of these, in quotes; all else stays as it was written."""
+        """Return the text of the file with some scalars replaced, in quotes; everything else is unchanged."""
         text = self.text
-        for token in reversed(list(yaml.scan(self.text))):  # from the end, so that places before stay right
+        for token in reversed(list(yaml.scan(self.text))):  # backwards, so that earlier indices stay valid
             if isinstance(token, yaml.ScalarToken) and values.get(token.value, token.value) != token.value:
                 start, end = token.start_mark.index, token.end_mark.index
                 written = text[start:end]
@@ -109,10 +109,10 @@ class Document:
 
 
 def dotted(place: Place) -> str:
-    """A place as people write it: `methods.eed.temperature[1]`."""
+    """Return a place as text, such as `methods.eed.temperature[1]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
 
 
-_Loader.add_implicit_resolver(  # on a copy of its own: PyYAML copies the resolvers of a subclass
+_Loader.add_implicit_resolver(  # PyYAML copies the resolvers of a subclass, so SafeLoader is unchanged
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
 )

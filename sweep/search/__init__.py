@@ -1,4 +1,4 @@
-"""Tuning: what is tried next, how the search stands, and which trials confirm what it found."""
+"""Hyperparameter search: suggestions of settings, state of the studies, and the trials that confirm the best."""
 
 from .ask_tell import Tuning
 from .confirmation import search_plan

@@ -1,4 +1,4 @@
-"""The trials of a search: asked of its studies one by one, and told to them when they have ended."""
+"""The ask-and-tell loop of a search: studies suggest trials one by one and receive the result of each."""
 
 from collections.abc import Callable, Container
 from contextlib import suppress
@@ -19,14 +19,14 @@ from .studies import Answer, Studies, StudiesError
 from .study_summary import KEY, REASON, SECONDS, tried_trial
 
 LEAST = 1.0
-"""Seconds that a trial which failed uses up of a budget in time, so that it is used up even if all of them fail."""
+"""Minimum seconds that a failed trial counts in a time budget, so that a search ends even if all trials fail."""
 
 
 class Tuning:
-    """What is tried next in each space, so that all get their budgets at the same pace.
+    """The source of the trials of a search. All spaces use up their budgets at the same rate.
 
-    The studies are the record: what was asked and not told when a driver died is asked again, under its own number.
-    Where they cannot be reached the sweep is shut down, and nothing is lost.
+    The studies are the record. A trial that had no result when a driver was killed resumes under its own number.
+    If the studies are unavailable, the sweep shuts down; it loses no result.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Tuning:
         known: dict[str, PlannedTrial],
         early_stopper: EarlyStopper | None = None,
     ) -> None:
-        """Of a search.
+        """Open the studies of a search and count the expected trials.
 
         Args:
-            studies: those of the search.
-            store: where trials are.
-            board: shows them.
-            shutdown: ends the sweep.
-            known: the trials of the plan by key, to which those that are proposed are added.
-            early_stopper: who stops trials early, if anybody does.
+            studies: the studies of the search.
+            store: the trial store.
+            board: the progress display.
+            shutdown: the request that ends the sweep.
+            known: the trials of the plan by key; proposed trials are added.
+            early_stopper: stops trials early; None without `stopping`.
         """
         self._studies = studies
         self._search = studies.search
@@ -57,14 +57,14 @@ class Tuning:
         self._early_stopper = early_stopper
         self._spaces = [_InStudy(studies, space) for space in self._search.spaces]
         self._waiting: dict[str, list[tuple[_InStudy, optuna.Trial]]] = {}
-        """By key, the trials of studies that are told when the trial of the store has ended."""
+        """Trials of studies that wait for the result of a trial in the store, by its key."""
         self._ended: dict[str, str] = {}
         for space in self._spaces:
             if (left := space.left) is not None:
                 board.add_expected(space.default, left)
 
     def propose(self, done: Container[str]) -> PlannedTrial | None:
-        """The next trial to run, where there is one whose teacher is done."""
+        """Return the next trial to run whose teacher is completed; None if there is none."""
         while (space := self._next_space(done)) is not None:
             asked = self._steadily(lambda space=space: space.ask(), again=space.look_again)
             if asked is None or self._shutdown.is_requested():
@@ -75,7 +75,7 @@ class Tuning:
         return None
 
     def ended(self, key: str, state: str) -> None:
-        """A trial has ended so, and is not run again: `done`, `diverged`, `failed`, `running` where it was pruned."""
+        """Report the final state of a trial to its studies: `done`, `diverged`, `failed`, or `running` if pruned."""
         self._ended[key] = state
         for space, asked in self._waiting.pop(key, []):
             self._tell(space, asked, key, state)
@@ -86,7 +86,7 @@ class Tuning:
         return min(ready, key=lambda space: space.used, default=None)
 
     def _planned(self, space: "_InStudy", asked: optuna.Trial) -> PlannedTrial | None:
-        """The trial of the store with these settings, if it has to be run for this."""
+        """Return the trial with the suggested settings; None if it need not run for this suggestion."""
         try:
             spec = self._search.trial(space.space, asked.params)
         except SpecError as error:
@@ -96,7 +96,7 @@ class Tuning:
         key = spec.key
         self._steadily(lambda: asked.set_user_attr(KEY, key))
         self._waiting.setdefault(key, []).append((space, asked))
-        if key in self._board.trials and key not in self._ended:  # it runs, or will
+        if key in self._board.trials and key not in self._ended:  # it is running or waiting
             self._board.skip_expected(space.default)
             return None
         state = self._ended.get(key) or self._recorded(key)
@@ -112,7 +112,7 @@ class Tuning:
         return planned
 
     def _recorded(self, key: str) -> str:
-        """How a trial ended that need not be run."""
+        """Return the final state of a trial that the store holds already; an empty text for other trials."""
         state = self._store.progress(key, self._studies.stopping).state
         if state == "failed":
             self._store.trial(key).forget_failure()
@@ -126,7 +126,7 @@ class Tuning:
         values = [metrics.get(objective.metric) for objective in self._search.objectives]
         seconds = result.get("seconds", sum(record["seconds"] for record in history))
         if state == "done" and None in values:
-            self._fail(space, asked, f"it does not record {', '.join(o.metric for o in self._search.objectives)}")
+            self._fail(space, asked, f"the result lacks {', '.join(o.metric for o in self._search.objectives)}")
             return
         if state not in ("done", "running"):
             progress = self._store.progress(key)
@@ -138,7 +138,7 @@ class Tuning:
             if self._studies.stopping is not None:
                 reported = space.study.get_trials(deepcopy=False)[asked.number].intermediate_values
                 for record in history:
-                    if record["epoch"] not in reported:  # by a driver that died before it could tell the rest
+                    if record["epoch"] not in reported:  # a killed driver may have reported some epochs
                         asked.report(record[self._search.objectives[0].metric], record["epoch"])
             if state == "running":
                 space.study.tell(asked.number, state=TrialState.PRUNED, skip_if_finished=True)
@@ -160,14 +160,14 @@ class Tuning:
 
     def _end(self, space: "_InStudy", asked: optuna.Trial, tell: Callable[[], None], seconds: float) -> None:
         def once() -> None:
-            with suppress(UpdateFinishedTrialError):  # it was told before, and only the answer was lost
+            with suppress(UpdateFinishedTrialError):  # an earlier attempt succeeded, but its reply was lost
                 tell()
 
         self._steadily(once)
         space.told(asked, seconds)
 
     def _steadily(self, act: Callable[[], Answer], again: Callable[[], object] = lambda: None) -> Answer | None:
-        """What `act` returns; where the studies do not answer, the sweep is shut down."""
+        """Return the result of `act`; request a shutdown and return None if the studies are unavailable."""
         try:
             return self._studies.steadily(act, again)
         except StudiesError as error:
@@ -176,7 +176,7 @@ class Tuning:
 
 
 class _InStudy:
-    """A space, and how much of its budget is used."""
+    """A search space with its study and the used part of its budget."""
 
     def __init__(self, studies: Studies, space: SearchSpace) -> None:
         self.space = space
@@ -192,7 +192,7 @@ class _InStudy:
         studies.steadily(self.look_again)
 
     def look_again(self) -> None:
-        """What the study holds that this driver has not asked for."""
+        """Read the trials of the study again, with those of earlier drivers."""
         trials = self.study.get_trials(deepcopy=False)
         self._asked = len(trials)
         ended = [trial for trial in trials if trial.state.is_finished()]
@@ -201,39 +201,39 @@ class _InStudy:
         self._cut_off = self._studies.cut_off(self.space, self._running)
 
     def ask(self) -> optuna.Trial:
-        """The next trial, of those that were cut off first."""
+        """Return the next trial; interrupted trials come first."""
         if self._cut_off:
             asked = self._studies.complete(self.space, self._cut_off[0])
             del self._cut_off[0]
         else:
             asked = self._studies.ask(self.space)
-            if asked.number != self._asked:  # Optuna asked twice, since the first answer was lost
-                raise StorageInternalError("the study has a trial more than was asked for")
+            if asked.number != self._asked:  # Optuna retried, because the first reply was lost
+                raise StorageInternalError("the study has one trial more than this driver requested")
             self._asked += 1
         self._running.add(asked.number)
         return asked
 
     def told(self, asked: optuna.Trial, seconds: float) -> None:
-        """A trial has ended."""
+        """Count a trial that has ended and its training time."""
         self._running.discard(asked.number)
         self._ended += 1
         self._seconds += seconds
 
     @property
     def left(self) -> int | None:
-        """How many trials are still to end; None where that is not known."""
+        """Number of trials that have not ended; None for a budget in time."""
         return None if self._search.budget is None else max(self._search.budget, self._asked) - self._ended
 
     @property
     def used(self) -> float:
-        """How much of the budget, where trials that run count as those that have ended."""
+        """Used part of the budget, in trials or estimated seconds. Running trials count as ended."""
         if self._search.budget is not None:
             return self._ended + len(self._running)
         return self._seconds + len(self._running) * self._seconds / max(1, self._ended)
 
     @property
     def wants_more(self) -> bool:
-        """Whether there is something left to ask."""
+        """True if the budget allows another trial, or an interrupted trial waits."""
         if self._cut_off:
             return True
         if self._search.budget is not None:

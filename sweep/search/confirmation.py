@@ -1,4 +1,4 @@
-"""The trials of a sweep with a search: those that tried settings, and those that confirm the best of them."""
+"""The trials of a sweep with a search: trials that try settings, and final trials with the best settings."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,9 +13,9 @@ from .study_summary import Outcome, is_over, outcomes, tried_trial
 
 
 def search_plan(sweep: Sweep, store: Store) -> Plan:
-    """What is known of a search: the teachers it needs, what it tried, and once it is over what confirms it.
+    """Return the current plan of a search: its teachers, the tried settings and, once it is over, the final trials.
 
-    It is over when every space has used up its budget, so that no method is confirmed that was tuned less.
+    A search is over when every space has used up its budget, so that all methods are tuned equally.
     """
     studies = Studies(sweep, store)
     planned = {trial.key: trial for trial in _teachers(studies)}
@@ -33,7 +33,7 @@ def search_plan(sweep: Sweep, store: Store) -> Plan:
 
 
 def confirming(sweep: Sweep, stand: Iterable[Outcome]) -> Iterator[PlannedTrial]:
-    """The best settings of each method and those of the file, with the seeds of the file, and their teachers."""
+    """Iterate over the final trials: best and default settings of each method with all seeds, and their teachers."""
     found = {outcome.space.default.key: outcome for outcome in stand}
     configurations: list[Configuration] = []
     names: dict[str, list[tuple[str, Outcome]]] = {}
@@ -60,7 +60,7 @@ def confirming(sweep: Sweep, stand: Iterable[Outcome]) -> Iterator[PlannedTrial]
 
 
 def _coming(sweep: Sweep, asked: list[int]) -> Iterator[tuple[PlannedTrial, int]]:
-    """The rest of each budget that is in trials, and twice the results: with the best settings and with the file's."""
+    """Iterate over expected trials with their numbers: the rest of each budget, and final trials, tuned and default."""
     search = sweep.search
     assert search is not None
     for space, number in zip(search.spaces, asked, strict=True):
@@ -79,7 +79,7 @@ def _teachers(studies: Studies) -> Iterator[PlannedTrial]:
 
 
 def _tried(stand: Iterable[Outcome]) -> Iterator[PlannedTrial]:
-    """Each trial that a study holds, if it got all of its values."""
+    """Iterate over the trials of the studies that have a value for each range."""
     for outcome in stand:
         for trial in outcome.trials:
             if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(outcome, trial.params)):
@@ -87,7 +87,7 @@ def _tried(stand: Iterable[Outcome]) -> Iterator[PlannedTrial]:
 
 
 def _spec(outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:
-    """None where the values do not fit each other: then the trial failed before it began."""
+    """Return the trial with these values; None if they contradict each other and the trial could not start."""
     try:
         return outcome.search.trial(outcome.space, values)  # type: ignore[arg-type]
     except SpecError:

@@ -1,4 +1,4 @@
-"""One of Optuna's figures by matplotlib, and what makes it readable on paper."""
+"""Layout corrections that make Optuna's matplotlib figures readable in print."""
 
 import math
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from matplotlib.ticker import FixedFormatter, FuncFormatter, LogFormatter
 from ...results.figures.style import COLORS
 
 _INFEASIBLE = "#CCCCCC"
-"""Optuna's colour of trials that break a constraint."""
+"""Colour in which Optuna draws trials that violate a constraint."""
 _COLUMNS = 4
-"""Panels next to each other at most, where they can be put below each other."""
+"""Maximum number of panels in a row."""
 _PANEL = 2.8
 """Width of a panel in inches."""
 _PARETO = {
@@ -28,27 +28,27 @@ _PARETO = {
     "Feasible Trial": COLORS[0],
     "Best Trial": COLORS[1],
 }
-"""By Optuna's labels."""
+"""Colours of a Pareto plot, by Optuna's labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """One figure, which Optuna draws with matplotlib and with plotly alike."""
+    """One figure, which Optuna draws with matplotlib and with plotly."""
 
     name: str
-    """Of its files, without what tells their kind."""
+    """Name of the files, without extension."""
     heading: str
     function: str
-    """Of `optuna.visualization` and of `optuna.visualization.matplotlib`."""
+    """Function in `optuna.visualization` and `optuna.visualization.matplotlib`."""
     arguments: Mapping[str, Any]
     parameters: int = 0
-    """How many of them it shows."""
+    """Number of parameters in the figure."""
     limits: tuple[float, float] | None = None
-    """Between which all its colours are, where they stand for an objective."""
+    """Minimum and maximum of the colour scale; None unless colours show an objective."""
 
 
 def tidy(figure: Figure, drawing: Drawing) -> None:
-    """Makes readable what Optuna leaves crowded: sizes, legends, names of categories, numbers of logarithmic axes."""
+    """Adjust sizes, legends, category names and logarithmic tick labels of a figure."""
     figure.set_layout_engine("constrained", w_pad=0.1)
     axes = [one for one in figure.axes if one.get_subplotspec() is not None and one.get_label() != "<colorbar>"]
     for one in axes:
@@ -72,7 +72,7 @@ def tidy(figure: Figure, drawing: Drawing) -> None:
 
 
 def _show_ticks(axes: Axes) -> None:
-    """Slants names, which are longer than numbers, and writes the numbers of logarithmic axes without formulas."""
+    """Rotate category names, and write tick labels of logarithmic axes as plain numbers."""
     if isinstance(axes.xaxis.get_major_formatter(), FixedFormatter | FuncFormatter | StrCategoryFormatter):
         axes.tick_params(axis="x", labelrotation=30)
         for label in axes.get_xticklabels():
@@ -84,7 +84,7 @@ def _show_ticks(axes: Axes) -> None:
 
 
 def _color_lines(axes: Axes) -> None:
-    """Colours a line for each trial by its number, since no legend holds them all."""
+    """Colour the line of each trial by its number, with a colour bar in place of a long legend."""
     figure, lines = axes.get_figure(root=True), axes.get_lines()
     if figure is None or len(lines) < 2:
         return
@@ -99,7 +99,7 @@ def _color_lines(axes: Axes) -> None:
 
 
 def _share_colors(figure: Figure, axes: list[Axes], limits: tuple[float, float]) -> None:
-    """Lets a colour mean the same value in all panels; Optuna's bar is right for the first one alone."""
+    """Use one colour scale for all panels; Optuna's colour bar holds for the first panel only."""
     filled = [one for panel in axes for one in panel.collections if isinstance(one, QuadContourSet) and one.filled]
     bars = [one.colorbar for one in filled if one.colorbar is not None]
     for one in filled:
@@ -111,7 +111,7 @@ def _share_colors(figure: Figure, axes: list[Axes], limits: tuple[float, float])
 
 
 def _break_row(figure: Figure, axes: list[Axes]) -> None:
-    """Puts a row of panels into several, so that it fits a page."""
+    """Split a row of panels into several rows, so that the figure fits a page."""
     rows = math.ceil(len(axes) / _COLUMNS)
     if rows == 1:
         return
@@ -125,7 +125,7 @@ def _break_row(figure: Figure, axes: list[Axes]) -> None:
 
 
 def _move_legend(figure: Figure, axes: Axes) -> None:
-    """Puts it where it hides no point and takes no width."""
+    """Move the legend below the panel, where it hides no point."""
     if (legend := axes.get_legend()) is not None:
         legend.remove()
         handles, labels = axes.get_legend_handles_labels()

@@ -1,4 +1,4 @@
-"""The database that the studies of a search are in, and why it cannot be used."""
+"""The database of the Optuna studies of a search, and errors in its URL."""
 
 import os
 import re
@@ -9,49 +9,52 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-EXAMPLES = "postgresql+psycopg://USER:$PASSWORD@HOST/NAME or sqlite:////FOLDER/FILE"
+EXAMPLES = "postgresql+psycopg://USER:$PASSWORD@HOST/NAME or sqlite:////DIRECTORY/FILE"
 PATIENCE = {"connect_timeout": "10", "tcp_user_timeout": "30000"}
-"""What PostgreSQL's client waits for, in seconds and in milliseconds: by itself it waits for many minutes."""
+"""Timeouts of PostgreSQL's client, in seconds and in milliseconds; its defaults are many minutes."""
 
 UNAVAILABLE = (OptunaError, SQLAlchemyError, OSError)
-"""What is raised where studies cannot be read or written."""
+"""Exceptions that mean that studies cannot be read or written."""
 
 
 class BadUrlError(ValueError):
-    """A URL is none of a database that can be used. The message has no password in it."""
+    """URL of a database that cannot be used. The message contains no password."""
 
 
 def open_database(written: str) -> RDBStorage:
-    """The database at a URL as a sweep file has it.
+    """Open the database at the URL of a sweep file.
+
+    Args:
+        written: URL with environment variables such as `$PASSWORD`.
 
     Raises:
-        BadUrlError: where there is none that can be used, in one sentence.
-        SQLAlchemyError, OptunaError: where it was there and went away in this moment.
+        BadUrlError: for an invalid URL or a database that cannot be used.
+        SQLAlchemyError, OptunaError: for a connection that was lost while the database was opened.
     """
     url = _url(_filled(written))
-    at = url.set(query={}).render_as_string()  # its password as ***
+    at = url.set(query={}).render_as_string()  # with *** for the password
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise BadUrlError(f"{at} is a database in memory, which keeps nothing; name a file, as {EXAMPLES}.")
+        raise BadUrlError(f"{at} is an in-memory database, which is lost at exit; use a URL such as {EXAMPLES}.")
     if re.match(r"postgresql($|\+psycopg)", url.drivername):
         url = url.set(query=PATIENCE | dict(url.query))
     try:
         return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True})
     except NoSuchModuleError as error:
-        rule = f"no database is known by {url.drivername!r}; name one as {EXAMPLES}"
+        rule = f"unknown database type {url.drivername!r}; use a URL such as {EXAMPLES}"
         raise BadUrlError(f"{at} cannot be used: {rule}.") from error
     except ImportError as error:
-        reason = f"the package that speaks with it is missing ({reason_of(error.__cause__ or error)})"
+        reason = f"its Python driver is not installed ({reason_of(error.__cause__ or error)})"
         if url.get_backend_name() == "postgresql":
             reason += "; write postgresql+psycopg:// and install it with: pip install 'exeunt[postgresql]'"
         raise BadUrlError(f"{at} cannot be used: {reason}") from error
-    except Exception as error:  # whatever the database's driver raises
+    except Exception as error:  # each database driver has its own exceptions
         if _went_away(error):
             raise
         raise BadUrlError(f"{at} cannot be used: {reason_of(error)}.") from error
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says, in a line, without the errors around it."""
+    """Return the first line of the message of the innermost error."""
     error = _cause(error)
     if isinstance(error, DBAPIError) and error.orig:
         error = error.orig
@@ -60,14 +63,14 @@ def reason_of(error: BaseException) -> str:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Optuna's own error for a statement that failed hides the one with the reason."""
+    """Return the database error inside Optuna's `StorageInternalError`, or the error itself."""
     return error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
 
 
 def _went_away(error: BaseException) -> bool:
-    """Whether a database that was there ended the connection, or is about to start or stop.
+    """Return True if the database closed the connection, is starting or is stopping.
 
-    The connection itself may not have noticed yet, so PostgreSQL's SQLSTATE (57P01 to 57P05) is looked at too.
+    SQLAlchemy may not have detected it yet, so PostgreSQL's SQLSTATE (57P01 to 57P05) is checked too.
     """
     error = _cause(error)
     if not isinstance(error, DBAPIError):
@@ -76,11 +79,12 @@ def _went_away(error: BaseException) -> bool:
 
 
 def _filled(written: str) -> str:
-    """A URL with what the environment says. A password from there stands as it is, whatever its characters."""
+    """Return a URL with its environment variables expanded. Special characters of a password are quoted."""
 
     def password(found: re.Match[str]) -> str:
         if (value := os.environ.get(found["name"])) is None:
-            raise BadUrlError(f"the environment variable {found['name']}, which holds the password, is not set.")
+            variable = f"the environment variable {found['name']}, which holds the password,"
+            raise BadUrlError(f"{variable} is not set; export it.")
         return f":{quote(value, safe='')}@"
 
     return os.path.expandvars(re.sub(r":\$(?P<brace>\{)?(?P<name>\w+)(?(brace)\})@", password, written))
@@ -88,10 +92,10 @@ def _filled(written: str) -> str:
 
 def _url(text: str) -> URL:
     begin = text.partition("://")[0]
-    shown = repr(f"{begin}://..." if "://" in text else text)  # where a password stands is not known
+    shown = repr(f"{begin}://..." if "://" in text else text)  # without the part that may contain a password
     if text.count("@") > 1:
-        raise BadUrlError(f"{shown} has more than one @; in a name or a password write it as %40.")
+        raise BadUrlError(f"{shown} has more than one @; write an @ in a user name or password as %40.")
     try:
         return make_url(text)
     except (ArgumentError, ValueError) as error:
-        raise BadUrlError(f"{shown} is no URL of a database; name one as {EXAMPLES}.") from error
+        raise BadUrlError(f"{shown} is not a database URL; use one such as {EXAMPLES}.") from error

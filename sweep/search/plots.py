@@ -1,4 +1,4 @@
-"""The figures of a search: Optuna's own, for print as PDF, for a look as PNG, and interactive on a page."""
+"""The figures of a search by Optuna: PDF for print, PNG for preview, and an interactive HTML page."""
 
 import dataclasses
 import html
@@ -30,32 +30,32 @@ from .drawing import Drawing, tidy
 
 PAGE = "figures.html"
 SEED = 0
-"""Of the random forest from which fANOVA tells the importance of parameters."""
+"""Seed of the random forest with which fANOVA computes parameter importance."""
 CONTOURED = 5
-"""Parameters whose pairs are drawn at most: the most important ones."""
+"""Maximum number of parameters in the contour plots; the most important ones are drawn."""
 STYLE: dict[Any, Any] = PRINT | {"figure.constrained_layout.use": True, "savefig.dpi": 150}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Objective:
-    """One of the values that a study optimises."""
+    """One objective of a study."""
 
     name: str
     suffix: str
-    """What its figures' names end with, where there are several objectives."""
+    """End of the names of its figures; empty for a single objective."""
     target: Callable[[FrozenTrial], float] | None
-    """Its value of a trial; None if it is the only one."""
+    """Function that returns its value of a trial; None for a single objective."""
     trials: list[FrozenTrial]
-    """Those that have finished with a number."""
+    """Complete trials with a finite value."""
 
     @property
     def values(self) -> set[float]:
-        """All that it was."""
+        """Its values in all trials."""
         return {_value(self, trial) for trial in self.trials}
 
     @property
     def parameters(self) -> list[str]:
-        """Those with more than one value, in the order of their names."""
+        """Names of the parameters with more than one value, sorted."""
         values: dict[str, set[Any]] = {}
         for trial in self.trials:
             for name, value in trial.params.items():
@@ -64,14 +64,20 @@ class _Objective:
 
 
 def write_figures(study: optuna.Study, folder: Path) -> list[Path]:
-    """Draws what can be drawn of a study so far, and returns the paths of what was written.
+    """Draw all figures for which a study has enough trials.
 
-    Every figure is written as PDF and as PNG, and all together as one page for browsers, which loads nothing from
-    elsewhere. The same study gives the same files. Raises `StorageError` where they cannot be written.
+    Each figure is written as PDF and PNG. One HTML page contains all figures and loads nothing from other places.
+    The same study gives the same files.
 
     Args:
-        study: of one objective or of several; unfinished trials may be among its trials.
-        folder: need not exist yet. A file of a figure that cannot be drawn is left as it is.
+        study: with one or several objectives; it may contain unfinished trials.
+        folder: the output directory, which is created if missing. Files of figures that are not drawn are kept.
+
+    Returns:
+        The paths of the written files.
+
+    Raises:
+        StorageError: if a file cannot be written.
     """
     files: dict[str, bytes] = {}
     sections: list[str] = []
@@ -91,7 +97,7 @@ def write_figures(study: optuna.Study, folder: Path) -> list[Path]:
 
 
 def _drawings(study: optuna.Study) -> Iterator[Drawing]:
-    """All for which there is enough in the study."""
+    """Iterate over the figures for which the study has enough trials."""
     trials = study.get_trials(deepcopy=False)
     if 2 <= len(study.directions) <= 3 and any(trial.state == TrialState.COMPLETE for trial in trials):
         names = [objective.name for objective in _objectives(study)]
@@ -157,7 +163,7 @@ def _value(objective: _Objective, trial: FrozenTrial) -> float:
 
 
 def _assessable(objective: _Objective, study: optuna.Study) -> list[str]:
-    """The parameters that fANOVA can assess: every finished trial has them, and they and the objective vary."""
+    """Return the parameters that fANOVA can assess: they vary, and every complete trial has them."""
     if len(objective.values) < 2:
         return []
     common = intersection_search_space(study.get_trials(deepcopy=False))
@@ -177,7 +183,7 @@ def _most_important(objective: _Objective, study: optuna.Study) -> list[str]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Inside, nothing is shown or said; afterwards matplotlib's settings and Optuna's log are as they were."""
+    """Suppress windows, warnings and logs, and restore the settings of matplotlib and Optuna at exit."""
     verbosity = optuna.logging.get_verbosity()
     backend = mpl.get_backend(auto_select=False)
     with mpl.rc_context(), warnings.catch_warnings():
@@ -197,7 +203,7 @@ def _undisturbed() -> Iterator[None]:
 
 @contextmanager
 def _printed(study: optuna.Study, drawing: Drawing) -> Iterator[Figure]:
-    """The figure by matplotlib, which is closed afterwards."""
+    """Draw a figure with matplotlib, and close it at exit."""
     before = plt.get_fignums()
     with mpl.rc_context(STYLE):
         try:
@@ -211,7 +217,7 @@ def _printed(study: optuna.Study, drawing: Drawing) -> Iterator[Figure]:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Finds the place of everything once, which costs as much as to draw it, and not for each file."""
+    """Compute the layout once for all files, because it is as expensive as drawing."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
@@ -223,7 +229,7 @@ def _saved(figure: Figure, area: Bbox, **arguments: Any) -> bytes:
 
 
 def _section(study: optuna.Study, drawing: Drawing) -> str:
-    """The figure by plotly, as a part of the page."""
+    """Return the plotly figure as a section of the HTML page."""
     figure: go.Figure = getattr(optuna.visualization, drawing.function)(study, **drawing.arguments)
     figure.update_layout(colorway=COLORS)
     if drawing.function == "plot_contour":

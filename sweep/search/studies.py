@@ -1,4 +1,4 @@
-"""Optuna's studies, the record of a search: one for each method on each network."""
+"""Optuna studies, the record of a search: one study for each method on each network."""
 
 import functools
 import logging
@@ -23,9 +23,9 @@ from ..store.trial_store import Store
 from .optuna_storage import UNAVAILABLE, BadUrlError, open_database, reason_of
 
 JOURNAL = "studies.journal"
-"""In the folder of the sweep."""
+"""Name of the journal file in the directory of the sweep."""
 PAUSES = (0.5, 2.0, 8.0)
-"""Seconds before studies that did not answer are asked once more."""
+"""Seconds before each retry of a failed access to the studies."""
 Answer = TypeVar("Answer")
 
 SAMPLER_CLASSES: dict[Sampler, Callable[..., BaseSampler]] = {
@@ -37,12 +37,12 @@ SAMPLER_CLASSES: dict[Sampler, Callable[..., BaseSampler]] = {
     "random": optuna.samplers.RandomSampler,
 }
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # the board tells of trials
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # the progress display reports trials
 logging.getLogger("sqlalchemy").setLevel(logging.ERROR)
 
 
 class StudiesError(StorageError):
-    """The studies cannot be read or written."""
+    """Failed access to the studies."""
 
     what = "the studies"
 
@@ -51,7 +51,7 @@ class Studies:
     """The studies of a sweep's search, in a journal in the storage or in a database."""
 
     def __init__(self, sweep: Sweep, store: Store) -> None:
-        """Of a sweep that has a search. Nothing is opened yet."""
+        """Prepare the studies of a sweep with a search. They are opened on first use."""
         assert sweep.search is not None
         self.search: SearchPlan = sweep.search
         self.stopping = sweep.stopping
@@ -60,29 +60,34 @@ class Studies:
         self._opened: dict[str, optuna.Study] = {}
 
     def exist(self) -> bool:
-        """Whether the search has begun, as far as that can be known without opening them."""
+        """Return True if the journal exists or a database is configured; opens neither."""
         return self.search.studies is not None or JOURNAL in self._store.sweep_folder(self._sweep).entries()
 
     def mend(self) -> None:
-        """Makes the journal whole again after its writer died. For the driver, the only process that writes."""
+        """Repair the journal after its writer was killed. Only the driver may call this, the only writer."""
         if self.search.studies is None and self._store.is_local:
             mend_journal(self._journal_path)
 
     def name(self, space: SearchSpace) -> str:
-        """Of a space's study: another one where what it tries, or how it judges, is another."""
+        """Return the name of a space's study, which changes with the trials, ranges, objectives and sampler."""
         return f"{self._sweep}/{space.name}/{self.search.identity(space)}"
 
     def of(self, space: SearchSpace) -> optuna.Study:
-        """The study of a space, made if there is none. Raises `StudiesError` where it cannot be opened."""
+        """Return the study of a space, created if missing. Raises `StudiesError` if it cannot be opened."""
         name = self.name(space)
         if name not in self._opened:
             self._opened[name] = self.steadily(lambda: self._open(name))
         return self._opened[name]
 
     def steadily(self, act: Callable[[], Answer], again: Callable[[], object] = lambda: None) -> Answer:
-        """What `act` returns, tried for a while where the studies do not answer, each further time after `again`.
+        """Return the result of `act`, with retries if the studies are unavailable.
 
-        Raises `StudiesError` in the end.
+        Args:
+            act: access to the studies.
+            again: called before each retry.
+
+        Raises:
+            StudiesError: if the last retry fails.
         """
         begun = False
         for pause in (*PAUSES, None):
@@ -93,27 +98,27 @@ class Studies:
                 return act()
             except UNAVAILABLE as error:
                 if pause is None:
-                    raise StudiesError(f"the studies of the search do not answer: {reason_of(error)}.") from error
+                    raise StudiesError(f"the studies of the search are unavailable: {reason_of(error)}.") from error
                 time.sleep(pause)
-        raise AssertionError("the last one returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     def ask(self, space: SearchSpace) -> optuna.Trial:
-        """The next settings to try.
+        """Return a new trial with suggested settings.
 
-        Every trial has a generator of its own, so that a search that was interrupted goes on as it would have gone
-        on, with each of the samplers. With several at once the order in which they end decides too, and no seed can.
+        Every trial has its own random generator, so that a resumed search suggests the same settings with each
+        sampler. With several concurrent trials, suggestions also depend on the order in which trials end.
         """
         return self.complete(space, self.of(space).ask())
 
     def complete(self, space: SearchSpace, trial: optuna.Trial) -> optuna.Trial:
-        """The trial with a value for each range, also if it was cut off while it got them.
+        """Return the trial with a value for each range, also if it was interrupted between two values.
 
-        It then gets those that it would have got, but for `qmc`, which goes on one point further in its sequence, and
-        `gp`, which takes the trial itself for another one that runs.
+        An interrupted trial gets the values that it would have had. Two samplers differ: `qmc` continues with the
+        next point of its sequence, and `gp` counts the trial itself as another running trial.
         """
         trial.study.sampler = self._sampler(trial.number)
         if space.ranges.keys() - trial.params.keys():
-            _ = trial.relative_params  # those that are drawn together are drawn here
+            _ = trial.relative_params  # draws the values of joint sampling
         for name, wanted in space.ranges.items():
             trial.study.sampler = self._sampler(trial.number, name)
             match wanted:
@@ -127,7 +132,7 @@ class Studies:
         return trial
 
     def cut_off(self, space: SearchSpace, known: Container[int]) -> list[optuna.Trial]:
-        """Trials that were asked for and not told, but for those with known numbers: their driver died."""
+        """Return the running trials whose number is not in `known`; their driver was killed."""
         study = self.of(space)
         running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
         return [optuna.Trial(study, trial._trial_id) for trial in running if trial.number not in known]
@@ -144,7 +149,7 @@ class Studies:
 
     def _journal(self) -> BaseStorage:
         if not self._store.is_local:
-            rule = "an object store has no place for the journal of a search; name a database"
+            rule = "an object store cannot hold the journal of a search; name a database"
             example = "search: {studies: postgresql+psycopg://USER:$PASSWORD@HOST/NAME}"
             raise StudiesError(f"{self._store.location}: {rule}, such as {example}.")
         path = self._journal_path
@@ -167,9 +172,9 @@ class Studies:
         return study
 
     def _sampler(self, number: int, name: str = "") -> BaseSampler:
-        """For the trial with this number, and its range with this name where each range is drawn by itself.
+        """Return the sampler of a trial and, for independent sampling, of one of its ranges.
 
-        Sobol's points are one sequence, which has one seed.
+        `qmc` has one seed for all trials, because a Sobol sequence has one seed.
         """
         seeds = (self.search.seed,) if self.search.sampler == "qmc" else (self.search.seed, number)
         seed = int(np.random.SeedSequence((*seeds, *name.encode())).generate_state(1)[0])
@@ -185,9 +190,9 @@ def _no_experimental_warning() -> Iterator[None]:
 
 
 def mend_journal(path: Path) -> None:
-    """Takes away a last line that was cut off when its writer died, which Optuna would take for damage.
+    """Remove an incomplete last line and a stale lock, which a killed writer leaves and Optuna does not accept.
 
-    For the only process that writes.
+    Only the process that writes the journal may call this.
     """
     if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
         with path.open("r+b") as file:

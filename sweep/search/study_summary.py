@@ -1,4 +1,4 @@
-"""How the search of one method on one network stands, and what it found."""
+"""State of the search of one method on one network, and its best settings."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,35 +12,35 @@ from ..planning.search_space import SearchPlan, SearchSpace
 from .studies import Studies
 
 SECONDS = "seconds"
-"""What a trial trained for, in the study."""
+"""Attribute of a study's trial: training time in seconds."""
 KEY = "key"
-"""By which the trial store has a trial of the study."""
+"""Attribute of a study's trial: its key in the trial store."""
 REASON = "reason"
-"""Why a trial failed, in the study."""
+"""Attribute of a study's trial: reason of its failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Of one space."""
+    """State and best trials of the study of one space."""
 
     space: SearchSpace
     search: SearchPlan
     trials: tuple[FrozenTrial, ...]
     best: tuple[FrozenTrial, ...]
-    """The complete trial with the best value; with several objectives, all that no other is better than in each."""
+    """The complete trial with the best value; with several objectives, the Pareto front."""
 
     def count(self, *states: TrialState) -> int:
-        """How many trials are in these states."""
+        """Return the number of trials in these states."""
         return sum(trial.state in states for trial in self.trials)
 
     @property
     def seconds(self) -> float:
-        """Of training, in all trials that have ended."""
+        """Training time of all trials that have ended, in seconds."""
         return sum(trial.user_attrs.get(SECONDS, 0.0) for trial in self.trials)
 
     @property
     def is_full(self) -> bool:
-        """Whether the budget is used up and all trials have ended."""
+        """True if the budget is used up and all trials have ended."""
         if self.count(TrialState.RUNNING, TrialState.WAITING):
             return False
         if self.search.budget is not None:
@@ -49,24 +49,24 @@ class Outcome:
 
     @property
     def effort(self) -> str:
-        """What the study had once it is full, in words: it may have had more trials under an earlier budget."""
+        """Budget of the full study, as text; it has more trials if an earlier budget was larger."""
         budget = self.search.budget
         return replace(self.search, budget=budget and max(budget, len(self.trials))).effort
 
     @property
     def tried(self) -> str:
-        """In words: `6 complete, 1 pruned, 1 failed`."""
+        """Number of trials by state, as text: `6 complete, 1 pruned, 1 failed`."""
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         return ", ".join(f"{self.count(state)} {name}" for name, state in states.items())
 
     @property
     def mostly_failed(self) -> bool:
-        """Whether at least half of the trials failed."""
+        """True if at least half of the trials failed."""
         return bool(self.trials) and 2 * self.count(TrialState.FAIL) >= len(self.trials)
 
 
 def tried_trial(spec: TrialSpec, space: SearchSpace, asked: FrozenTrial | optuna.Trial, order: int) -> PlannedTrial:
-    """The trial of the store that tries what a study asked for."""
+    """Return the planned trial for a suggestion of a study."""
     return PlannedTrial(
         spec=spec,
         key=spec.key,
@@ -79,19 +79,19 @@ def tried_trial(spec: TrialSpec, space: SearchSpace, asked: FrozenTrial | optuna
 
 
 def settings(values: Mapping[str, object]) -> str:
-    """Settings that were tried, for people: `temperature=4.769, recipe.learning_rate=0.02`."""
+    """Return settings as text: `temperature=4.769, recipe.learning_rate=0.02`."""
     return ", ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()
     )
 
 
 def is_over(stand: Iterable[Outcome]) -> bool:
-    """Whether every space has used up its budget, so that no method is confirmed that was tuned less."""
+    """Return True if every space has used up its budget, so that all methods are tuned equally."""
     return all(outcome.is_full for outcome in stand)
 
 
 def outcomes(studies: Studies) -> list[Outcome]:
-    """Of all spaces of a search, in the file's order."""
+    """Return the outcomes of all spaces of a search, in the order of the file."""
     return studies.steadily(lambda: [_outcome(studies, space) for space in studies.search.spaces])
 
 

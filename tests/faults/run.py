@@ -1,7 +1,7 @@
-"""Plant each fault that stands in the TOML files here, and see whether the tests catch it: `make faults`.
+"""Plant each fault of the TOML files in this directory, and check that the tests catch it: `make faults`.
 
-A fault replaces one passage of one file of the product. It is planted in a copy of the checkout, where the tests that
-it names have to fail; without a fault they have to pass. Add a fault where a test is moved, merged or made faster.
+A fault replaces one passage of one file of the product. It is planted in a copy of the checkout. The tests of the fault
+must fail in this copy, and must pass without the fault. Add a fault when you move, merge or speed up a test.
 """
 
 import argparse
@@ -23,13 +23,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("specs", "losses", "models", "training", "sweep", "results")
 TIMEOUT_S = 600.0
 PYTEST_FAILED = 1
-"""The exit status of pytest when tests ran and some failed."""
+"""Exit status of pytest if tests ran and some failed."""
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One passage of the product, what it is replaced with, and the tests that have to notice."""
+    """Passage of the product, its replacement, and the tests that must fail with it."""
 
     name: str
     file: str
@@ -39,7 +39,7 @@ class Fault:
     """Arguments of pytest: files or single tests."""
 
     def plant(self, root: Path) -> None:
-        """Replace the passage in a copy of the checkout. Raises `ValueError` unless it is there exactly once."""
+        """Replace the passage in a copy of the checkout. Raise `ValueError` unless it occurs exactly once."""
         path = root / self.file
         text = path.read_text(encoding="utf-8")
         if (count := text.count(self.old)) != 1:
@@ -49,7 +49,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The end of one run of pytest."""
+    """Outcome of one run of pytest."""
 
     fault: str
     caught: bool
@@ -58,7 +58,7 @@ class Outcome:
 
 
 def read_faults(folder: Path) -> list[Fault]:
-    """Read the faults of all TOML files in a folder. Raises `ValueError` for a name that is there twice."""
+    """Read the faults of all TOML files in a directory. Raise `ValueError` if two faults have the same name."""
     faults = [
         Fault(**{**entry, "tests": tuple(entry["tests"])})
         for path in sorted(folder.glob("*.toml"))
@@ -66,13 +66,13 @@ def read_faults(folder: Path) -> list[Fault]:
     ]
     names = [fault.name for fault in faults]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"faults of one name: {', '.join(repeated)}")
+        raise ValueError(f"several faults have the same name: {', '.join(repeated)}")
     return faults
 
 
 @contextmanager
 def copy_of_checkout() -> Iterator[Path]:
-    """Copy what git knows or would take, so that the copy, not the checkout, is what `import exeunt` finds."""
+    """Copy the tracked and the unignored files, and make `import exeunt` find the copy instead of the checkout."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     with tempfile.TemporaryDirectory(prefix="exeunt-fault-") as folder:
@@ -88,7 +88,7 @@ def copy_of_checkout() -> Iterator[Path]:
 
 
 def run_tests(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest in a copy. Raises `subprocess.TimeoutExpired`."""
+    """Run pytest in a copy. Raise `subprocess.TimeoutExpired` after `TIMEOUT_S` seconds."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
     environment = os.environ | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
@@ -104,7 +104,12 @@ def try_fault(fault: Fault) -> Outcome:
         try:
             ran = run_tests(root, "--numprocesses=0", "--exitfirst", *fault.tests)
         except subprocess.TimeoutExpired:
-            return Outcome(fault=fault.name, caught=False, reason="no end", seconds=time.monotonic() - began)
+            return Outcome(
+                fault=fault.name,
+                caught=False,
+                reason=f"no result after {TIMEOUT_S:.0f} s",
+                seconds=time.monotonic() - began,
+            )
     failed = FAILED.search(ran.stdout)
     caught = ran.returncode == PYTEST_FAILED and failed is not None
     last = (ran.stdout.strip() or ran.stderr.strip()).splitlines()[-1:]
@@ -113,7 +118,7 @@ def try_fault(fault: Fault) -> Outcome:
 
 
 def check_without_faults(faults: list[Fault]) -> bool:
-    """Run the tests of all faults in a copy without any; print what fails."""
+    """Run the tests of all faults in a copy without faults; print the failures."""
     tests = sorted({test for fault in faults for test in fault.tests})
     with copy_of_checkout() as root:
         ran = run_tests(root, *tests)
@@ -123,18 +128,23 @@ def check_without_faults(faults: list[Fault]) -> bool:
 
 
 def main() -> int:
-    """Try the faults that are named, or all. Returns 0 if each was caught."""
+    """Try the named faults, or all. Return 0 if each was caught, otherwise 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="FAULT", help="names of faults; default: all")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="faults tried at once")
-    parser.add_argument("--skip-clean", action="store_true", help="do not run the tests without a fault first")
+    parser.add_argument("names", nargs="*", metavar="FAULT", help="names of faults (default: all)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="number of faults that are tried at the same time (default: number of cores)",
+    )
+    parser.add_argument("--skip-clean", action="store_true", help="no test run without faults first")
     arguments = parser.parse_args()
     faults = read_faults(Path(__file__).parent)
     if unknown := set(arguments.names) - {fault.name for fault in faults}:
-        parser.error(f"no fault is called {', '.join(sorted(unknown))}")
+        parser.error(f"unknown fault: {', '.join(sorted(unknown))}")
     chosen = [fault for fault in faults if fault.name in arguments.names] if arguments.names else faults
     if not arguments.skip_clean and not check_without_faults(chosen):
-        print("These tests fail without any fault.")
+        print("These tests fail without a fault.")
         return 1
     missed = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:

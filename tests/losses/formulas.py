@@ -1,7 +1,7 @@
-"""Equations of methods for several exits, written once more in NumPy: what their tests share.
+"""Helpers for tests of methods with several exits: their equations, implemented independently in NumPy.
 
-A reference is a function of the method, of what the exits say `now`, of the same in the `past`, of which targets are
-made, of the labels (N,) and of the loss, for weights of its own. It returns the terms by name.
+A reference is a function of the method, the exits' outputs `now`, the outputs `past` that form the targets, the labels
+(N,) and the loss, which may have its own weights. It returns the terms by name.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def cross_entropies(z: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def divergence(target: np.ndarray, z: np.ndarray, temperature: float = 1.0) -> float:
-    """Of logits from a target, logits too; mean over the images, times the temperature squared."""
+    """Return the KL divergence of logits from target logits: mean over the images, times the squared temperature."""
     return distribution_divergence(softmax(target / temperature), z, temperature)
 
 
@@ -51,7 +51,7 @@ def inputs_of(*, exits: int = EXITS, images: int = 3, classes: int = 3, width: i
 
     def drawn(*shape: int) -> torch.Tensor:
         values = 2 * torch.randn(shape, generator=generator, dtype=torch.float64)
-        return (values + 0.1 * values.sign()).requires_grad_()  # away from 0, where the feature loss has a step
+        return (values + 0.1 * values.sign()).requires_grad_()  # away from 0, where the feature loss is discontinuous
 
     return LossInputs(
         logits=tuple(drawn(images, classes) for _ in range(exits)),
@@ -63,7 +63,7 @@ def inputs_of(*, exits: int = EXITS, images: int = 3, classes: int = 3, width: i
 
 
 def built(method: Method, inputs: LossInputs) -> Loss[Any]:
-    """The loss for such inputs, with the same weights each time."""
+    """Build the loss for inputs of these shapes, with the same weights at each call."""
     classes, width = inputs.logits[0].shape[1], inputs.features[0].shape[1]
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -84,7 +84,7 @@ def total(terms: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def check_terms(method: Method, reference: Reference, seed: int = 0, loss: Loss[Any] | None = None) -> None:
-    """The terms are those of the reference."""
+    """Check that the terms equal those of the reference."""
     inputs = inputs_of(images=5, classes=4, seed=seed)
     loss, values = loss or built(method, inputs), arrays(inputs)
     named = reference(method, values, values, inputs.labels.numpy(), loss)
@@ -92,7 +92,7 @@ def check_terms(method: Method, reference: Reference, seed: int = 0, loss: Loss[
 
 
 def check_gradient(method: Method, reference: Reference, loss: Loss[Any] | None = None) -> None:
-    """The gradient is that of the reference with constant targets, by central differences."""
+    """Check the gradient against central differences of the reference with constant targets."""
     inputs = inputs_of()
     loss, now, past = loss or built(method, inputs), arrays(inputs), arrays(inputs)
     total(loss(inputs)).backward()

@@ -51,7 +51,7 @@ def test_the_gradient_is_that_of_the_equations_with_constant_targets(method):
 
 
 def test_the_defaults_are_the_authors_program():
-    """With its reductions (hjdw2/BEED at d6af149)."""
+    """Reductions of hjdw2/BEED at d6af149."""
     inputs = inputs_of(exits=4, images=8, classes=7, width=6)
     values = arrays(inputs)
     weights = np.array([1, 1.6, 1.6**2, 1.6**3]) / (1 + 1.6 + 1.6**2 + 1.6**3)

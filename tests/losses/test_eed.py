@@ -82,7 +82,7 @@ def eed(method, now, past, labels, loss):
 
 
 def with_scores(method):
-    """The loss for three exits; its ensemble weights, if they learn, are no longer equal."""
+    """Build the loss for three exits, with unequal ensemble weights if they are learned."""
     loss = built(method, inputs_of())
     if loss.scores is not None:
         loss.scores.data = torch.tensor(SCORES, dtype=torch.float64)
@@ -103,7 +103,7 @@ def test_the_gradient_is_that_of_the_equations_with_constant_targets(method):
 @pytest.mark.parametrize("output_loss", ["mse", "kl"])
 @pytest.mark.parametrize("features", [True, False])
 def test_the_defaults_are_the_authors_program(output_loss, features):
-    """With its reductions and constants (hjdw2/Exit-Ensemble-Distillation at 146c9cf, use_EED on)."""
+    """Reductions and constants of hjdw2/Exit-Ensemble-Distillation at 146c9cf, use_EED on."""
     inputs = inputs_of(exits=4, images=8, classes=7, width=6)
     z, f = arrays(inputs)["logits"], arrays(inputs)["features"]
     t, tf, taught = sum(z) / 4, sum(f) / 4, 4
@@ -116,7 +116,7 @@ def test_the_defaults_are_the_authors_program(output_loss, features):
         p = softmax(t / 3)
         crossed = [-(p * np.log(softmax(zi / 3))).sum(1).mean() for zi in z[:taught]]
         entropy = -(p * np.log(p)).sum(1).mean()
-        whole += 0.1 * 9 * (sum(crossed) - taught * entropy)  # theirs is the cross-entropy
+        whole += 0.1 * 9 * (sum(crossed) - taught * entropy)  # the authors' code uses the cross-entropy
     method = EED(output_loss=output_loss, **({} if features else {"feature_weight": 0}))
     assert float(total(built(method, inputs)(inputs)).detach()) == pytest.approx(whole, rel=1e-12)
 
@@ -143,7 +143,7 @@ def test_learned_weights_follow_the_gradient_of_the_ensembles_cross_entropy_alon
     logits=st.lists(st.lists(st.floats(-30, 30), min_size=3, max_size=3), min_size=2, max_size=5),
 )
 def test_a_divergence_is_the_cross_entropy_less_the_targets_entropy(method, logits):
-    """The authors' program takes the cross-entropy to the softened target: another value, the same gradient."""
+    """The authors' code uses the cross-entropy to the softened target: a different value, the same gradient."""
     z = [torch.tensor([row], dtype=torch.float64, requires_grad=True) for row in logits]
     features = tuple(torch.zeros(1, 2, dtype=torch.float64) for _ in z)
     inputs = LossInputs(logits=tuple(z), features=features, labels=torch.tensor([0]))
@@ -242,11 +242,11 @@ def test_a_temperature_that_softens_something_is_kept():
         ({"feature_weight": -1}, "0 <= feature_weight"),
         ({"output_weight": -1}, "0 <= output_weight"),
         ({"ensemble_exits": "fianl"}, "the nearest is 'final'"),
-        ({"taught_exits": "0"}, "no exit '0'"),
-        ({"taught_exits": "1,1"}, "named twice"),
-        ({"taught_exits": "1,all"}, "no exit 'all'"),
-        ({"taught_exits": ""}, "no exit ''"),
-        ({"taught_exits": "2", "ensemble_exits": "2"}, "teach itself"),
+        ({"taught_exits": "0"}, "unknown exit '0'"),
+        ({"taught_exits": "1,1"}, "listed twice"),
+        ({"taught_exits": "1,all"}, "unknown exit 'all'"),
+        ({"taught_exits": ""}, "unknown exit ''"),
+        ({"taught_exits": "2", "ensemble_exits": "2"}, "the only ensemble exit and the only taught exit"),
         ({"ensemble_weights": "bead"}, "'beed'"),
         ({"label_weight": 0}, "0 < label_weight"),
         ({"ramp_up": 1.5}, "0 <= ramp_up <= 1"),
@@ -260,9 +260,9 @@ def test_settings_outside_their_range_are_refused(settings, said):
 @pytest.mark.parametrize(
     ("method", "exits", "said"),
     [
-        (EED(ensemble_exits="1,4"), 4, "no exit '4', but 1, 2, 3, final"),
-        (EED(taught_exits="3"), 3, "no exit '3', but 1, 2, final"),
-        (EED(ensemble_exits="2", leave_one_out=True), 4, "nothing is left"),
+        (EED(ensemble_exits="1,4"), 4, "no exit '4'; its exits are 1, 2, 3, final"),
+        (EED(taught_exits="3"), 3, "no exit '3'; its exits are 1, 2, final"),
+        (EED(ensemble_exits="2", leave_one_out=True), 4, "it would have no target"),
     ],
 )
 def test_settings_that_do_not_fit_a_network_are_refused_before_it_is_built(method, exits, said):

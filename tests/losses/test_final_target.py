@@ -58,7 +58,7 @@ def test_the_gradient_is_that_of_the_equations_with_constant_targets(method):
 @pytest.mark.parametrize("output_loss", ["mse", "kl"])
 @pytest.mark.parametrize("features", [True, False])
 def test_the_defaults_are_the_authors_program(output_loss, features):
-    """With its reductions and constants (hjdw2/Exit-Ensemble-Distillation at 146c9cf, use_EED off)."""
+    """Reductions and constants of hjdw2/Exit-Ensemble-Distillation at 146c9cf, use_EED off."""
     inputs = inputs_of(exits=4, images=8, classes=7, width=6)
     z, f = arrays(inputs)["logits"], arrays(inputs)["features"]
     t, tf, taught = z[-1], f[-1], 3
@@ -71,7 +71,7 @@ def test_the_defaults_are_the_authors_program(output_loss, features):
         p = softmax(t / 3)
         crossed = [-(p * np.log(softmax(zi / 3))).sum(1).mean() for zi in z[:taught]]
         entropy = -(p * np.log(p)).sum(1).mean()
-        whole += 0.1 * 9 * (sum(crossed) - taught * entropy)  # theirs is the cross-entropy
+        whole += 0.1 * 9 * (sum(crossed) - taught * entropy)  # the authors' code uses the cross-entropy
     method = FinalTarget(output_loss=output_loss, **({} if features else {"feature_weight": 0}))
     assert float(total(built(method, inputs)(inputs)).detach()) == pytest.approx(whole, rel=1e-12)
 

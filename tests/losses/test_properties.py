@@ -1,4 +1,4 @@
-"""What must hold for every registered method, new ones included."""
+"""Properties of every registered method, new methods included."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -26,23 +26,23 @@ SETTINGS = {
     "kd": [{}, {"standardise": True}],
     "kdcl": [{"ensemble": ensemble} for ensemble in ("naive", "minlogit", "mean")],
 }
-"""Settings in which a method is another one; with its defaults alone where nothing is said."""
+"""Settings under which a method has a different loss; other methods are tested with their defaults only."""
 
 METHODS = [methods[name](**settings) for name in methods for settings in SETTINGS.get(name, [{}])]
 each_method = pytest.mark.parametrize("method", METHODS, ids=repr)
 
 LABELS = {"label", "auxiliary", "ensemble"}
-"""Terms that learn from labels; all others are distillation."""
+"""Names of terms that use the labels; all other terms are distillation."""
 CROSS_ENTROPIES = {"past"}
-"""Terms that are a target's entropy, and not 0, where student and target agree."""
+"""Names of terms that equal the entropy of the target, not 0, if student and target agree."""
 NO_AGREEMENT = {"virtual_teacher", "hint"}
-"""Terms whose target nobody can say: a fixed distribution, what a regressor makes of the student."""
+"""Names of terms that no student output brings to 0: a fixed target distribution, or a learned regressor."""
 NO_T_SQUARED: list[dict[str, Any]] = [
-    {"name": "tf_kd_reg"},  # the temperature softens the virtual teacher alone
+    {"name": "tf_kd_reg"},  # the temperature softens only the virtual teacher
     {"standardise": True},  # standardised logits have no scale
-    {"ensemble": "naive"},  # which network is best depends on the logits' scale
+    {"ensemble": "naive"},  # the best network depends on the scale of the logits
 ]
-"""Of methods with a temperature, those that have another use for it."""
+"""Methods whose loss does not scale with the squared temperature."""
 
 
 def outputs_of(method: Method) -> int:
@@ -54,7 +54,7 @@ def described(method: Method) -> dict[str, Any]:
 
 
 def draw(method: Method, *, images: int = 6, seed: int = 0, dtype: torch.dtype = torch.float64) -> LossInputs:
-    """All that a loss may read, whether or not this one does."""
+    """Draw random values for all fields that any loss reads."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -77,7 +77,7 @@ def draw(method: Method, *, images: int = 6, seed: int = 0, dtype: torch.dtype =
 
 
 def change(inputs: LossInputs, alter: Callable[[Tensor], Tensor], *names: str) -> LossInputs:
-    """Alters every tensor of the named fields, or of all but the labels."""
+    """Alter every tensor of the named fields; by default, of all fields except the labels."""
     chosen = names or [field.name for field in fields(inputs) if field.name not in ("labels", "progress")]
     old = {name: getattr(inputs, name) for name in chosen}
     return replace(inputs, **{n: tuple(map(alter, v)) if isinstance(v, tuple) else alter(v) for n, v in old.items()})
@@ -108,7 +108,7 @@ def distillation(terms: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def in_agreement(method: Method) -> LossInputs:
-    """All exits, networks, teachers and earlier epochs say the same."""
+    """Return inputs with equal outputs of all exits, networks, teachers and previous epochs."""
     inputs = draw(method)
     same = {name: (getattr(inputs, name)[0],) * outputs_of(method) for name in ("logits", "features", "feature_maps")}
     said = inputs.logits[0].detach()
@@ -141,7 +141,7 @@ BETWEEN_EXITS = [m for m in METHODS if outputs_of(m) > 1 and distillation(built(
 
 @pytest.mark.parametrize("method", BETWEEN_EXITS, ids=repr)
 def test_no_gradient_flows_into_a_target_made_of_the_exits_themselves(method):
-    """Where targets are constants, distillation is a sum over the exits: it has no mixed second derivative."""
+    """With constant targets, distillation is a sum over the exits, so mixed second derivatives are 0."""
     inputs = draw(method)
     terms = distillation(built(method)(inputs))
     exits = list(zip(inputs.logits, inputs.features, inputs.feature_maps, strict=True))
@@ -214,7 +214,7 @@ def test_half_precision_is_reduced_in_float32(method, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("target", [1, -1])
 def test_outputs_of_ten_thousand_leave_loss_and_gradient_finite(method, dtype, target):
-    """Every output is 1e4 or -1e4; targets say the same as the student in one class or in none."""
+    """Every output is 1e4 or -1e4; the targets equal the student outputs or their negatives."""
     inputs = change(draw(method, dtype=dtype), lambda tensor: (1e4 * tensor.detach().sign()).requires_grad_())
     opposed = tuple(target * z.detach() for z in inputs.logits)
     inputs = replace(inputs, teacher_logits=opposed[0], previous_epoch_logits=opposed[0], same_class_logits=opposed[0])
@@ -228,7 +228,7 @@ def test_outputs_of_ten_thousand_leave_loss_and_gradient_finite(method, dtype, t
 
 @each_method
 def test_a_loss_reads_nothing_but_what_its_method_says_it_needs(method):
-    """The trainer provides no more than this."""
+    """The trainer provides only the inputs that a method declares."""
     inputs = draw(method)
     unneeded: dict[str, Any] = {}
     if method.teacher == "ignored":
@@ -246,7 +246,7 @@ def test_a_method_survives_being_written_and_read_again(method):
 
 
 class ToTheHost(TorchDispatchMode):
-    """Counts what is copied from an accelerator."""
+    """Dispatch mode that counts copies from the GPU to the CPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -263,7 +263,7 @@ class ToTheHost(TorchDispatchMode):
 
 @each_method
 def test_a_loss_takes_nothing_from_an_accelerator_to_the_host(method):
-    """On tensors without values, which say that they are an accelerator's: what asks for a value raises."""
+    """Fake tensors on the device "cuda" have no values, so any operation that reads a value raises an error."""
     with FakeTensorMode(allow_non_fake_inputs=True) as fake, ToTheHost() as to_the_host:
 
         def there(tensor: Tensor) -> Tensor:

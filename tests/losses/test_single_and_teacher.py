@@ -1,4 +1,4 @@
-"""Methods for one network, and methods with a teacher, against their papers' equations in plain NumPy."""
+"""Tests of single-network and teacher methods against the equations of their papers in NumPy."""
 
 from dataclasses import replace
 
@@ -103,7 +103,7 @@ def relative(p, q):
 
 
 def pooled(maps, size):
-    """Adaptive pooling, by its definition: output i covers the rows from floor(i h / n) to ceil((i + 1) h / n)."""
+    """Pool adaptively by definition: output i covers the rows from floor(i h / n) to ceil((i + 1) h / n)."""
     (height, width), (rows, columns) = maps.shape[2:], size
     result = np.empty((*maps.shape[:2], rows, columns))
     for i, j in np.ndindex(rows, columns):
@@ -186,7 +186,7 @@ def stage_terms(method, z, y, stages, teacher_stage_maps, weight):
         pairs = [smaller(stages[-j], teacher_stage_maps[-j]) for j in (1, 2, 3)]
         term = sum(((attention(s) - attention(t)) ** 2).mean() for s, t in pairs)
         return {"label": crossed(z, y), "attention": method.weight * term}
-    stage = method.hint_stage or 2  # the middle one of three and of four
+    stage = method.hint_stage or 2  # the middle stage of three and of four
     s, t = smaller(stages[stage - 1], teacher_stage_maps[stage - 1])
     hint = ((regressed(s, weight, rectified=method.rectified) - t) ** 2).mean()
     return {"label": crossed(z, y), "hint": method.weight * hint}

@@ -13,7 +13,7 @@ from .test_every_architecture import ADOPTED, ONE_OF_EACH_FAMILY
 
 
 def conv(inputs, outputs, size):
-    """Weights of a convolution without bias and of its normalisation's scale and shift."""
+    """Return the parameters of a convolution without bias and of its normalisation's scale and shift."""
     return inputs * outputs * size**2 + 2 * outputs
 
 
@@ -22,7 +22,7 @@ def linear(inputs, outputs):
 
 
 def cifar_resnet(depth, classes):
-    """He et al. 2016, section 4.2, a 1x1 convolution on the shortcut where the width changes."""
+    """Count as in He et al. 2016, section 4.2, with a 1x1 convolution on the shortcut if the width changes."""
     per_stage = (depth - 2) // 6
     total = conv(3, 16, 3) + linear(64, classes)
     for inputs, width in ((16, 16), (16, 32), (32, 64)):
@@ -112,7 +112,7 @@ def test_a_trunk_costs_and_shows_exits_after_each_block_what_torch_says(build, a
 
 
 def flops(module, images):
-    """What the module makes of images, and what PyTorch's counter counts of it."""
+    """Return the output of the module and the FLOPs that PyTorch's counter reports."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         return module(images), counter.get_total_flops()
 

@@ -20,7 +20,7 @@ from torch import nn
 
 
 def leaves(criterion, history, threshold):
-    """Of one image: its logits at the exits so far."""
+    """Return True if an image leaves, given its logits at the exits so far."""
     if threshold is None:
         return False
     powers = [math.exp(value - max(history[-1])) for value in history[-1]]
@@ -39,13 +39,13 @@ def leaves(criterion, history, threshold):
 
 
 def exit_of(criterion, logits, thresholds):
-    """Numbered from 1, of one image with logits (E, C)."""
+    """Return the exit number, from 1, of an image with logits (E, C)."""
     decisions = [leaves(criterion, logits[: k + 1], threshold) for k, threshold in enumerate(thresholds)]
     return [*decisions, True].index(True) + 1
 
 
 def between(criterion, logits, generator):
-    """Thresholds in the middle between two images' scores, at a random place, so that rounding decides nothing."""
+    """Return random thresholds halfway between the scores of two images, so that rounding has no effect."""
     if criterion == "patience":
         return tuple(torch.randint(1, 4, (len(logits) - 1,), generator=generator).tolist())
     scores = [criteria[criterion].score(exit_logits, torch.empty(0)).sort().values for exit_logits in logits[:-1]]
@@ -82,7 +82,7 @@ def test_each_image_gets_the_networks_logits_at_the_exit_that_the_criterion_name
 
 
 class Pair(Block):
-    """Carries two maps, of which the exit sees the second, as MSDNet does."""
+    """Block with two maps, of which the exit reads the second, as in MSDNet."""
 
     def __init__(self):
         super().__init__(out_channels=4, stride=1)
@@ -174,8 +174,8 @@ def test_who_never_meets_a_threshold_leaves_at_the_end(build, criterion, thresho
         ("max_probability", 1.1, "0 <= threshold <= 1.*1.1"),
         ("entropy", (0.5, -0.1), "0 <= threshold <= 1.*-0.1"),
         ("margin", math.nan, "0 <= threshold <= 1.*nan"),
-        ("margin", (0.5,), "2 exits before the final one.*0.5"),
-        ("margin", (0.5, 0.5, 0.5), "2 exits before the final one"),
+        ("margin", (0.5,), "2 exits before the final exit.*0.5"),
+        ("margin", (0.5, 0.5, 0.5), "2 exits before the final exit"),
         ("patience", 0, "1 <= threshold.*0"),
         ("patience", 1.5, "whole.*1.5"),
         ("patience", math.inf, "1 <= threshold.*inf"),
@@ -195,7 +195,7 @@ def test_a_network_in_training_is_refused(build):
 
 
 def answers(exits, images, classes, seed, *, equal=False):
-    """Logits, labels and costs; with `equal`, logits of few values, so that many scores are the same."""
+    """Return logits, labels and costs; with `equal`, logits have few values, so that many scores are equal."""
     generator = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(exits, images, classes, generator=generator)
     logits = logits.round() if equal else logits
@@ -217,7 +217,7 @@ def test_the_mean_cost_keeps_within_the_budget(exits, images, seed, share, crite
     try:
         point = calibrate_to_budget(logits, labels, costs, budget, criterion)
     except SpecError:
-        assert criterion == "patience"  # which nobody can leave at the first exit with
+        assert criterion == "patience"  # no image can leave at the first exit
         return
     at = [exit_of(criterion, logits[:, image].double().tolist(), point.thresholds) for image in range(images)]
     assert point == evaluate(logits, labels, costs, criterion, point.thresholds)
@@ -229,7 +229,7 @@ def test_the_mean_cost_keeps_within_the_budget(exits, images, seed, share, crite
 
 
 def brute_force(logits, labels, costs):
-    """(cost, accuracy) of every way to take so many images per exit, the most confident first, as MSDNet does."""
+    """Return (cost, accuracy) of each way to assign images to exits, the most confident first, as in MSDNet."""
     exits, images, _ = logits.shape
     confidence = logits.softmax(2).amax(2)
     right = logits.argmax(2) == labels
@@ -273,7 +273,7 @@ def test_an_early_exit_does_on_the_calibrated_images_what_was_expected(build, cr
     point = calibrate_to_budget(logits, logits[-1].argmax(1), (10, 20, 30), 20, criterion)
     exits = EarlyExit(network, point.criterion, point.thresholds)(images).exits
     counted = exits.bincount(minlength=4)[1:] / len(images)
-    # At most the images whose score is a threshold may change sides with the batch they are computed in.
+    # Only the images whose score equals a threshold may leave elsewhere, because batches change rounding.
     assert counted.tolist() == pytest.approx(point.shares, abs=2 / 40)
 
 
@@ -284,7 +284,7 @@ def test_anytime_and_budgeted_are_exact_on_numbers_done_by_hand():
     cheap, half, whole = budgeted(logits, labels, costs, (1, 2, 3), "max_probability")
     assert (cheap.cost, cheap.accuracy, cheap.shares) == (1, 0.5, (1, 0))
     assert (half.cost, half.accuracy, half.shares) == (2, 1, (0.5, 0.5))
-    assert (whole.cost, whole.accuracy) == (2, 1)  # more would buy nothing
+    assert (whole.cost, whole.accuracy) == (2, 1)  # a larger budget does not increase the accuracy
 
 
 def test_what_cannot_be_reached_is_refused_with_the_least_that_works():
@@ -298,7 +298,7 @@ def test_what_cannot_be_reached_is_refused_with_the_least_that_works():
         calibrate_to_budget(logits, labels, costs, math.nan, "margin")
     with pytest.raises(SpecError, match=r"floor <= 0\.\d+"):
         calibrate_to_accuracy(logits, labels, costs, 1, "margin")
-    with pytest.raises(SpecError, match="costs rise"):
+    with pytest.raises(SpecError, match="costs are positive and increase"):
         anytime(logits, labels, costs[::-1])
     with pytest.raises(SpecError, match="3 exits"):
         anytime(logits, labels, costs[1:])

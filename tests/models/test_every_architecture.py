@@ -1,4 +1,4 @@
-"""What holds for every architecture, with every head, wherever the exits sit."""
+"""Properties of every architecture with every head, for random exit positions."""
 
 import copy
 import itertools
@@ -59,12 +59,12 @@ ADOPTED = [
 
 
 def side(name: str) -> int:
-    """Height and width of the smallest images that the network works on."""
+    """Return the height and width of the smallest images for the network."""
     return architecture_layout(name, (3, 64, 64), CLASSES).smallest_image
 
 
 def some_placement(name: str, head: str) -> str:
-    """One or two blocks at random, the same for everybody."""
+    """Return one or two random blocks, the same at each call and in each process."""
     choice = random.Random(f"{name} {head}")
     before_last = range(1, architecture_layout(name, (3, 64, 64), CLASSES).stages[-1][-1])
     blocks = choice.sample(before_last, k=choice.randint(1, 2))
@@ -85,18 +85,18 @@ EVERY_PAIR = list(
     dict.fromkeys([*itertools.product(architectures, heads), *zip(ADOPTED, itertools.cycle(heads), strict=False)])
 )
 ONE_HEAD_EACH = list(zip(ONE_OF_EACH_FAMILY, itertools.cycle(heads), strict=False))
-"""What is tried while one writes."""
+"""Pairs that run by default, without a marker."""
 
 
 def pairs(also: pytest.MarkDecorator) -> list[Any]:
-    """Every pair, with a mark: of one head of each family none, of the other heads `slow`, of all others this one."""
+    """Return every pair with its marker: none for `ONE_HEAD_EACH`, `slow` for other heads, `also` for the rest."""
     marked = {pair: pytest.mark.slow if pair[0] in ONE_OF_EACH_FAMILY else also for pair in EVERY_PAIR}
     return [pair if pair in ONE_HEAD_EACH else pytest.param(pair, marks=marked[pair]) for pair in EVERY_PAIR]
 
 
 @pytest.mark.parametrize("pair", pairs(also=pytest.mark.slow), ids=" ".join)
 def test_every_pair_is_built_and_has_exits_of_one_width(pair: tuple[str, str]) -> None:
-    """Without weights, which takes no time; those of one architecture of each family are trained too."""
+    """Networks without weights are fast to build; other tests also train one architecture of each family."""
     name, head = pair
     if name.startswith("timm/"):
         pytest.importorskip("timm", reason="needs the extra timm")
@@ -111,14 +111,14 @@ def test_every_pair_is_built_and_has_exits_of_one_width(pair: tuple[str, str]) -
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A network that may be run in either mode, its weights left as they are."""
+    """Network that tests run in either mode without changing its weights."""
 
     name: str
     head: str
     network: MultiExitNetwork
 
     def logits(self, batch: torch.Tensor) -> torch.Tensor:
-        """(E, N, C), in evaluation mode and without gradients."""
+        """Return logits (E, N, C) in evaluation mode, without gradients."""
         return evaluated(self.network, batch)
 
 
@@ -128,14 +128,14 @@ def evaluated(network: MultiExitNetwork, batch: torch.Tensor) -> torch.Tensor:
 
 
 def assert_nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> None:
-    """(E, N, C), each exit beside its own largest logit: a deep untrained network may have some of 1e-11."""
+    """Compare logits (E, N, C) relative to each exit's largest one, which can be 1e-11 in a deep untrained network."""
     size = expected.abs().amax((1, 2), keepdim=True)
     torch.testing.assert_close(found / size, expected / size, rtol=1e-3, atol=1e-4)
 
 
 @pytest.fixture(scope="module", params=pairs(also=pytest.mark.nightly), ids=" ".join)
 def subject(request: pytest.FixtureRequest) -> Subject:
-    """One architecture of each family with every head, at night every one; the exits after blocks chosen at random."""
+    """One architecture of each family with every head, nightly all of them; the exits are at random blocks."""
     name, head = request.param
     if name.startswith("timm/"):
         pytest.importorskip("timm", reason="needs the extra timm")
@@ -247,7 +247,7 @@ def test_a_compiled_network_computes_the_same() -> None:
 def test_images_too_small_for_the_strides_are_refused_with_the_smallest_that_work(name: str) -> None:
     least = architecture_layout(name, (3, 32, 32), CLASSES).smallest_image
     small = (3, least - 1, 32)
-    with pytest.raises(SpecError, match=f"{least}x{least} is the smallest"):
+    with pytest.raises(SpecError, match=f"it needs at least {least}x{least}"):
         build_network(ArchitectureSpec(name=name), image_shape=small, classes=CLASSES, seed=0)
     network = build_network(ArchitectureSpec(name=name), image_shape=(3, least, least), classes=CLASSES, seed=0)
     assert network.eval()(torch.randn(1, 3, least, least)).logits[0].shape == (1, CLASSES)

@@ -33,6 +33,6 @@ def test_a_program_gives_the_networks_logits_for_any_number_of_images(network, t
 
 
 def test_a_path_that_does_not_end_as_its_format_is_refused(network, tmp_path):
-    with pytest.raises(SpecError, match=r"ends in \.onnx"):
+    with pytest.raises(SpecError, match=r"path ends in \.onnx for format onnx"):
         export_network(network, tmp_path / "network.pt2", "onnx", (1, 8, 8))
     assert not list(tmp_path.iterdir())

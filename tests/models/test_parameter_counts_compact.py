@@ -1,4 +1,4 @@
-"""Parameters of the densely connected, mobile and multi-scale networks, and what has been published of them."""
+"""Parameter counts of the densely connected, mobile and multi-scale networks, compared with published counts."""
 
 import functools
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Row:
     classes: int
     count: int
     published: float
-    """In millions."""
+    """Published count in millions."""
     within: float
-    """Millions that the published figure may be away: half a unit of its last digit, more where `why` says so."""
+    """Allowed difference in millions: half a unit of the last digit, or more for the reason in `why`."""
     source: str
     why: str = ""
 
@@ -119,7 +119,7 @@ def torchvisions(name, classes):
 @pytest.mark.parametrize(
     ("ours", "theirs", "less"),
     [
-        ("densenet121", "densenet121", 3 * 64 * (7**2 - 3**2) + 2 * 64),  # a 3x3 stem that isn't normalised
+        ("densenet121", "densenet121", 3 * 64 * (7**2 - 3**2) + 2 * 64),  # a 3x3 stem without normalisation
         ("mobilenet_v2", "mobilenet_v2", 0),  # strides have no weights
         ("shufflenet_v2", "shufflenet_v2_x1_0", 0),
     ],
@@ -129,7 +129,7 @@ def test_a_network_is_torchvisions_but_for_the_stem(ours, theirs, less, classes)
 
 
 def conv(inputs, outputs, size, groups=1):
-    """Weights of a convolution without bias and of its normalisation's scale and shift."""
+    """Return the parameters of a convolution without bias and of its normalisation's scale and shift."""
     return inputs * outputs * size**2 // groups + 2 * outputs
 
 
@@ -162,7 +162,7 @@ def test_shufflenet_v1_has_the_parameters_of_the_paper_layer_by_layer(classes):
 
 @pytest.mark.parametrize("classes", [10, 100])
 def test_msdnet_has_the_parameters_of_the_paper_layer_by_layer(classes):
-    """Layer l keeps 3 - (l - 1) // 8 scales; the widths are those of the finest scale, times 1, 2 and 4."""
+    """Layer l keeps 3 - (l - 1) // 8 scales; their widths are 1, 2 and 4 times that of the finest scale."""
 
     def grow(inputs, outputs, factor):
         middle = min(inputs, factor * outputs)
@@ -170,7 +170,7 @@ def test_msdnet_has_the_parameters_of_the_paper_layer_by_layer(classes):
 
     total, width = conv(3, 16, 3) + conv(16, 32, 3) + conv(32, 64, 3), 16
     for layer in range(1, 25):
-        finest = (layer - 1) // 8  # of the scales 0, 1, 2
+        finest = (layer - 1) // 8  # index of the finest kept scale: 0, 1 or 2
         reduces = layer in (9, 17)
         for scale in range(finest, 3):
             if scale == finest and not reduces:

@@ -43,11 +43,11 @@ def test_parameters_for_100_classes(architecture, expected):
 class Published(NamedTuple):
     architecture: str
     figure: str
-    """As printed: `36.5M`, or all digits."""
+    """Figure as printed: `36.5M`, or all digits."""
     classes: int
     source: str
     more: int = 0
-    """What the published network has and ours has not; negative where ours has more."""
+    """Parameters of the published network that this one does not have; negative if this one has more."""
 
 
 WIDE = "Zagoruyko, Komodakis, arXiv 1605.07146, table 4"
@@ -55,16 +55,16 @@ ATTENTION = "Zagoruyko, Komodakis, Paying More Attention to Attention, arXiv 161
 OSMR = "osmr/imgclsmob, pytorch/README.md"
 KUANGLIU = "kuangliu/pytorch-cifar, counted by thop in a fork's README"
 
-# ImageNet's stem is a 7x7 convolution where ours is 3x3.
+# The stem for ImageNet is a 7x7 convolution; here it is 3x3.
 STEM = 3 * 64 * (7**2 - 3**2)
-# osmr's pre-activation networks have a normalisation in the stem besides that of the first block.
+# The pre-activation networks of osmr have an additional normalisation in the stem.
 STEM_NORMALISATION = 2 * 64
-# kuangliu's lack the normalisation after the last block, which the authors' code has (resnet-pre-act.lua).
+# Those of kuangliu lack the normalisation after the last block, which the authors' code has (resnet-pre-act.lua).
 LAST_NORMALISATION = 2 * 512
 
-# Left out: the table of weiaicunzai/pytorch-cifar100. Its preactresnet18 (11.3M), seresnet18 (11.4M) and seresnet50
-# (26.5M) have biases in convolutions before a normalisation, and the figures printed are above the sum of its layers
-# (11.22M, 11.31M, 26.26M); its vgg11 to vgg19 (28.5M to 39.0M) have three linear layers.
+# The table of weiaicunzai/pytorch-cifar100 is not used. Its preactresnet18 (11.3M), seresnet18 (11.4M) and seresnet50
+# (26.5M) have biases in convolutions before a normalisation, and the printed figures exceed the sum of its layers
+# (11.22M, 11.31M, 26.26M). Its vgg11 to vgg19 (28.5M to 39.0M) have three linear layers.
 PUBLISHED = [
     Published("wrn_16_1", "0.2M", 10, ATTENTION),
     Published("wrn_16_2", "0.7M", 10, ATTENTION),
@@ -111,7 +111,7 @@ def test_vggs_have_torchvisions_convolutions_and_one_linear_layer(depth):
     assert count(f"vgg{depth}", 100) == parameters(theirs.features) + (512 + 1) * 100
 
 
-# What no paper prints exactly, added up from the layers that HobbitLong/RepDistiller lists (eedab9d).
+# No paper prints these counts exactly. They are summed over the layers in HobbitLong/RepDistiller (eedab9d).
 
 
 def normalised(inputs, outputs, size):

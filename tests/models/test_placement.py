@@ -51,14 +51,14 @@ def test_a_placement_has_its_blocks_and_one_way_of_being_written(placement, bloc
 @pytest.mark.parametrize(
     ("placement", "named"),
     [
-        ("4", ["'4'", "stage 1 to 3"]),
-        ("0", ["'0'", "stage 1 to 3"]),
-        ("1,7", ["'7' in '1,7'", "stage 1 to 3"]),
+        ("4", ["'4'", "stages 1 to 3"]),
+        ("0", ["'0'", "stages 1 to 3"]),
+        ("1,7", ["'7' in '1,7'", "stages 1 to 3"]),
         ("block8", ["'block8'", "block1 to block7"]),
         ("block0", ["'block0'", "block1 to block7"]),
-        ("0%", ["'0%'", "between 0% and 100%"]),
-        ("100%", ["'100%'", "between 0% and 100%"]),
-        ("1,250%", ["'250%' in '1,250%'", "between 0% and 100%"]),
+        ("0%", ["'0%'", "above 0% and below 100%"]),
+        ("100%", ["'100%'", "above 0% and below 100%"]),
+        ("1,250%", ["'250%' in '1,250%'", "above 0% and below 100%"]),
         ("al", ["'al'", "the nearest is 'all'"]),
         ("Block2", ["'Block2'", "the nearest is 'block1'"]),
         ("stage1", ["'stage1'", "stages (1,3)"]),
@@ -67,12 +67,12 @@ def test_a_placement_has_its_blocks_and_one_way_of_being_written(placement, bloc
         ("1.5", ["'1.5'", "the nearest is '1'"]),
         ("", ["''", "all, none"]),
         ("1,,3", ["'' in '1,,3'"]),
-        ("1,all", ["'all' and '1' are both after block2", "not named yet: block1, block3, block4, block5"]),
-        ("all,2", ["'2' and 'all' are both after block4", "not named yet: block1, block3, block5, block7"]),
+        ("1,all", ["'all' and '1' are both after block2", "use a free block: block1, block3, block4, block5"]),
+        ("all,2", ["'2' and 'all' are both after block4", "use a free block: block1, block3, block5, block7"]),
         ("all,all", ["'all' and 'all' are both after block2"]),
         ("50%,all", ["'all' and '50%' are both after block4"]),
-        ("none,all", ["'none' in 'none,all'", "stands alone"]),
-        ("none,2", ["'none' in 'none,2'", "stands alone"]),
+        ("none,all", ["'none' in 'none,all'", "cannot be combined"]),
+        ("none,2", ["'none' in 'none,2'", "cannot be combined"]),
         ("1,1", ["'1' and '1' are both after block2"]),
         ("2,block4", ["'block4' and '2' are both after block4"]),
         ("block4,50%", ["'50%' and 'block4' are both after block4"]),
@@ -86,7 +86,7 @@ def test_a_placement_that_is_not_there_is_refused_with_part_and_rule(placement, 
 
 
 def test_shares_of_the_multiply_adds_are_counted_by_hand():
-    """ResNet-18 at 32x32: 3x3 convolutions of 64 channels on 1024 places, each later stage twice and a quarter."""
+    """In ResNet-18 at 32x32, stage 1 has 64 channels and 1024 positions; each stage doubles and quarters them."""
     same = 2 * 64 * 64 * 9 * 1024
     first = same * 3 // 4 + 64 * 128 * 256
     stem = 3 * 64 * 9 * 1024
@@ -112,7 +112,7 @@ def test_equal_blocks_are_written_equally_and_mean_themselves(placement):
     try:
         blocks = resolve(placement, RESNET18)
     except SpecError as refusal:
-        assert "are both after block" in str(refusal)  # noqa: PT017 (only what is named twice may be refused)
+        assert "are both after block" in str(refusal)  # noqa: PT017 (no other error is allowed)
         return
     written = canonical(placement, RESNET18)
     assert resolve(written, RESNET18) == blocks
@@ -130,7 +130,7 @@ def test_all_exits_follow_every_stage_but_the_last_on_each_architecture(architec
 
 def test_a_network_refuses_a_placement_that_its_architecture_lacks():
     spec, exits = ArchitectureSpec(name="resnet8"), ExitSpec(placement="3")
-    with pytest.raises(SpecError, match="stage 1 to 2"):
+    with pytest.raises(SpecError, match="stages 1 to 2"):
         build_network(spec, exits, image_shape=(3, 32, 32), classes=10, seed=0)
 
 

@@ -66,10 +66,13 @@ def test_the_layout_is_found_without_weights(name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("vit_tiny_patch16_224", "is of timm's module vision_transformer; Exeunt knows the blocks of convnext, "),
+        (
+            "vit_tiny_patch16_224",
+            "is in timm's module vision_transformer, which is not supported; use a network of convnext, ",
+        ),
         ("resnet19", "unknown architecture 'timm/resnet19'; the nearest is 'timm/resnet18'"),
         ("resnet10t:pretrain", "unknown architecture 'timm/resnet10t:pretrain'; the nearest is .*:pretrained'"),
-        ("efficientnet_b8:pretrained", "timm has no pretrained weights of efficientnet_b8"),
+        ("efficientnet_b8:pretrained", "timm has no pretrained weights for efficientnet_b8; use timm/efficientnet_b8"),
     ],
 )
 def test_other_networks_are_refused_with_the_reason(name, message):
@@ -88,7 +91,7 @@ def test_pretrained_weights_are_timms_and_a_new_last_layer_is_the_seeds(timm, tm
     trained = timm.create_model("test_resnet", num_classes=1000).eval()
     torch.save(trained.state_dict(), tmp_path / "pytorch_model.bin")
     hub = "timm.models._hub.hf_hub_download"
-    architecture_layout("timm/test_resnet:pretrained", (3, 64, 64), 1000)  # asks the hub for nothing
+    architecture_layout("timm/test_resnet:pretrained", (3, 64, 64), 1000)  # sends no request to the hub
     monkeypatch.setattr(hub, lambda *_arguments, filename, **_settings: str(_downloaded(tmp_path, filename)))
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():

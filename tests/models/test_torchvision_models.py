@@ -200,7 +200,7 @@ def test_the_layout_of_a_large_network_takes_little_time():
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """A network whose weights lie where torchvision would have downloaded its trained ones to."""
+    """Network whose weights are stored at torchvision's download path for pretrained weights."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     network = theirs("mobilenet_v3_small", classes=1000, seed=7)
     (tmp_path / "checkpoints").mkdir()
@@ -233,14 +233,14 @@ def test_a_grey_image_gives_what_three_equal_colours_give_with_pretrained_weight
 
 def test_planning_loads_no_weights(monkeypatch):
     def refuse(*_arguments, **_settings):
-        raise AssertionError("weights were asked for")
+        raise AssertionError("weights were requested")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
     ArchitectureSpec(name="torchvision/shufflenet_v2_x0_5:pretrained")
     layout = architecture_layout("torchvision/shufflenet_v2_x0_5:pretrained", (3, 64, 64), 10)
     assert [len(stage) for stage in layout.stages] == [4, 8, 4]
-    with pytest.raises(AssertionError, match="weights were asked for"):
+    with pytest.raises(AssertionError, match="weights were requested"):
         build("shufflenet_v2_x0_5:pretrained")
 
 

@@ -1,4 +1,4 @@
-"""Real MLflow on sqlite: a recorder writes trials as the sweep's driver does."""
+"""Recorder that writes trials to MLflow on SQLite, as the driver of a sweep does."""
 
 import itertools
 from collections.abc import Callable
@@ -14,11 +14,11 @@ REPORTED = {
     "tuning": "last epoch on 10% of the training images, held out for validation",
     "paper": "best epoch on test, chosen on test",
 }
-"""What the sweep writes of each protocol."""
+"""Description that the sweep records for each protocol."""
 
 
 class Recorder:
-    """Writes one sweep, a run per trial."""
+    """Recorder of one sweep, with a run per trial."""
 
     def __init__(self, client: MlflowClient, tracking_uri: str, sweep: str) -> None:
         self.client = client
@@ -97,7 +97,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
 
 @pytest.fixture
 def record(client: MlflowClient, request: pytest.FixtureRequest) -> Callable[..., Recorder]:
-    """Start a sweep, named after the test unless told otherwise."""
+    """Function that starts a sweep, by default with the name of the test."""
 
     def start(sweep: str = request.node.name) -> Recorder:
         return Recorder(client, client.tracking_uri, sweep)

@@ -34,11 +34,11 @@ def test_a_trial_that_is_done_says_where_and_how_long_it_was_trained(record):
     sweep = record()
     run_id = sweep.trial("baseline", 97.5)
     sweep.client.set_tag(run_id, "exeunt.training_seconds", "12.5")
-    sweep.client.set_tag(run_id, "exeunt.environment.device", "a processor")
+    sweep.client.set_tag(run_id, "exeunt.environment.device", "a CPU")
     sweep.trial("baseline", state="running")
     frame = load(sweep.tracking_uri, sweep.sweep)
     assert frame["training_seconds"].tolist()[0] == 12.5
-    assert frame["environment.device"].tolist()[0] == "a processor"
+    assert frame["environment.device"].tolist()[0] == "a CPU"
     assert frame[["training_seconds", "environment.device"]].isna().all(axis="columns").tolist() == [False, True]
     assert set(metric_names(frame)) == {"test/final/top1", "train/loss/label"}
 
@@ -76,7 +76,7 @@ def test_rows_come_in_the_order_of_the_plan(record):
 
 @pytest.fixture
 def through_client(monkeypatch):
-    """As a server is read: through MLflow's client."""
+    """Function that switches to reading through MLflow's client, as from a server."""
 
     def begin():
         monkeypatch.setattr("exeunt.results.mlflow_reader.sqlite_file", lambda _: None)

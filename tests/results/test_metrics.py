@@ -16,9 +16,9 @@ from exeunt.training import DatasetSpec, Recipe, TrialDirectory, TrialSpec, trai
         ("test/final/ece", "test expected calibration error of the final exit", "", "lowest"),
         ("train/loss/stage_feature", "training loss, stage feature term", "", None),
         ("train/learning_rate", "learning rate of the last step", "", None),
-        ("cost/parameters", "parameters trained, exits included", "", "lowest"),
+        ("cost/parameters", "trained parameters, including exits", "", "lowest"),
         ("cost/exit1/multiply_adds", "multiply-adds per image of the network up to exit 1", "", "lowest"),
-        ("images_per_second", "speed in the last epoch", "images/s", "highest"),
+        ("images_per_second", "training throughput in the last epoch", "images/s", "highest"),
         ("joules", "energy of the last epoch", "joules", "lowest"),
         ("elsewhere/final/top1", "elsewhere/final/top1", "", None),
     ],
@@ -30,7 +30,7 @@ def test_a_metric_is_put_into_words(name, title, unit, best):
 
 @pytest.mark.parametrize(
     ("name", "unit"),
-    [("test/final/top1", "percentage points"), ("test/final/nll", "nats"), ("odd", "the metric's own unit")],
+    [("test/final/top1", "percentage points"), ("test/final/nll", "nats"), ("odd", "units of the metric")],
 )
 def test_a_difference_has_the_unit_of_its_metric(name, unit):
     assert describe(name).difference_unit == unit

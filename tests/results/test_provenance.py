@@ -5,7 +5,7 @@ from exeunt.specs import SpecError
 
 @pytest.fixture
 def frame(record):
-    """A baseline with two seeds of three, a student of the first of them, and another one on another network."""
+    """Baseline with two of three seeds, students of its first seed, and a student of another architecture."""
     sweep = record()
     sweep.trial("baseline", 97.0, seed=0, key="a" * 16)
     sweep.trial("baseline", 98.0, seed=1, key="b" * 16)

@@ -42,11 +42,11 @@ def test_text(quickstart):
     assert (
         written(quickstart)
         == """\
-test_text on digits: test top-1 accuracy of the final exit in %. Protocol: last epoch on test.
-Cells: mean ± sample standard deviation over n = 3 seeds. Signed numbers: difference to baseline in
-percentage points. No difference to baseline has p < 0.05 in a paired t-test over seeds,
-Holm-corrected over 2 tests. Wilcoxon's test cannot go below p = 0.25 with 3 pairs of seeds; p <
-0.05 takes 6 pairs, or 7 after the correction. Best mean of each row marked *, second best °.
+test_text on digits: test top-1 accuracy of the final exit in %. Protocol: last epoch on test. Mean
+± sample standard deviation over n = 3 seeds. Signed numbers: difference from baseline in percentage
+points. Holm-corrected paired t-tests over 2 comparisons: none significant (p < 0.05). Wilcoxon
+signed-rank test: smallest possible p = 0.25 with 3 pairs of seeds; p < 0.05 requires 6 pairs, or 7
+after correction. Best mean of each row marked *, second best °.
 
   architecture         baseline               eed              eed
                                   output_loss=mse   output_loss=kl
@@ -65,7 +65,7 @@ def test_text_says_what_is_missing(partial):
     assert "0 of 3" in printed
     assert "resnet8, baseline: seed 2 failed ( [31mout of memory).\n" in printed
     assert "resnet8, eed: seed 0 diverged (loss is nan), seed 1 diverged" in printed
-    assert "over the n seeds that are done" in printed
+    assert "over the n completed seeds" in printed
     assert "\x1b" not in printed
     assert "0.00" not in printed
 
@@ -74,7 +74,7 @@ def test_one_seed_shows_no_deviation(record):
     sweep = record()
     sweep.trial("baseline", 94.0, seeds=1)
     printed = written(compared(sweep))
-    assert "n = 1 seed" in printed
+    assert "Single seed (n = 1)" in printed
     assert "±" not in printed
 
 
@@ -148,14 +148,14 @@ resnet8 & \underline{95.00 $\pm$ 1.00} & \textbf{97.00 $\pm$ 1.00} & 94.50 $\pm$
 \end{tabular}"""
     )
     assert footnotes.startswith(
-        r"{\footnotesize\raggedright Protocol: last epoch on test. Cells: mean $\pm$ sample standard dev"
+        r"{\footnotesize\raggedright Protocol: last epoch on test. Mean $\pm$ sample standard dev"
     )
     assert footnotes.endswith("\\par}\n\\end{table}\n")
 
 
 @pytest.fixture
 def awkward(record, request) -> Table:
-    """Names with every character that a format gives a meaning to."""
+    """Table with names of all special characters of the formats."""
     sweep = record(f"{SPECIAL} {request.node.name}")
     for architecture in (f"net {SPECIAL}", "[bold]net[/bold]", "*net|<b>`"):
         sweep.trial("baseline", 94.0, seeds=1, architecture=architecture)

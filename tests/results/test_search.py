@@ -5,13 +5,13 @@ import pytest
 from exeunt.results import FORMATS, Cell, Table, comparison, load, main, render
 from exeunt.specs import SpecError
 
-BUDGET = "8 trials by tpe, judged by validation top-1 of the final exit on 20% of the training images"
+BUDGET = "8 trials by tpe, scored by validation top-1 of the final exit on 20% of the training images"
 TRIED = "6 complete, 1 pruned, 1 failed"
 
 
 @pytest.fixture
 def search(record):
-    """Start a sweep that tunes, and a way to record the trials by which its results are confirmed."""
+    """Search, with a function that records the trials that confirm its results."""
     sweep = record()
 
     def confirm(method: str, tuning: str, *accuracies: float | None, **options: object) -> None:
@@ -26,7 +26,7 @@ def search(record):
 
 @pytest.fixture
 def tuned(search):
-    """A baseline of which the defaults are best, and eed, tuned in its temperature and in the recipe."""
+    """Search with a baseline whose defaults are best, and eed with tuned temperature and recipe."""
     search.trial("eed", role="search", protocol="tuning", recipe__learning_rate="0.3", method__temperature="9")
     search.confirm("baseline", "default and tuned", 94.0, 95.0, 96.0, recipe__learning_rate="0.1")
     settings = {"recipe__learning_rate": "0.1", "method__temperature": "1"}
@@ -49,7 +49,7 @@ def labels(table: Table) -> list[str]:
 
 
 def cells(table: Table) -> dict[str, Cell]:
-    """Those of the first row."""
+    """Return the cells of the first row."""
     return dict(zip(labels(table), table.cells[0], strict=True))
 
 
@@ -138,7 +138,7 @@ def test_default_settings_that_differ_only_in_what_was_tuned_are_not_guessed(sea
     for rate, order in (("0.1", 0), ("0.2", 1)):
         search.confirm("eed", "default", 94.0, recipe__learning_rate=rate, key=str(order) * 16)
     search.confirm("eed", "tuned", 95.0, recipe__learning_rate="0.3", key="c" * 16)
-    with pytest.raises(SpecError, match=r"trial c{16} has tuned settings.*0{16} or of 1{16}"):
+    with pytest.raises(SpecError, match=r"trial c{16} has tuned settings.*0{16} or of trial 1{16}"):
         compared(search)
 
 
@@ -161,8 +161,8 @@ def test_every_setting_of_a_pareto_front_has_its_column(search):
     assert [cell.gain for cell in table.cells[0]] == [0.0, 2.0, -1.0]
     assert [cell.difference for cell in table.cells[0]] == [None, 3.0, 0.0]
     printed = written(table)
-    assert printed.count("of its 8 trials") == 1
-    assert "\nresnet8, eed: 5 of its 8 trials in the search failed.\n" in printed
+    assert printed.count("of 8 search trials") == 1
+    assert "\nresnet8, eed: 5 of 8 search trials failed.\n" in printed
 
 
 def test_settings_of_two_trials_of_the_pareto_front_are_one_column(search):
@@ -211,8 +211,8 @@ def test_a_search_that_is_not_confirmed_has_nothing_to_compare(search, tunings):
     [
         ("6 complete, 1 pruned, 1 failed", None),
         ("5 complete, 0 pruned, 3 failed", None),
-        ("3 complete, 1 pruned, 4 failed", "4 of its 8 trials in the search failed"),
-        ("0 complete, 0 pruned, 8 failed", "8 of its 8 trials in the search failed"),
+        ("3 complete, 1 pruned, 4 failed", "4 of 8 search trials failed"),
+        ("0 complete, 0 pruned, 8 failed", "8 of 8 search trials failed"),
         ("0 complete, 0 pruned, 0 failed", None),
     ],
 )
@@ -220,7 +220,7 @@ def test_a_search_of_which_half_failed_is_noted_in_every_format(search, tried, w
     search.confirm("eed", "tuned", 94.0, 95.0, 96.0, tried=tried)
     table = compared(search)
     for format in FORMATS:
-        assert ("in the search failed" in written(table, format)) == (warning is not None)
+        assert ("search trials failed" in written(table, format)) == (warning is not None)
     if warning:
         assert written(table).endswith(f"\nresnet8, eed: {warning}.\n")
         (line,) = csv.DictReader(io.StringIO(written(table, "csv")))
@@ -229,8 +229,8 @@ def test_a_search_of_which_half_failed_is_noted_in_every_format(search, tried, w
 
 def test_equal_budgets_are_said_once(tuned):
     caption = on_one_line(written(compared(tuned)).partition("\n\n")[0])
-    assert f". Each method tuned with {BUDGET}. Cells: " in caption
-    assert ". Gain: tuned minus default settings over the same seeds in percentage points. No" in caption
+    assert f". Each method tuned with {BUDGET}. Mean ± " in caption
+    assert ". Gain: tuned minus default settings, mean over shared seeds, in percentage points. P" in caption
 
 
 def test_budgets_that_differ_are_each_named(tuned):
@@ -252,12 +252,11 @@ def test_text_of_a_search(tuned):
         written(compared(tuned))
         == """\
 test_text_of_a_search on digits: test top-1 accuracy of the final exit in %. Protocol: last epoch on
-test. Each method tuned with 8 trials by tpe, judged by validation top-1 of the final exit on 20% of
-the training images. Cells: mean ± sample standard deviation over n = 3 seeds. Signed numbers:
-difference to baseline in percentage points. Gain: tuned minus default settings over the same seeds
-in percentage points. No difference to baseline has p < 0.05 in a paired t-test over seeds.
-Wilcoxon's test cannot go below p = 0.25 with 3 pairs of seeds; p < 0.05 takes 6 pairs. Best mean of
-each row marked *.
+test. Each method tuned with 8 trials by tpe, scored by validation top-1 of the final exit on 20% of
+the training images. Mean ± sample standard deviation over n = 3 seeds. Signed numbers: difference
+from baseline in percentage points. Gain: tuned minus default settings, mean over shared seeds, in
+percentage points. Paired t-test: not significant (p < 0.05). Wilcoxon signed-rank test: smallest
+possible p = 0.25 with 3 pairs of seeds; p < 0.05 requires 6 pairs. Best mean of each row marked *.
 
   architecture          baseline                      eed
  ─────────────────────────────────────────────────────────
@@ -278,7 +277,7 @@ def test_markdown_of_a_search(tuned):
 
 def test_latex_escapes_the_budget(tuned):
     output = written(compared(tuned), "latex")
-    assert r"on 20\% of the training images. Cells" in output
+    assert r"on 20\% of the training images. Mean" in output
     assert "20% " not in output
     assert r" & gain $+0.00$, n=3 & $+1.83$, gain $+0.83$, n=3 \\" in output
 

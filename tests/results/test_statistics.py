@@ -59,7 +59,7 @@ def test_paired_tests_are_those_of_scipy_and_statsmodels():
 
 
 def test_ties_and_zeros_have_an_exact_wilcoxon_p():
-    # 0.5 and 0.5 tie, and the zero is left out: of 16 choices of signs, two are as far out as these.
+    # 0.5 and 0.5 tie, and the zero is omitted: 2 of 16 sign patterns are at least as extreme.
     assert paired_test([0.5, 0.5, 0.0, 0.75, 0.25]).wilcoxon_p == pytest.approx(2 / 16)
     assert paired_test([0.1 + 0.2, 0.3, -0.4]).wilcoxon_p == paired_test([0.3, 0.3, -0.4]).wilcoxon_p
 

@@ -18,7 +18,7 @@ def planets() -> Registry[int]:
         ("resnet19", ["resnet18", "vgg16_bn"], "the nearest is 'resnet18'"),
         ("ed", ["eed", "kd", "baseline"], "the nearest is 'eed' or 'kd'"),
         ("xyz", ["b", "a"], "choose from 'a', 'b'"),
-        ("xyz", [], "there is none to choose from"),
+        ("xyz", [], "no choices are available"),
         ("?", [f"{letter}{letter}" for letter in "abcdefghijklmn"], "'ll' and 2 more"),
     ],
 )
@@ -39,7 +39,7 @@ def test_an_unknown_entry_is_refused_with_kind_and_nearest_name(planets):
 
 
 def test_a_name_cannot_be_registered_twice(planets):
-    with pytest.raises(ValueError, match="the planet 'mars' is registered twice"):
+    with pytest.raises(ValueError, match="the planet 'mars' is already registered"):
         planets.register("mars")(7)
     assert planets["mars"] == 1
 

@@ -17,7 +17,7 @@ class Inner(Spec):
 class Outer(Spec):
     mode: Literal["plain", "softened"] = "plain"
     temperature: Positive = 3.0
-    """Only under `softened`."""
+    """Softmax temperature; only used with `mode: softened`."""
     decay: NonNegative = 0.0
     share: Fraction = 0.5
     epochs: Count = 1

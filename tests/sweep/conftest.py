@@ -1,4 +1,4 @@
-"""Sweep files, and results as training leaves them."""
+"""Fixtures with sweep files and results."""
 
 import os
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from .sweep_files import GOOD, BadFile, write_bad_file
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[[str], Sweep]:
-    """Reads a sweep from text."""
+    """Function that reads a sweep from text."""
 
     def read_text(text: str) -> Sweep:
         path = tmp_path / "sweep.yaml"
@@ -25,13 +25,13 @@ def read(tmp_path: Path) -> Callable[[str], Sweep]:
 
 @pytest.fixture
 def good() -> str:
-    """A sweep file with nothing wrong in it."""
+    """A valid sweep file."""
     return GOOD
 
 
 @pytest.fixture
 def bad_file(request: pytest.FixtureRequest, tmp_path: Path) -> BadFile:
-    """One of the files that must be refused, which a test names as its parameter."""
+    """The invalid file that a test names as its parameter."""
     if request.param == "forbidden" and os.geteuid() == 0:
         pytest.skip("root may read everything")
     return write_bad_file(request.param, tmp_path / "bad.yaml")
@@ -39,5 +39,5 @@ def bad_file(request: pytest.FixtureRequest, tmp_path: Path) -> BadFile:
 
 @pytest.fixture
 def ended() -> Callable[..., dict[str, Any]]:
-    """A `result.json` with nothing measured."""
+    """Function that returns the content of a `result.json` without metrics."""
     return lambda state, **more: {"state": state, "seconds": 1.0, "metrics": {}, "environment": {}} | more

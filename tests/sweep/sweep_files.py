@@ -1,4 +1,4 @@
-"""A good sweep file, and those that must be refused: what is wrong in each, and what the message says of it."""
+"""A valid sweep file, and invalid ones with the place of each mistake and a part of the expected message."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ methods:
 """
 
 NOT_A_NAME = "a name begins with a letter or digit"
-EMPTY = "at least one value must be"
+EMPTY = "must not be empty; give at least one value."
 BAD_LINES: list[tuple[str, str, str]] = [
-    # a line instead of the one with the same key, or at the end; the place of the mistake; a part of the message
+    # the line that replaces the one with the same key or is appended; the place of the mistake; a part of the message
     ("name: 5", "name", "must be text, but got 5"),
-    ("name: null", "name", "must be text, but got None, which is nothing."),
-    ("name: true", "name", "must be text, but got True, which is true or false."),
+    ("name: null", "name", "must be text, but got None, which is null."),
+    ("name: true", "name", "must be text, but got True, which is a boolean."),
     ("name: {a: 1}", "name", "must be text, but got {'a': 1}"),
-    ("name: ../x", "name", f"{NOT_A_NAME} and goes on with up to 99 of these, '.', '_' and '-', but got '../x'"),
+    ("name: ../x", "name", f"{NOT_A_NAME} and has up to 99 more letters, digits, '.', '_' and '-', but got '../x'"),
     ("name: /etc", "name", NOT_A_NAME),
     ("name: .hidden", "name", NOT_A_NAME),
     ("name: ''", "name", NOT_A_NAME),
@@ -102,7 +102,7 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("resources: {gpu: 1.5}", "resources.gpu", "gpu is a whole number"),
     ("resources: {processes: 0}", "resources.processes", "`1 <= processes` must hold, but got processes=0"),
     ("resources: {processes: two}", "resources.processes", "must be an integer, but got 'two'"),
-    ("resources: {gpu: 0.5, processes: 2}", "resources.gpu", "gpu == processes: each process uses one accelerator"),
+    ("resources: {gpu: 0.5, processes: 2}", "resources.gpu", "gpu == processes: each process uses one GPU"),
     ("resources: {gpu: 4, processes: 2}", "resources.gpu", "but got gpu=4, processes=2"),
     ("resources: {gpu: 4, processes: 1}", "resources.gpu", "but got gpu=4, processes=1"),
     ("resources: {gpu: 4, cpu: 2}", "resources.cpu", "`cpu is a multiple of processes` must hold, but got cpu=2"),
@@ -140,7 +140,7 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("eed: {output_loss: [mse, kk]}", "methods.eed.output_loss[1]", "unknown value 'kk'; the nearest is 'kl'"),
     ("eed: {output_loss: kl, temperature: [1, 0]}", "methods.eed.temperature[1]", "but got temperature=0.0"),
     ("eed: {temperature: [[1, 3]]}", "methods.eed.temperature[0]", "must be a number, but got [1, 3]"),
-    ("eed: {exits: [all, '7']}", "methods.eed.exits[1]", "there is no placement '7'"),
+    ("eed: {exits: [all, '7']}", "methods.eed.exits[1]", "unknown placement '7'"),
     ("eed: {exits: [[all]]}", "methods.eed.exits[0]", "must be text, but got ['all']"),
     ("eed: {exits: {a: 1}}", "methods.eed.exits", "must be text, but got {'a': 1}"),
     ("eed: {exits: []}", "methods.eed.exits", EMPTY),
@@ -149,17 +149,17 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("eed: {head: [conv, cov]}", "methods.eed.head[1]", "unknown head 'cov'; the nearest is 'conv'"),
     ("eed: !!python/object:os.system 1", "", "python/object:os.system"),
     ("eed: !!python/object/apply:os.system ['touch /tmp/owned']", "", "python/object/apply:os.system"),
-    ("eed: !!bool perhaps", "", "'perhaps' is no bool"),
-    ("eed: !!timestamp now", "", "'now' is no timestamp"),
-    ("eed: !!int ''", "", "'' is no int"),
+    ("eed: !!bool perhaps", "", "'perhaps' is not a valid bool"),
+    ("eed: !!timestamp now", "", "'now' is not a valid timestamp"),
+    ("eed: !!int ''", "", "'' is not a valid int"),
     ("eed: {2024-01-01: 1}", "", "is not text; write it in quotes"),
     ("eed: {? [a] : 1}", "", "the key ['a'] is not text"),
-    ("eed: {exits: all, exits: all}", "", "the key 'exits' stands twice, in line 10 and in line 10"),
+    ("eed: {exits: all, exits: all}", "", "duplicate key 'exits' in lines 10 and 10"),
     ("order: cheap", "order", "unknown value 'cheap'; the nearest is 'cheap-first'"),
     ("order: [file]", "order", "unknown value ['file']"),
     ("exclude: {method: kd}", "exclude", "must be a list, but got {'method': 'kd'}"),
     ("exclude: [kd]", "exclude[0]", "must be a mapping of keys to values, but got 'kd'"),
-    ("exclude: [{}]", "exclude[0]", "a rule without a field would leave out every trial"),
+    ("exclude: [{}]", "exclude[0]", "an empty rule would exclude every trial; add a field"),
     ("exclude: [{methods: kd}]", "exclude[0].methods", "unknown field 'methods'; the nearest is 'method'"),
     ("exclude: [{recipe.epoch: 2}]", "exclude[0].recipe.epoch", "the nearest is 'recipe.epochs'"),
     ("exclude: [{method: []}]", "exclude[0].method", EMPTY),
@@ -176,9 +176,9 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ),
     ("exclude: [{exits: '7'}]", "exclude[0].exits", "no trial of this sweep has exits '7'"),
     ("exclude: [{temperature: 2}]", "exclude[0].temperature", "no trial of this sweep has temperature 2; choose from"),
-    ("exclude: [{networks: 2}]", "exclude[0].networks", "there is none to choose from"),
-    ("exclude: [{method: kd, exits: all}]", "exclude[0]", "no trial of this sweep has all of these at once"),
-    ("exclude: [{method: [baseline, kd, eed]}]", "exclude", "these rules leave out every trial"),
+    ("exclude: [{networks: 2}]", "exclude[0].networks", "no choices are available"),
+    ("exclude: [{method: kd, exits: all}]", "exclude[0]", "no trial of this sweep matches all fields of the rule"),
+    ("exclude: [{method: [baseline, kd, eed]}]", "exclude", "the rules exclude every trial; remove or narrow a rule"),
     ("blocks: {}", "blocks", "must be a list, but got {}"),
     ("blocks: []", "blocks", EMPTY),
     ("blocks: [resnet8]", "blocks[0]", "must be a mapping of keys to values, but got 'resnet8'"),
@@ -189,21 +189,21 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("blocks: [{}, {recipe: {epochs: 0}}]", "blocks[1].recipe.epochs", "`1 <= epochs` must hold"),
     ("blocks: [{}, {recipe: [fast, fst]}]", "blocks[1].recipe[1]", "unknown recipe 'fst'"),
     ("blocks: [{}, {dataset: digit}]", "blocks[1].dataset", "unknown dataset 'digit'"),
-    ("blocks: [{}, {methods: {eed: {exits: '7'}}}]", "blocks[1].methods.eed.exits", "there is no placement '7'"),
+    ("blocks: [{}, {methods: {eed: {exits: '7'}}}]", "blocks[1].methods.eed.exits", "unknown placement '7'"),
     ("blocks: [{}, {methods: {eed: {temperature: [0]}}}]", "blocks[1].methods.eed.temperature[0]", "temperature=0.0"),
     ("blocks: [{}, {methods: {ed: {}}}]", "blocks[1].methods.ed", "unknown method 'ed'; the nearest is 'eed'"),
     ("frobnicate: 1", "frobnicate", "unknown key 'frobnicate'; choose from 'architectures', 'blocks', 'dataset'"),
     ("  ed: {exits: all}", "methods.ed", "unknown method 'ed'; the nearest is 'eed'"),
 ]
 WHOLE: dict[str, tuple[bytes, str, str]] = {
-    # what the file holds, what the message says between the path and the reason, a part of the reason
-    "empty": (b"", ": ", "a sweep file is a mapping of keys to values, but this is None"),
-    "only a comment": (b"# nothing\n", ": ", "a sweep file is a mapping of keys to values, but this is None"),
-    "a list": (b"- a\n- b\n", ": ", "a sweep file is a mapping of keys to values, but this is ['a', 'b']"),
-    "a word": (b"sweep", ": ", "a sweep file is a mapping of keys to values, but this is 'sweep'"),
+    # the content of the file; the text between path and reason in the message; a part of the reason
+    "empty": (b"", ": ", "a sweep file must be a mapping of keys to values, but this is None"),
+    "only a comment": (b"# nothing\n", ": ", "a sweep file must be a mapping of keys to values, but this is None"),
+    "a list": (b"- a\n- b\n", ": ", "a sweep file must be a mapping of keys to values, but this is ['a', 'b']"),
+    "a word": (b"sweep", ": ", "a sweep file must be a mapping of keys to values, but this is 'sweep'"),
     "a missing key": (GOOD.replace("dataset: digits\n", "").encode(), ": dataset: ", "the key 'dataset' is missing"),
     "a misspelt key": (GOOD.replace("dataset", "datset").encode(), ":2: datset: ", "the nearest is 'dataset'"),
-    "a key twice": (b"name: a\nseeds: [0]\nname: b", ":3: ", "the key 'name' stands twice, in line 1 and in line 3"),
+    "a key twice": (b"name: a\nseeds: [0]\nname: b", ":3: ", "duplicate key 'name' in lines 1 and 3; remove one"),
     "a colon too many": (b"name: a\ndataset: digits: b", ":2: ", "mapping values are not allowed here"),
     "not UTF-8": (b"name: \xff\xfe", ": ", "cannot be read: it is not UTF-8 text"),
     "a zero byte": (b"name: \x00", ": ", "is not valid YAML"),
@@ -214,15 +214,15 @@ WHOLE: dict[str, tuple[bytes, str, str]] = {
     "a list within itself": (b"name: &a [*a]", ": ", "is not valid YAML"),
     "too deep": (b"name: " + b"[" * 1200, ": ", "is not valid YAML"),
     "half a character": (rb'name: "\ud800"', ": ", "is not valid YAML"),
-    "a huge number": (b"seeds: [0x" + b"f" * 5000 + b"]", ":1: ", "is beyond 1.8e+308, where numbers end"),
-    "a number beyond all": (GOOD.replace("epochs: 2", f"epochs: 1{'0' * 400}").encode(), ":5: ", "is beyond 1.8e+308"),
-    "a number below all": (GOOD.replace("[0, 1]", f"[0, -1{'0' * 400}]").encode(), ":4: ", "is beyond 1.8e+308"),
+    "a huge number": (b"seeds: [0x" + b"f" * 5000 + b"]", ":1: ", "is too large (maximum absolute value 1.8e+308)"),
+    "a number beyond all": (GOOD.replace("epochs: 2", f"epochs: 1{'0' * 400}").encode(), ":5: ", "is too large"),
+    "a number below all": (GOOD.replace("[0, 1]", f"[0, -1{'0' * 400}]").encode(), ":4: ", "is too large"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class BadFile:
-    """A file that must be refused, what the message says between its path and the reason, and a part of the reason."""
+    """An invalid file, the text between path and reason in the message, and a part of the reason."""
 
     path: Path
     where: str
@@ -245,7 +245,7 @@ NAMES_OF_BAD_FILES = (*BAD_FILES, *UNREADABLE)
 
 
 def write_bad_file(name: str, path: Path) -> BadFile:
-    """Write one of these files, or what cannot be read in its place."""
+    """Write one of these files, or a path that cannot be read as a file."""
     match name:
         case "missing":
             pass

@@ -21,7 +21,7 @@ def _threads_are_left_alone() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_trial() -> MakeTrial:
-    """Describes a tiny trial on the digits: six steps an epoch."""
+    """Factory of small trials on the digits, with six steps per epoch."""
 
     def trial(
         method: Method | None = None, *, architecture="resnet8", exits="none", seed=0, teacher=None, epochs=2, **recipe
@@ -41,5 +41,5 @@ def make_trial() -> MakeTrial:
 
 @pytest.fixture(scope="session")
 def weights_of() -> Callable[[Path], dict[str, torch.Tensor]]:
-    """Reads the trained weights of a trial's folder."""
+    """Function that reads the trained weights in a trial directory."""
     return lambda folder: torch.load(folder / "weights.pt", weights_only=True)

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own that die at a chosen moment, forked from one that has imported all they need."""
+"""Training in separate processes that kill themselves at a given moment; a forkserver has imported all modules."""
 
 import json
 import multiprocessing
@@ -14,19 +14,19 @@ _forks.set_forkserver_preload([__name__])
 
 
 class Training:
-    """A training that has begun in a process of its own."""
+    """Training in a separate process."""
 
     def __init__(
         self, trial: TrialSpec, folder: Path, *, checkpoint_minutes: float = 0.0, moment: str = "", fatal: str = ""
     ) -> None:
-        """Start it. It kills itself at a moment, `open` or `os.rename`, of a file whose name begins with `fatal`."""
+        """Start the process; it kills itself at the event `moment`, `open` or `os.rename`, of a file `fatal...`."""
         self._errors = folder.with_name(f"{folder.name}.stderr")
         words = json.dumps(trial.to_dict()), folder, checkpoint_minutes, moment, fatal, self._errors
         self._process = _forks.Process(target=_train, args=words, daemon=True)
         self._process.start()
 
     def is_running(self) -> bool:
-        """Return whether it has not ended."""
+        """Return True if the process is running."""
         return self._process.is_alive()
 
     def terminate(self) -> None:
@@ -34,7 +34,7 @@ class Training:
         self._process.terminate()
 
     def finish(self, timeout_s: float = 120.0) -> tuple[int | None, str]:
-        """Wait for its end; return the exit status, minus the signal that killed it, and what it wrote to stderr."""
+        """Wait for the process; return its exit status, or minus the signal that killed it, and its stderr."""
         self._process.join(timeout_s)
         return self._process.exitcode, self._errors.read_text()
 

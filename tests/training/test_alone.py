@@ -1,4 +1,4 @@
-"""A network trains in an environment of torch, torchvision and numpy alone, built from the files installed here."""
+"""Training in an environment with only torch, torchvision and numpy, built from the packages installed here."""
 
 import importlib.metadata
 import importlib.util
@@ -65,7 +65,7 @@ print(json.dumps(train(trial, directory, device="cpu")))
 
 
 def closure(names: Iterable[str]) -> dict[str, importlib.metadata.Distribution]:
-    """The distributions called so and all that they need, extras apart, by name."""
+    """Return these distributions and all of their dependencies, without extras, by name."""
     found, pending = {}, list(names)
     while pending:
         distribution = importlib.metadata.distribution(pending.pop())
@@ -78,16 +78,16 @@ def closure(names: Iterable[str]) -> dict[str, importlib.metadata.Distribution]:
 
 
 def link_files(distribution: importlib.metadata.Distribution, target: Path) -> None:
-    """Puts what a distribution has at the top of site-packages into another one."""
+    """Link the top-level files of a distribution into another site-packages directory."""
     names = {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}
     for name in names:
-        if not (target / name).exists():  # a namespace that several distributions fill is there once
+        if not (target / name).exists():  # several distributions may share a namespace
             (target / name).symlink_to(distribution.locate_file(name))
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """Runs a program in an environment of its own, and gives the lines that it prints."""
+    """Function that runs a program in the separate environment and returns the lines that it prints."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -96,7 +96,7 @@ def alone(tmp_path_factory):
     (packages / "exeunt").mkdir()
     for name in ALONE:
         (packages / "exeunt" / name).symlink_to(CHECKOUT / name)
-    metadata = packages / "exeunt-0.dist-info" / "METADATA"  # as `pip install --no-deps` would leave it
+    metadata = packages / "exeunt-0.dist-info" / "METADATA"  # as after `pip install --no-deps`
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: exeunt\nVersion: 0\n")
 
@@ -111,7 +111,7 @@ def alone(tmp_path_factory):
 
 @pytest.fixture
 def images(tmp_path):
-    """A folder with 24 training and 8 test images of 32x32 in two classes, dark and bright."""
+    """Image folder with 24 training and 8 test images of 32x32 pixels in two classes, dark and bright."""
     chance = torch.Generator().manual_seed(0)
     for split, count in (("train", 12), ("test", 4)):
         for name, brightness in (("bright", 120), ("dark", 0)):
@@ -124,7 +124,7 @@ def images(tmp_path):
 
 @pytest.mark.slow
 def test_every_module_imports_with_torch_torchvision_and_numpy_alone(alone):
-    assert all(importlib.util.find_spec(name) for name in ABSENT)  # they are here, and would be found there if linked
+    assert all(importlib.util.find_spec(name) for name in ABSENT)  # they are installed here, so a link would be found
     (line,) = alone(IMPORTS, " ".join(ALONE), " ".join((*ABSENT, "numpy")))
     said = json.loads(line)
     assert said["there"] == ["numpy"]

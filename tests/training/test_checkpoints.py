@@ -33,7 +33,7 @@ def test_a_damaged_one_is_told_of_and_set_aside_for_the_one_before(tmp_path, dam
     if damage == "a bit":
         content[len(content) // 2] ^= 1
     path.write_bytes({"a bit": content, "an end": content[:-1], "everything": b""}[damage])
-    with pytest.warns(UserWarning, match=f"{path.name} is damaged, and the checkpoint before it is used"):
+    with pytest.warns(UserWarning, match=f"{path.name} is damaged and was renamed .*; the previous checkpoint is used"):
         assert checkpoints.latest(CPU)["step"] == 1
     assert (tmp_path / f"damaged-{path.name}").exists()
     assert checkpoints.latest(CPU)["step"] == 1

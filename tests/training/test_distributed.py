@@ -1,4 +1,4 @@
-"""Two processes that train one network, against one process that sees the same halves of each batch."""
+"""Comparison of two processes that train one network with one process that uses the same halves of each batch."""
 
 import json
 import random
@@ -31,7 +31,7 @@ import torch
 import torch.distributed as dist
 from exeunt.training import TrialDirectory, TrialSpec, train
 
-module = sys.modules["exeunt.training.train"]  # whose name in the package is the function
+module = sys.modules["exeunt.training.train"]  # the package attribute of this name is the function
 
 class Seen(module.TrainingLoop):
     def __init__(self, *arguments):
@@ -42,7 +42,7 @@ class Seen(module.TrainingLoop):
 
     def poison(self, loss, inputs, terms):
         self.looks += 1
-        if self.looks == job["poison"][1]:  # the gradient remains what it is
+        if self.looks == job["poison"][1]:  # the gradient is unchanged
             return {name: term + float("inf") for name, term in terms.items()}
 
 module.TrainingLoop = Seen
@@ -72,11 +72,11 @@ for line in sys.stdin:
     print(json.dumps(answer), flush=True)
 """
 PATIENCE = 60.0
-"""Seconds after which two processes are taken to wait for each other."""
+"""Seconds after which two processes are considered deadlocked."""
 
 
 class Pair:
-    """Two processes that train what they are told."""
+    """Two processes that train the given trials."""
 
     def __init__(self, meeting_place: Path) -> None:
         self.processes = [
@@ -102,13 +102,13 @@ class Pair:
             process.stdin.flush()
 
     def train(self, trial, folder, **how):
-        """What each of the two says at the end."""
+        """Train a trial and return the answers of both processes."""
         self.begin(trial, folder, **how)
         watch = threading.Timer(PATIENCE, self.kill)
         watch.start()
         answers = [process.stdout.readline() for process in self.processes]
         watch.cancel()
-        assert all(answers), "they wait for each other"
+        assert all(answers), "the processes are deadlocked"
         return [json.loads(answer) for answer in answers]
 
     def kill(self):
@@ -131,13 +131,13 @@ def measured(folder):
 
 
 def parameters(folder, weights_of):
-    """What was learned, without the running statistics of one half or two."""
+    """Return the trained parameters, without the running statistics, which depend on the processes."""
     weights = weights_of(folder).items()
     return {name: weight for name, weight in weights if "running" not in name and "num_batches" not in name}
 
 
 def halves(trial):
-    """The same trial for one process, which normalises the same halves of each batch."""
+    """Return the same trial for one process, which normalises the same halves of each batch."""
     return replace(trial, recipe=replace(trial.recipe, accumulation=2 * trial.recipe.accumulation))
 
 
@@ -245,7 +245,7 @@ def test_killed_at_random_steps_they_end_bit_for_bit_as_if_they_had_not_been(pai
         assert [process.returncode for process in doomed.processes] == [-signal.SIGKILL] * 2
     assert TrialDirectory(folder).result() is None
     last = sorted(folder.glob("checkpoint-*"))[-1]
-    last.write_bytes(last.read_bytes()[:-100])  # only one of them may set it aside
+    last.write_bytes(last.read_bytes()[:-100])  # only one of them may rename it
     answers = pair.train(trial, folder)
     assert not any("error" in answer for answer in answers), answers
     assert len(list(folder.glob("damaged-*"))) == 1
@@ -263,20 +263,22 @@ def test_too_small_a_batch_for_all_is_refused(count, make_trial):
     if count == 1:
         assert TrainingBatches(images, facts, trial.recipe, processes=ProcessGroup(), **known).steps_per_epoch > 1
         return
-    with pytest.raises(SpecError, match="with accumulation 3 cannot share 11 images; the nearest batch_size is 12"):
+    with pytest.raises(
+        SpecError, match="11 images is too small for processes=2 and accumulation=3; use batch_size 12 or larger"
+    ):
         TrainingBatches(images, facts, trial.recipe, processes=ProcessGroup(rank=1, count=2), **known)
 
 
 @pytest.mark.slow
 def test_normalisation_over_processes_is_refused_without_accelerators(pair, make_trial, tmp_path):
     answers = pair.train(make_trial(sync_batch_norm=True), tmp_path)
-    assert all(answer["error"].startswith("SpecError: `sync_batch_norm` needs acc") for answer in answers), answers
+    assert all(answer["error"].startswith("SpecError: `sync_batch_norm` needs GPUs") for answer in answers), answers
     assert not list(tmp_path.glob("*.pt"))
     assert train(make_trial(sync_batch_norm=True, epochs=1), TrialDirectory(tmp_path), device="cpu")["state"] == "done"
 
 
 def test_the_network_is_the_same_with_normalisation_over_processes(make_trial):
-    """On a processor without other processes: that is all that PyTorch can do there."""
+    """This runs on a CPU in one process, where synchronised batch normalisation is a no-op."""
     trial = make_trial(EED(), exits="all")
     plain, synchronised = build_student(trial), SyncBatchNorm.convert_sync_batchnorm(build_student(trial))
     kinds = Counter(type(module) for module in plain.modules())
@@ -292,6 +294,6 @@ def test_the_network_is_the_same_with_normalisation_over_processes(make_trial):
 
 
 def newest(folder):
-    """Epoch and step of the last checkpoint."""
+    """Return the epoch and the step of the last checkpoint."""
     names = sorted(path.name for path in folder.glob("checkpoint-*"))
     return tuple(int(part) for part in names[-1].split("-")[1:3]) if names else (0, 0)

@@ -1,4 +1,4 @@
-"""Against `EarlyExit`, which really stops."""
+"""Comparison of the metrics with `EarlyExit`, which stops computing at an exit."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def test_each_point_is_what_stopping_early_gives(batch):
     with torch.no_grad():
         for weight in network.parameters():
             if weight.dim() == 2:
-                weight.mul_(8)  # so that confidence is anything between nothing and all
+                weight.mul_(8)  # so that confidences cover a wide range
     generator = torch.Generator().manual_seed(0)
     images, labels = 4 * torch.randn(50, 1, 8, 8, generator=generator), torch.arange(50) % 10
     costs = torch.tensor([cost.cumulative_multiply_adds for cost in exit_costs(network, (1, 8, 8))])
@@ -31,4 +31,4 @@ def test_each_point_is_what_stopping_early_gives(batch):
         assert cost == pytest.approx(costs[outputs.exits - 1].double().mean().item())
         assert accuracy == pytest.approx(100 * (outputs.logits.argmax(1) == labels).double().mean().item())
         numbers.add(cost)
-    assert len(numbers) > 3, "images leave at the same exits whatever the threshold"
+    assert len(numbers) > 3, "images leave at the same exits for all thresholds"

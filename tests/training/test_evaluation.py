@@ -22,7 +22,7 @@ def evaluated(logits, labels, batch):
 
 
 def calibration_error(shares, labels):
-    """Guo et al. 2017, equation 3, bin by bin."""
+    """Return the calibration error of Guo et al. 2017, equation 3, computed bin by bin."""
     confidence, hit = shares.max(1), shares.argmax(1) == labels
     error = 0.0
     for low in np.arange(BINS) / BINS:

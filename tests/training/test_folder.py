@@ -76,7 +76,7 @@ for number in range(200):
     def free():
         if f"{number:03d}" in folder.entries():
             raise Taken
-        time.sleep(0.001)  # for the other one, if the lock does not keep it out
+        time.sleep(0.001)  # time for the other process to write, if the lock fails
     try:
         folder.guarded(free).write(f"{number:03d}", sys.argv[2].encode())
         claimed += 1

@@ -10,11 +10,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 CPU = torch.device("cpu")
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2"}
-"""Operations whose result has to be on the host: an accelerator would be waited for."""
+"""Operations whose result is needed on the host, for which a GPU would be waited for."""
 
 
 class Waits(TorchDispatchMode):
-    """Counts the operations that would wait for an accelerator."""
+    """Counter of operations that would wait for a GPU."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +37,7 @@ def started(trial, teacher=None):
     ids=["plain", "mixed"],
 )
 def test_a_step_waits_for_nothing_on_the_device(make_trial, tmp_path, name, recipe, on_host):
-    """The host's own copy of whether all is finite is read, and the number that the mixture is drawn with."""
+    """The host reads only its copy of the non-finite flag and, with mixing, the seed of the mixture."""
     method = methods[name]()
     teacher = None
     if method.requires_hard_labels and recipe:
@@ -56,7 +56,7 @@ def test_a_step_waits_for_nothing_on_the_device(make_trial, tmp_path, name, reci
 
 @pytest.mark.parametrize("parts", [2, 3])
 def test_accumulated_gradients_are_those_of_the_whole_batch(make_trial, parts):
-    """Without batch normalisation's dependence on the batch: with its running statistics."""
+    """Batch normalisation uses running statistics here, so that it does not depend on the batch."""
     networks = []
     for accumulation in (1, parts):
         run = started(make_trial(EED(), exits="all", batch_size=251, accumulation=accumulation, nesterov=True))
@@ -76,12 +76,12 @@ def test_what_modules_draw_depends_on_the_step_and_on_nothing_before(make_trial)
     trial = make_trial(epochs=2, batch_size=300)
 
     def draws(run):
-        """A number in the place of a dropout, in each step of two epochs."""
+        """Return a random number, drawn where dropout would draw, for each step of two epochs."""
         drawn = []
         run._network.register_forward_pre_hook(lambda *_: drawn.append(torch.rand(()).item()))
         for _ in range(2):
             for _ in run.train_epoch():
-                torch.rand(7)  # as another may
+                torch.rand(7)  # as other code may
             run.finish_epoch()
         return drawn
 

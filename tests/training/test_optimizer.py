@@ -1,4 +1,4 @@
-"""Updates beside PyTorch's own optimisers, used as everyone uses them."""
+"""Comparison of optimiser steps with PyTorch's optimisers in their usual form."""
 
 import copy
 

@@ -132,18 +132,21 @@ def test_the_key_knows_the_plugins_of_architecture_head_and_teacher():
 
 
 MISTAKES = {
-    "no Python": ("a = 1\nb = (\n", "own.py:2: is not Python: '(' was never closed."),
+    "no Python": ("a = 1\nb = (\n", "own.py:2: SyntaxError: '(' was never closed."),
     "a zero byte": ("a = '\x00'", "own.py: "),
     "an exception": ("\n\n1 / 0\n", "own.py:3: ZeroDivisionError: division by zero."),
     "an exception below": ("import json\njson.loads('')\n", "own.py:2: JSONDecodeError: Expecting value"),
     "an absent module": ("import absent_module\n", "own.py:1: ModuleNotFoundError: No module named 'absent_module'."),
     "it ends the program": ("raise SystemExit(0)", "own.py:1: SystemExit: 0."),
-    "it registers nothing": ("a = 1\n", "own.py: it registers nothing; a method stands under @method("),
-    "a name of ours": (METHOD.replace('"own"', '"eed"'), "own.py:8: the method 'eed' is registered twice; a new one"),
-    "no dataclass": (METHOD.replace("@dataclass(frozen=True, kw_only=True)\n", ""), "is a subclass of Method under @d"),
+    "it registers nothing": ("a = 1\n", "own.py: it registers nothing; decorate a method with @method("),
+    "a name of ours": (METHOD.replace('"own"', '"eed"'), "own.py:8: the method 'eed' is already registered; choose"),
+    "no dataclass": (
+        METHOD.replace("@dataclass(frozen=True, kw_only=True)\n", ""),
+        "must be a subclass of Method",
+    ),
     "no method": ('from exeunt.losses import method\n@method("own")\nclass Own: ...\n', "but got Own."),
-    "no loss": (METHOD.replace("    loss: ClassVar = Baseline.loss\n", ""), "the method 'own': Own has no `loss`."),
-    "no paper": (METHOD.replace('    paper: ClassVar = "none"\n', ""), "the method 'own': Own has no `paper`."),
+    "no loss": (METHOD.replace("    loss: ClassVar = Baseline.loss\n", ""), "the method 'own': Own has no `loss`; add"),
+    "no paper": (METHOD.replace('    paper: ClassVar = "none"\n', ""), "the method 'own': Own has no `paper`; add"),
 }
 
 
@@ -166,7 +169,7 @@ def test_two_plugins_with_one_method_are_refused_whether_they_ran_before_or_not(
     two = [plugin(METHOD, "one.py"), plugin(METHOD + "#\n", "two.py")]
     use(two[:1])
     use(two[1:])
-    with pytest.raises(SpecError, match=r"two\.py: the method 'own' is registered twice"):
+    with pytest.raises(SpecError, match=r"two\.py: the method 'own' is already registered"):
         use(two)
     assert plugins_in_use() == (two[0],)
 
@@ -176,7 +179,7 @@ def test_files_are_read_each_once(tmp_path):
     assert read_plugins([tmp_path / "own.py", tmp_path / "own.py"]) == (plugin(METHOD),)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "own.py").write_text(ARCHITECTURE)
-    with pytest.raises(SpecError, match=r"other/own\.py: another plugin has this name"):
+    with pytest.raises(SpecError, match=r"other/own\.py: another plugin has the same file name"):
         read_plugins([tmp_path / "own.py", tmp_path / "other" / "own.py"])
 
 
@@ -184,11 +187,11 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "own.py").write_bytes(b"\xff")
     (tmp_path / "folder.py").mkdir()
     for name, message in {
-        "own.py": "it is not UTF-8 text.",
+        "own.py": "the file is not UTF-8 text; save it as UTF-8.",
         "owm.py": "cannot be read: No such file or directory; the nearest is 'own.py'.",
         "folder.py": "cannot be read: Is a directory.",
-        "own.yaml": "a plugin is a file of Python",
-        "own method.py": "a plugin is a file of Python",
+        "own.yaml": "the name of a plugin must be letters",
+        "own method.py": "the name of a plugin must be letters",
     }.items():
         with pytest.raises(SpecError) as refusal:
             read_plugins([tmp_path / name])

@@ -18,7 +18,7 @@ def schedule(recipe, steps_per_epoch):
 
 
 def scheduled(make_scheduler, rate, steps):
-    """The learning rate of each step under one of PyTorch's schedulers, told of every step."""
+    """Return the learning rate of each step with one of PyTorch's schedulers, which is stepped after every step."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
     scheduler = make_scheduler(optimizer)
     rates = []
@@ -55,7 +55,7 @@ def test_one_cycle_rises_over_three_tenths_of_the_steps_and_falls_to_zero_after_
 
 
 def test_the_papers_recipe_is_the_authors():
-    """Their program's (hjdw2/Exit-Ensemble-Distillation at 146c9cf); it computes in float32, which we leave open."""
+    """The values are those of their program (hjdw2/Exit-Ensemble-Distillation, 146c9cf), except for precision."""
     of_data_py = {
         "crop": "pad",  # RandomCrop(32, 4)
         "flip": True,

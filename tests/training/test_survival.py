@@ -1,4 +1,4 @@
-"""Trainings that are killed, told to go, short of memory, or shared by processes."""
+"""Training that is killed, stopped or out of memory, and its protocols."""
 
 import os
 import random
@@ -21,7 +21,7 @@ CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules"}
 
 
 def newest(folder):
-    """Epoch and step of the last checkpoint."""
+    """Return the epoch and the step of the last checkpoint."""
     names = sorted(path.name for path in folder.glob("checkpoint-*"))
     return tuple(int(part) for part in names[-1].split("-")[1:3]) if names else (0, 0)
 
@@ -38,7 +38,7 @@ def assert_same(first, second, weights_of):
 
 @pytest.fixture(scope="module")
 def hard(make_trial):
-    """All that a restart could get wrong at once."""
+    """Trial with all features whose state a restart must restore."""
     trial = make_trial(
         EED(output_loss="kl"), exits="all", epochs=4, batch_size=128, mixup=0.4, cutout=2, ema_decay=0.9, nesterov=True
     )
@@ -54,10 +54,12 @@ def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_b
     train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
     chance, folder = random.Random(precision), tmp_path / "killed"
     steps = 11  # of 1,295 images in batches of 128; one epoch
-    kills = sorted(chance.sample(range(1, 3 * steps), 10))  # of four epochs, so that none comes after the end
+    kills = sorted(
+        chance.sample(range(1, 3 * steps), 10)
+    )  # in the first three of four epochs, so that every kill happens before the end
     for kill in kills:
         epoch, step = divmod(kill, steps)
-        moment = chance.choice(["open", "os.rename"])  # before it is written, or when it is but not in its place
+        moment = chance.choice(["open", "os.rename"])  # before the write, or between the write and the rename
         status, complaint = Training(trial, folder, moment=moment, fatal=f"checkpoint-{epoch:05d}-{step:07d}-").finish()
         assert status == -signal.SIGKILL, complaint
         assert newest(folder) < (epoch, step)
@@ -166,14 +168,14 @@ except OutOfMemoryError as outcome:
 def test_too_little_memory_is_told_with_batch_size_peak_and_a_way_out(tmp_path):
     command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ended.stdout.startswith("out of memory with batch_size 1400 in 1 part(s); the peak was "), ended.stderr
-    assert "`accumulation: 2` needs less" in ended.stdout
+    assert ended.stdout.startswith("out of memory with batch_size 1400 and accumulation 1; the peak was "), ended.stderr
+    assert "Set `accumulation: 2` to need less memory." in ended.stdout
     assert TrialDirectory(tmp_path).result() is None
 
 
 @pytest.mark.slow
 def test_a_network_that_is_too_large_for_the_memory_is_told_before_the_first_step(tmp_path):
-    """Its weights are 146 MB, and half of that is left."""
+    """The weights need 146 MB, and half of that is available."""
     script = SHORT_OF_MEMORY.replace("1_000_000_000", "73_000_000")
     ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("out of memory before the first step: wrn_28_10 with baseline and the"), ended.stderr
@@ -185,7 +187,7 @@ def test_images_that_are_too_many_for_the_memory_are_told_before_the_first_step(
     datasets.register("enormous")(enormous)
     try:
         trial = replace(make_trial(), dataset=DatasetSpec(name="enormous"))
-        with pytest.raises(OutOfMemoryError, match="the images of enormous do not fit what is free on cpu"):
+        with pytest.raises(OutOfMemoryError, match="the images of enormous do not fit into the free memory of cpu"):
             train(trial, TrialDirectory(tmp_path), device="cpu")
     finally:
         datasets.unregister("enormous")
@@ -212,7 +214,7 @@ def test_the_papers_protocol_keeps_the_best_epoch_on_test(make_trial, tmp_path, 
     result = train(trial, TrialDirectory(tmp_path / "paper"), device="cpu")
     by_epoch = [record["test_by_epoch/final/top1"] for record in TrialDirectory(tmp_path / "paper").history()]
     best = by_epoch.index(max(by_epoch)) + 1
-    assert best < 4, by_epoch  # or the test shows nothing
+    assert best < 4, by_epoch  # otherwise the test proves nothing
     assert result["protocol"] == "best epoch on test, chosen on test"
     assert result["metrics"]["test/final/top1"] == max(by_epoch)
     kept = weights_of(tmp_path / "paper")

@@ -36,7 +36,7 @@ def without_clock(history):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Trains a trial in a new folder and gives the folder."""
+    """Function that trains a trial in a new directory and returns the directory."""
 
     def trained(trial: TrialSpec, **options):
         directory = TrialDirectory(tmp_path_factory.mktemp("trial") / "trial")
@@ -221,7 +221,7 @@ def test_a_network_learns_the_digits(run, make_trial):
 def test_a_trial_without_the_weights_of_its_teacher_is_refused(kd, tmp_path):
     for missing in (None, tmp_path / "nowhere" / "weights.pt"):
         directory = TrialDirectory(tmp_path / "student")
-        with pytest.raises(SpecError, match=f"the teacher's weights are not there: {missing}") as refusal:
+        with pytest.raises(SpecError, match=f"the teacher's weights are missing: {missing}") as refusal:
             train(kd, directory, teacher=missing, device="cpu")
         assert refusal.value.field == "teacher"
         assert directory.result() is None
@@ -242,7 +242,7 @@ def test_a_teacher_is_listened_to_and_left_as_it_was(run, kd, teacher, weights_o
 
 
 def test_a_teacher_answers_as_in_evaluation(run, make_trial, teacher, weights_of):
-    """In a single step over all images the recorded term is the divergence from the trained teacher's answers."""
+    """With a single step over all images, the recorded term is the divergence from the trained teacher's outputs."""
     trial = make_trial(KD(), seed=4, epochs=1, batch_size=2000, crop="none", flip=False, teacher=teacher[0])
     facts = datasets["digits"]
     student, taught_by = (
@@ -284,7 +284,7 @@ def test_a_network_broken_by_the_very_last_step_has_diverged(run, make_trial):
 
 
 def test_one_image_left_over_joins_the_batch_before(run, make_trial):
-    """Batch normalisation over a map of 1x1 cannot train on a lone image. Here 1438 = 3 x 479 + 1: three steps."""
+    """Batch normalisation of a 1x1 map cannot train on a single image; 1438 = 3 x 479 + 1 gives three steps."""
     assert len(datasets["digits"].load()[0].labels) == 3 * 479 + 1
     record = run(make_trial(epochs=1, batch_size=479, schedule="cosine")).history()[0]
     assert record["train/learning_rate"] == pytest.approx(0.1 * (1 + math.cos(2 / 3 * math.pi)) / 2)
@@ -298,7 +298,7 @@ def test_irrelevant_settings_do_not_change_the_weights(run, eed, trained_eed, we
 
 def test_an_accelerator_that_is_not_there_is_refused(make_trial, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SpecError, match="device 'cuda' is not there"):
+    with pytest.raises(SpecError, match="device 'cuda' is not available"):
         train(make_trial(), TrialDirectory(tmp_path), device="cuda")
 
 
@@ -306,9 +306,12 @@ def test_an_accelerator_that_is_not_there_is_refused(make_trial, tmp_path, monke
     ("written", "said"),
     [
         ('{"state": "do', "is damaged (Unterminated string"),
-        ("null", "is damaged (no mapping of names to values)"),
-        ("{}", "is damaged (it has no state, seconds, metrics, environment)"),
-        ('{"state": "done", "seconds": 1, "metrics": [], "environment": {}}', "is damaged (it has no metrics)"),
+        ("null", "is damaged (not a JSON object)"),
+        ("{}", "is damaged (missing or invalid: state, seconds, metrics, environment)"),
+        (
+            '{"state": "done", "seconds": 1, "metrics": [], "environment": {}}',
+            "is damaged (missing or invalid: metrics)",
+        ),
     ],
 )
 def test_a_damaged_result_is_an_error_that_names_the_file_and_what_it_lacks(tmp_path, written, said):
@@ -319,5 +322,5 @@ def test_a_damaged_result_is_an_error_that_names_the_file_and_what_it_lacks(tmp_
 
 def test_a_history_that_lacks_what_every_epoch_has_is_damaged(tmp_path):
     (tmp_path / "history.jsonl").write_text('{"epoch": 1, "seconds": 2.0, "time": 3.0}\n{"epoch": 2}\n')
-    with pytest.raises(DamagedFileError, match=r"history\.jsonl is damaged \(it has no seconds, time\)"):
+    with pytest.raises(DamagedFileError, match=r"history\.jsonl is damaged \(missing or invalid: seconds, time\)"):
         TrialDirectory(tmp_path).history()

@@ -180,9 +180,9 @@ def test_the_dictionary_names_everything_that_matters_and_nothing_else(make_tria
     [
         ({"method": EED()}, "exits", "eed trains exits, but the placement is 'none'"),
         ({"method": KD()}, "teacher", "kd needs a teacher"),
-        ({"method": EED(), "exits": "3"}, "placement", "stage 1 to 2"),
-        ({"method": Baseline(), "exits": "3"}, "placement", "stage 1 to 2"),
-        ({"method": TfKDSelf(), "teacher": trained()}, "teacher", "the teacher of tf_kd_self has its student's"),
+        ({"method": EED(), "exits": "3"}, "placement", "stages 1 to 2"),
+        ({"method": Baseline(), "exits": "3"}, "placement", "stages 1 to 2"),
+        ({"method": TfKDSelf(), "teacher": trained()}, "teacher", "the teacher of tf_kd_self must have its student's"),
         ({"method": PSKD(), "mixup": 0.1}, "recipe", "ps_kd needs unmixed labels"),
         ({"method": CSKD(), "cutmix": 0.1}, "recipe", "cs_kd needs unmixed labels"),
         ({"seed": -1}, "seed", "0 <= seed"),

@@ -1,4 +1,4 @@
-"""What is done to training images at random, a batch at a time on the device: drawn apart, then applied."""
+"""Random augmentation of training batches: random choices on the CPU, then their application on the device."""
 
 from .augmentation import Augmentation, Draws, normalise, on_device
 

@@ -1,7 +1,8 @@
-"""Batches of pixels become network inputs, on the device that holds them.
+"""Augmentation of pixel batches into network inputs, on the device that holds the pixels.
 
-Chance and arithmetic are separate: `Augmentation.draw` makes everything random about a batch on the CPU, from one
-generator, and `Augmentation.apply` is a function of pixels and draws: the same on every device, mixup's rounding aside.
+Randomness and arithmetic are separate. `Augmentation.draw` makes all random choices for a batch on the CPU, from one
+generator. `Augmentation.apply` is a deterministic function of pixels and draws. Its results are equal on all devices,
+except for rounding in mixup.
 """
 
 import dataclasses
@@ -21,41 +22,44 @@ PADDING = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Mixing:
-    """How the images of a batch are mixed in pairs."""
+    """Parameters for mixing the images of a batch in pairs."""
 
     share: float
-    """The part that an image keeps of itself and of its label; the rest comes from its partner. Between 0 and 1."""
+    """Weight of an image and its label in the mixture, from 0 to 1; its partner gets 1 - share."""
     box: tuple[int, int, int, int] | None
-    """Top, bottom, left and right of the rectangle that CutMix takes from the partner; None: mixup."""
+    """Rectangle that CutMix copies from the partner, in pixels: (top, bottom, left, right); None for mixup."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """Everything random about a batch of N images, on the CPU; None where nothing is drawn."""
+    """Random choices for a batch of N images, on the CPU; a field is None if its operation is off."""
 
     count: int
-    """N."""
+    """Number of images N."""
     shifts: Tensor | None = None
-    """(N, 2) int64: first row and first column of each crop of the padded image."""
+    """First row and first column of each crop from the padded image: (N, 2) int64."""
     crops: Tensor | None = None
-    """(N, 4) float32, uniform in [0, 1): what the image set makes random resized crops of; nothing to `apply`."""
+    """Uniform numbers in [0, 1) for random resized crops: (N, 4) float32; used by the image set, not by `apply`."""
     flips: Tensor | None = None
-    """(N,) bool: which images are mirrored."""
+    """Mask of the images that are mirrored: (N,) bool."""
     operations: Tensor | None = None
-    """(N, K) int64: the numbers of the operations of the policy, in order."""
+    """`Operation` numbers of the policy for each image, in order: (N, K) int64."""
     magnitudes: Tensor | None = None
-    """(N, K) float32, of these operations."""
+    """Magnitudes of `operations`: (N, K) float32."""
     centres: Tensor | None = None
-    """(N, 2) int64: row and column of the middle of each square that is cut out."""
+    """Row and column of the centre of each cutout square: (N, 2) int64."""
     mixing: Mixing | None = None
 
     def part(self, start: int, stop: int) -> "Draws":
-        """The draws of images `start` to `stop` of the batch, for one of several processes that share it.
+        """Return the draws of images `start` to `stop` of the batch, the part of one process.
 
-        Raises `ValueError` if images are mixed and the part begins or ends between two that are mixed.
+        Raises:
+            ValueError: if images are mixed and the part splits a pair.
         """
         if self.mixing and (start % 2 or (stop % 2 and stop != self.count)):
-            raise ValueError(f"images are mixed in pairs, and {start} to {stop} is not made of whole pairs")
+            raise ValueError(
+                f"images {start} to {stop} split a mixed pair; a part of a mixed batch must consist of whole pairs"
+            )
         drawn = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         tensors = {name: value[start:stop] for name, value in drawn.items() if isinstance(value, Tensor)}
         return dataclasses.replace(self, count=stop - start, **tensors)
@@ -63,43 +67,43 @@ class Draws:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation(Spec):
-    """What happens to training images, in this order: crop, flip, policy, cutout, normalisation, mixup or CutMix."""
+    """Augmentation of training images, in this order: crop, flip, policy, cutout, normalisation, mixup or CutMix."""
 
     crop: Literal["none", "pad", "resized"] = "none"
-    """`pad`: a crop of the image padded by 4 black pixels; `resized`: a part of 8% to 100% of its area, resized.
+    """Random crop: `none`, `pad` (after padding by 4 black pixels) or `resized` (8% to 100% of the area, resized).
 
-    The latter is made where the images are kept, before they all have one size.
+    The image set applies `resized` itself, since its pictures may have different sizes.
     """
     flip: bool = False
-    """Each image is mirrored with probability one half."""
+    """True if each image is mirrored horizontally with probability 0.5."""
     policy: Policy = "none"
-    """TrivialAugment Wide, or AutoAugment with the policy for CIFAR-10 unless another is named.
+    """Augmentation policy: `none`, TrivialAugment Wide, or AutoAugment as found on CIFAR-10, SVHN or ImageNet.
 
-    The parts that are moved in from outside are black.
+    Pixels that are moved in from outside the image are black.
     """
     cutout: Annotated[int, Range(minimum=0)] = 0
-    """Side in pixels of the square that is cut out of each image (arXiv 1708.04552); 0: none.
+    """Side of the square that is cut out of each image, in pixels (arXiv 1708.04552); 0 disables cutout.
 
-    Its middle is anywhere in the image, so that it may reach over the border. As in the authors' code
-    (github.com/uoguelph-mlrg/Cutout) it is 0 in the normalised image: the mean colour, not black.
+    The centre is anywhere in the image, so the square may extend beyond the border. As in the authors' code
+    (github.com/uoguelph-mlrg/Cutout), the square is 0 in the normalised image: the mean colour, not black.
     """
     mixup: NonNegative = 0.0
-    """The parameter of the beta distribution that mixup's share is drawn from (arXiv 1710.09412); 0: no mixup."""
+    """Parameter alpha, at least 0, of the beta distribution of mixup's weight (arXiv 1710.09412); 0 disables mixup."""
     cutmix: NonNegative = 0.0
-    """The parameter of CutMix's beta distribution (arXiv 1905.04899); 0: no CutMix.
+    """Parameter alpha, at least 0, of CutMix's beta distribution (arXiv 1905.04899); 0 disables CutMix.
 
-    With mixup as well, each batch takes one of the two with probability one half.
+    If mixup is also on, each batch uses one of the two, with probability 0.5 each.
     """
 
     def draw(self, count: int, image_shape: tuple[int, int, int], generator: torch.Generator) -> Draws:
-        """Everything random about a batch.
+        """Draw all random choices for a batch.
 
-        What is taken from the generator depends on the settings, the count and the shape, never on what was drawn.
+        The generator advances by an amount that depends only on the settings, the count and the shape.
 
         Args:
-            count: N, the images of the whole batch, however many processes share it.
-            image_shape: (channels, height, width) of what the network sees.
-            generator: on the CPU.
+            count: number of images N in the whole batch, over all processes.
+            image_shape: (channels, height, width) of the network inputs.
+            generator: generator on the CPU.
         """
         _, height, width = image_shape
         drawn: dict[str, Tensor] = {}
@@ -119,7 +123,7 @@ class Augmentation(Spec):
         return Draws(count=count, mixing=mixing, **drawn)
 
     def _draw_mixing(self, height: int, width: int, generator: torch.Generator) -> Mixing:
-        # A beta variate takes a varying number of random numbers: they come from a generator of their own.
+        # A beta variate uses a varying number of random numbers, so it is drawn from a separate generator.
         chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         from_cutmix = chance.random() < (0.5 if self.mixup and self.cutmix else float(self.cutmix > 0))
         alpha = self.cutmix if from_cutmix else self.mixup
@@ -144,22 +148,22 @@ class Augmentation(Spec):
         classes: int,
         dtype: torch.dtype = torch.float32,
     ) -> tuple[Tensor, Tensor]:
-        """What the network is trained on, where the pixels are and without waiting for an accelerator.
+        """Return the inputs and labels for training, on the device of the pixels and without waiting for a GPU.
 
-        Images 2k and 2k+1 are mixed with one another, and an odd last one with itself: their order is random already,
-        and a part of a batch holds all its pairs.
+        Images 2k and 2k+1 are mixed with each other, and an odd last image with itself. Their order is already random,
+        and each part of a batch contains whole pairs.
 
         Args:
-            pixels: (N, C, H, W) uint8, H and W those of the draws; random resized crops are made already.
+            pixels: (N, C, H, W) uint8, with H and W of the draws; random resized crops are already applied.
             labels: (N,) int64 on the same device.
-            draws: for N images, from this augmentation.
-            mean: (C,) on the same device, in units of the brightest pixel value, 255.
+            draws: draws of this augmentation for N images.
+            mean: (C,) on the same device, as a fraction of the maximum pixel value 255.
             std: (C,), in the same unit.
-            classes: the number of classes.
-            dtype: of the inputs.
+            classes: number of classes.
+            dtype: data type of the inputs.
 
         Returns:
-            Inputs (N, C, H, W), normalised and channels last in memory; labels (N,) as they were or, if images are
+            Inputs (N, C, H, W), normalised and channels last in memory; labels (N,) unchanged or, if images are
             mixed, probabilities (N, classes) float32.
         """
         if draws.shifts is not None:
@@ -179,13 +183,13 @@ class Augmentation(Spec):
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """(N, C, H, W) uint8 to float32 with each channel's mean 0 and standard deviation 1, channels last in memory."""
+    """Return pixels (N, C, H, W) uint8 as float32, (pixels / 255 - mean) / std per channel, channels last in memory."""
     scaled = pixels.float().div_(255).sub_(mean[:, None, None]).div_(std[:, None, None])
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
 def _cropped(pixels: Tensor, shifts: Tensor) -> Tensor:
-    """Of each padded image the part that begins at its shift (N, 2), in one gather of whole windows."""
+    """Return the crop of each padded image that starts at its shift (N, 2), in one gather of whole windows."""
     _, _, height, width = pixels.shape
     windows = torch.nn.functional.pad(pixels, (PADDING,) * 4).unfold(2, height, 1).unfold(3, width, 1)
     down, right = on_device(shifts, pixels.device).unbind(1)
@@ -193,13 +197,13 @@ def _cropped(pixels: Tensor, shifts: Tensor) -> Tensor:
 
 
 def _flipped(pixels: Tensor, flips: Tensor) -> Tensor:
-    """The images, those mirrored that are to be (N,)."""
+    """Return the images, with those of the mask (N,) mirrored."""
     chosen = torch.arange(len(pixels)) + len(pixels) * flips
     return torch.cat([pixels, pixels.flip(3)]).index_select(0, on_device(chosen, pixels.device))
 
 
 def _cut_out(inputs: Tensor, centres: Tensor, side: int) -> None:
-    """Sets a square of each image to 0."""
+    """Set a square of each image to 0, in place."""
     first = on_device(centres - side // 2, inputs.device)
     inside = []
     for size, start in zip(inputs.shape[2:], first.unbind(1), strict=True):
@@ -224,5 +228,5 @@ def _mixed_labels(labels: Tensor, share: float, classes: int) -> Tensor:
 
 
 def _partners(batch: Tensor) -> Tensor:
-    """The numbers (N,) of the images that those of a batch are mixed with: 1, 0, 3, 2, ..."""
+    """Return the index (N,) of the image that each image of a batch is mixed with: 1, 0, 3, 2, ..."""
     return torch.arange(len(batch), device=batch.device).bitwise_xor(1).clamp(max=len(batch) - 1)

@@ -1,7 +1,7 @@
-"""The image operations of AutoAugment and TrivialAugment, on whole batches and each image with its own magnitude.
+"""Image operations of AutoAugment and TrivialAugment, on whole batches with one magnitude per image.
 
-What they compute is what `torchvision.transforms.functional` does to one uint8 tensor. Sums, blurring and geometry are
-in integers, so that every device gives the same.
+The results equal those of `torchvision.transforms.functional` on a single uint8 tensor. Sums, blurring and geometry use
+integers, so all devices give equal results.
 """
 
 from collections.abc import Callable
@@ -12,45 +12,45 @@ from torch import Tensor
 
 
 class Operation(IntEnum):
-    """What a policy can do to an image; in brackets, what the magnitude is."""
+    """Image operations of a policy; the unit of the magnitude is in brackets."""
 
     IDENTITY = 0
     SHEAR_X = 1
-    """(Columns per row.)"""
+    """Horizontal shear (columns per row)."""
     SHEAR_Y = 2
-    """(Rows per column.)"""
+    """Vertical shear (rows per column)."""
     TRANSLATE_X = 3
-    """To the right (pixels, of which whole ones count)."""
+    """Shift to the right (pixels, truncated to an integer)."""
     TRANSLATE_Y = 4
-    """Downwards (pixels, of which whole ones count)."""
+    """Shift downwards (pixels, truncated to an integer)."""
     ROTATE = 5
-    """Counter-clockwise around the middle (degrees)."""
+    """Counter-clockwise rotation around the centre (degrees)."""
     BRIGHTNESS = 6
-    """Away from black (-1: black, 0: as it was)."""
+    """Extrapolation away from black (-1: black, 0: unchanged)."""
     COLOR = 7
-    """Away from the grey image (-1: grey, 0: as it was)."""
+    """Extrapolation away from the grey image (-1: grey, 0: unchanged)."""
     CONTRAST = 8
-    """Away from the mean grey (-1: that grey, 0: as it was)."""
+    """Extrapolation away from the mean grey (-1: mean grey, 0: unchanged)."""
     SHARPNESS = 9
-    """Away from the blurred image (-1: blurred, 0: as it was)."""
+    """Extrapolation away from the blurred image (-1: blurred, 0: unchanged)."""
     POSTERIZE = 10
-    """(The bits that are kept, 1 to 8.)"""
+    """Reduction to the most significant bits (number of bits, 1 to 8)."""
     SOLARIZE = 11
-    """Inverts what is as bright or brighter (0 to 255)."""
+    """Inversion of pixels at or above a threshold (0 to 255)."""
     AUTOCONTRAST = 12
     EQUALIZE = 13
     INVERT = 14
 
 
-BITS = 16  # of the fraction of a coordinate
+BITS = 16  # fractional bits of a fixed-point coordinate
 
 
 def perform(pixels: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
-    """Does to each image what is asked for; what is moved in from outside is black.
+    """Apply one operation to each image; pixels that are moved in from outside are black.
 
     Args:
         pixels: (N, C, H, W) uint8 with C = 1 or 3.
-        operations: (N,) int64 on the CPU, numbers of `Operation`s.
+        operations: (N,) int64 on the CPU, `Operation` numbers.
         magnitudes: (N,) float32 on the CPU.
 
     Returns:
@@ -74,14 +74,15 @@ def perform(pixels: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copies a CPU tensor to the device that computes, without waiting for it."""
+    """Return a copy of a CPU tensor on the device, without waiting for the device."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _matrices(operations: Tensor, magnitudes: Tensor, height: int, width: int) -> Tensor:
-    """(N, 6) int32, in units of 2**-16 pixels: a, b, c and d, e, f of where the pixel in column x and row y comes from.
+    """Return the affine maps from pixels to their source coordinates: (N, 6) int32, in units of 2**-16 pixels.
 
-    That is column ax + by + c and row dx + ey + f, the first pixel covering 0 to 1.
+    A row a, b, c, d, e, f maps column x and row y to source column ax + by + c and source row dx + ey + f. The first
+    pixel covers 0 to 1.
     """
 
     def only(operation: Operation) -> Tensor:
@@ -92,11 +93,11 @@ def _matrices(operations: Tensor, magnitudes: Tensor, height: int, width: int) -
     from_column = torch.stack([cosine, only(Operation.SHEAR_X) - sine], 1)
     from_row = torch.stack([only(Operation.SHEAR_Y) + sine, cosine], 1)
     middle = torch.tensor([width / 2, height / 2], dtype=torch.float64)
-    pixel = torch.full((2,), 0.5, dtype=torch.float64)  # a pixel's place is its centre
+    pixel = torch.full((2,), 0.5, dtype=torch.float64)  # a pixel's coordinate is its centre
     around = pixel - middle
     column = from_column @ around + middle[0] - only(Operation.TRANSLATE_X).trunc()
     row = from_row @ around + middle[1] - only(Operation.TRANSLATE_Y).trunc()
-    # Shears keep the corner where it is, as in AutoAugment's code; what turns, turns around the middle.
+    # A shear fixes the corner, as in AutoAugment's code; a rotation fixes the centre.
     column += only(Operation.SHEAR_X) * middle[1]
     row += only(Operation.SHEAR_Y) * middle[0]
     matrices = torch.cat([from_column, column[:, None], from_row, row[:, None]], 1)
@@ -104,7 +105,7 @@ def _matrices(operations: Tensor, magnitudes: Tensor, height: int, width: int) -
 
 
 def _moved(pixels: Tensor, matrices: Tensor) -> Tensor:
-    """Nearest neighbours, one gather for all images."""
+    """Return the images sampled at their nearest source pixels, in one gather."""
     _, channels, height, width = pixels.shape
     a, b, c, d, e, f = matrices[:, :, None, None].unbind(1)
     x = torch.arange(width, dtype=torch.int32, device=pixels.device)
@@ -120,7 +121,7 @@ def _blend(pixels: Tensor, degenerate: Tensor, magnitudes: Tensor) -> Tensor:
 
 
 def _grey(pixels: Tensor) -> Tensor:
-    """(N, 1, H, W) uint8."""
+    """Return the grey images (N, 1, H, W) uint8."""
     if pixels.shape[1] == 1:
         return pixels
     red, green, blue = pixels.split(1, 1)
@@ -147,7 +148,7 @@ def _sharpness(pixels: Tensor, magnitudes: Tensor) -> Tensor:
     rows = values[:, :, :-2] + values[:, :, 1:-1] + values[:, :, 2:]
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * values[:, :, 1:-1, 1:-1]
     blurred = values.clone()
-    blurred[:, :, 1:-1, 1:-1] = (2 * total + 13) // 26  # a thirteenth of the total, rounded
+    blurred[:, :, 1:-1, 1:-1] = (2 * total + 13) // 26  # total / 13, rounded
     return _blend(pixels, blurred, magnitudes)
 
 
@@ -191,4 +192,4 @@ _POINTWISE: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
     _equalize,
     _invert,
 )
-"""In the order of `Operation`."""
+"""Functions of the operations from `BRIGHTNESS` on, in the order of `Operation`."""

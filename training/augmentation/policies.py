@@ -1,4 +1,4 @@
-"""Which operation a learned or random policy applies to which image, and how strongly."""
+"""Augmentation policies: the operations that each image gets, and their magnitudes."""
 
 import functools
 from typing import Literal
@@ -15,27 +15,27 @@ AutoAugment = Literal["auto_augment", "auto_augment_svhn", "auto_augment_imagene
 def draw_operations(
     policy: Policy, count: int, image_size: tuple[int, int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """What each image goes through, in order.
+    """Draw the operations of each image, in order, and their magnitudes.
 
-    TrivialAugment (Wide): one of 14 operations, each as likely, at one of 31 magnitudes (arXiv 2103.10158, table 4).
+    TrivialAugment (Wide): one of 14 operations, equally likely, at one of 31 magnitudes (arXiv 2103.10158, table 4).
     AutoAugment: one of 25 pairs of operations, each with its own probability and magnitude (arXiv 1805.09501,
-    appendix). `auto_augment` is the policy found on CIFAR-10, the others those found on SVHN and ImageNet.
+    appendix). `auto_augment` is the policy found on CIFAR-10; the others were found on SVHN and ImageNet.
     Magnitudes are those of torchvision's `TrivialAugmentWide` and `AutoAugment`.
 
     Args:
-        policy: any but `none`.
-        count: N, the number of images.
-        image_size: height and width.
-        generator: on the CPU; how far it advances depends on the policy and the count alone.
+        policy: name of the policy.
+        count: number of images N.
+        image_size: height and width in pixels.
+        generator: generator on the CPU; it advances by an amount that depends only on the policy and the count.
 
     Returns:
-        Numbers of `Operation`s (N, K) int64 and their magnitudes (N, K) float32, K being 1 for TrivialAugment and 2
-        for AutoAugment.
+        `Operation` numbers (N, K) int64 and their magnitudes (N, K) float32; K is 0 for `none`, 1 for TrivialAugment
+        and 2 for AutoAugment.
     """
     if policy == "none":
         return torch.zeros(count, 0, dtype=torch.long), torch.zeros(count, 0)
     if policy == "trivial_augment":
-        # All but the last operation: it never inverts.
+        # TrivialAugment has no inversion, which is the last operation.
         operations = torch.randint(0, Operation.INVERT, (count, 1), generator=generator)
         levels = torch.randint(0, 31, (count, 1), generator=generator)
         magnitudes = _trivial_augments_magnitudes()
@@ -46,7 +46,7 @@ def draw_operations(
         operations = torch.where(chances < probabilities, operations, Operation.IDENTITY)
         magnitudes = _auto_augments_magnitudes(*image_size)
     negative = torch.randint(0, 2, operations.shape, generator=generator).bool()
-    negative &= operations <= Operation.SHARPNESS  # the others have no sign
+    negative &= operations <= Operation.SHARPNESS  # the other magnitudes have no sign
     chosen = magnitudes[operations, levels]
     return operations, torch.where(negative, -chosen, chosen)
 
@@ -65,7 +65,7 @@ def _auto_augments_magnitudes(height: int, width: int) -> Tensor:
 def _magnitudes(
     levels: int, *, shear: float, down: float, right: float, degrees: float, blend: float, bits: int
 ) -> Tensor:
-    """(operations, levels) float32, from doing nothing to doing as much as is given."""
+    """Return the magnitudes (operations, levels) float32, from no effect to the given maximum."""
     most = {
         Operation.SHEAR_X: shear,
         Operation.SHEAR_Y: shear,
@@ -87,7 +87,7 @@ def _magnitudes(
 
 @functools.cache
 def _pairs(policy: AutoAugment) -> tuple[Tensor, Tensor, Tensor]:
-    """Operations, probabilities and levels of a policy's pairs, each (25, 2)."""
+    """Return the operations, probabilities and levels of a policy's pairs, each (25, 2)."""
     steps = [step.split() for line in _POLICIES[policy].strip().splitlines() for step in line.split(",")]
     operations = torch.tensor([Operation[name.upper()] for name, _, _ in steps])
     probabilities = torch.tensor([int(tenths) / 10 for _, tenths, _ in steps])
@@ -95,7 +95,7 @@ def _pairs(policy: AutoAugment) -> tuple[Tensor, Tensor, Tensor]:
     return operations.view(25, 2), probabilities.view(25, 2), levels.view(25, 2)
 
 
-# Each line is a pair: operation, its probability in tenths, its level of magnitude from 0 to 9 (-: it has none).
+# Each line is a pair: operation, its probability in tenths, its level of magnitude from 0 to 9 (-: no magnitude).
 _POLICIES: dict[AutoAugment, str] = {
     "auto_augment": """
         invert 1 -, contrast 2 6

@@ -1,6 +1,6 @@
-"""Data sets: what is known of them by name, where they come from, and their images in batches on the device."""
+"""Datasets: registered metadata, loading and download, and their images in batches on the device."""
 
-# Each of these modules registers its data sets. A share of a folder has the form of both: `subsets` comes later.
+# Each module registers its datasets. `folder:PATH@20%` matches two patterns, so `subsets` follows `image_folder`.
 from . import digits as digits
 from . import image_folder as image_folder
 from . import subsets as subsets

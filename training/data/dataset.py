@@ -1,4 +1,4 @@
-"""What is known of a data set before it is loaded, and the names that data sets are registered under."""
+"""Metadata of datasets, available before loading, and the registry of datasets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,29 +10,31 @@ from .in_memory import ImageSet
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """Where data sets are kept on this machine, and what may be done to get them there."""
+    """Location of the datasets on this machine, and permission to download them."""
 
     directory: Path | None = None
-    """The user's data folder, laid out as torchvision does; absolute, since workers run elsewhere."""
+    """Data directory with torchvision's layout; an absolute path, since workers run in another directory."""
     download: bool = False
-    """Whether what is absent is fetched from where its authors offer it."""
+    """True if missing files are downloaded from their authors' site."""
     workers: int | None = None
-    """Processes that read image files, see `ImageFiles`; data sets held in memory need none."""
+    """Number of processes that decode image files, see `ImageFiles`; unused by datasets held in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """What is known of a data set before it is loaded, and how to load it."""
+    """Metadata of a dataset, available before loading, and its loader."""
 
     description: str
     image_shape: tuple[int, int, int]
-    """(channels, height, width)."""
+    """Shape of an image in pixels: (channels, height, width)."""
     classes: int
+    """Number of classes."""
     mean: tuple[float, ...]
-    """Of each channel of the training images, in units of the brightest pixel value, 255."""
+    """Mean of each channel of the training images, as a fraction of the maximum pixel value 255."""
     std: tuple[float, ...]
+    """Standard deviation of each channel of the training images, in the unit of `mean`."""
     load: Callable[[DataSource], tuple[ImageSet, ImageSet]]
-    """Returns the training and the test images. Raises `SpecError` where they are not, or are damaged."""
+    """Function that returns the training and test images; it raises `SpecError` if files are missing or damaged."""
 
 
 datasets: Registry[Dataset] = Registry("dataset")
@@ -40,12 +42,12 @@ datasets: Registry[Dataset] = Registry("dataset")
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
-    """The images that a trial trains and is tested on."""
+    """Dataset that a trial is trained and tested on."""
 
     name: str
-    """A registered data set."""
+    """Name of a registered dataset, such as `digits`, `cifar100@20%` or `folder:PATH`."""
 
     def __post_init__(self) -> None:
-        """Refuses names that nothing is registered under."""
+        """Raise `SpecError` if no dataset of this name is registered."""
         super().__post_init__()
         datasets[self.name]

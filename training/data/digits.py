@@ -1,4 +1,4 @@
-"""The handwritten digits that ship with scikit-learn: always there, trained on in seconds."""
+"""Handwritten digits from scikit-learn: available without a download, trained on in seconds."""
 
 import importlib.util
 from pathlib import Path
@@ -13,22 +13,24 @@ from .split import stratified
 
 
 def load_digits(source: DataSource = DataSource()) -> tuple[Images, Images]:  # noqa: ARG001, B008
-    """The training and the test images; they need no source."""
-    # The file is read without importing scikit-learn, which takes every worker two seconds.
+    """Return the training and test images; `source` is not used."""
+    # The file is read without importing scikit-learn, since the import takes each worker two seconds.
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
-        raise SpecError("the digits come with scikit-learn, which is not installed.", field="dataset")
+        raise SpecError(
+            "the digits are part of scikit-learn, which is missing; run: pip install scikit-learn.", field="dataset"
+        )
     scans = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
     brightness = scans[:, :-1].reshape(-1, 1, 8, 8) / 16
     pixels = torch.tensor(np.round(255 * brightness).astype(np.uint8))
     images = Images(pixels=pixels, labels=torch.tensor(scans[:, -1].astype(np.int64)))
-    for_test = stratified(images.labels, fraction=0.2, seed=0)  # one split for everybody
+    for_test = stratified(images.labels, fraction=0.2, seed=0)  # the same split in every trial
     return images.subset(~for_test), images.subset(for_test)
 
 
 datasets.register("digits")(
     Dataset(
-        description="1,797 scans of handwritten digits that ship with scikit-learn; a fifth of each class is for test",
+        description="1,797 scans of handwritten digits from scikit-learn, a fifth of each class in the test set",
         image_shape=(1, 8, 8),
         classes=10,
         mean=(0.3060,),

@@ -1,4 +1,4 @@
-"""Files of public data sets: found in the user's data folder, checked, and fetched there where that was asked for."""
+"""Files of public datasets: found in the data directory, verified, and downloaded if requested."""
 
 import contextlib
 import fcntl
@@ -13,51 +13,53 @@ from .dataset import DataSource
 
 
 class AbsentDataError(SpecError):
-    """A data set is not in the data folder, or not all of it."""
+    """A dataset is missing from the data directory, or incomplete there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """A file that the authors of a data set offer."""
+    """A file that the authors of a dataset publish."""
 
     urls: tuple[str, ...]
-    """Where it is; the second is asked where the first fails."""
+    """URLs of the file, tried in order until one succeeds."""
     md5: str
     folder: str = "."
-    """Where it is put, or its content if it is an archive, below the data folder."""
+    """Destination of the file, or of its content if it is an archive, relative to the data directory."""
 
 
 def provide(name: str, source: DataSource, *, files: Mapping[str, str | None], downloads: Sequence[Download]) -> Path:
-    """The data folder, once it has all files (or folders) of a data set and their MD5 sums are right.
+    """Return the data directory, once it has all files of a dataset with the correct MD5 checksums.
 
-    Only what is absent is fetched, and only where the source allows it. Of several processes that want to, one
-    fetches and the others wait for it.
+    Files are downloaded only if some are missing and the source allows it. If several processes need them, one
+    downloads and the others wait.
 
     Args:
-        name: of the data set.
-        source: where to look and whether to fetch.
-        files: paths below the data folder and their MD5 sums, where those are known.
-        downloads: what has to be fetched to have all files; none if its authors' terms forbid that.
+        name: name of the dataset.
+        source: data directory, and permission to download.
+        files: paths of files or directories relative to the data directory, and their MD5 checksums if known.
+        downloads: downloads that provide all files; empty if the dataset's terms do not allow a download.
 
     Raises:
-        AbsentDataError: if there is no data folder, or a file is not in it.
-        SpecError: if a file is damaged, or cannot be fetched.
+        AbsentDataError: if no data directory is given, or a file is missing from it.
+        SpecError: if a file is damaged, or its download fails.
     """
-    way_out = "add --download to fetch it" if downloads else "ask its authors for it, whose terms forbid fetching it"
+    way_out = "add --download" if downloads else "request the dataset from its authors, whose terms forbid a download"
     if source.directory is None:
-        message = f"{name} is read from a data folder, and none is named: name one with --data DIR or EXEUNT_DATA"
-        raise AbsentDataError(f"{message}; {way_out}.", field="dataset")
+        message = f"{name} needs a data directory; set it with --data DIR or EXEUNT_DATA. If {name} is not in it yet"
+        raise AbsentDataError(f"{message}, {way_out}.", field="dataset")
     directory = source.directory
     if source.download and downloads and _absent(directory, files):
         with _alone_in(directory):
-            if _absent(directory, files):  # nobody fetched it while this process waited
+            if _absent(directory, files):  # no other process downloaded it in the meantime
                 _fetch(name, directory, files, downloads)
     if absent := _absent(directory, files):
-        message = f"{name} is not in {directory}: there is no {absent[0]}. Name the folder that has it with --data DIR"
+        message = (
+            f"{name} is missing from {directory}: {absent[0]} not found. Set another data directory with --data DIR"
+        )
         raise AbsentDataError(f"{message} or EXEUNT_DATA, or {way_out}.", field="dataset")
     for path, md5 in files.items():
         if md5 is not None and (found := _md5(directory / path)) != md5:
-            message = f"{directory / path} of {name} is damaged: its MD5 sum is {found}, not {md5}. Delete it"
+            message = f"{directory / path} of {name} is damaged: its MD5 checksum is {found}, not {md5}. Delete it"
             raise SpecError(f"{message} and {way_out}.", field="dataset")
     return directory
 
@@ -73,7 +75,7 @@ def _md5(path: Path) -> str:
 
 @contextlib.contextmanager
 def _alone_in(directory: Path) -> Iterator[None]:
-    """Waits until no other process is in here with the same folder; the lock ends with the process at the latest."""
+    """Hold an exclusive lock on the directory; it is released at the latest when the process ends."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -81,9 +83,9 @@ def _alone_in(directory: Path) -> Iterator[None]:
 
 
 def _fetch(name: str, directory: Path, files: Mapping[str, str | None], downloads: Sequence[Download]) -> None:
-    """Fetches beside the place where others look, and moves there what is complete."""
+    """Download into a temporary directory, then move the complete files to their place."""
     fetching = directory / ".fetching"
-    shutil.rmtree(fetching, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(fetching, ignore_errors=True)  # left by a killed process
     for download in downloads:
         _fetch_one(name, download, fetching)
     for path in files:
@@ -100,9 +102,12 @@ def _fetch_one(name: str, download: Download, fetching: Path) -> None:
         try:
             download_url(url, folder, filename=file, md5=download.md5)
             break
-        except (OSError, RuntimeError) as error:  # RuntimeError: of another MD5 sum
+        except (OSError, RuntimeError) as error:  # RuntimeError: the MD5 checksum differs
             (folder / file).unlink(missing_ok=True)
             if attempt == len(download.urls):
-                raise SpecError(f"{name} cannot be fetched from {url}: {error}", field="dataset") from error
+                message = (
+                    f"{name} cannot be downloaded from {url} ({error}). Check the network connection and run again"
+                )
+                raise SpecError(f"{message}.", field="dataset") from error
     if file.endswith((".tar.gz", ".zip")):
         extract_archive(folder / file, folder, remove_finished=True)

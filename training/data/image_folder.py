@@ -1,4 +1,4 @@
-"""Data sets that are folders of image files: Tiny ImageNet, ImageNet and the user's own."""
+"""Datasets stored as image folders: Tiny ImageNet, ImageNet and your own images."""
 
 import functools
 import os
@@ -20,7 +20,7 @@ READ = (".png", ".jpg", ".jpeg")
 NOT_READ = (".avif", ".bmp", ".gif", ".heic", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 LARGE, SMALL = 224, 96
 PROBED = 64
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's, of its pretrained networks
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # as for torchvision's pretrained networks
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Item = TypeVar("Item")
@@ -29,42 +29,46 @@ Listing = tuple[list[str], Tensor]
 
 
 def class_names(split: Path) -> list[str]:
-    """The names of the folders in a folder, sorted: the number of a class is its place in them."""
+    """Return the names of the class directories of a split, sorted; the index of a class is its position."""
     if not split.is_dir():
-        raise SpecError(f"there is no folder {split}.", field="dataset")
+        rule = "a dataset needs one directory per class in train/, and in test/ or val/"
+        raise SpecError(f"directory not found: {split}; {rule}.", field="dataset")
     return sorted(entry.name for entry in os.scandir(split) if entry.is_dir() and not entry.name.startswith("."))
 
 
 def list_images(folder: Path) -> list[str]:
-    """The PNG and JPEG files in a folder, sorted. Raises `SpecError` if there is none, or images of another kind."""
+    """Return the PNG and JPEG files in a directory, sorted. Raise `SpecError` if it has none, or other formats."""
     if not folder.is_dir():
-        raise SpecError(f"there is no folder {folder}.", field="dataset")
+        raise SpecError(f"directory not found: {folder}; restore it, or correct the path.", field="dataset")
     paths = sorted(entry.path for entry in os.scandir(folder) if not entry.name.startswith("."))
     for path in paths:
         if path.lower().endswith(NOT_READ):
-            raise SpecError(f"{path} is neither PNG nor JPEG, the two formats that are read.", field="dataset")
+            raise SpecError(f"{path} is neither PNG nor JPEG; convert it or remove it.", field="dataset")
     images = [path for path in paths if path.lower().endswith(READ)]
     if not images:
-        raise SpecError(f"the class folder {folder} has no PNG or JPEG file.", field="dataset")
+        raise SpecError(f"class directory {folder} has no PNG or JPEG file; add images or remove it.", field="dataset")
     return images
 
 
 def list_classes(split: Path, classes: Sequence[str], *, below: str = ".") -> Listing:
-    """The image files of each class folder of a split, or of the folder `below` in it."""
+    """Return the image files of each class directory of a split, or of the directory `below` in it."""
     listed = [list_images(split / name / below) for name in classes]
     labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in listed]))
     return [path for paths in listed for path in paths], labels
 
 
 def _agreed_classes(train: Path, test: Path) -> list[str]:
-    """The classes of both splits."""
+    """Return the class names, which must be equal in both splits."""
     classes, others = class_names(train), class_names(test)
     if len(classes) < 2:
-        raise SpecError(f"{train} has {len(classes)} class folders; a data set has two or more.", field="dataset")
+        message = f"{train} has too few class directories: {len(classes)}; a dataset needs at least 2"
+        raise SpecError(f"{message}.", field="dataset")
     if classes != others:
         odd = min(set(classes) ^ set(others))
         has, lacks = (train, test) if odd in classes else (test, train)
-        message = f"the splits have different classes: {has} has a folder {odd!r}, {lacks} has not."
+        message = (
+            f"the splits have different classes: {has} has a directory {odd!r}, {lacks} does not; add or remove it."
+        )
         raise SpecError(message, field="dataset")
     return classes
 
@@ -87,23 +91,24 @@ def _load_small(
     return images(train), images(test)
 
 
-@functools.cache  # asked for with every trial
+@functools.cache  # called for every trial
 def own_folder(name: str) -> Dataset:
-    """The data set `folder:PATH`: PATH/train/CLASS/*.png or *.jpg, and the same for test (or val, if there is no test).
+    """Return the dataset `folder:PATH`: PATH/train/CLASS/*.png or *.jpg, and the same in test/ (or val/ without test/).
 
-    Its images keep their size if that is at most 96 and the same for all, which up to 64 of them are looked at for;
-    they are then held in memory. Otherwise they are read from their files in every epoch, as images of 224x224.
+    If all images have one size of at most 96 pixels, they keep it and are held in memory; up to 64 images are checked.
+    Otherwise they are streamed from their files in every epoch, as images of 224x224 pixels.
 
-    Raises `SpecError` for a path that is relative or has not these folders, and where classes differ between splits.
+    Raises:
+        SpecError: if the path is relative, a directory is missing, or the splits have different classes.
     """
     root = Path(name.removeprefix(PREFIX)).expanduser()
-    if not root.is_absolute():  # a worker runs somewhere else
-        raise SpecError(f"the path of a folder begins with / or ~, but got {name!r}.", field="dataset")
+    if not root.is_absolute():  # a worker runs in another directory
+        raise SpecError(f"the path of an image folder must begin with / or ~, but got {name!r}.", field="dataset")
     train, test = root / "train", root / ("test" if (root / "test").is_dir() else "val")
     classes = _agreed_classes(train, test)
     small = _small_shape(train, classes)
     return Dataset(
-        description=f"the images in {root}; {test.name} is for test",
+        description=f"images in {root}; test set: {test.name}/",
         image_shape=small or (3, LARGE, LARGE),
         classes=len(classes),
         mean=IMAGENET_MEAN,
@@ -115,7 +120,7 @@ def own_folder(name: str) -> Dataset:
 
 
 def _small_shape(train: Path, classes: Sequence[str]) -> tuple[int, int, int] | None:
-    """(3, H, W) if the images have one size and it is small, as far as a look at some of them can tell."""
+    """Return (3, H, W) if the checked images have one small size, else None."""
     looked_in = _spread(classes, PROBED)
     paths = [path for name in looked_in for path in _spread(list_images(train / name), PROBED // len(looked_in))]
     shapes = set()
@@ -127,7 +132,7 @@ def _small_shape(train: Path, classes: Sequence[str]) -> tuple[int, int, int] | 
 
 
 def _spread(items: Sequence[Item], count: int) -> Sequence[Item]:
-    """At most so many of the items, from all over."""
+    """Return at most `count` items, evenly spaced."""
     return items[:: -(-len(items) // count)]
 
 
@@ -145,10 +150,11 @@ def _load_tiny_imagenet(source: DataSource) -> tuple[Images, Images]:
 
 
 def _tiny_imagenet_validation(folder: Path, classes: Sequence[str]) -> Listing:
-    """Each line of val_annotations.txt has a file, its class and a box, separated by tabs."""
+    """Return the validation images; a line of val_annotations.txt is a file, its class and a box, separated by tabs."""
     annotations = folder / "val_annotations.txt"
     if not annotations.exists():
-        raise SpecError(f"tiny_imagenet is not complete: there is no {annotations}.", field="dataset")
+        message = f"tiny_imagenet is incomplete: {annotations} not found. Delete {folder.parent} and add --download"
+        raise SpecError(f"{message}.", field="dataset")
     number = {name: place for place, name in enumerate(classes)}
     rows = [line.split("\t") for line in annotations.read_text().splitlines()]
     return [str(folder / "images" / row[0]) for row in rows], torch.tensor([number[row[1]] for row in rows])
@@ -165,12 +171,13 @@ def _load_imagenet(source: DataSource) -> tuple[ImageFiles, ImageFiles]:
 def _expect_all(name: str, split: Path, classes: Sequence[str]) -> None:
     expected = datasets[name].classes
     if len(classes) != expected:
-        raise SpecError(f"{split} has {len(classes)} class folders, not the {expected} of {name}.", field="dataset")
+        message = f"{split} has {len(classes)} class directories, but {name} has {expected} classes; restore its files"
+        raise SpecError(f"{message}.", field="dataset")
 
 
 datasets.register("tiny_imagenet")(
     Dataset(
-        description="100,000 photographs from ImageNet, and its 10,000 for validation as test (Stanford CS231n 2015)",
+        description="100,000 photographs from ImageNet; 10,000 validation images as test set (Stanford CS231n 2015)",
         image_shape=(3, 64, 64),
         classes=200,
         mean=(0.4802, 0.4481, 0.3975),  # of all pixels, as published in many repositories
@@ -180,7 +187,7 @@ datasets.register("tiny_imagenet")(
 )
 datasets.register("imagenet")(
     Dataset(
-        description="1.28 million photographs, and the 50,000 for validation as test (Russakovsky et al. 2015)",
+        description="1.28 million photographs; 50,000 validation images as test set (Russakovsky et al. 2015)",
         image_shape=(3, LARGE, LARGE),
         classes=1000,
         mean=IMAGENET_MEAN,

@@ -1,4 +1,4 @@
-"""Arrays from MATLAB's files, which SVHN is kept in; scipy would read them, but a trial trains without it."""
+"""Reader of MATLAB files, the format of SVHN; it replaces scipy, which training does not depend on."""
 
 import struct
 import zlib
@@ -9,14 +9,14 @@ import numpy as np
 
 MATRIX, COMPRESSED = 14, 15
 NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}
-"""The type of each kind of element that holds numbers."""
+"""NumPy data type of each numeric element type."""
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The numeric arrays in a little-endian file of level 5, by name.
+    """Return the numeric arrays in a little-endian level-5 file, by name.
 
-    The format is MathWorks' "MAT-File Format", chapter 1: a header of 128 bytes, then elements. The integers of an
-    array of doubles may be stored as such and are given so.
+    The format is MathWorks' "MAT-File Format", chapter 1: a header of 128 bytes, then elements. A file may store an
+    array of doubles as integers; the result then has that integer type.
     """
     arrays = {}
     for kind, data in _elements(memoryview(path.read_bytes())[128:]):
@@ -30,11 +30,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _elements(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The kind and the content of each element in a row of them."""
+    """Iterate over the type and the content of consecutive elements."""
     place = 0
     while place < len(data):
         kind, size = struct.unpack_from("<II", data, place)
-        if kind >> 16:  # up to 4 bytes stand in the tag itself, in place of their number
+        if kind >> 16:  # a small element: its tag also contains its 1 to 4 bytes of data
             yield kind & 0xFFFF, data[place + 4 : place + 4 + (kind >> 16)]
             place += 8
         else:

@@ -1,4 +1,4 @@
-"""Pictures of any size become images of the data set's size: a random part for training, the middle for tests."""
+"""Crops of pictures of any size, resized to one size: a random part for training, the centre for evaluation."""
 
 import math
 import random
@@ -8,23 +8,26 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 AREA = (0.08, 1.0)
-"""Of a random part, as a share of its picture's."""
+"""Range of the area of a random part, as a fraction of the picture's area."""
 ASPECT = (3 / 4, 4 / 3)
-"""Width over height of a random part."""
+"""Range of the aspect ratio (width / height) of a random part."""
 ATTEMPTS = 10
 KEPT_SIDE = 0.875
-"""How much of the shorter side is tested: 224 pixels of 256 for ImageNet."""
+"""Fraction of the shorter side that evaluation keeps: 224 of 256 pixels for ImageNet."""
 
 
 def crop_box(height: int, width: int, draws: Tensor) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a random part of a picture of height x width pixels.
+    """Return top, left, height and width of a random part of a picture, in pixels.
 
-    Szegedy et al. 2015, section 6, as torchvision's `RandomResizedCrop` draws it: 8% to 100% of the area, an aspect
-    between 3/4 and 4/3, uniform in its logarithm, anywhere in the picture. What does not fit is drawn again, ten times
-    at most; then the largest part in the middle whose aspect is allowed is taken.
+    The distribution is that of torchvision's `RandomResizedCrop` (Szegedy et al. 2015, section 6): 8% to 100% of the
+    area, an aspect ratio from 3/4 to 4/3, uniform in its logarithm, at a uniform position. A part that does not fit is
+    drawn again. After ten attempts, the result is the largest centred part with an allowed aspect ratio.
 
-    draws: (4,) float32, uniform in [0, 1). How often has to be drawn again is not known before, so they seed a
-    generator of this one box.
+    Args:
+        height: height of the picture.
+        width: width of the picture.
+        draws: (4,) float32, uniform in [0, 1). The number of attempts varies, so the draws seed a generator for this
+            part.
     """
     chance = random.Random(draws.numpy().tobytes())
     for _ in range(ATTEMPTS):
@@ -32,7 +35,7 @@ def crop_box(height: int, width: int, draws: Tensor) -> tuple[int, int, int, int
         aspect = ASPECT[0] * (ASPECT[1] / ASPECT[0]) ** chance.random()
         part_height, part_width = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < part_height <= height and 0 < part_width <= width:
-            top, left = height - part_height + 1, width - part_width + 1  # how many places there are
+            top, left = height - part_height + 1, width - part_width + 1  # number of positions
             return int(top * chance.random()), int(left * chance.random()), part_height, part_width
     part_height = min(height, round(width / ASPECT[0]))
     part_width = min(width, round(height * ASPECT[1]))
@@ -40,14 +43,14 @@ def crop_box(height: int, width: int, draws: Tensor) -> tuple[int, int, int, int
 
 
 def random_part(picture: Tensor, size: int, draws: Tensor) -> Tensor:
-    """The part that `crop_box` draws from a picture (C, H, W) uint8, resized to (C, size, size)."""
+    """Return the part of a picture (C, H, W) uint8 that `crop_box` draws, resized to (C, size, size)."""
     _, height, width = picture.shape
     top, left, height, width = crop_box(height, width, draws)
     return _resized(picture[:, top : top + height, left : left + width], size, size)
 
 
 def middle(picture: Tensor, size: int) -> Tensor:
-    """The middle (C, size, size) of a picture (C, H, W) uint8 whose shorter side is resized to size / 0.875."""
+    """Return the centre (C, size, size) of a picture (C, H, W) uint8 whose shorter side is resized to size / 0.875."""
     side, shorter = round(size / KEPT_SIDE), min(picture.shape[-2:])
     height, width = (side * length // shorter for length in picture.shape[-2:])
     top, left = round((height - size) / 2), round((width - size) / 2)
@@ -55,9 +58,11 @@ def middle(picture: Tensor, size: int) -> Tensor:
 
 
 def random_parts(images: Tensor, draws: Tensor) -> Tensor:
-    """Of each image (n, C, H, W) uint8 the part that `crop_box` draws, enlarged to the image's size on its device.
+    """Return the part of each image that `crop_box` draws, enlarged to the image's size on its device.
 
-    draws: (n, 4) float32 on the CPU.
+    Args:
+        images: (n, C, H, W) uint8.
+        draws: (n, 4) float32, uniform in [0, 1), on the CPU.
     """
     height, width = images.shape[-2:]
     boxes = torch.tensor([crop_box(height, width, draw) for draw in draws])
@@ -69,7 +74,7 @@ def random_parts(images: Tensor, draws: Tensor) -> Tensor:
 
 
 def _enlargement(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """(n, size, size) matrices, each of which stretches one part of a line of pixels over the line, linearly."""
+    """Return matrices (n, size, size) that linearly stretch a part of a row of pixels to the whole row."""
     pixels = torch.arange(size, device=start.device)
     places = (pixels + 0.5) * (length / size)[:, None] - 0.5
     places = places.clamp(min=0).minimum(length[:, None] - 1) + start[:, None]

@@ -1,4 +1,4 @@
-"""Seeded choices of images that take the same share of each class."""
+"""Seeded, stratified selection of images: the same fraction of each class."""
 
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ AnyImages = TypeVar("AnyImages", bound=ImageSet)
 
 
 def stratified(labels: Tensor, *, fraction: float, seed: int) -> Tensor:
-    """A mask (N,) that is true for about this fraction of each class of the labels (N,), chosen by the seed."""
+    """Return a mask (N,) that is True for about `fraction` of each class of the labels (N,), drawn with `seed`."""
     chosen = torch.zeros(len(labels), dtype=torch.bool)
     for members in _shuffled_classes(labels, seed):
         chosen[members[: round(fraction * len(members))]] = True
@@ -19,13 +19,15 @@ def stratified(labels: Tensor, *, fraction: float, seed: int) -> Tensor:
 
 
 def split_validation(images: AnyImages, *, fraction: float, seed: int) -> tuple[AnyImages, AnyImages]:
-    """Training images in two: those left for training, and about this fraction of each class for validation.
+    """Split training images into those for training and about `fraction` of each class for validation.
 
-    The seed chooses. A class of two images or more has at least one in each part; a lone image is trained on.
-    Raises `ValueError` for a fraction outside (0, 1).
+    A class of two or more images has at least one in each part; the only image of a class stays in training.
+
+    Raises:
+        ValueError: if the fraction is outside (0, 1).
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"the fraction for validation is between 0 and 1, not {fraction}")
+        raise ValueError(f"the fraction for validation must be between 0 and 1, but got {fraction}")
     for_validation = torch.zeros(len(images), dtype=torch.bool)
     for members in _shuffled_classes(images.labels, seed):
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
@@ -34,7 +36,7 @@ def split_validation(images: AnyImages, *, fraction: float, seed: int) -> tuple[
 
 
 def _shuffled_classes(labels: Tensor, seed: int) -> list[Tensor]:
-    """The numbers of the images of each class that occurs, in random order."""
+    """Return the image indices of each class that occurs, in random order."""
     generator = torch.Generator().manual_seed(seed)
     classes = [(labels == number).nonzero()[:, 0] for number in labels.unique()]
     return [members[torch.randperm(len(members), generator=generator)] for members in classes]

@@ -1,4 +1,4 @@
-"""Images in files, decoded by worker processes while the device trains."""
+"""Images in files, decoded by worker processes during training."""
 
 import copy
 import os
@@ -17,14 +17,14 @@ from .in_memory import Images, ImageSet
 from .random_resized_crop import middle, random_part
 
 Step = tuple[Tensor, Tensor | None]
-"""The numbers (n,) of a batch's images, and the draws (n, 4) for their random parts."""
+"""Indices (n,) of the images of a batch, and the draws (n, 4) for their random parts, or None for evaluation."""
 
 MOST_WORKERS = 16
 CHUNK = 256
 
 
 class ImageFiles(ImageSet):
-    """PNG and JPEG files of any size, read again in every epoch and brought to one size."""
+    """PNG and JPEG files of any size, read in every epoch and resized to one size."""
 
     def __init__(
         self,
@@ -35,19 +35,19 @@ class ImageFiles(ImageSet):
         workers: int | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Reads nothing yet.
+        """Create the image set; files are read later, by `batches`.
 
         Args:
-            paths: of N files.
-            labels: (N,) int64 class numbers.
-            image_shape: (3, size, size), to which every picture is brought, see `crops`.
-            workers: processes that decode; 0 decodes in this one. By default as many as torch has threads here, which
-                is what Ray gives a trial, and 16 at most.
-            device: on which the batches come.
+            paths: paths of N files.
+            labels: class indices (N,) int64.
+            image_shape: (3, size, size), the common size of all images, see `random_resized_crop`.
+            workers: number of decoding processes; 0 decodes in this process. Default: the number of torch threads, at
+                most 16; Ray sets it to the number of CPUs of the trial.
+            device: device of the batches.
         """
         channels, height, width = image_shape
         if channels != 3 or height != width:
-            raise ValueError(f"image files become square images of 3 channels, not {image_shape}")
+            raise ValueError(f"image_shape must be (3, size, size), square images of 3 channels, but got {image_shape}")
         self.labels = labels
         self._paths = np.array([os.fsencode(path) for path in paths])
         self._size = height
@@ -55,27 +55,27 @@ class ImageFiles(ImageSet):
         self._device = torch.device(device)
 
     def subset(self, which: Tensor) -> Self:
-        """The images with these numbers (n,), or those where a mask (N,) is true."""
+        """Return the images with these indices (n,), or those where a mask (N,) is True."""
         chosen = copy.copy(self)
         chosen.labels, chosen._paths = self.labels[which], self._paths[which.numpy()]
         return chosen
 
     def to(self, device: torch.device | str) -> Self:
-        """The same images, whose batches come on this device."""
+        """Return the same images, with batches on this device."""
         moved = copy.copy(self)
         moved._device = torch.device(device)
         return moved
 
     def batches(self, order: Sequence[Tensor], boxes: Sequence[Tensor] | None = None) -> Iterator[Tensor]:
-        """See `ImageSet.batches`. Raises `SpecError` with the file's name for one that cannot be decoded."""
+        """See `ImageSet.batches`. Raises `SpecError` with the path of a file that cannot be decoded."""
         on_cuda = self._device.type == "cuda"
         loader = DataLoader(
             _Decoder(self._paths, self._size),
             sampler=list(zip(order, boxes or [None] * len(order), strict=True)),
-            batch_size=None,  # a step is a batch already
+            batch_size=None,  # each step is already a batch
             num_workers=min(self._workers, len(order)),
             pin_memory=on_cuda,
-            generator=torch.Generator(),  # or it would draw a seed for its workers from the process's own
+            generator=torch.Generator(),  # by default, workers' seeds come from the global generator
         )
         for pixels in loader:
             if isinstance(pixels, SpecError):
@@ -84,7 +84,7 @@ class ImageFiles(ImageSet):
 
 
 class _Decoder(Dataset[Tensor | SpecError]):
-    """What a worker process holds: the paths in one array, since a list would be copied as it is counted through."""
+    """Decoder in a worker process; an array of paths stays shared, while reference counts would copy a list."""
 
     def __init__(self, paths: np.ndarray, size: int) -> None:
         self._paths: Sequence[bytes] = paths  # type: ignore[assignment]
@@ -99,15 +99,16 @@ class _Decoder(Dataset[Tensor | SpecError]):
                 batch[place] = (
                     middle(picture, self._size) if draws is None else random_part(picture, self._size, draws[place])
                 )
-        except SpecError as error:  # raised in a worker, it would come as the text of a traceback
+        except SpecError as error:  # an error raised in a worker arrives as the text of a traceback
             return error
         return batch
 
 
 def decode(path: str | Path) -> Tensor:
-    """The picture (3, H, W) uint8 in a PNG or JPEG file; grey becomes three equal channels, transparency is left out.
+    """Return the picture (3, H, W) uint8 in a PNG or JPEG file, with grey as three equal channels and without alpha.
 
-    Raises `SpecError` with the file's name where it is absent, damaged or of another kind.
+    Raises:
+        SpecError: with the path, if the file is missing, damaged or in another format.
     """
     from torchvision.io import ImageReadMode, decode_image  # noqa: PLC0415 - takes two seconds
 
@@ -115,18 +116,22 @@ def decode(path: str | Path) -> Tensor:
         picture = decode_image(os.fspath(path), mode=ImageReadMode.RGB)
     except RuntimeError as error:
         reason = str(error).rpartition("cpp:")[2].partition(", ")[2] or str(error)
-        raise SpecError(f"the image file {path} cannot be read: {reason}.", field="dataset") from error
+        raise SpecError(
+            f"image file {path} cannot be read: {reason}. Replace or remove it.", field="dataset"
+        ) from error
     if picture.dim() != 3:
-        raise SpecError(f"the image file {path} is a film of {len(picture)} pictures.", field="dataset")
+        message = f"image file {path} is an animation of {len(picture)} frames; replace it with a single image"
+        raise SpecError(f"{message}.", field="dataset")
     if picture.dtype == torch.uint16:
         picture = (picture.int() >> 8).byte()
     return picture
 
 
 def read_images(paths: Sequence[str | Path], labels: Tensor, *, image_shape: tuple[int, int, int]) -> Images:
-    """Decodes files that all have the data set's size (3, H, W) into memory.
+    """Decode files that all have the dataset's shape (3, H, W) into memory.
 
-    Raises `SpecError` with the file's name for one of another size and for one that cannot be decoded.
+    Raises:
+        SpecError: with the path of a file that has another size or cannot be decoded.
     """
     pixels = torch.empty((len(paths), *image_shape), dtype=torch.uint8)
 
@@ -135,7 +140,8 @@ def read_images(paths: Sequence[str | Path], labels: Tensor, *, image_shape: tup
             picture = decode(path)
             if picture.shape != image_shape:
                 found, wanted = ("x".join(map(str, shape[1:])) for shape in (picture.shape, image_shape))
-                raise SpecError(f"the image file {path} has {found} pixels, others {wanted}.", field="dataset")
+                message = f"image file {path} has {found} pixels, but the other images have {wanted}; resize it"
+                raise SpecError(f"{message}.", field="dataset")
             pixels[number] = picture
 
     with ThreadPoolExecutor(min(torch.get_num_threads(), MOST_WORKERS)) as pool:

@@ -1,4 +1,4 @@
-"""Shares of a data set's training images, for studies that cannot afford all of them."""
+"""Subsets of a dataset's training images, for studies with little compute."""
 
 import functools
 import math
@@ -9,14 +9,16 @@ from .in_memory import ImageSet
 from .split import stratified
 
 SEED = 0
-"""Of which images are taken: the same in all trials."""
+"""Seed that selects the images of a subset; the same in all trials."""
 
 
 def share_of(name: str) -> tuple[str, float]:
-    """The data set and the share of its training images that a name such as `cifar100@20%` stands for.
+    """Return the dataset and the fraction of its training images that a name such as `cifar100@20%` denotes.
 
-    A name without a share stands for all of them. Raises `SpecError` where the share is none, or can be written
-    shorter.
+    A name without a percentage denotes all training images.
+
+    Raises:
+        SpecError: if the percentage is out of range, repeated, or not in its shortest form.
     """
     whole, at, share = name.rpartition("@")
     if not at or not share.endswith("%"):
@@ -26,20 +28,20 @@ def share_of(name: str) -> tuple[str, float]:
     except ValueError:
         percent = math.nan
     if not 0 < percent < 100:
-        rule = "a share of the training images is above 0% and below 100%, such as 'cifar100@20%'"
+        rule = "the percentage of training images must be above 0% and below 100%, such as 'cifar100@20%'"
         raise SpecError(f"{rule}, but got {name!r}.", field="dataset")
     if share != f"{percent:g}%":
-        raise SpecError(f"{name!r} is written '{whole}@{percent:g}%', so that it has one name.", field="dataset")
+        raise SpecError(f"write {name!r} as '{whole}@{percent:g}%', the shortest form.", field="dataset")
     base, taken = share_of(whole)
     if base != whole:
-        rule = f"a share is of all training images, such as '{base}@{taken * percent:g}%'"
-        raise SpecError(f"{rule}, but got {name!r}, a share of a share.", field="dataset")
+        rule = f"use one percentage of all training images, such as '{base}@{taken * percent:g}%'"
+        raise SpecError(f"{name!r} has two percentages; {rule}.", field="dataset")
     return whole, percent / 100
 
 
-@functools.cache  # asked for with every trial
+@functools.cache  # called for every trial
 def _part(name: str) -> Dataset:
-    """The data set of which a share of each class is trained on; what it is tested on stays whole."""
+    """Return the dataset with a fraction of the training images of each class, and its whole test set."""
     whole, share = share_of(name)
     facts = datasets[whole]
 
@@ -47,11 +49,12 @@ def _part(name: str) -> Dataset:
         train, test = facts.load(source)
         taken = train.subset(stratified(train.labels, fraction=share, seed=SEED))
         if len(taken.labels.unique()) < facts.classes:
-            raise SpecError(f"{name!r} leaves a class of {whole} without training images.", field="dataset")
+            message = f"{name!r} leaves a class of {whole} without training images; use a larger percentage"
+            raise SpecError(f"{message}.", field="dataset")
         return taken, test
 
     return Dataset(
-        description=f"{100 * share:g}% of each class of the training images of {whole}, always the same, and its test",
+        description=f"{100 * share:g}% of each class of the training images of {whole}, always the same; full test set",
         image_shape=facts.image_shape,
         classes=facts.classes,
         mean=facts.mean,

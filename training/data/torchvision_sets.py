@@ -1,6 +1,6 @@
-"""Public data sets of small images, whose places and checksums torchvision knows.
+"""Public datasets of small images, with the URLs and checksums of torchvision.
 
-They lie in the data folder as torchvision leaves them there, and are read into memory in one piece.
+The data directory has torchvision's layout. Images are read into memory completely.
 """
 
 import functools
@@ -17,7 +17,7 @@ from .download import Download, provide
 from .in_memory import Images
 from .matlab import read_arrays
 
-# torchvision is imported where it is needed: it takes two seconds, which a sweep of the digits need not wait.
+# torchvision is imported late, since the import takes two seconds that a sweep of the digits does not need.
 # ruff: noqa: PLC0415
 
 
@@ -36,7 +36,7 @@ def _load_cifar(name: str, source: DataSource) -> tuple[Images, Images]:
 
 
 def _read_cifar(folder: Path, listed: Sequence[Sequence[str]]) -> Images:
-    """The files are pickled, which is safe to read since their checksums are known."""
+    """Return the images of pickled files, which are safe to load since their checksums are verified."""
     parts = [pickle.loads((folder / file).read_bytes(), encoding="bytes") for file, _ in listed]
     labels = [label for part in parts for label in part.get(b"fine_labels", part.get(b"labels"))]
     pixels = [torch.from_numpy(part[b"data"]) for part in parts]
@@ -58,12 +58,12 @@ def _load_mnist(name: str, source: DataSource) -> tuple[Images, Images]:
             for file, md5 in facts.resources
         ],
     )
-    files = [folder / raw / file for file, _ in facts.resources]  # images and labels of train, then of test
+    files = [folder / raw / file for file, _ in facts.resources]  # training images and labels, then test
     return _read_mnist(*files[:2]), _read_mnist(*files[2:])
 
 
 def _read_mnist(images: Path, labels: Path) -> Images:
-    """The IDX format of MNIST's home page: a header of 4 bytes and 4 for each dimension, then a byte for each value."""
+    """Return images in MNIST's IDX format: a header of 4 bytes plus 4 per dimension, then 1 byte per value."""
     pixels = np.frombuffer(bytearray(gzip.decompress(images.read_bytes())), dtype=np.uint8, offset=16)
     numbers = np.frombuffer(gzip.decompress(labels.read_bytes()), dtype=np.uint8, offset=8)
     return Images(pixels=torch.from_numpy(pixels).view(-1, 1, 28, 28), labels=torch.tensor(numbers, dtype=torch.int64))
@@ -86,7 +86,7 @@ def _load_svhn(source: DataSource) -> tuple[Images, Images]:
 def _read_svhn(path: Path) -> Images:
     content = read_arrays(path)
     pixels = torch.from_numpy(np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)))
-    return Images(pixels=pixels, labels=torch.from_numpy(content["y"][:, 0].astype(np.int64) % 10))  # 10 stands for 0
+    return Images(pixels=pixels, labels=torch.from_numpy(content["y"][:, 0].astype(np.int64) % 10))  # 10 denotes 0
 
 
 def _load_stl10(source: DataSource) -> tuple[Images, Images]:
@@ -110,37 +110,37 @@ def _read_stl10(folder: Path, split: str) -> Images:
 
 datasets.register("cifar10")(
     Dataset(
-        description="60,000 photographs of animals and vehicles, 10,000 for test (Krizhevsky 2009)",
+        description="60,000 photographs of animals and vehicles, including 10,000 test images (Krizhevsky 2009)",
         image_shape=(3, 32, 32),
         classes=10,
-        mean=(0.4914, 0.4822, 0.4465),  # of all pixels, as published in many repositories
+        mean=(0.4914, 0.4822, 0.4465),  # over all pixels, as published in many repositories
         std=(0.2470, 0.2435, 0.2616),
         load=functools.partial(_load_cifar, "cifar10"),
     )
 )
 datasets.register("cifar100")(
     Dataset(
-        description="60,000 photographs of a hundred kinds of things, 10,000 for test (Krizhevsky 2009)",
+        description="60,000 photographs of objects and living things, including 10,000 test images (Krizhevsky 2009)",
         image_shape=(3, 32, 32),
         classes=100,
-        mean=(0.5071, 0.4865, 0.4409),  # of all pixels; a test computes them
+        mean=(0.5071, 0.4865, 0.4409),  # over all pixels; verified by a test
         std=(0.2673, 0.2564, 0.2762),
         load=functools.partial(_load_cifar, "cifar100"),
     )
 )
 datasets.register("svhn")(
     Dataset(
-        description="99,289 house numbers in street photographs, 26,032 for test; without 'extra' (Netzer et al. 2011)",
+        description="99,289 digits of house numbers, including 26,032 test images; no 'extra' (Netzer et al. 2011)",
         image_shape=(3, 32, 32),
         classes=10,
-        mean=(0.4377, 0.4438, 0.4728),  # of all pixels, as published in many repositories
+        mean=(0.4377, 0.4438, 0.4728),  # over all pixels, as published in many repositories
         std=(0.1980, 0.2010, 0.1970),
         load=_load_svhn,
     )
 )
 datasets.register("mnist")(
     Dataset(
-        description="70,000 scans of handwritten digits, 10,000 for test (LeCun et al. 1998)",
+        description="70,000 scans of handwritten digits, including 10,000 test images (LeCun et al. 1998)",
         image_shape=(1, 28, 28),
         classes=10,
         mean=(0.1307,),  # github.com/pytorch/examples, mnist/main.py
@@ -150,20 +150,20 @@ datasets.register("mnist")(
 )
 datasets.register("fashion_mnist")(
     Dataset(
-        description="70,000 photographs of clothes in grey, 10,000 for test (Xiao et al. 2017)",
+        description="70,000 grey photographs of clothes, including 10,000 test images (Xiao et al. 2017)",
         image_shape=(1, 28, 28),
         classes=10,
-        mean=(0.2860,),  # of all pixels, as published in many repositories
+        mean=(0.2860,),  # over all pixels, as published in many repositories
         std=(0.3530,),
         load=functools.partial(_load_mnist, "fashion_mnist"),
     )
 )
 datasets.register("stl10")(
     Dataset(
-        description="13,000 labelled photographs of animals and vehicles, 8,000 for test (Coates et al. 2011)",
+        description="13,000 labelled photographs, including 8,000 test images (Coates et al. 2011)",
         image_shape=(3, 96, 96),
         classes=10,
-        mean=(0.4467, 0.4398, 0.4066),  # of all pixels, as published in many repositories
+        mean=(0.4467, 0.4398, 0.4066),  # over all pixels, as published in many repositories
         std=(0.2603, 0.2566, 0.2713),
         load=_load_stl10,
     )

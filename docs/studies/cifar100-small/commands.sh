@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes everything in this folder but sweep.yaml and README.md. EXEUNT_DATA is the folder that has cifar-100-python.
+# Make everything in this directory except sweep.yaml and README.md. EXEUNT_DATA is the directory with cifar-100-python.
 set -eu
 here=$(dirname "$0")
 exeunt sweep "$here/sweep.yaml"

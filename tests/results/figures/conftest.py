@@ -1,4 +1,4 @@
-"""Loaded sweeps of made-up trials, without an MLflow to load them from."""
+"""Loaded sweeps of made-up trials, without MLflow."""
 
 from dataclasses import dataclass, field
 
@@ -11,13 +11,13 @@ from exeunt.results.frame import TYPES
 FORMS = ("pdf", "png", "svg")
 EPOCHS = 20
 EXITS = {"exit1": 40e6, "exit2": 80e6, "final": 120e6}
-"""Multiply-adds."""
+"""Multiply-adds of each exit."""
 HOSTILE = "$x_1^2$ %\\alpha & <b>#{~}"
 
 
 @dataclass
 class Sweep:
-    """Trials of one sweep, and what was measured of them by epoch."""
+    """Trials of one sweep, and their metrics by epoch."""
 
     hostile = HOSTILE
     name: str = "made-up"
@@ -26,7 +26,7 @@ class Sweep:
     points: list[dict[str, object]] = field(default_factory=list)
 
     def trial(self, method, accuracy, *, seed=0, architecture="resnet8", state="done", error=None, exits=True, **more):
-        """Record one trial that ends with this accuracy in %; `method__temperature` is `param.method.temperature`."""
+        """Record one trial with this final accuracy in %; `method__temperature` is `param.method.temperature`."""
         order = len(self.rows)
         key = f"{order:016x}"
         row = {
@@ -70,7 +70,7 @@ def sweep():
 
 @pytest.fixture(scope="session")
 def full():
-    """A sweep that has all figures: three architectures, missing seeds, hostile names, an ablation."""
+    """Sweep with all figures: three architectures, missing seeds, hostile names, an ablation."""
     sweep, random = Sweep(), np.random.default_rng(0)
     for place, architecture in enumerate(["resnet8", "resnet20", "vgg8"]):
 
@@ -95,11 +95,11 @@ def full():
 
 @pytest.fixture(scope="session")
 def drawn(full):
-    """Its figures by name."""
+    """Figures of `full` by name."""
     return {figure.name: figure for figure in draw(full.frame, full.history)}
 
 
 @pytest.fixture(scope="session")
 def files(drawn):
-    """What they look like as files, by name and form."""
+    """File contents of these figures by name and format."""
     return {name: {form: getattr(figure, form)() for form in FORMS} for name, figure in drawn.items()}

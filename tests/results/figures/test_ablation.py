@@ -4,7 +4,7 @@ from matplotlib.patches import Rectangle
 
 
 def cells(axes):
-    """The colour, hatch and text at each place, row by row."""
+    """Return colour, hatch and text of each cell, row by row."""
     fills = {
         (round(patch.get_y() + 0.5), round(patch.get_x() + 0.5)): patch
         for patch in axes.patches
@@ -64,6 +64,6 @@ def test_failed_seeds_and_places_outside_the_sweep_are_told_apart(sweep):
         "71.00\n± 1.00", "70.50\n± 0.71\n2 of 3", "0 of 3",
     ]  # fmt: skip
     assert [hatch for _, hatch, _ in found.values()] == [None] * 5 + ["////"]
-    assert "Hatched: no seed is done. –: not run." in figure.caption
+    assert "Hatched: no completed seed. –: not run." in figure.caption
     assert "loss=kl, temperature=3: 2 of 3 seeds (1 not run)" in figure.caption
     assert "loss=kl, temperature=9: 0 of 3 seeds (seed 0 failed (boom)" in figure.caption

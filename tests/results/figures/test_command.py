@@ -5,13 +5,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def figures(run, tmp_path):
-    """Runs the command on a storage."""
+    """Function that runs the command on a storage."""
     return lambda *words: run("figures", *words, "--storage", tmp_path / "runs")
 
 
 @pytest.fixture
 def launched(record, tmp_path):
-    """A recorded sweep, which the storage knows."""
+    """Function that records a sweep and adds it to the storage."""
 
     def launch(name):
         sweep = record(name)

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from exeunt.results.figures.convergence import convergence
 
-HIDDEN = "What lies below the vertical axis"
+HIDDEN = "Lower values in the first epochs are not shown"
 
 
 def curve(full, architecture, **of_method):
-    """Mean and sample standard deviation by epoch, by pandas alone."""
+    """Return mean and sample standard deviation by epoch, calculated with pandas."""
     trials = full.frame
     for name, value in {"architecture": architecture, **of_method}.items():
         trials = trials[trials[name.replace("__", ".")] == value]

@@ -15,7 +15,7 @@ LONG = "a method whose name says at length what it does, and why, " * 3 + "and" 
 
 
 def texts_of(figure):
-    """All that is written, each name without its line breaks."""
+    """Return all visible texts without line breaks."""
     drawing = figure.drawing
     return [one.get_text().replace("\n", "") for one in drawing.findobj(Text) if one.get_text() and one.get_visible()]
 
@@ -26,7 +26,7 @@ def written_in(svg):
 
 
 def searched_in(pdf):
-    """The texts that a reader of the PDF finds: two bytes for each letter, between BT and ET."""
+    """Return the searchable texts of a PDF: two bytes per letter, between BT and ET."""
     streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, flags=re.DOTALL)
     content = b"".join(zlib.decompress(one) for one in streams if one.startswith(b"x"))
     texts = []

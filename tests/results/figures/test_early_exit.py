@@ -1,4 +1,4 @@
-"""Against plain means over seeds."""
+"""Early-exit figure, compared with plain means over seeds."""
 
 import json
 
@@ -9,7 +9,7 @@ from exeunt.results.figures import draw
 
 @pytest.fixture
 def measured(sweep):
-    """A baseline without exits, and EED with two seeds of three; the points of the two."""
+    """Baseline without exits, and EED with two of three seeds; returns also the points of these two."""
     sweep.trials("baseline", 70.0, 71.0, 72.0, exits=False)
     sweep.trials("eed", 71.0, 72.0)
     sweep.trial("eed", None, seed=2, state="failed", error="no room")

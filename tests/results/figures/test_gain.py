@@ -15,7 +15,7 @@ def panel(figure, title):
 
 
 def drawn_at(axes, place):
-    """What stands at the height of a method: the bars' ends, and the marked means."""
+    """Return the ends of the bars and the means drawn at the height of a method."""
     height = axes.get_yticks()[place]
     lines = [line for line in axes.get_lines() if set(np.atleast_1d(line.get_ydata())) == {height}]
     bars = [line.get_xdata() for line in lines if np.size(line.get_xdata()) == 2]
@@ -64,8 +64,8 @@ def test_filled_markers_are_significant(sweep):
     figure = gain(sweep.frame, sweep.history)[0]
     marks = [line for line in figure.drawing.axes[0].get_lines() if line.get_marker() in ("s", "^", "D")]
     assert [line.get_markerfacecolor() != "white" for line in marks] == [True, False, False]
-    assert "Holm-corrected over 3 tests" in figure.caption
-    assert "or where all differences are alike" in figure.caption
+    assert "Holm-corrected over 3 comparisons" in figure.caption
+    assert "or if all differences are equal" in figure.caption
 
 
 def test_a_diverged_method_is_said_and_has_no_point(sweep):

@@ -1,4 +1,4 @@
-"""Against plain sums over images."""
+"""Reliability figure, compared with plain sums over images."""
 
 import json
 
@@ -10,7 +10,7 @@ BINS = 15
 
 
 def recorded(confidence, hit):
-    """As a trial records it, image by image."""
+    """Return the bins that a trial would record, added up image by image."""
     bins = [[0, 0.0, 0.0] for _ in range(BINS)]
     for sure, right in zip(confidence, hit, strict=True):
         own = bins[min(int(sure * BINS), BINS - 1)]
@@ -22,7 +22,7 @@ def recorded(confidence, hit):
 
 @pytest.fixture
 def measured(sweep):
-    """A baseline of two seeds with other numbers of images, and a diverged one; the images themselves."""
+    """Baseline of two seeds with different numbers of images, and a diverged one; returns also the images."""
     random = np.random.default_rng(0)
     images = [(random.uniform(0.2, 1, size), random.uniform(size=size) < 0.6) for size in (400, 100)]
     sweep.trials("baseline", 70.0, 71.0)

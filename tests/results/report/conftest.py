@@ -1,4 +1,4 @@
-"""Made-up sweeps as frames, their reports, and a browser that looks at them."""
+"""Made-up sweeps as frames, their reports, and a browser that opens them."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,11 +22,11 @@ HOSTILE = {
     "reason": "<iframe src=https://example.org></iframe>",
     "commit": "</dd><svg onload=alert(9)>",
 }
-"""What a file can say that a page must show and not do."""
+"""Texts that a page must show and must not run."""
 
 
 class Sweep:
-    """A made-up sweep."""
+    """Made-up sweep."""
 
     def __init__(self, name: str = "made-up") -> None:
         self.name = name
@@ -50,7 +50,7 @@ class Sweep:
             "protocol": "last epoch on test",
             "commit": "0123456789ab",
             "environment.torch": "2.15.0",
-            "environment.device": "a processor",
+            "environment.device": "a CPU",
             "param.recipe.epochs": "4",
             "train/final/top1": accuracy,
             "test/final/top1": accuracy,
@@ -67,7 +67,7 @@ class Sweep:
         return frame.astype(TYPES | {name: "float64" for name in frame if name.endswith("top1")})
 
     def history(self) -> pd.DataFrame:
-        """Four epochs of each trial that is done."""
+        """Return four epochs of each completed trial."""
         names = ["sweep", "key", "architecture", "method", "seed"]
         measured = ["epoch", "split", "exit", "top1", "top5", "nll", "ece"]
         rows = [
@@ -83,7 +83,7 @@ class Sweep:
 
 
 def two_architectures(**hostile: str) -> Sweep:
-    """A teacher, methods with it and with exits, an axis of two settings, and a trial that failed."""
+    """Return a sweep with a teacher, its student, exits, an axis of two settings, and a failed trial."""
     made = Sweep(hostile.get("sweep", "made-up"))
     told = {"environment.commit": hostile.get("commit", "0123456789ab")}
     teacher = made.trial("baseline", 88.0, architecture="resnet20", role="teacher", seeds=1, **told)
@@ -155,10 +155,10 @@ def texts() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
-    """The system's Chromium; tests that need it are skipped where there is none."""
+    """Chromium of the system; tests that need it are skipped without it."""
     path = shutil.which("chromium")
     if path is None:
-        pytest.skip("there is no chromium")
+        pytest.skip("chromium not found")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -168,7 +168,7 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture
 def opened(browser, tmp_path: Path) -> Iterator[Callable[..., object]]:
-    """Opens a page, and says at the end of the test whether it complained or asked for anything."""
+    """Function that opens a page; the test fails if the page reports an error or requests anything."""
     complaints: list[str] = []
     pages = []
 
@@ -176,7 +176,7 @@ def opened(browser, tmp_path: Path) -> Iterator[Callable[..., object]]:
         file = tmp_path / "report.html"
         file.write_text(content, encoding="utf-8")
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.set_default_timeout(60_000)  # a busy machine takes its time
+        page.set_default_timeout(60_000)  # a busy machine is slow
         address = file.as_uri()
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it does, and that it does nothing else."""
+"""Tests of the page in a browser."""
 
 import itertools
 
@@ -21,7 +21,7 @@ def grid_named(page, name: str) -> str:
 
 def test_sorting_numbers_up_down_and_as_planned(html, opened):
     page = opened(html)
-    grid = grid_named(page, "Exit by exit")
+    grid = grid_named(page, "Accuracy by exit")
     planned = cells(page, grid, 3)
     button = page.locator(f"#{grid} thead th").nth(3).get_by_role("button")
     numbers = [float(text.split()[0]) for text in planned]
@@ -38,7 +38,7 @@ def test_sorting_numbers_up_down_and_as_planned(html, opened):
 
 def test_sorting_texts_and_what_is_no_number(html, opened):
     page = opened(html)
-    grid = grid_named(page, "Exit by exit")
+    grid = grid_named(page, "Accuracy by exit")
     page.locator(f"#{grid} thead th").nth(1).get_by_role("button").click()
     methods = cells(page, grid, 1)
     assert methods == sorted(methods)
@@ -125,7 +125,7 @@ def test_nothing_is_wider_than_the_page(html, opened, width, scheme):
 def test_axe_finds_nothing(html, opened, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = opened(html, width=width, scheme=scheme)
-    page.evaluate("document.querySelector('a.number-link').click()")  # marked rows have colours of their own
+    page.evaluate("document.querySelector('a.number-link').click()")  # highlighted rows have different colours
     found = axe.Axe().run(page)
     assert [(one["id"], one["nodes"][0]["html"]) for one in found.response["violations"]] == []
     assert len(found.response["passes"]) > 20

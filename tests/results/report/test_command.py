@@ -1,4 +1,4 @@
-"""`exeunt report` on a store whose MLflow has trials."""
+"""Tests of `exeunt report` on a store with trials recorded in MLflow."""
 
 import pytest
 from exeunt.sweep.planning.plan import make_plan
@@ -22,7 +22,7 @@ methods:
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory):
-    """With two trials that are done, one that failed and one that has not begun."""
+    """Storage with two completed trials, one failed trial and one that has not started."""
     folder = tmp_path_factory.mktemp("storage")
     (folder / "sweep.yaml").write_text(FILE)
     plan = make_plan(read_sweep(folder / "sweep.yaml"))
@@ -50,7 +50,7 @@ def test_a_report_in_the_storage_or_where_it_is_wanted(run, storage, tmp_path):
     written = storage / "sweeps" / "tiny" / "report.html"
     assert output == f"tiny: report written to {written}\n"
     page = written.read_text(encoding="utf-8")
-    assert "2 of 4 planned trials are done; 1 failed, 1 not begun." in page
+    assert "2 of 4 planned trials completed; 1 failed, 1 not started." in page
     assert "Best mean: baseline, 90.50 ± 0.71%." in page
     assert "<dt>PyTorch</dt><dd>2.15.0</dd>" in page
     assert "no more memory" in page
@@ -68,9 +68,9 @@ def test_a_report_in_the_storage_or_where_it_is_wanted(run, storage, tmp_path):
     ("words", "message"),
     [
         (("tinny",), "no sweep 'tinny' was launched in"),
-        (("tiny", "--tracking", "sqlite:////nowhere/mlflow.db"), "there is no such database"),
-        (("tiny", "--tracking", "javascript:alert(1)"), "MLflow is a server or a database"),
-        (("tiny", "--out", "."), "--out . is a folder; a file is needed."),
+        (("tiny", "--tracking", "sqlite:////nowhere/mlflow.db"), "no such database"),
+        (("tiny", "--tracking", "javascript:alert(1)"), "is neither a server nor a database"),
+        (("tiny", "--out", "."), "--out . is a directory; give the path of a file."),
         (("tiny", "--out", "/dev/null/page.html"), "/dev/null"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What stands in the page, without a browser."""
+"""Tests of the content of the page, without a browser."""
 
 import base64
 import hashlib
@@ -57,16 +57,22 @@ def test_every_number_of_the_main_table_leads_to_its_trials(html, sweep):
 
 
 def test_kinds_that_are_there_and_one_line_for_those_that_are_not(html, new_sweep):
-    for name in ("Comparison of methods", "Exit by exit", "With a teacher and without", "Convergence", "Stability"):
+    for name in (
+        "Comparison of methods",
+        "Accuracy by exit",
+        "Distillation from a teacher",
+        "Convergence",
+        "Stability",
+    ):
         assert re.search(rf'<h3 id="[^"]*">{name}</h3>', html)
     assert "eed, temperature against exits" in html
-    assert "<li>Beside published figures: nothing is reported of what this sweep trains" in html
+    assert "<li>Published results: no published results for " in html
     alone = new_sweep()
     alone.seeds("baseline", 80.0, 81.0)
     page = alone.report()
-    assert "<li>With a teacher and without: no method of this sweep has a teacher.</li>" in page
-    assert "<li>Ablation: no method was trained with several values of two settings.</li>" in page
-    assert "No recorded trial is without a result." in page
+    assert "<li>Distillation from a teacher: no method of this sweep has a teacher.</li>" in page
+    assert "<li>Ablation: no method has several values of two settings.</li>" in page
+    assert "All recorded trials have a result." in page
     assert '<select id="architecture">' not in page
 
 
@@ -83,17 +89,17 @@ def test_how_it_was_made(html, sweep):
     assert "<dt>PyTorch</dt><dd>2.15.0</dd>" in html
     assert "the loss was nan in epoch 3" in html
     other = sweep.frame()
-    other.loc[[0, 1], "environment.device"] = "an accelerator"
+    other.loc[[0, 1], "environment.device"] = "a GPU"
     devices = next(one for one in environment(other) if one.name == "Device")
-    assert devices.values == (f"a processor ({len(other) - 2} trials)", "an accelerator (2 trials)")
+    assert devices.values == (f"a CPU ({len(other) - 2} trials)", "a GPU (2 trials)")
 
 
 def test_a_sweep_that_has_only_begun(new_sweep):
     made = new_sweep()
     made.trial("baseline", None, state="running")
     page = made.report(planned=3)
-    assert "0 of 3 planned trials are done; 1 running, 2 not begun." in page
-    assert "There is none: " in page
+    assert "0 of 3 planned trials completed; 1 running, 2 not started." in page
+    assert "No figures: " in page
 
 
 def test_a_search_that_is_not_confirmed(new_sweep):
@@ -113,7 +119,7 @@ def test_a_search_that_is_confirmed(new_sweep):
     made.seeds("eed", 80.5, 80.9, 81.0, tuning="default", method__temperature="1", exits__placement="all", **budget)
     made.seeds("eed", 82.5, 82.3, 82.9, tuning="tuned", method__temperature="3", exits__placement="1", **budget)
     page = made.report()
-    assert "<li>Compared are the settings that the search found" in page
+    assert "<li>The comparison uses the tuned settings of the search" in page
     assert "eed is 2.33 percentage points above baseline over 3 pairs of seeds" in page
     assert page.count('<tr id="trial-') == 9
 

@@ -1,4 +1,4 @@
-"""What the summary says, and what it does not."""
+"""Tests of the sentences of the summary."""
 
 import pytest
 from exeunt.results import comparison, significance
@@ -23,7 +23,7 @@ def test_a_difference_with_its_interval_as_in_the_example_of_the_documentation(m
     made.seeds("baseline", 70.2, 70.4, 70.3)
     made.seeds("eed", 71.0, 71.4, 70.9)
     found = sentences(said(made, planned=6))
-    assert found[0] == "6 of 6 planned trials are done."
+    assert found[0] == "6 of 6 planned trials completed."
     assert "3 seeds: 0, 1, 2." in found
     assert "Protocol: last epoch on test." in found
     assert "Best mean: eed, 71.10 ± 0.26%." in found
@@ -31,7 +31,7 @@ def test_a_difference_with_its_interval_as_in_the_example_of_the_documentation(m
         "eed is 0.80 percentage points above baseline over 3 pairs of seeds, 95% interval +0.30 to +1.30: significant "
         "(paired t-test, p = 0.02)." in found
     )
-    assert any("take what is significant as worth more seeds, at least 6" in text for text in found)
+    assert any("Repeat significant comparisons with at least 6 seeds" in text for text in found)
 
 
 def test_eed_that_is_worse_is_said_to_be(made):
@@ -48,7 +48,7 @@ def test_nothing_significant_is_not_called_alike(made):
     made.seeds("eed", 71.0, 70.5, 73.5)
     found = sentences(said(made))
     assert any("not significant (paired t-test" in text for text in found)
-    assert any("No difference to baseline is significant. That does not show" in text for text in found)
+    assert any("No difference from baseline is significant. This does not show" in text for text in found)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -56,17 +56,17 @@ def test_too_few_seeds_to_say_anything(made, seeds):
     made.seeds("baseline", *[70.0, 70.5][:seeds])
     made.seeds("eed", *[72.0, 72.7][:seeds])
     found = sentences(said(made))
-    assert any("too few for an interval or a test, which take 3" in text for text in found)
-    assert any(text.startswith("Nothing is tested") for text in found)
+    assert any("too few for an interval or a test, which need at least 3" in text for text in found)
+    assert any(text.startswith("No significance test") for text in found)
     assert not any("significant" in text for text in found)
-    assert (seeds == 1) == any(text.startswith("One seed, 0: how much chance") for text in found)
+    assert (seeds == 1) == any(text.startswith("One seed (0): the variation") for text in found)
 
 
 def test_differences_that_are_all_the_same_are_not_certain(made):
     made.seeds("baseline", 70.0, 71.0, 72.0)
     made.seeds("eed", 71.0, 72.0, 73.0)
     found = sentences(said(made))
-    assert any("the same in each pair" in text and text.endswith("not significant.") for text in found)
+    assert any("all differences are equal" in text and text.endswith("not significant.") for text in found)
 
 
 def test_of_many_settings_the_best_and_the_worst(made):
@@ -77,7 +77,7 @@ def test_of_many_settings_the_best_and_the_worst(made):
     assert sum("of the 4 settings of eed" in text for text in found) == 2
     assert any(text.startswith("Best of the 4 settings of eed: eed temperature=2 is") for text in found)
     assert any(text.startswith("Worst of the 4 settings of eed: eed temperature=4 is") for text in found)
-    assert any("rather too large than too small" in text for text in found)
+    assert any("difference of the best method is biased upwards" in text for text in found)
 
 
 def test_failures_and_what_is_missing_are_counted(made):
@@ -87,24 +87,24 @@ def test_failures_and_what_is_missing_are_counted(made):
     made.trial("baseline", 60.0, architecture="resnet20", role="teacher", seeds=1)
     made.trial("baseline", 60.0, seed=9, role="unplanned")
     found = sentences(said(made, planned=9))
-    assert found[0] == "5 of 9 planned trials are done; 1 failed, 3 not begun."
+    assert found[0] == "5 of 9 planned trials completed; 1 failed, 3 not started."
     assert "1 trial is trained only as a teacher." in found
-    assert "1 trial is no longer asked for and not counted here." in found
-    assert "1 of 2 cells lack planned seeds; their means are over the seeds that are done." in found
+    assert "1 trial is no longer in the sweep file and not counted here." in found
+    assert "Cells with missing seeds: 1 of 2. Their means are over the completed seeds." in found
 
 
 def test_without_a_baseline_there_is_no_difference(made):
     made.seeds("eed", 71.0, 71.4, 70.9)
     found = sentences(said(made))
-    assert "There is no baseline, hence no difference." in found
+    assert "No baseline, so no difference." in found
 
 
 def test_an_epoch_that_is_chosen_on_test_is_warned_of(made):
     made.seeds("baseline", 70.0, 70.4, 70.3, protocol="best epoch on test, chosen on test")
-    assert any("rather too high than too low" in text for text in sentences(said(made)))
+    assert any("Best-epoch numbers are biased upwards" in text for text in sentences(said(made)))
 
 
 def test_all_rows_together(sweep):
     found = said(sweep)
     assert [finding.label for finding in found.findings] == ["resnet8", "resnet14", "All 2 rows together"]
-    assert any("by Wilcoxon's test, Holm-corrected over the methods" in text for text in found.findings[-1].sentences)
+    assert any("(Wilcoxon signed-rank test, p = " in text for text in found.findings[-1].sentences)

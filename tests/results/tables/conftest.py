@@ -5,7 +5,7 @@ from .made_up import SPECIAL, Sweep
 
 @pytest.fixture
 def sweep() -> Sweep:
-    """Two architectures, a teacher of its own and a large one, EED with two axes, and trials that went wrong."""
+    """Two architectures, self-distillation, a large teacher, EED with two axes, and failed trials."""
     made = Sweep()
     teacher = made.trial("baseline", 74.0, architecture="resnet56", role="teacher", seeds=1)
     for index, architecture in enumerate(("resnet20", f"net {SPECIAL}")):

@@ -1,4 +1,4 @@
-"""Frames of made-up trials, as `load` gives them, and their tables."""
+"""Frames of made-up trials, as returned by `load`, and their tables."""
 
 import pandas as pd
 from exeunt.results import RenderedTable, tabulate
@@ -9,7 +9,7 @@ OPTIONS = {"ablation": {"rows": "temperature", "columns": "exits"}}
 
 
 class Sweep:
-    """A made-up sweep."""
+    """Made-up sweep."""
 
     def __init__(self) -> None:
         self.trials: list[dict[str, object]] = []
@@ -37,7 +37,7 @@ class Sweep:
         return trial["key"]
 
     def history(self) -> pd.DataFrame:
-        """Four epochs of each trial that is done, the last of which is its accuracy less one point."""
+        """Return four epochs of each completed trial; the last is its accuracy minus one point."""
         return pd.DataFrame(
             {"key": trial["key"], "epoch": epoch, "split": split, "exit": "final", "top1": top1 - distance}
             for trial in self.trials
@@ -55,5 +55,5 @@ def made(sweep: Sweep, kind: str) -> RenderedTable:
 
 
 def shown(sheet: RenderedTable) -> list[list[str]]:
-    """Texts and details of each row."""
+    """Return texts and details of each row."""
     return [[" ".join([entry.text, *entry.details]) for entry in row] for row in sheet.rows]

@@ -46,7 +46,7 @@ def test_an_ablation_has_exits_as_the_sweep_file_says_it():
         ({"rows": "temperature"}, "needs two axes"),
         ({"rows": "temperatur", "columns": "exits"}, "unknown axis 'temperatur'; the nearest is 'temperature'"),
         ({"rows": "exits", "columns": "exits"}, "must differ"),
-        ({"rows": "temperature", "columns": "epochs"}, "in both temperature and epochs, but none does"),
+        ({"rows": "temperature", "columns": "epochs"}, "no method varies in both temperature and epochs"),
         ({"rows": "temperature", "columns": "exits", "method": "ed"}, "'ed'; the nearest is 'eed'"),
     ],
 )

@@ -6,9 +6,9 @@ from .made_up import Sweep, made, shown
 def test_convergence(sweep):
     sheet = made(sweep, "convergence")
     assert [heading.lines[-1] for heading in sheet.headings[2:]] == ["90%", "95%", "99%", "100%", "area"]
-    assert sheet.remarks[0].startswith("Accuracy: validation top-1 accuracy of the final exit, after each epoch")
+    assert sheet.remarks[0] == "Accuracy: validation top-1 accuracy of the final exit, after each epoch"
     lines = {tuple(row[:2]): row[2:] for row in shown(sheet)}
-    # The baseline ends at 68, 69 and 70, so that 69 has to be reached.
+    # The baseline ends at 68, 69 and 70, so the target is 69.
     assert lines["resnet20", "baseline"][3] == "3.5 ± 0.7 2 of 3"
     assert lines["resnet20", "kd teacher=resnet56"][:4] == ["2.0 ± 0.0", "2.0 ± 0.0", "2.3 ± 0.6", "2.3 ± 0.6"]
     # (32 + 69) / 2, (69 + 70) / 2 and (70 + 71) / 2 of the middle seed, by three.

@@ -8,5 +8,5 @@ def test_without_a_history_there_are_no_curves(sweep, kind):
     with pytest.raises(SpecError, match="needs the history"):
         tabulate(sweep.frame(), kind)
     empty = sweep.history().iloc[:0]
-    with pytest.raises(SpecError, match="no accuracy is recorded epoch by epoch yet"):
+    with pytest.raises(SpecError, match="no accuracy by epoch is recorded yet"):
         tabulate(sweep.frame(), kind, history=lambda: empty)

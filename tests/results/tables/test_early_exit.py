@@ -27,12 +27,12 @@ def test_early_exit_when_sure(sweep):
         points = [[0.1, 8e6, 60.0 + number], [0.5, 16e6, 69.0 + number], [0.9, 32e6, 71.0 + number]]
         frame.loc[index, "early_exit"] = json.dumps([*points, [0.99, 44e6, 80.0]])
     sheet = tabulate(frame, "early-exit")
-    (line,) = (row for row in shown(sheet) if row[2] == "when sure")
+    (line,) = (row for row in shown(sheet) if row[2] == "when confident")
     assert line[:2] == ["resnet20", "eed temperature=3, exits=all"]
     assert line[3:7] == ["61.00 ± 1.00", "70.00 ± 1.00", "70.00 ± 1.00", "72.00 ± 1.00"]
     # The baseline's mean is 70: reached at 32e6, 16e6 (70.0) and 16e6 (71.0) of 40e6.
     assert line[7] == f"{(40 / 32 + 40 / 16 + 40 / 16) / 3:.2f}"
-    quantities = [record["quantity"] for record in sheet.records if record["leaving"] == "when sure"]
+    quantities = [record["quantity"] for record in sheet.records if record["leaving"] == "when confident"]
     assert quantities == ["within 25%", "within 50%", "within 75%", "within 100%", "speed-up at equal accuracy"]
 
 
@@ -46,5 +46,5 @@ def test_what_is_never_as_accurate_as_the_baseline_has_no_speed_up(sweep):
 
 def test_without_the_cost_of_exits_there_is_no_early_exit(sweep):
     frame = sweep.frame().drop(columns="cost/final/multiply_adds")
-    with pytest.raises(SpecError, match="no trial of this sweep has recorded what its exits cost"):
+    with pytest.raises(SpecError, match="no trial of this sweep has recorded the cost of its exits"):
         tabulate(frame, "early-exit")

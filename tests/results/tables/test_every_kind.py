@@ -21,13 +21,13 @@ def test_an_unknown_kind_names_the_nearest(sweep):
 
 
 def test_only_an_ablation_has_axes(sweep):
-    with pytest.raises(SpecError, match="'exits' has no rows to choose"):
+    with pytest.raises(SpecError, match="'exits' does not accept rows"):
         tabulate(sweep.frame(), "exits", rows="temperature")
 
 
 @pytest.mark.parametrize("kind", ["main", "exits", "cost", "kd", "ablation"])
 def test_what_is_not_run_may_be_another_trial_that_is(sweep, kind):
-    remark = "Not run: no trial is recorded, or it is the same as another that is shown"
+    remark = "Not run: no recorded trial, or identical to another column"
     assert remark not in made(sweep, kind).remarks
     sweep.trial("eed", 70.0, architecture="resnet56", exits__placement="block4", method__temperature="1")
     assert remark in made(sweep, kind).remarks
@@ -55,7 +55,7 @@ def test_csv_and_json_hold_the_same_records(sweep, kind):
 
 
 class Reader(HTMLParser):
-    """Collects the tags of a page and how many cells each row has."""
+    """Collector of the tags of a page and the number of cells per row."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def test_latex_of_every_kind_compiles(sweep, kind, tmp_path):
 
 
 def compiled(table: str, folder: Path) -> int:
-    """Compiles a document with this table alone; gives its number of pages."""
+    """Compile a document with this table, and return its number of pages."""
     packages = "booktabs,longtable" if "longtable" in table else "booktabs"
     document = rf"\documentclass{{article}}\usepackage{{{packages}}}\begin{{document}}{table}\end{{document}}"
     (folder / "table.tex").write_text(document, encoding="utf-8")
@@ -114,8 +114,8 @@ def test_latex_of_many_rows_breaks_over_pages_between_rows(sweep, tmp_path):
             sweep.trial("eed", 71.0 + seed, architecture=f"net{number}", seed=seed, method__temperature="1")
     table = render(made(sweep, "main"), "latex")
     assert compiled(table, tmp_path) > 2
-    assert table.count(r"\toprule") == 2  # of the first page, and of the others
+    assert table.count(r"\toprule") == 2  # on the first page, and on the others
     lines = table.splitlines()
     (at,) = (number for number, line in enumerate(lines) if line.startswith("net7 "))
-    assert lines[at].endswith(r"\\*"), "a page must not end between a value and what stands below it"
+    assert lines[at].endswith(r"\\*"), "a page must not break between a value and its details"
     assert not lines[at + 1].endswith("*")

@@ -7,7 +7,7 @@ from .made_up import Sweep, made, shown
 def test_kd_has_a_row_for_each_student_and_teacher(sweep):
     sheet = made(sweep, "kd")
     assert [heading.lines[0] for heading in sheet.headings] == [
-        "student", "teacher", "teacher's", "baseline", "kd", *["eed"] * 4,
+        "student", "teacher", "teacher", "baseline", "kd", *["eed"] * 4,
     ]  # fmt: skip
     rows = shown(sheet)
     assert rows[0][:5] == ["resnet20", "resnet56", "74.00", "70.00 ± 1.00 n=3", "72.00 ± 1.00 +2.00, n=3"]

@@ -13,7 +13,7 @@ def test_published_figures_stand_beside_ours(sweep):
     assert lines["resnet20", "kd teacher=self", "resnet20"] == ["71.00 ± 1.00", "–"]
     assert lines["resnet20", "crd", "resnet56"] == ["–", "71.16 [1]"]
     assert sheet.notes[-2] == "[1] github HobbitLong/RepDistiller README @b84f547: last epoch, 240 epochs."
-    assert any("reported figures are from the sources below" in remark for remark in sheet.remarks)
+    assert any("sources below, which differ in recipe" in remark for remark in sheet.remarks)
     assert sheet.ranked == ""
     assert not any(entry.rank for row in sheet.rows for entry in row)
     (record,) = (record for record in sheet.records if record["method"] == "crd")
@@ -30,5 +30,5 @@ def test_every_reported_figure_has_a_source():
 def test_where_nothing_is_reported_it_is_said():
     sweep = Sweep()
     sweep.trial("baseline", 70.0, architecture="odd", dataset="digits")
-    with pytest.raises(SpecError, match="nothing is reported of what this sweep trains: odd on digits"):
+    with pytest.raises(SpecError, match="no published results for odd on digits"):
         made(sweep, "published")

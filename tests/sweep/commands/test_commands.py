@@ -21,7 +21,7 @@ def storage(tmp_path):
 
 @pytest.fixture
 def run(storage):
-    """Runs a command on a storage in this process."""
+    """Run a command on a storage in this process."""
     return lambda *words: run_in_process(*words, "--storage", storage)
 
 
@@ -73,7 +73,7 @@ def test_more_resources_than_there_are_end_it_instead_of_waiting_for_ever(exeunt
     file.write_text(good.replace("cpu: 1", "cpu: 4096"))
     answer = exeunt("sweep", file, "--storage", tmp_path / "storage")
     assert answer.status == 2
-    assert answer.err.startswith("exeunt: resources.cpu: a trial cannot have 4096, ")
+    assert answer.err.startswith("exeunt: resources.cpu: a trial requires 4096, ")
     assert not (tmp_path / "storage" / "trials").exists()
 
 
@@ -82,7 +82,7 @@ def test_a_storage_that_is_a_file_is_refused(run, good, tmp_path, storage):
     (tmp_path / "good.yaml").write_text(good)
     status, _, err = run("plan", tmp_path / "good.yaml")
     assert status == 2
-    assert err == f"exeunt: --storage {storage} is a file; a folder is needed.\n"
+    assert err == f"exeunt: --storage {storage} is a file; give a directory.\n"
     assert "Traceback" not in err
 
 

@@ -1,4 +1,4 @@
-"""`exeunt describe`, from the command line on."""
+"""Tests of `exeunt describe` through the command line."""
 
 import pytest
 import torch
@@ -6,24 +6,24 @@ import torch
 
 @pytest.fixture
 def describe(run):
-    """Runs the command in this process."""
+    """Run the command in this process."""
     return lambda *words: run("describe", *words)
 
 
 def rows(out):
-    """The cells of each row below the headings."""
+    """Return the cells of each row below the headings."""
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
 
 
 def conv(inputs, outputs):
-    """Weights of a 3x3 convolution without bias and of its normalisation."""
+    """Return the number of weights of a 3x3 convolution without bias and of its normalisation."""
     return 9 * inputs * outputs + 2 * outputs
 
 
 def test_eeds_resnet18_costs_what_its_authors_program_costs(describe):
     status, out, err = describe("resnet18", "--exits", "all", "--head", "conv", "--classes", "100")
     assert (status, err) == (0, "")
-    assert out.splitlines()[0].strip() == "resnet18 at 3x32x32, 15,580,880 parameters in all"
+    assert out.splitlines()[0].strip() == "resnet18 at 3x32x32, 15,580,880 parameters in total"
     first, *_, final = rows(out)
     assert [row[1] for row in rows(out)] == ["block2", "block4", "block6", "block8"]
     assert final[2] == "11,220,132"
@@ -61,23 +61,23 @@ def test_latency_is_measured_for_each_exit(describe):
     [
         ("resnet81", "unknown architecture 'resnet81'; the nearest is 'resnet8' or 'resnet18'"),
         ("torchvision/alexnet", "torchvision/alexnet cannot have exits"),
-        ("resnet18 --exits 4", "there is no placement '4'; exits follow stage 1 to 3"),
-        ("resnet18 --exits all,1", "'1' and 'all' are both after block2; not named yet: block1, block3"),
-        ("resnet18 --exits 0%", "a percentage lies between 0% and 100%"),
+        ("resnet18 --exits 4", "unknown placement '4'; this network allows exits after stages 1 to 3"),
+        ("resnet18 --exits all,1", "'1' and 'all' are both after block2; remove one, or use a free block: block1"),
+        ("resnet18 --exits 0%", "a percentage must be above 0% and below 100%"),
         ("resnet18 --head cnv", "unknown head 'cnv'; the nearest is 'conv'"),
-        ("resnet18 --size 7", "images of 7x7 pixels are too small for it; 8x8 is the smallest"),
-        ("resnet18 --size -1", "8x8 is the smallest"),
+        ("resnet18 --size 7", "images of 7x7 pixels are too small for this architecture; it needs at least 8x8"),
+        ("resnet18 --size -1", "it needs at least 8x8"),
         ("resnet18 --channels 0", "`1 <= channels` must hold, but got channels=0"),
         ("resnet18 --classes -2", "`1 <= classes` must hold, but got classes=-2"),
         ("resnet8 --latency cpu --batch 0", "`1 <= batch_size` must hold, but got batch_size=0"),
-        ("resnet8 --latency cpu --size 1000000 --batch 1000", "resnet8 with all that was asked for needs more memory"),
-        ("resnet8 --latency cpu --size 1000000 --batch 1000000", "needs more memory than is free."),
-        ("resnet8 --latency gpu", "device 'gpu' is not there; PyTorch sees cpu"),
-        ("resnet8 --latency meta", "device 'meta' is not there; PyTorch sees cpu"),
+        ("resnet8 --latency cpu --size 1000000 --batch 1000", "resnet8 needs more memory than is free; reduce --size"),
+        ("resnet8 --latency cpu --size 1000000 --batch 1000000", "needs more memory than is free;"),
+        ("resnet8 --latency gpu", "device 'gpu' not found; available devices: cpu"),
+        ("resnet8 --latency meta", "device 'meta' not found; available devices: cpu"),
         pytest.param(
             "resnet8 --latency cuda",
-            "device 'cuda' is not there; PyTorch sees cpu.",
-            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there"),
+            "device 'cuda' not found; available devices: cpu.",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is available"),
         ),
     ],
 )

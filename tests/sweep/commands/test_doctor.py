@@ -15,15 +15,15 @@ from exeunt.sweep.store.trial_store import Store
 from mlflow import MlflowClient
 
 NOBODY = "127.0.0.1:9"
-"""Where nothing listens: a port that only root may have, of a protocol that nobody uses."""
+"""Address without a listener: a privileged port of the unused discard protocol."""
 
 
 @pytest.fixture
 def doctor(run, tmp_path, monkeypatch):
-    """Runs the command in this process: its exit status, its findings as (verdict, subject, the rest), its messages."""
+    """Run the command in this process; return exit status, findings as (verdict, subject, rest), and messages."""
     for name in ("EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")  # the rest of what the command sets is taken back
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")  # `run` restores the other variables
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
     def findings_of(*words, columns=400):
@@ -40,7 +40,7 @@ def doctor(run, tmp_path, monkeypatch):
 
 @pytest.fixture
 def read_only(tmp_path, database) -> Iterator[Path]:
-    """A storage that nobody may write to any more, by rights or, for root, whom these do not keep out, by its mount."""
+    """Read-only storage: by its permissions, or for root, which ignores these, by its mount."""
     path = tmp_path / "read-only"
     path.mkdir()
     if os.geteuid() != 0:
@@ -59,7 +59,7 @@ def read_only(tmp_path, database) -> Iterator[Path]:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that accepts connections and says nothing."""
+    """Address of a server that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -78,8 +78,8 @@ def test_all_is_well(doctor, tmp_path, database):
     assert subjects["exeunt"][1].startswith("0.1.0")
     assert subjects["MLflow"] == ("ok", f"sqlite:///{tmp_path}/runs/mlflow.db, writable")
     assert subjects["storage"][1].startswith(f"{tmp_path}/runs, ")
-    assert "there: digits; not there: cifar10, cifar100, " in subjects["data"][1]
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["mlflow.db", "runs"], "it left something there"
+    assert "; found: digits; not found: cifar10, cifar100, " in subjects["data"][1]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["mlflow.db", "runs"], "the command left a file"
     (experiment,) = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db").search_experiments()
     assert examination.PROBE not in experiment.tags
 
@@ -92,10 +92,10 @@ def test_everything_that_is_wrong_is_said_at_once(doctor, tmp_path, read_only):
     wrong = {subject: rest for verdict, subject, rest in findings if verdict == "wrong"}
     assert status == 1
     assert wrong.keys() == {"storage", "MLflow", "Ray", "data"}
-    assert re.search(r"cannot be written: (Read-only file system|Permission denied)\. -> name one", wrong["storage"])
-    assert f"nothing listens at http://{NOBODY} -> start it" in wrong["MLflow"]
-    assert f"{NOBODY}: no Ray answers there." in wrong["Ray"]
-    assert f"there is no folder {tmp_path}/nowhere -> name" in wrong["data"]
+    assert re.search(r"cannot be written: (Read-only file system|Permission denied)\. -> choose a ", wrong["storage"])
+    assert f"no server listens at http://{NOBODY} -> start it" in wrong["MLflow"]
+    assert f"{NOBODY}: no Ray process listens there." in wrong["Ray"]
+    assert f"directory {tmp_path}/nowhere does not exist -> choose" in wrong["data"]
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_it_fits_into_80_columns(doctor, tmp_path):
 
 def test_a_storage_that_is_not_there_is_not_made(tmp_path):
     finding = examination.storage(Store(tmp_path / "a" / "b"))
-    assert "not there yet, can be made" in finding.what
+    assert "does not exist yet, can be created" in finding.what
     assert list(tmp_path.iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_a_storage_below_a_file_cannot_be_made(tmp_path):
 def test_a_storage_in_memory_is_advised_against():
     memory = Path("/dev/shm")
     if examination._file_system(memory) != "tmpfs":
-        pytest.skip("there is no folder in memory here")
+        pytest.skip("this machine has no tmpfs")
     finding = examination.storage(Store(memory / "exeunt"))
     assert finding.verdict == "advice"
     assert "in memory" in finding.what
@@ -134,7 +134,7 @@ def test_a_database_that_cannot_be_written(read_only):
 def test_a_database_that_is_none(tmp_path):
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(b"no database")
-    assert "is no SQLite database" in examination.mlflow(f"sqlite:///{damaged}").what
+    assert "is not an SQLite database" in examination.mlflow(f"sqlite:///{damaged}").what
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_a_server_that_is_no_mlflow_or_says_nothing(monkeypatch, silent):
 
 def test_a_cluster_that_takes_jobs_has_to_listen():
     for address in (f"http://{NOBODY}", f"ray://{NOBODY}"):
-        assert examination.ray(address).what == f"nothing listens at {address}"
+        assert examination.ray(address).what == f"no process listens at {address}"
 
 
 def test_what_listens_where(silent):
@@ -168,7 +168,7 @@ def test_a_damaged_data_set_is_told_from_one_that_is_absent(tmp_path):
     assert (wrong.verdict, rest.verdict) == ("wrong", "ok")
     assert wrong.what.startswith("svhn: ")
     assert "is damaged" in wrong.what
-    assert "there: digits; not there: cifar10, " in rest.what
+    assert "; found: digits; not found: cifar10, " in rest.what
     assert "svhn" not in rest.what
 
 
@@ -190,7 +190,7 @@ def test_versions_that_do_not_fit_and_packages_that_cannot_be_imported():
     ran = subprocess.run([sys.executable, "-c", OTHER_VERSION], capture_output=True, text=True, check=True)
     torchvision, pandas = ran.stdout.splitlines()
     assert re.match(r"torchvision; \S+ cannot be imported: .*; install Exeunt into a new virtual", torchvision)
-    assert re.match(r"pandas; 0\.1 is installed, and Exeunt needs >=\d\S*; pip install 'pandas>=\d", pandas)
+    assert re.match(r"pandas; 0\.1 is installed, but Exeunt requires >=\d\S*; pip install 'pandas>=\d", pandas)
 
 
 def test_a_mistyped_option_is_no_finding(doctor):

@@ -1,4 +1,4 @@
-"""`exeunt export`, from the command line on, of a trial that was trained."""
+"""Tests of `exeunt export` through the command line, with a trained trial."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def trial():
 
 @pytest.fixture(scope="module")
 def store(trial, tmp_path_factory):
-    """A store with the trial in it, trained for one epoch."""
+    """Store with the trial, trained for one epoch."""
     store = Store(tmp_path_factory.mktemp("storage"))
     train(trial, store.trial(trial.key), device="cpu")
     return store
@@ -41,13 +41,13 @@ def network(trial, store):
 
 @pytest.fixture
 def export(store, run, monkeypatch, tmp_path):
-    """Runs the command in this process and in an empty folder."""
+    """Run the command in this process and in an empty directory."""
     monkeypatch.chdir(tmp_path)
     return lambda *words: run("export", *words, "--storage", store.location)
 
 
 def outputs_of(path, part):
-    """What a file answers to `IMAGES`, logits for each exit; a file of weights answers through `part`."""
+    """Return the logits of each exit for `IMAGES`; weights from a file are loaded into `part`."""
     match path.suffix:
         case ".onnx":
             import onnxruntime
@@ -75,8 +75,8 @@ def test_a_file_gives_the_logits_of_the_trained_network(export, trial, network, 
     assert (status, err) == (0, "")
     path = tmp_path / f"{trial.key}{'-exit2' if exit_number else ''}{FORMATS[form]}"
     assert list(tmp_path.iterdir()) == [path]
-    assert out.startswith(f"{path.name}: eed, resnet8, seed 0; images (N, 1, 8, 8)")
-    assert f"to the logits of {'exit 2' if exit_number else 'all exits'}" in out
+    assert out.startswith(f"{path.name}: eed, resnet8, seed 0; input: images (N, 1, 8, 8)")
+    assert f"output: the logits of {'exit 2' if exit_number else 'all exits'}" in out
     with torch.no_grad():
         all_exits = network(IMAGES).logits
         part = TruncatedNetwork(network, exit_number) if exit_number else network
@@ -91,9 +91,9 @@ def test_a_file_gives_the_logits_of_the_trained_network(export, trial, network, 
         ("f00 --format torch", "no trained network has the key 'f00'"),
         ("KEY --exit 4", "`1 <= exit <= 3` must hold, but got exit=4"),
         ("KEY --exit 0", "`1 <= exit <= 3` must hold, but got exit=0"),
-        ("KEY --out net.onnx", "the path of a torch file ends in .pt2"),
+        ("KEY --out net.onnx", "path ends in .pt2 for format torch"),
         ("KEY --out nowhere/net.pt2", "nowhere/net.pt2 cannot be written: No such file or directory"),
-        ("KEY --out folder.pt2", "the path is no folder"),
+        ("KEY --out folder.pt2", "path is not a directory"),
     ],
 )
 def test_what_cannot_be_exported_is_one_message_and_status_2(export, trial, tmp_path, words, message):
@@ -115,7 +115,7 @@ def test_other_weights_than_those_of_the_result_are_refused(export, trial, store
     finally:
         file.write_bytes(content)
     assert (status, out) == (2, "")
-    assert err == f"exeunt: {file} is not the file that result.json names; `exeunt verify` says what helps.\n"
+    assert err == f"exeunt: {file} does not match result.json (digests differ); run `exeunt verify`.\n"
 
 
 def test_a_misspelt_key_names_the_nearest(export, trial):

@@ -33,4 +33,4 @@ def test_device_hours_are_measured_or_assumed_but_not_both(run, file, tmp_path):
     assert said["device"] == "1e+09 multiply-adds a second"
     both = run("plan", file, "--storage", tmp_path, "--throughput", "1e9", "--measure")
     assert (both.status, both.out) == (2, "")
-    assert both.err == "exeunt: --throughput: it is measured with --measure, but got 1e+09 too.\n"
+    assert both.err == "exeunt: --throughput 1e+09: cannot be combined with --measure; give one of the two.\n"

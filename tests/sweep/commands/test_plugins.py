@@ -1,4 +1,4 @@
-"""Methods and architectures of a user's own, through the command line."""
+"""Tests of custom methods and architectures through the command line."""
 
 import json
 import re
@@ -26,7 +26,7 @@ class OwnLoss(Loss["Own"]):
 @method("own")
 @dataclass(frozen=True, kw_only=True)
 class Own(Method):
-    \"\"\"Of a user's.\"\"\"
+    \"\"\"Custom method.\"\"\"
 
     paper: ClassVar = "none"
     loss: ClassVar = OwnLoss
@@ -55,7 +55,7 @@ methods:
 
 @pytest.fixture
 def files(tmp_path):
-    """The words that name a sweep file and its two plugins."""
+    """Arguments that name a sweep file and its two plugins."""
     (tmp_path / "method.py").write_text(METHOD)
     (tmp_path / "network.py").write_text(ARCHITECTURE)
     (tmp_path / "sweep.yaml").write_text(SWEEP)
@@ -70,7 +70,7 @@ def test_a_plan_and_lists_know_what_plugins_have(run, files, tmp_path):
     assert '"own8"' in out
     status, out, _ = run("list", "methods", *files[1:3])
     assert status == 0
-    assert re.search(r"own +│ Of a user's\.", out)
+    assert re.search(r"own +│ Custom method\.", out)
     assert "strength: 1.0   (0 < strength)" in out
     assert "own8" in run("list", "architectures", *files[3:])[1]
     status, out, _ = run("describe", "own8", *files[3:])
@@ -89,7 +89,7 @@ def test_without_its_plugin_a_name_is_unknown(run, files):
 def test_a_mistake_in_a_plugin_is_one_message_and_status_2_and_starts_nothing(command, run, files, tmp_path):
     (tmp_path / "method.py").write_text("def broken(:\n")
     status, out, err = run(command, *files, "--storage", tmp_path / "runs")
-    assert (status, out, err) == (2, "", "exeunt: method.py:1: is not Python: invalid syntax.\n")
+    assert (status, out, err) == (2, "", "exeunt: method.py:1: SyntaxError: invalid syntax.\n")
     assert not (tmp_path / "runs").exists()
     (tmp_path / "method.py").unlink()
     _, _, err = run(command, *files, "--storage", tmp_path / "runs")
@@ -134,7 +134,7 @@ def test_a_sweep_trains_them_and_is_spoken_of_by_name_when_the_files_are_gone(ex
 
 @pytest.fixture
 def package(tmp_path):
-    """A folder with an installed package that names a module as an entry point."""
+    """Directory with an installed package that names a module as an entry point."""
     folder = tmp_path / "site"
     (folder / "own_package").mkdir(parents=True)
     (folder / "own_package" / "__init__.py").touch()

@@ -1,4 +1,4 @@
-"""Workers that die or stand still at a certain moment, and processes that take a moment to vanish."""
+"""Fixtures to kill or stop a worker just before its result, and to wait until processes have ended."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ from pathlib import Path
 from exeunt.models import architectures
 
 architectures.register("own8")(architectures["resnet8"])  # a plugin has to register something
-IN_A_WORKER = Path(sys.argv[0]).name == "default_worker.py"  # the driver may be the process of the tests
+IN_A_WORKER = Path(sys.argv[0]).name == "default_worker.py"  # the driver may be the test process
 
 
 def watch(event, arguments):
@@ -29,7 +29,7 @@ def watch(event, arguments):
         except FileExistsError:  # another worker was there first
             return
         os.kill(os.getpid(), signal.{signal})
-        time.sleep(3600)  # until the signal has come to this thread
+        time.sleep(3600)  # until this thread receives the signal
 
 
 if IN_A_WORKER:
@@ -39,17 +39,17 @@ if IN_A_WORKER:
 
 @dataclass(frozen=True, kw_only=True)
 class LastMoment:
-    """The instant before a trial's result appears, when its weights are there."""
+    """Moment between a trial's weights and its result."""
 
     plugin: Path
-    """With which the first worker that comes to it gets a signal."""
+    """Plugin that sends a signal to the first worker that reaches the moment."""
     reached: Path
-    """A file that is there from then on; without it there is a first one again."""
+    """File that marks that a worker has reached the moment; delete it to repeat."""
 
 
 @pytest.fixture
 def last_moment(tmp_path: Path) -> Callable[[signal.Signals], LastMoment]:
-    """Where a worker gets this signal."""
+    """Return a function that makes a `LastMoment` with a signal."""
 
     def make(number: signal.Signals) -> LastMoment:
         moment = LastMoment(plugin=tmp_path / "last_moment.py", reached=tmp_path / "reached")
@@ -61,7 +61,7 @@ def last_moment(tmp_path: Path) -> Callable[[signal.Signals], LastMoment]:
 
 @pytest.fixture
 def gone() -> Callable[[Iterable[int]], bool]:
-    """Whether none of these processes is left after a few seconds, which a killed one may take."""
+    """Return a function that waits for processes to end and returns True if they end within seconds."""
 
     def wait(pids: Iterable[int]) -> bool:
         pids = list(pids)

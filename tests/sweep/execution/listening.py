@@ -1,4 +1,4 @@
-"""What processes listen at, as /proc has it."""
+"""Listening sockets of processes, read from /proc."""
 
 import ipaddress
 import struct
@@ -12,7 +12,7 @@ LISTENING = "0A"
 
 
 def listened_at(pids: Iterable[int]) -> list[Address]:
-    """The addresses that processes accept connections at."""
+    """Return the addresses at which processes accept connections."""
     ours = {inode for pid in pids for inode in _sockets_of(pid)}
     tables = [Path(f"/proc/net/{table}").read_text().splitlines()[1:] for table in ("tcp", "tcp6")]
     entries = [line.split() for table in tables for line in table]
@@ -27,7 +27,7 @@ def _sockets_of(pid: int) -> Iterator[str]:
 
 
 def _address(written: str) -> Address:
-    """As the kernel writes it: 32-bit words in the machine's order."""
+    """Parse an address as the kernel writes it: 32-bit words in native byte order."""
     words = [int(written[at : at + 8], 16) for at in range(0, len(written), 8)]
     found = ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))
     return getattr(found, "ipv4_mapped", None) or found

@@ -37,7 +37,7 @@ architectures.register("own8")(architectures["resnet8"])
 
 
 def free_port() -> int:
-    """One that neither Ray gives to workers, below 20000, nor the system to whoever asks for any, from 32768 on."""
+    """Return a free port above Ray's worker ports (below 20000) and below the ephemeral ports (from 32768)."""
     while True:
         port = 20000 + secrets.randbelow(12768)
         with socket.socket() as probe, suppress(OSError):
@@ -56,7 +56,7 @@ def children(pid: int) -> list[int]:
 
 @dataclass
 class Cluster:
-    """A Ray of several machines, each a process group on this one, that wants a token."""
+    """Ray cluster with token authentication; each node is a process group on this machine."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -82,7 +82,7 @@ class Cluster:
     def start(self, *options: object) -> subprocess.Popen[str]:
         ray = Path(sys.executable).with_name("ray")
         log = (self.folder / f"machine{len(self.machines)}.log").open("w")
-        here = ["--node-ip-address=127.0.0.1", "--dashboard-agent-listen-port=0"]  # Ray's own port may be another Ray's
+        here = ["--node-ip-address=127.0.0.1", "--dashboard-agent-listen-port=0"]  # another Ray may use its port
         words = [ray, "start", "--block", "--disable-usage-stats", *here, *map(str, options)]
         machine = subprocess.Popen(
             words, stdout=log, stderr=subprocess.STDOUT, text=True, env=self.environment, start_new_session=True
@@ -128,7 +128,7 @@ def new_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A cluster of one machine with one core, which tests share."""
+    """Start a cluster of one node with one core, which tests share."""
     with new_cluster() as cluster:
         cluster.start_head(cpus=1)
         yield cluster
@@ -142,7 +142,7 @@ def file(tmp_path):
 
 
 def program(*words: object, environment: dict[str, str]) -> Answer:
-    """Runs the real `exeunt` to its end."""
+    """Run the installed `exeunt` to its end."""
     command = [Path(sys.executable).with_name("exeunt"), *map(str, words)]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     return Answer(ran.returncode, ran.stdout, ran.stderr)
@@ -153,7 +153,7 @@ def test_a_cluster_that_wants_another_token_is_one_message(cluster, file, tmp_pa
     answer = program(*sweep, environment=cluster.environment | {"RAY_AUTH_TOKEN": "f" * 64})
     assert answer.status == 2, answer.out + answer.err
     (message,) = answer.err.splitlines()
-    assert message.startswith(f"exeunt: --address {cluster.address}: the cluster wants an authentication token")
+    assert message.startswith(f"exeunt: --address {cluster.address}: the cluster requires an authentication token")
     assert "RAY_AUTH_TOKEN_PATH" in message
 
 
@@ -163,13 +163,13 @@ def test_the_doctor_sees_a_cluster(cluster, tmp_path):
     doctor = ["doctor", "--storage", tmp_path / "runs", "--address"]
     answer = program(*doctor, cluster.address, environment=environment)
     assert answer.status == 0, answer.out + answer.err
-    assert re.search(rf"ok +Ray +{cluster.address}, Ray \S+ as here, 1 machine, 1 CPUs, 0 GPUs", answer.out)
+    assert re.search(rf"ok +Ray +{cluster.address}, Ray \S+ as on this machine, 1 node, 1 CPU, 0 GPUs", answer.out)
     answer = program(*doctor, f"http://127.0.0.1:{cluster.dashboard}", environment=environment)
     assert answer.status == 0, answer.out + answer.err
-    assert re.search(rf"ok +Ray +http://127.0.0.1:{cluster.dashboard} takes jobs", answer.out)
+    assert re.search(rf"ok +Ray +http://127.0.0.1:{cluster.dashboard} accepts jobs", answer.out)
     answer = program(*doctor, cluster.address, environment=environment | {"RAY_AUTH_TOKEN": "f" * 64})
     assert answer.status == 1, answer.out + answer.err
-    assert re.search(r"wrong +Ray +--address \S+ the cluster wants an authentication token", answer.out)
+    assert re.search(r"wrong +Ray +--address \S+ the cluster requires an authentication token", answer.out)
 
 
 def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
@@ -180,10 +180,10 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
     submit = "submit", file, "--plugin", tmp_path / "own.py", "--address", dashboard, "--storage"
     answer = program(*submit, "runs", environment=environment)
     assert answer.status == 2
-    assert "it is an absolute path that all machines share" in answer.err
+    assert "a cluster needs an absolute path that all nodes share" in answer.err
     answer = program(*submit, tmp_path / "runs", environment=environment)
     assert answer.status == 0, answer.out + answer.err
-    assert re.match(r"submitted as exeunt-far-\w{8};", answer.out)
+    assert re.match(r"Submitted as exeunt-far-\w{8}\.", answer.out)
     assert "3 done, 0 running" in answer.out
     assert "baseline" in answer.out.rpartition("3 done")[2], "the table"
     again = program(
@@ -195,7 +195,7 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
 
 
 def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, exeunt):
-    """On a cluster that wants a token."""
+    """Also covers a sweep with `--address` and token authentication."""
     second = cluster.start(f"--address={cluster.address}", "--num-cpus=1")
     file.write_text(FILE.replace("epochs: 4", "epochs: 10"))
     log = (tmp_path / "out").open("w")

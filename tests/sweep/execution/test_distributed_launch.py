@@ -1,4 +1,4 @@
-"""Trials in several processes, alone and through the real command line and Ray."""
+"""Trials in several processes, called directly and through the command line and Ray."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ PATIENCE = 60.0
 
 
 def children():
-    """Of this process, those that train."""
+    """Return the PIDs of this process's children that train."""
     pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [int(pid) for pid in pids if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
 
@@ -79,7 +79,7 @@ def test_a_killed_process_ends_the_trial_and_the_other_process(tmp_path, victim)
 
 def test_what_goes_wrong_in_the_processes_is_told_as_it_is(tmp_path):
     spec = trial(KD(), teacher=trial(Baseline()))
-    with pytest.raises(SpecError, match="the teacher's weights are not there") as refusal:
+    with pytest.raises(SpecError, match="the teacher's weights are missing") as refusal:
         trained(spec, tmp_path, teacher=tmp_path / "none.pt")
     assert refusal.value.field == "teacher"
     assert "Traceback" in refusal.value.__notes__[0]
@@ -135,10 +135,10 @@ def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_agai
     os.kill(other, signal.SIGKILL)
     answer = command.finish()
     assert answer.status == 0, answer.err
-    again = [line for line in answer.out.splitlines() if line.startswith("again")]
+    again = [line for line in answer.out.splitlines() if line.startswith("retry")]
     assert len(again) == 2
-    assert "ProcessDiedError: one of the trial's processes died: SIGKILL; starts again in 2 s" in again[0]
-    assert "its worker died; starts again in" in again[1]
+    assert "ProcessDiedError: one of the trial's processes died: SIGKILL; next attempt in 2 s" in again[0]
+    assert "worker died; next attempt in" in again[1]
     assert gone([*first, *second])
     assert not files(tmp_path, "failure.json")
     for key in files(tmp_path, "result.json"):
@@ -166,7 +166,7 @@ def test_processes_whose_worker_is_told_sigterm_keep_their_trial_and_leave_and_o
 def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_goes_on(exeunt, tmp_path, gone):
     def tell_it():
         wait_until(lambda: files(tmp_path, "checkpoint-*.pt"))
-        (worker,) = wait_until(lambda: len(found := workers_of(os.getpid())) == 1 and found)  # one before may be dying
+        (worker,) = wait_until(lambda: len(found := workers_of(os.getpid())) == 1 and found)  # one may be ending
         os.kill(worker, signal.SIGTERM)
         wait_until(lambda: files(tmp_path, "attempt-00002.json"))
         assert gone([worker])
@@ -178,10 +178,10 @@ def test_a_worker_that_is_told_sigterm_keeps_its_trial_and_leaves_and_another_go
 
 
 def check_left_once(answer, folder):
-    """The sweep ended well, and its trial had two attempts and each epoch once."""
+    """Assert that the sweep succeeded and that its trial had two attempts and each epoch once."""
     assert answer.status == 0, (answer.out, answer.err)
     assert "FAILED" not in answer.out
-    assert "its worker was told to go; starts again in" in answer.out
+    assert "worker received SIGTERM; next attempt in" in answer.out
     (key,) = files(folder, "result.json")
     history = TrialDirectory(folder / "storage" / "trials" / key).history()
     assert [record["epoch"] for record in history] == list(range(1, 31))

@@ -33,7 +33,7 @@ def record(epoch, top1):
 
 
 def judged(stopping, trials=TRIALS, accuracies=(60, 50, 40, 30, 20, 10), epochs=EPOCHS):
-    """After how many epochs each trial is stopped, one trained after the other."""
+    """Return the number of epochs after which each trial is stopped, if trained one after the other."""
     early_stopper = EarlyStopper(stopping, trials)
 
     def trained(trial, top1):
@@ -46,7 +46,7 @@ def judged(stopping, trials=TRIALS, accuracies=(60, 50, 40, 30, 20, 10), epochs=
 
 
 def test_asha_keeps_the_best_of_each_rung():
-    # After 1 and 3 epochs only those above two thirds of the earlier ones go on.
+    # After 1 and 3 epochs, only trials above two thirds of the earlier ones continue.
     assert judged(Stopping(rule="asha", grace=1, factor=3)) == [9, 1, 1, 1, 1, 1]
     assert judged(Stopping(rule="asha", grace=1, factor=3), accuracies=range(10, 70, 10)) == [9] * 6
 
@@ -113,7 +113,7 @@ def test_hyperband_looks_at_some_trials_later():
 
 
 class TestSearch:
-    """One method's trials must not cost another method a part of its budget."""
+    """Trials of one method must not reduce the budget of another method."""
 
     STUDIES = (
         [planned(seed, role="search") for seed in range(3)],
@@ -128,7 +128,7 @@ class TestSearch:
             for trial in trials:
                 early_stopper.expect(trial)
             assert not early_stopper.stops(trials[0].key, record(1, best)), (
-                "the first of its study, whatever the others have"
+                "the first of its study, independent of the other studies"
             )
             assert early_stopper.stops(trials[1].key, record(1, best - 1))
             assert not early_stopper.stops(trials[2].key, record(1, best + 1))

@@ -21,7 +21,7 @@ def test_as_many_fit_as_their_memory_lets_and_their_shares_make_no_more_than_one
     assert 0 < share <= 1
     fitting = math.floor(1 / share + 1e-6)
     assert fitting * share <= 1
-    assert round(share * 10_000) == pytest.approx(share * 10_000)  # Ray counts in such parts
+    assert round(share * 10_000) == pytest.approx(share * 10_000)  # Ray's resolution
     need = HEAD_ROOM * peak + OVERHEAD
     assert fitting == 1 or fitting * need <= capacity
     assert fitting > 99 or (fitting + 1) * need > capacity
@@ -104,12 +104,12 @@ tuner = tune.Tuner(
 results = [[result.config["gpu"], result.metrics["had"]] for result in tuner.fit()]
 print(json.dumps([refusal, results]))
 """
-"""A Ray that has been told of a GPU that is none: not that of the other tests."""
+"""Script for a Ray of its own, which is configured with a GPU that does not exist."""
 
 
 @pytest.mark.nightly
 def test_ray_gives_each_trial_the_share_that_was_suggested_and_an_accelerator_that_is_none_is_refused(tmp_path):
     ran = subprocess.run([sys.executable, "-c", SHARES, tmp_path], capture_output=True, text=True, check=True)
     refusal, results = json.loads(ran.stdout.splitlines()[-1])
-    assert "PyTorch finds no accelerator" in refusal
+    assert "PyTorch finds no GPU" in refusal
     assert sorted(results) == [[0.25, 0.25], [0.25, 0.25], [0.5, 0.5], [1.0, 1.0]]

@@ -1,4 +1,4 @@
-"""Whole sweeps that leave early, or whose trials do."""
+"""Sweeps that are interrupted, and sweeps whose trials are stopped early."""
 
 import json
 import os
@@ -25,7 +25,7 @@ recipe: {base: fast, epochs: 1000, batch_size: 2}
 methods:
   baseline: {}
 """
-"""An epoch takes several seconds."""
+"""Sweep whose epochs take several seconds."""
 
 PRUNING = """\
 name: pruning
@@ -45,14 +45,14 @@ methods:
 
 
 class Bench:
-    """A sweep file and a storage."""
+    """Sweep file and storage of a test."""
 
     def __init__(self, path):
         self.file = path / "sweep.yaml"
         self.storage = path / "storage"
 
     def words(self, text, *options):
-        """The command that runs a sweep, whose file it writes."""
+        """Write the sweep file and return the command that runs the sweep."""
         self.file.write_text(text)
         return "sweep", self.file, "--storage", self.storage, *options
 
@@ -66,7 +66,7 @@ def bench(tmp_path):
 
 
 def training(bench, trials=2):
-    """Whether so many trials are past their first steps: all have begun a while ago."""
+    """Return True if `trials` trials are past their first steps, since all started a while ago."""
     specs = bench.files("spec.json")
     return len(specs) == trials and time.time() - max(path.stat().st_mtime for path in specs) > 1.5
 
@@ -81,8 +81,8 @@ def test_ctrl_c_writes_checkpoints_at_the_next_step(bench, start, gone):
     command.interrupt()
     answer = command.finish()
     assert answer.status == 130, answer.err
-    assert "2 trials write a checkpoint and stop; Ctrl-C (again) leaves at once\n" in answer.out
-    assert answer.out.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
+    assert "2 running trials will write a checkpoint and stop." in answer.out
+    assert answer.out.endswith(f"Resume with: exeunt sweep {bench.file} --storage {bench.storage}\n")
     assert answer.err == ""
     checkpoints = [path.name for path in bench.files("checkpoint-*.pt")]
     assert len(checkpoints) == 2
@@ -103,17 +103,19 @@ def test_what_a_sweep_starts_listens_on_loopback_alone_and_ctrl_c_twice_leaves_a
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # they do not answer
     command.interrupt()
-    command.wait_for_line("2 trials write a checkpoint and stop; Ctrl-C (again) leaves at once\n")
+    command.wait_for_line(
+        "2 running trials will write a checkpoint and stop. Press Ctrl-C (again) to stop at once.\n"
+    )
     command.interrupt()
-    answer = command.finish()  # though stopped workers answer never
+    answer = command.finish()  # although the stopped workers never answer
     assert answer.status == 130
-    assert "interrupted; go on with:" in answer.out
+    assert "Interrupted. Resume with:" in answer.out
     assert answer.err == ""
     assert gone(workers)
 
 
 def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, exeunt, monkeypatch):
-    """It comes when Ray Tune has been given its first trial and has not begun it."""
+    """The signal arrives after Ray Tune has received its first trial and before the trial starts."""
     suggest = PlanSearcher.suggest
 
     def suggest_and_interrupt(*arguments):
@@ -125,22 +127,22 @@ def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, exeunt, monk
     monkeypatch.setattr(PlanSearcher, "suggest", suggest_and_interrupt)
     answer = exeunt(*bench.words(LONG))
     assert answer.status == 130, answer.err
-    assert answer.out.endswith(f"go on with: exeunt sweep {bench.file} --storage {bench.storage}\n")
+    assert answer.out.endswith(f"Resume with: exeunt sweep {bench.file} --storage {bench.storage}\n")
     assert answer.err == ""
-    assert not bench.files("*.json"), "no trial began"
+    assert not bench.files("*.json"), "no trial started"
 
 
 def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_that_goes_on(
     bench, exeunt, gone, monkeypatch
 ):
-    """Its clock runs an hour ahead once a trial is past its first steps."""
+    """The clock runs an hour ahead once a trial is past its first steps."""
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 3601 * training(bench, trials=1))
     monkeypatch.setattr(shutdown, "time", clock)
     options = ("--max-concurrent", "1", "--only", "base*/*", "--time-budget", "1h")
     answer = exeunt(*bench.words(LONG, *options))
     assert answer.status == 3, answer.err
     assert answer.out.endswith(
-        f"the time budget is over; go on with: exeunt sweep {bench.file} --storage {bench.storage} "
+        f"Time budget used up. Resume with: exeunt sweep {bench.file} --storage {bench.storage} "
         "--max-concurrent 1 --time-budget 1h --only 'base*/*'\n"
     )
     assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1

@@ -18,7 +18,7 @@ def test_the_first_signal_is_noted_and_the_second_ends_at_once(number):
             assert shutdown.is_requested()
             assert isinstance(shutdown.outcome(), KeyboardInterrupt)
             os.kill(os.getpid(), number)
-        os.kill(os.getpid(), number)  # what is being cleaned up is not disturbed
+        os.kill(os.getpid(), number)  # does not interrupt the cleanup
     finally:
         for each, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
             signal.signal(each, handler)

@@ -1,4 +1,4 @@
-"""A disk that is full or read-only, and files that something else has damaged."""
+"""Sweeps on a full or read-only disk, and with damaged files."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def file(tmp_path) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(made_once, exeunt) -> Path:
-    """The storage of a sweep that nothing happened to."""
+    """Return the storage of an undisturbed sweep."""
 
     def sweep(folder):
         (folder / "small.yaml").write_text(FILE)
@@ -46,13 +46,13 @@ def undisturbed(made_once, exeunt) -> Path:
 
 @pytest.fixture
 def mlflow(tmp_path, database) -> str:
-    """A database that is not on the disk: it would fill it, and be open when it becomes read-only."""
+    """Return a database outside the disk: on it, it would need space and block the read-only remount."""
     return f"sqlite:///{shutil.copy(database, tmp_path / 'mlflow.db')}"
 
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A file system of two and a half mebibytes, less than the sweep needs."""
+    """Mount a file system of 2.5 MiB, less than the sweep needs."""
     path = tmp_path / "disk"
     path.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2500k", "tmpfs", path]
@@ -91,8 +91,7 @@ def test_a_full_disk_is_named_and_costs_nothing(disk, file, mlflow, exeunt, undi
     answer = exeunt("sweep", file, *options)
     check_refused(answer, "cannot be written: No space left on device")
     assert (
-        f"the storage cannot be used; go on with: exeunt sweep {file} --storage {disk} --tracking {mlflow}\n"
-        in answer.out
+        f"Cannot use the storage. Resume with: exeunt sweep {file} --storage {disk} --tracking {mlflow}\n" in answer.out
     )
     assert "Traceback" not in answer.out
     done = {path: path.stat().st_mtime_ns for path in disk.glob("trials/*/result.json")}
@@ -101,7 +100,7 @@ def test_a_full_disk_is_named_and_costs_nothing(disk, file, mlflow, exeunt, undi
     remount(disk, "size=100m")
     answer = exeunt("sweep", file, *options)
     assert answer.status == 0, answer.out + answer.err
-    assert {path: path.stat().st_mtime_ns for path in done} == done, "what was done was trained again"
+    assert {path: path.stat().st_mtime_ns for path in done} == done, "a completed trial was retrained"
     check_same(disk, undisturbed)
 
 
@@ -122,7 +121,7 @@ def test_a_disk_that_becomes_read_only_is_named_and_costs_nothing(disk, file, ml
 def test_damaged_results_are_named_and_trained_again(tmp_path, file, exeunt, undisturbed):
     storage = tmp_path / "runs"
     shutil.copytree(undisturbed, storage)
-    (storage / "mlflow.db").unlink()  # it knows the old folder
+    (storage / "mlflow.db").unlink()  # it has the old location
     results = {path: path.stat().st_mtime_ns for path in sorted(storage.glob("trials/*/result.json"))}
     damages = (b"", b'{"state": "do', b"\xff\x00", b"[]", b"{}")
     damaged = dict(zip(list(results)[: len(damages)], damages, strict=True))
@@ -142,7 +141,7 @@ def test_damaged_results_are_named_and_trained_again(tmp_path, file, exeunt, und
 
 @pytest.mark.nightly
 def test_killed_whole_between_weights_and_result_it_goes_on(tmp_path, file, start, exeunt, undisturbed, last_moment):
-    """Driver and workers die in the instant before a `result.json` appears."""
+    """Driver and workers are killed just before a `result.json` appears."""
     storage, moment = tmp_path / "runs", last_moment(signal.SIGSTOP)
     command = start("sweep", file, "--storage", storage, "--plugin", moment.plugin)
     command.until(moment.reached.exists)

@@ -1,4 +1,4 @@
-"""Whole sweeps from the command line on, in this process where nothing kills or interrupts the driver."""
+"""Complete sweeps from the command line, in this process unless the driver is killed or interrupted."""
 
 import json
 import os
@@ -32,7 +32,7 @@ TABLES = ("table.csv", "table.tex")
 
 
 class Bench:
-    """A sweep file and a storage, and what the sweeps in it left there."""
+    """Sweep file and storage of a test, with access to the results in it."""
 
     def __init__(self, path):
         self.file = path / "sweep.yaml"
@@ -59,7 +59,7 @@ class Bench:
 
 
 def table_of(answer):
-    """What a sweep printed between its trials and the paths of its tables."""
+    """Return the part of the output between the trials and the paths of the tables."""
     return answer.out.partition("\n\n")[2].partition("\ncsv:")[0]
 
 
@@ -86,7 +86,7 @@ def check_mirrored(bench):
 
 @pytest.fixture(scope="session")
 def undisturbed(made_once, exeunt):
-    """A sweep that ran to its end at once. Not to be changed."""
+    """Run a sweep without interruption. Tests must not change it."""
 
     def sweep(folder):
         answer = exeunt(*Bench(folder).words)
@@ -107,7 +107,7 @@ def bench(tmp_path):
 
 @pytest.fixture
 def sweep(bench, exeunt):
-    """Runs the sweep in this process."""
+    """Return a function that runs the sweep in this process."""
 
     def run_sweep(text=FILE, *options):
         bench.file.write_text(text)
@@ -118,7 +118,7 @@ def sweep(bench, exeunt):
 
 @pytest.fixture
 def finished(bench, undisturbed):
-    """A copy of the undisturbed sweep."""
+    """Return a copy of the undisturbed sweep."""
     shutil.copytree(undisturbed.storage, bench.storage)
     return bench
 
@@ -194,7 +194,7 @@ def test_a_lost_database_is_written_again_from_the_store(finished, sweep, undist
 
 
 def test_after_each_kill_the_same_command_finishes_what_is_missing(bench, sweep, start, undisturbed):
-    """Killed in the first trial, and in the last one."""
+    """The sweep is killed in the first trial and in the last one."""
     before = {}
     for reached in (lambda: bench.files("spec.json"), lambda: len(bench.times()) >= TRIALS - 1):
         command = start(*bench.words)
@@ -214,7 +214,7 @@ def test_after_each_kill_the_same_command_finishes_what_is_missing(bench, sweep,
 def test_a_ray_that_does_not_start_is_one_message(bench, start, monkeypatch, tmp_path):
     file = tmp_path / "no-folder"
     file.touch()
-    monkeypatch.setenv("RAY_TMPDIR", str(file))  # where it would keep its files
+    monkeypatch.setenv("RAY_TMPDIR", str(file))  # the directory of Ray's files
     answer = start(*bench.words).finish()
     assert answer.status == 2
     assert answer.err.startswith("exeunt: Ray did not start on this machine: ")
@@ -229,7 +229,7 @@ def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, sweep, undistu
     with meanwhile(press_it):
         answer = sweep()
     assert answer.status == 130
-    assert f"interrupted; go on with: exeunt sweep {bench.file} --storage {bench.storage}\n" in answer.out
+    assert f"Interrupted. Resume with: exeunt sweep {bench.file} --storage {bench.storage}\n" in answer.out
     assert "Traceback" not in answer.out + answer.err
     assert not bench.files("failure.json")
     before = bench.times()
@@ -246,9 +246,9 @@ def test_after_ctrl_c_the_sweep_says_how_to_go_on_and_does(bench, sweep, undistu
 def test_a_trial_whose_worker_was_killed_is_started_again_and_ends_the_same(bench, sweep, undisturbed, last_moment):
     answer = sweep(FILE, "--plugin", last_moment(signal.SIGKILL).plugin)
     assert answer.status == 0, answer.err
-    again = [line for line in answer.out.splitlines() if line.startswith("again")]
+    again = [line for line in answer.out.splitlines() if line.startswith("retry")]
     assert len(again) == 1
-    assert "its worker died; starts again in 2 s" in again[0]
+    assert "worker died; next attempt in 2 s" in again[0]
     assert not bench.files("failure.json")
     check_same_trials(bench, undisturbed)
     check_mirrored(bench)
@@ -261,11 +261,11 @@ def test_a_trial_whose_worker_dies_too_often_is_shown_and_the_next_run_repairs_i
     assert answer.status == 1, answer.err
     failures = [line for line in answer.out.splitlines() if line.startswith("FAILED")]
     assert len(failures) == 1
-    assert "its worker died" in failures[0]
+    assert "worker died" in failures[0]
     assert len(before := bench.times()) == 2
     (key,) = bench.files("failure.json")
     failed = next(run for run in bench.runs() if run.data.tags["exeunt.key"] == key)
-    assert (failed.data.tags["exeunt.state"], failed.data.tags["exeunt.error"]) == ("failed", "its worker died")
+    assert (failed.data.tags["exeunt.state"], failed.data.tags["exeunt.error"]) == ("failed", "worker died")
     answer = sweep(only)
     assert answer.status == 0, answer.err
     assert "3 trials, 1 to train" in answer.out

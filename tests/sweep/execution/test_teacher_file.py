@@ -1,4 +1,4 @@
-"""Teachers whose weights are in a file."""
+"""Teachers with weights from a file."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def weights(architecture="resnet14", exits="none", classes=10):
 
 @pytest.fixture
 def file(tmp_path):
-    """A teacher's weights beside the sweep file."""
+    """Write a teacher's weights beside the sweep file."""
     path = tmp_path / "weights" / "teacher.pt"
     path.parent.mkdir()
     torch.save(weights(), path)
@@ -84,7 +84,7 @@ def test_a_launched_sweep_is_read_again_from_its_storage(read, run, tmp_path):
     store.save_sweep(make_plan(sweep))
     answer = run("status", "taught", "--storage", store.location)
     assert answer.status == 0, answer.err
-    assert "1 trials" in answer.out
+    assert "1 trial in" in answer.out
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_file_that_holds_no_such_weights_is_refused_when_the_sweep_is_read(rea
     ("written", "said"),
     [
         ("resnet41@weights/teacher.pt", "unknown teacher 'resnet41'; the nearest is"),
-        ("resnet14@", "'resnet14@' names no file behind the @"),
+        ("resnet14@", "'resnet14@' has no file after the @; write ARCHITECTURE@FILE"),
         ("@weights/teacher.pt", "unknown teacher ''"),
     ],
 )
@@ -175,7 +175,7 @@ def test_a_file_that_changed_since_the_sweep_was_read_teaches_nothing(read, file
 
 @pytest.mark.slow
 def test_the_same_weights_teach_the_same_in_every_kind_of_file(read, file, tmp_path):
-    """With exits, without them, as a trial's own file and as safetensors: one teacher, one student."""
+    """With exits, without exits and as safetensors, the same weights give the same student."""
     torch.save(weights(exits="all"), file.with_name("exits.pt"))
     save_file(weights(), file.with_name("teacher.safetensors"))
     students = []
@@ -198,7 +198,7 @@ def test_what_one_trial_left_teaches_in_a_sweep_that_trains_no_teacher(read, exe
     (tmp_path / "sweep.yaml").write_text(FILE.replace("teacher.pt", "weights.pt"))
     answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage")
     assert answer.status == 0, answer.err
-    assert "taught: 1 trials, 1 to train" in answer.out
+    assert "taught: 1 trial, 1 to train" in answer.out
     (student,) = (tmp_path / "storage" / "trials").iterdir()
     assert json.loads((student / "result.json").read_text())["state"] == "done"
     assert json.loads((student / "spec.json").read_text())["teacher"] == {

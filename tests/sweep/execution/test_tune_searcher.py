@@ -38,7 +38,7 @@ def given_up():
 
 @pytest.fixture
 def search(given_up):
-    """Makes a searcher."""
+    """Return a function that makes a searcher."""
 
     def make(trials, done=(), **options):
         return PlanSearcher(trials, done, back_off=BACK_OFF, give_up=given_up.__setitem__, **options)
@@ -52,7 +52,7 @@ def suggested(searcher, trial_id):
 
 
 def awaited(searcher, trial_id):
-    """The next suggestion that is a trial, asked for as Tune does."""
+    """Poll the searcher as Tune does, and return the next suggested trial."""
     patience = time.monotonic() + 5
     while (suggestion := suggested(searcher, trial_id)) is None:
         assert time.monotonic() < patience
@@ -126,7 +126,7 @@ def test_a_student_of_a_student_is_given_up_with_it_when_nobody_trains_the_teach
 
 
 class TestDeaths:
-    """A worker that died without saying why."""
+    """Workers that died without a report."""
 
     def test_its_trial_is_handed_out_again_after_a_time_that_doubles_and_given_up_after_the_last_time(
         self, search, given_up
@@ -196,7 +196,7 @@ def test_a_sweep_that_is_to_end_hands_out_nothing_and_gives_up_nobody(search, gi
 
 
 class TestPacking:
-    """`gpu: auto`: the first trial of a network is measured, the others wait for that."""
+    """`gpu: auto`: the first trial of a network is measured, and the others wait for it."""
 
     NETWORKS = (planned(0), planned(1), planned(2), planned(0, architecture="resnet14"))
 
@@ -224,7 +224,7 @@ class TestPacking:
 
 
 class Proposing:
-    """Proposes these trials in turn, None between them, and keeps what it is told."""
+    """Source that proposes these trials or None in turn, and records the calls."""
 
     def __init__(self, *trials):
         self.coming = list(trials)
@@ -240,7 +240,7 @@ class Proposing:
 
 
 class TestProposals:
-    """Trials that are in no plan."""
+    """Trials that are not in the plan."""
 
     def test_they_are_asked_for_when_nothing_of_the_plan_may_run(self, search):
         proposals = Proposing(planned(5), planned(6))

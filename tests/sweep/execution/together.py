@@ -1,4 +1,4 @@
-"""Trials in two processes, also for scripts that are no part of the tests' package."""
+"""Helpers to train a trial in two processes; scripts outside the test package import them too."""
 
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec

@@ -1,4 +1,4 @@
-"""A sweep file with a search, which tests change."""
+"""A sweep file with a search, and changes of its lines for tests."""
 
 PLAIN = """\
 name: tuned
@@ -22,7 +22,7 @@ search:
 """
 FILE = PLAIN + SEARCH
 BUDGET, RATE, KD, EED, END = 11, 13, 15, 16, 17
-"""The lines of `budget`, `learning_rate`, `kd`, `eed`, and of what is added at the end."""
+"""Line numbers of `budget`, `learning_rate`, `kd` and `eed`, and of a line appended at the end."""
 BEFORE = {
     BUDGET: ("  ", ""),
     RATE: ("    ", "recipe."),
@@ -30,11 +30,11 @@ BEFORE = {
     EED: ("    eed: ", "methods.eed."),
     END: ("  ", ""),
 }
-"""What stands in a line before its text, and before the place in it."""
+"""Text before a replaced line, and place before the place of its mistake."""
 
 
 def changed(line: int, text: str) -> str:
-    """The file with this text in a line."""
+    """Return the file with this text in a line."""
     lines = FILE.splitlines()
     lines[line - 1 : line] = [BEFORE[line][0] + text]
     return "\n".join(lines) + "\n"

@@ -62,7 +62,7 @@ def test_the_training_images_are_those_that_each_data_sets_description_counts():
         match name:
             case "digits":
                 expected = len(datasets[name].load(DataSource())[0])
-            case "tiny_imagenet" | "imagenet":  # their test images are counted apart
+            case "tiny_imagenet" | "imagenet":  # their descriptions give the test images separately
                 expected = {"tiny_imagenet": numbers[0], "imagenet": TRAINING_IMAGES[name]}[name]
                 assert name != "imagenet" or round(expected / 1e6, 2) == 1.28
             case _:

@@ -54,7 +54,7 @@ def test_what_has_ended_is_not_left(plan, ended, tmp_path):
 
 def test_the_numbers_of_a_file_are_those_that_a_hand_counts(plan, tmp_path):
     said = json.loads(json.dumps(estimate(plan, Store(tmp_path)).to_dict()))
-    # Two architectures and seeds; resnet8 has its two exits alone, so eed's placement `1` is another one than `all`.
+    # Two architectures and two seeds; placement `1` of eed is not `all`, because the networks have two exits.
     eed, asked_of_eed = 2 * (1 + 2), 2 * 2 * 2
     assert said["asked"] == 2 * 2 * (1 + 2 + asked_of_eed)
     assert said["trials"] == 2 * 2 * (1 + 2 + eed) + 1
@@ -94,7 +94,7 @@ def test_an_assumed_throughput_gives_the_hours_that_a_division_gives(plan, tmp_p
     console = Console(width=200)
     with console.capture() as captured:
         console.print(overview(numbers))
-    assert "trains one trial at a time, assumed, not measured: 2e+09 multiply-adds a second." in captured.get()
+    assert "one trial at a time on each device, assumed, not measured: 2e+09 multiply-adds a second." in captured.get()
 
 
 def test_a_kind_of_trial_is_what_a_steps_time_depends_on(plan):
@@ -122,7 +122,7 @@ def test_data_that_are_not_here_are_said_once_and_the_rest_is_measured(read, goo
 
 @pytest.fixture
 def enormous():
-    """More digits than any memory holds."""
+    """A dataset `digits` that does not fit into memory."""
     digits = datasets["digits"]
     datasets.unregister("digits")
     datasets.register("digits")(dataclasses.replace(digits, load=lambda _: torch.empty(2**56)))

@@ -41,5 +41,5 @@ def test_without_patterns_all_is_selected(plan):
 
 @pytest.mark.parametrize("pattern", ["eeed/*", "eed", "EED/*", ""])
 def test_a_pattern_that_matches_nothing_is_an_error_that_says_what_there_is(plan, pattern):
-    with pytest.raises(SpecError, match=r"matches nothing in the sweep; (the nearest is|choose from) '"):
+    with pytest.raises(SpecError, match=r"matches no trial of the sweep; (the nearest is|choose from) '"):
         selected(plan, ["baseline/*", pattern])

@@ -13,7 +13,7 @@ HEAD = "name: x\ndataset: digits\narchitectures: [resnet8]\nseeds: [0, 1]\nrecip
 
 @pytest.fixture
 def plan(read):
-    """Plans the methods, given as lines."""
+    """Function that plans a sweep with methods given as lines."""
     return lambda *methods, head=HEAD: make_plan(read(head + "".join(f"  {line}\n" for line in methods))).trials
 
 
@@ -98,7 +98,7 @@ methods:
     combinations = 2 * 3  # architectures, recipes
     assert len(sweep.trials) == combinations * 3 * (1 + 8 + 1 + 8)
     trials = make_plan(sweep).trials
-    asked = combinations * 3 * (1 + 8 + 1 + 3)  # both placements are the same, and so are both temperatures of mse
+    asked = combinations * 3 * (1 + 8 + 1 + 3)  # duplicates: both placements, and both temperatures with mse
     teachers = combinations + 3 * 2  # self with seed 7; resnet20 with each recipe and teacher seed
     assert Counter(trial.role for trial in trials) == {"result": asked, "teacher": teachers}
 
@@ -140,7 +140,7 @@ def test_cheap_first_trains_what_costs_least_until_it_is_done(plan):
     assert [(name, epochs) for name, method, epochs in rows if method == "baseline"] == [
         *(("resnet8", 3), ("resnet14", 3), ("resnet8", 9), ("resnet20", 3), ("resnet14", 9), ("resnet20", 9))
     ]
-    # 3 x 0.8 M for the student and 1.6 M for what the teacher says of each image, after 3 x 1.6 M for the teacher.
+    # 3 x 0.8 M for the student and 1.6 M for the teacher's forward pass, after 3 x 1.6 M to train the teacher.
     assert rows.index(("resnet8", "baseline", 9)) < rows.index(("resnet8", "kd", 3))
     assert rows[-1] == ("resnet20", "kd", 9)
 
@@ -163,10 +163,10 @@ def test_a_trial_is_left_out_that_has_a_value_of_every_field_of_a_rule(plan):
 @pytest.mark.parametrize(
     ("rule", "left"),
     [
-        ("exits: '1,2'", [("1", "mse"), ("1", "kl")]),  # resnet8 has no other stages than these
+        ("exits: '1,2'", [("1", "mse"), ("1", "kl")]),  # resnet8 has exits after these stages only
         ("exits: all", [("1", "mse"), ("1", "kl")]),
         ("exits: 1", [("all", "mse"), ("all", "kl")]),
-        ("temperature: 4", [("all", "mse"), ("1", "mse")]),  # mse takes no softmax
+        ("temperature: 4", [("all", "mse"), ("1", "mse")]),  # mse has no temperature
         ("{exits: ['1', all], output_loss: kl}", [("all", "mse"), ("1", "mse")]),
         ("recipe: fast", None),
         ("{recipe.epochs: 30, exits: all}", [("1", "mse"), ("1", "kl")]),
@@ -177,7 +177,7 @@ def test_a_rule_speaks_of_trials_as_they_are(plan, rule, left):
     rules = f"exclude: [{{{rule.strip('{}')}}}]\n"
     methods = ["eed: {exits: [all, '1'], output_loss: [mse, kl], temperature: 4}"]
     if left is None:
-        with pytest.raises(DocumentError, match="exclude: these rules leave out every trial"):
+        with pytest.raises(DocumentError, match="exclude: the rules exclude every trial"):
             plan(*methods, head=rules + HEAD)
         return
     trials = plan(*methods, head=rules + HEAD)

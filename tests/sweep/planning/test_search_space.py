@@ -1,4 +1,4 @@
-"""The `search` part of a sweep file: what is refused."""
+"""Mistakes in the `search` part of a sweep file, and the messages for them."""
 
 import pytest
 from exeunt.sweep.planning.sweep_file import read_sweep
@@ -6,16 +6,17 @@ from exeunt.sweep.planning.yaml_document import DocumentError
 
 from .searches import BEFORE, BUDGET, EED, END, FILE, KD, PLAIN, RATE, changed
 
-NO_RANGE = "what is tuned is a range or a list of values, such as {low: 1, high: 8}"
-OBJECTIVE = "an objective is an exit (final, ensemble, exit1 ...), or with what is measured of it: exit1/multiply_adds"
+NO_RANGE = "must be a range or a list of values, such as {low: 1, high: 8}, but got"
+METRICS = "exit1/top1, exit1/multiply_adds"
+OBJECTIVE = f"an objective is an exit (final, ensemble, exit1, ...), alone or with a metric: {METRICS}"
 BUDGETS = "a budget is a number of trials or a time such as 4h"
-TIMES = "a time is a number and one of s, min, h, d, such as 90s or 4h"
-FRESH = "results are confirmed with seeds that no setting was chosen by"
-AXES = "a method has one budget, so it has no axes here: list the values in `search.methods` instead"
-EQUAL = "while every method gets the same budget; give it ranges under search.recipe, which all methods have, or"
+TIMES = "a time is a number above 0 and a unit (s, min, h, d), such as 90s or 4h"
+FRESH = "final results need seeds that the search has not used. Choose another seed."
+AXES = "a search tunes one. Give each key one value here, and list the values to try under `search.methods`."
+EQUAL = "but every method gets the same budget; add ranges under search.recipe, for all methods, or"
 
 BAD: list[tuple[int, str, str, str]] = [
-    # the line that is replaced, or the one behind the end; what stands there; its place there; a part of the message
+    # the line that is replaced or appended; its new text; the place in that line; a part of the message
     (RATE, "learning_rate: {low: 0.5, high: 0.5}", "learning_rate.low", "`low < high` must hold, but got low=0.5"),
     (RATE, "learning_rate: {low: 0.5, high: 0.1}", "learning_rate.low", "but got low=0.5, high=0.1"),
     (RATE, "momentum: {low: 0, high: 1, log: true}", "momentum.low", "`low > 0 with log: true` must hold, but got low"),
@@ -42,29 +43,29 @@ BAD: list[tuple[int, str, str, str]] = [
     (RATE, "batch_size: {low: 2, high: 8.5}", "batch_size.high", "`high is a whole number` must hold, but got high=8."),
     (RATE, "batch_size: {low: 2, high: 8, step: 1.5}", "batch_size.step", "`step is a whole number` must hold"),
     (RATE, "batch_size: {low: 1, high: 8}", "batch_size.low", "with 1, `2 <= batch_size` must hold, but got"),
-    (RATE, "batch_size: [64, 2.5]", "batch_size[1]", "with 2.5, `2 <= batch_size` must hold, but got batch_size=2.5"),
+    (RATE, "batch_size: [64, 2.5]", "batch_size[1]", "with 2.5, `2 <= batch_size, a whole number` must hold"),
     (RATE, "batch_size: [64, true]", "batch_size[1]", "but got batch_size=True"),
     (RATE, "accumulation: [1, 64]", "accumulation[1]", "with 64, `batch_size >= 2 * accumulation, since"),
     (RATE, "learning_rate: 0.1", "learning_rate", NO_RANGE),
     (RATE, "learning_rate: null", "learning_rate", NO_RANGE),
-    (RATE, "learning_rate: []", "learning_rate", "nothing is listed here; at least one value must be"),
-    (RATE, "learning_rate: [0.1, 0.2, 0.1]", "learning_rate[2]", "0.1 stands there twice"),
-    (RATE, "learning_rate: [1, 1.0]", "learning_rate[1]", "1.0 stands there twice"),
-    (RATE, "learning_rate: [0.1, [0.2]]", "learning_rate[1]", "must be a value, but got [0.2]"),
-    (RATE, "learning_rate: [0.1, {low: 1}]", "learning_rate[1]", "must be a value, but got {'low': 1}"),
-    (RATE, "learning_rate: [0.1, hot]", "learning_rate[1]", "with 'hot', `0 < learning_rate` must hold"),
+    (RATE, "learning_rate: []", "learning_rate", "must not be empty; give at least one value"),
+    (RATE, "learning_rate: [0.1, 0.2, 0.1]", "learning_rate[2]", "0.1 is listed twice; remove one"),
+    (RATE, "learning_rate: [1, 1.0]", "learning_rate[1]", "1.0 is listed twice"),
+    (RATE, "learning_rate: [0.1, [0.2]]", "learning_rate[1]", "must be a single value, but got [0.2]"),
+    (RATE, "learning_rate: [0.1, {low: 1}]", "learning_rate[1]", "must be a single value, but got {'low': 1}"),
+    (RATE, "learning_rate: [0.1, hot]", "learning_rate[1]", "with 'hot', `0 < learning_rate, a number` must hold"),
     (RATE, "learning_rate: [0.1, .nan]", "learning_rate[1]", "with nan, `learning_rate is finite` must hold"),
     (RATE, "learning_rate: [0.1, -1]", "learning_rate[1]", "with -1, `0 < learning_rate` must hold, but got"),
     (RATE, "learning_rat: [0.1]", "learning_rat", "unknown key 'learning_rat'; the nearest is 'learning_rate'"),
     (RATE, "base: [fast, paper]", "base", "unknown key 'base'; the nearest is 'batch_size'"),
-    (RATE, "epochs: [2, 4]", "epochs", "epochs is not tuned: budgets would not be equal if some trials trained for"),
-    (RATE, "epochs: {low: 2, high: 4}", "epochs", "epochs is not tuned"),
-    (RATE, "crop: {low: 1, high: 2}", "crop", "crop is no number; list the values that are tried"),
-    (RATE, "crop: pad", "crop", "what is tuned is a range or a list of values, such as [a, b]"),
+    (RATE, "epochs: [2, 4]", "epochs", "epochs cannot be tuned, because budgets would be unequal if some trials"),
+    (RATE, "epochs: {low: 2, high: 4}", "epochs", "epochs cannot be tuned"),
+    (RATE, "crop: {low: 1, high: 2}", "crop", "crop is not a number; list the values to try"),
+    (RATE, "crop: pad", "crop", "must be a range or a list of values, such as [a, b], but got 'pad'"),
     (RATE, "crop: [pad, paad]", "crop[1]", "with 'paad', unknown crop 'paad'; the nearest is 'pad'"),
-    (RATE, "nesterov: {low: 0, high: 1}", "nesterov", "nesterov is no number"),
+    (RATE, "nesterov: {low: 0, high: 1}", "nesterov", "nesterov is not a number"),
     (RATE, "nesterov: [true, 0]", "nesterov[1]", "with 0, `nesterov is true or false` must hold, but got nesterov=0"),
-    (RATE, "milestones: [[1], [2]]", "milestones[0]", "must be a value, but got [1]"),
+    (RATE, "milestones: [[1], [2]]", "milestones[0]", "must be a single value, but got [1]"),
     (KD, "kd: {temperature: {low: 0, high: 8}}", "kd.temperature.low", "with 0.0, methods.kd.temperature: `0 < temper"),
     (KD, "kd: {teacher: [self, resnet14]}", "kd.teacher", "unknown key 'teacher'; choose from 'exits', 'factor'"),
     (KD, "kd: {teacher_seed: [1, 2]}", "kd.teacher_seed", "unknown key 'teacher_seed'"),
@@ -76,9 +77,9 @@ BAD: list[tuple[int, str, str, str]] = [
     (KD, "baseline: {exits: [all]}", "baseline.exits", "unknown key 'exits'; baseline has no settings"),
     (EED, "{feature_weight: {low: -1, high: 1}}", "feature_weight.low", "with -1.0, methods.eed.feature_weight: `0 <="),
     (EED, "{feature_weight: [0, -1]}", "feature_weight[1]", "with -1, methods.eed.feature_weight: `0 <= feature_weigh"),
-    (EED, '{exits: [all, "7"]}', "exits[1]", "with '7', there is no placement '7'; exits follow stage 1 to 2"),
+    (EED, '{exits: [all, "7"]}', "exits[1]", "with '7', unknown placement '7'; this network allows exits"),
     (EED, "{exits: [all, none]}", "exits[1]", "with 'none', eed trains exits, but the placement is 'none'"),
-    (EED, "{exits: {low: 1, high: 2}}", "exits", "exits is no number"),
+    (EED, "{exits: {low: 1, high: 2}}", "exits", "exits is not a number"),
     (EED, "{head: [conv, cov]}", "head[1]", "with 'cov', methods.eed.head: unknown head 'cov'; the nearest is 'conv'"),
     (EED, "{output_loss: [mse, kk]}", "output_loss[1]", "with 'kk', methods.eed.output_loss: unknown value 'kk'; the"),
     (EED, "{temperture: [1]}", "temperture", "unknown key 'temperture'; the nearest is 'temperature'"),
@@ -99,13 +100,13 @@ BAD: list[tuple[int, str, str, str]] = [
     (END, "objective: 5", "objective", "must be text, but got 5"),
     (END, "objective: {a: 1}", "objective", "must be text, but got {'a': 1}"),
     (END, "objective: [final, 5]", "objective[1]", "must be text, but got 5"),
-    (END, "objective: []", "objective", "nothing is listed here"),
-    (END, "objective: [final, final]", "objective[1]", "'final' stands there twice"),
-    (END, "objective: [final, final/top1]", "objective[1]", "'final/top1' stands there twice"),
-    (END, "objective: exit1", "objective", "baseline on resnet8 has no exit1"),
+    (END, "objective: []", "objective", "must not be empty"),
+    (END, "objective: [final, final]", "objective[1]", "'final' is listed twice"),
+    (END, "objective: [final, final/top1]", "objective[1]", "'final/top1' is listed twice"),
+    (END, "objective: exit1", "objective", "baseline on resnet8 has no exit1; choose an exit of every method"),
     (END, "objective: ensemble", "objective", "baseline on resnet8 has no ensemble"),
     (END, "objective: [final, exit1/multiply_adds]", "objective[1]", "baseline on resnet8 has no exit1"),
-    (END, "seed: 1", "seed", f"{FRESH}, but 1 is one of `seeds`"),
+    (END, "seed: 1", "seed", f"1 is also in `seeds`; {FRESH}"),
     (END, "seed: -1", "seed", "must be greater than or equal to 0, but got -1"),
     (END, "seed: 4294967296", "seed", "must be less than or equal to 4294967295, but got 4294967296"),
     (END, "seed: 1.5", "seed", "must be an integer, but got 1.5"),
@@ -114,42 +115,42 @@ BAD: list[tuple[int, str, str, str]] = [
     (END, "validation: 0.1", "validation", "unknown key 'validation'; choose from 'budget', 'methods', 'objective'"),
 ]  # fmt: skip
 WHOLE: dict[str, tuple[str, str, str]] = {
-    # the file, what the message says after the path, a part of the reason
+    # the file; the text after the path in the message; a part of the reason
     "a list": (PLAIN + "search: []\n", ":10: search: ", "must be a mapping of keys to values, but got []"),
     "a number": (PLAIN + "search: 6\n", ":10: search: ", "must be a mapping of keys to values, but got 6"),
     "no budget": (PLAIN + "search: {}\n", ":10: search.budget: ", "the key 'budget' is missing"),
     "nothing is tuned": (
         PLAIN + "search: {budget: 6}\n",
         ":10: search: ",
-        f"nothing of baseline is tuned, {EQUAL} search.methods.baseline",
+        f"baseline has no range to tune, {EQUAL} search.methods.baseline",
     ),
     "nothing of one method is tuned": (
         FILE.replace("  recipe:\n    learning_rate: {low: 0.01, high: 0.5, log: true}\n", ""),
         ":10: search: ",
-        "nothing of baseline is tuned",
+        "baseline has no range to tune",
     ),
     "a method with an axis": (FILE.replace("output_loss: kl}", "output_loss: [kl, mse]}"), ":9: methods.eed: ", AXES),
     "two teachers": (FILE.replace("resnet14}", "[self, resnet14]}"), ":8: methods.kd: ", AXES),
     "a network twice": (FILE.replace("[resnet8]", "[resnet8, resnet8]"), ":7: methods.baseline: ", AXES),
     "two recipes": (FILE.replace("{base: fast,", "[crd, {base: fast,").replace("false}\n", "false}]\n"),
-                    ":5: recipe: ", "a search has one recipe: list what is tried in `search.recipe` instead"),
-    "an axis in the recipe": (FILE.replace("epochs: 4", "epochs: [4, 5]"), ":5: recipe: ", "a search has one recipe"),
-    "protocol tuning": (FILE + "protocol: tuning\nvalidation: 0.1\n", ":17: protocol: ", "final with search, whose"),
+                    ":5: recipe: ", "a single recipe; list the values to try under `search.recipe` instead"),
+    "an axis in the recipe": (FILE.replace("epochs: 4", "epochs: [4, 5]"), ":5: recipe: ", "needs a single recipe"),
+    "protocol tuning": (FILE + "protocol: tuning\nvalidation: 0.1\n", ":17: protocol: ", "final with search, which"),
     "protocol paper": (FILE + "protocol: paper\n", ":17: protocol: ", "must hold, but got protocol='paper'"),
     "cmaes with two objectives": (
         FILE + "  sampler: cmaes\n  objective: [final, final/multiply_adds]\n",
         ":17: search.sampler: ",
-        "cmaes takes one objective; the others take several",
+        "cmaes supports one objective; list one objective or use another sampler",
     ),
     "stopping with two objectives": (
         FILE + "  objective: [final, final/multiply_adds]\nstopping: {rule: asha, grace: 1}\n",
         ":17: search.objective: ",
-        "with `stopping` it is final alone, by which trials are stopped",
+        "must be final with `stopping`, which compares trials by the final exit; remove",
     ),
     "stopping by another number": (
         FILE + "  objective: final/multiply_adds\nstopping: {rule: asha, grace: 1}\n",
         ":17: search.objective: ",
-        "with `stopping` it is final alone",
+        "must be final with `stopping`",
     ),
     "a method that is excluded": (FILE + "exclude: [{method: kd}]\n", ":15: search.methods.kd: ", "no method 'kd' in"),
     "labels that cannot be mixed": (

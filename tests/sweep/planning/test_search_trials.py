@@ -1,4 +1,4 @@
-"""Which trials and studies the `search` part of a sweep file asks for."""
+"""The trials and studies of the `search` part of a sweep file."""
 
 import itertools
 from dataclasses import replace
@@ -20,7 +20,7 @@ def space_of(sweep, method):
 
 
 def typed(method, **values):
-    """The file with these values in a method's section, the `search` part left out."""
+    """Return the file without `search`, with these values in the section of a method and in the recipe."""
     lines = PLAIN.splitlines()
     number = next(number for number, line in enumerate(lines) if line.startswith(f"  {method}:"))
     sections = {"baseline": {}, "kd": {"teacher": "resnet14"}, "eed": {"output_loss": "kl"}}
@@ -79,7 +79,7 @@ def test_the_teacher_has_the_recipe_of_the_file_and_looks_at_no_test_images_eith
 
 
 def test_what_has_no_effect_in_the_file_counts_where_another_value_gives_it_one(read):
-    """Momentum under AdamW, milestones under a cosine, and a temperature without softmax."""
+    """Examples are momentum with AdamW, milestones with a cosine schedule, and a temperature without a softmax."""
     recipe = "recipe: {base: crd, epochs: 4, optimizer: adamw, momentum: 0.5, schedule: cosine}"
     plain = PLAIN.replace(PLAIN.splitlines()[4], recipe).replace("output_loss: kl", "temperature: 5")
     ranges = "search: {budget: 6, recipe: {optimizer: [sgd, adamw], schedule: [cosine, multistep]}, methods: %s}\n"
@@ -156,7 +156,7 @@ def test_a_budget_is_trials_or_device_hours(read):
     assert (read(FILE).search.budget, read(FILE).search.seconds) == (6, None)
     hours = read(FILE.replace("budget: 6", "budget: 1.5h")).search
     assert (hours.budget, hours.seconds) == (None, 5400)
-    assert hours.effort.startswith("1.5 device-hours by tpe, judged by validation top-1 of the final exit on 10% of")
+    assert hours.effort.startswith("1.5 device-hours by tpe, scored by validation top-1 of the final exit on 10% of")
 
 
 def test_stages_need_no_quotes_and_what_may_be_left_out_may_be_null(read):

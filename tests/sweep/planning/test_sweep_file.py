@@ -158,7 +158,7 @@ def test_anchors_and_merged_mappings_work_as_in_yaml(read, good):
 
 
 def test_what_every_block_says_itself_is_not_said_for_all_of_them(read, good):
-    with pytest.raises(DocumentError, match=r"sweep.yaml:4: seeds: every block has its own 'seeds'"):
+    with pytest.raises(DocumentError, match=r"sweep.yaml:4: seeds: not used, because every block sets its own 'seeds'"):
         read(good + "blocks: [{seeds: [1]}, {seeds: [2]}]\n")
 
 

@@ -1,4 +1,4 @@
-"""Searches whose trials nobody trains: what training would leave in the store is written there at once."""
+"""Searches without training: the files that a worker would write are written to the store at once."""
 
 import io
 import itertools
@@ -23,25 +23,25 @@ from rich.console import Console
 from .searches import FILE
 
 Accuracy = Callable[[TrialSpec], float | str]
-"""What a trial comes to: its validation top-1, or `diverged`, `failed` or `died`."""
+"""Function that returns the outcome of a trial: its validation top-1, or `diverged`, `failed` or `died`."""
 
 
 def by_rate(spec: TrialSpec) -> float:
-    """Better the nearer the learning rate is to 0.1."""
+    """Return a top-1 that is highest at a learning rate of 0.1."""
     return 90 - 100 * abs(spec.recipe.learning_rate - 0.1)
 
 
 @dataclass
 class Trainer:
-    """Leaves what a worker would leave of each trial, through the store's own files."""
+    """Writer of the files that a worker would write for each trial."""
 
     store: Store
     accuracy: Accuracy = by_rate
     trained: list[str] = field(default_factory=list)
-    """The keys of all trials that were begun, in order."""
+    """Keys of all started trials, in order."""
 
     def records(self, spec: TrialSpec) -> list[Record]:
-        """Of each epoch; the last has what the trial comes to."""
+        """Return the record of each epoch; the last has the final top-1 of the trial."""
         comes_to = self.accuracy(spec)
         last = comes_to if isinstance(comes_to, float) else 1.0
         epochs = spec.recipe.epochs
@@ -51,14 +51,14 @@ class Trainer:
         ]
 
     def begin(self, spec: TrialSpec, epochs: int) -> None:
-        """Its first epochs."""
+        """Write the first epochs of a trial."""
         directory = self.store.start_attempt(spec.key)
         self.trained.append(spec.key)
         directory.write_spec(spec.canonical().to_dict())
         directory.write_history(self.records(spec)[:epochs])
 
     def finish(self, spec: TrialSpec) -> Record:
-        """All of it; the last report, whose `state` may be one that is no result."""
+        """Write the result of a trial; return its last report, whose `state` is `running` for a trial that died."""
         directory = self.store.trial(spec.key)
         records = self.records(spec)
         state = comes_to if isinstance(comes_to := self.accuracy(spec), str) else "done"
@@ -66,7 +66,7 @@ class Trainer:
         if state == "failed":
             directory.write_failure({"reason": "it broke"})
         elif state != "died":
-            cost = 1000.0 * (spec.recipe.learning_rate + 0.001 * spec.recipe.batch_size)  # so that there is a front
+            cost = 1000.0 * (spec.recipe.learning_rate + 0.001 * spec.recipe.batch_size)  # gives a Pareto front
             metrics = {name: records[-1][name] for name in records[-1] if "/" in name}
             metrics["cost/final/multiply_adds"] = cost
             result = {"state": state, "key": spec.key, "seconds": 600.0 * len(records), "metrics": metrics}
@@ -76,7 +76,7 @@ class Trainer:
 
 
 class Driver:
-    """A search as `launch` and Ray Tune drive it, with `workers` trials at once, each ended in its turn."""
+    """Driver that runs a search as `launch` and Ray Tune do, with `workers` concurrent trials."""
 
     def __init__(self, sweep: Sweep, store: Store, trainer: Trainer, workers: int = 1, retries: int = 0) -> None:
         self.sweep, self.store, self.trainer, self.workers = sweep, store, trainer, workers
@@ -108,11 +108,11 @@ class Driver:
         self._names = map(str, itertools.count())
 
     def stand(self) -> dict[str, Outcome]:
-        """How the studies of the methods stand, read anew."""
+        """Read the studies again; return their outcomes by method."""
         return {outcome.space.default.method.name: outcome for outcome in outcomes(Studies(self.sweep, self.store))}
 
     def start(self) -> bool:
-        """Asks for one trial more, as Tune does; whether there was one."""
+        """Start another trial, as Tune does; return True if there was one."""
         name = next(self._names)
         suggested = self.searcher.suggest(name)
         if not isinstance(suggested, dict):
@@ -125,7 +125,7 @@ class Driver:
         return True
 
     def pruned_after(self, spec: TrialSpec) -> Record | None:
-        """The record of the epoch after which the early_stopper stops a trial, if it does."""
+        """Return the record of the epoch after which the early stopper stops a trial; None if it does not."""
         if self.early_stopper is None:
             return None
         return next(
@@ -133,7 +133,7 @@ class Driver:
         )
 
     def end(self, name: str) -> None:
-        """A running trial comes to its end."""
+        """End a running trial."""
         spec = self.running.pop(name)
         if (last := self.pruned_after(spec)) is not None:
             records = self.trainer.records(spec)[: last["epoch"]]
@@ -153,7 +153,7 @@ class Driver:
             self.board.end(spec.key, problem="" if report["state"] == "done" else "it broke")
 
     def run(self, turn: Callable[[list[str]], str] = lambda names: names[0], steps: int = 10_000) -> "Driver":
-        """Goes on until nothing runs and nothing is asked for; `turn` picks which of the running trials ends."""
+        """Run until no trial is left; `turn` selects the running trial that ends next."""
         for _ in range(steps):
             while len(self.running) < self.workers and self.start():
                 pass
@@ -161,24 +161,24 @@ class Driver:
                 assert self.searcher.suggest("last") == PlanSearcher.FINISHED
                 return self
             self.end(turn(list(self.running)))
-        raise AssertionError("it does not end")
+        raise AssertionError("the search does not end")
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing waits for the disk, which takes most of the time where nothing trains."""
+    """Skip `fsync`, which takes most of the time of a search without training."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """An empty one."""
+    """An empty trial store."""
     return Store(tmp_path / "runs")
 
 
 @pytest.fixture
 def read_file(tmp_path: Path) -> Callable[..., Sweep]:
-    """Reads the file of the tests, with parts of it replaced."""
+    """Function that reads the file of the tests with some parts replaced."""
 
     def read(*pairs: tuple[str, str], text: str = FILE) -> Sweep:
         for old, new in pairs:
@@ -193,7 +193,7 @@ def read_file(tmp_path: Path) -> Callable[..., Sweep]:
 
 @pytest.fixture
 def drive(store: Store) -> Callable[..., Driver]:
-    """A driver of a sweep in the store."""
+    """Function that makes a driver of a sweep in the store."""
 
     def make(sweep: Sweep, accuracy: Accuracy = by_rate, workers: int = 1, **options: Any) -> Driver:
         return Driver(sweep, store, Trainer(store, accuracy), workers, **options)
@@ -203,16 +203,16 @@ def drive(store: Store) -> Callable[..., Driver]:
 
 @pytest.fixture
 def strict() -> Iterator[None]:
-    """A warning would stand on the screen of a search."""
+    """Raise an error for each warning, because a user would see it in a search."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)  # from garbage of other tests
         yield
 
 
 @pytest.fixture
 def baseline_alone(read_file: Callable[..., Sweep]) -> Callable[..., Sweep]:
-    """A search of the baseline's learning rate."""
+    """Function that reads a search of the baseline's learning rate."""
 
     def read(*pairs: tuple[str, str]) -> Sweep:
         text = read_file().text

@@ -1,4 +1,4 @@
-"""Sweep files with a search, which tests change, and how trials stand."""
+"""Sweep files with a search, replacements in them, and the states of trials."""
 
 from exeunt.sweep.search import Outcome
 from optuna.trial import TrialState
@@ -23,7 +23,7 @@ search:
 """
 BUDGET, EPOCHS = 6, 3
 SMALL = ("recipe: {learning_rate: {low: 0.01, high: 0.5, log: true}}", "recipe: {learning_rate: [0.1, 0.2]}")
-"""So few settings that they come again."""
+"""Replacement with so few settings that suggestions repeat."""
 STOPPING = ("seeds: [0, 1]", "seeds: [0, 1]\nstopping: {rule: asha, grace: 1, factor: 2}")
 TAUGHT = """\
 name: tuned
@@ -40,9 +40,9 @@ search:
   methods:
     kd: {temperature: {low: 1, high: 8}}
 """
-"""A student, its teacher and the baseline, to be trained in seconds."""
+"""Search of a student and the baseline with one teacher, which trains in seconds."""
 
 
 def states(outcome: Outcome) -> list[TrialState]:
-    """Of all trials, in order."""
+    """Return the states of all trials, in order."""
     return [trial.state for trial in outcome.trials]

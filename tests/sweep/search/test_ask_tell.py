@@ -16,11 +16,11 @@ UNFIT = (
     "learning_rate: {low: 0.01, high: 0.5, log: true}",
     "accumulation: {low: 1, high: 16}, batch_size: {low: 2, high: 64}",
 )
-"""Some of which fit each other."""
+"""Replacement with ranges whose values are valid only in some combinations."""
 
 
 class TestBudgets:
-    """Each study gets exactly what every other gets."""
+    """All studies get the same budget."""
 
     @pytest.mark.parametrize("workers", [1, 2, 5])
     def test_each_study_ends_with_exactly_the_budget_and_all_advance_at_the_same_pace(self, read_file, drive, workers):
@@ -111,7 +111,7 @@ class TestBudgets:
 
 
 class TestEqualSuggestions:
-    """One setting may be suggested more than once."""
+    """A study may suggest the same settings several times."""
 
     def test_two_at_once_train_once_and_both_are_told(self, baseline_alone, drive):
         driver = drive(baseline_alone(SMALL), workers=4).run()
@@ -146,7 +146,7 @@ class TestEqualSuggestions:
 
 
 class TestEnds:
-    """How a trial ended, in its study."""
+    """Final states of trials in their studies."""
 
     def test_diverged_and_failed_trials_are_told_with_their_reason_and_never_as_values(self, baseline_alone, drive):
         kinds = {"diverged": "the loss is nan", "failed": "it broke"}
@@ -213,7 +213,7 @@ class TestEnds:
         assert driver.board.pruned == outcome.count(TrialState.PRUNED)
 
     def test_a_pruned_trial_of_another_sweep_with_this_rule_is_told_as_pruned(self, baseline_alone, drive):
-        other_values = ("budget: 6", "budget: 6\n  seed: 5")  # the better one first
+        other_values = ("budget: 6", "budget: 6\n  seed: 5")  # a seed that suggests the better setting first
         first = drive(baseline_alone(STOPPING, SMALL, other_values)).run()
         again = drive(baseline_alone(STOPPING, SMALL, other_values, ("name: tuned", "name: other"))).run()
         assert again.handed_out == []
@@ -246,7 +246,7 @@ class TestEnds:
         driver.trainer.finish = finish_without
         driver.run()
         for trial in driver.stand()["baseline"].trials:
-            assert trial.user_attrs[REASON] == "it does not record validation/final/top1"
+            assert trial.user_attrs[REASON] == "the result lacks validation/final/top1"
 
 
 def dominates(one, other):
@@ -269,7 +269,7 @@ def test_two_objectives_have_the_front_that_counting_gives(baseline_alone, drive
 
 
 class TestTelling:
-    """A database that answers late, or not at all."""
+    """Studies in a database that loses replies or is unavailable."""
 
     def test_an_answer_that_is_lost_after_telling_is_no_failure(self, baseline_alone, drive, monkeypatch):
         tell, lost = optuna.Study.tell, set()
@@ -278,7 +278,7 @@ class TestTelling:
             told = tell(study, number, *args, **kwargs)
             if number not in lost:
                 lost.add(number)
-                raise ConnectionError("the answer is lost")
+                raise ConnectionError("the reply is lost")
             return told
 
         monkeypatch.setattr(optuna.Study, "tell", losing)
@@ -292,7 +292,7 @@ class TestTelling:
         self, baseline_alone, drive, monkeypatch
     ):
         def away(*_, **__):
-            raise ConnectionError("nobody\nis there")
+            raise ConnectionError("no server\nsecond line")
 
         sweep = baseline_alone()
         monkeypatch.setattr("exeunt.sweep.search.studies.PAUSES", (0.0,))
@@ -302,8 +302,8 @@ class TestTelling:
             gone.setattr(optuna.Study, "tell", away)
             driver.end(next(iter(driver.running)))
             assert driver.shutdown.is_requested()
-            assert "nobody" in str(driver.shutdown.outcome())
-            assert "is there" not in str(driver.shutdown.outcome())
+            assert "no server" in str(driver.shutdown.outcome())
+            assert "second line" not in str(driver.shutdown.outcome())
             assert not driver.start()
         after = drive(sweep).run()
         assert len(after.handed_out) == BUDGET - 1

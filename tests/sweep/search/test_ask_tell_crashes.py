@@ -1,4 +1,4 @@
-"""Searches whose driver dies at random moments, without Ray and without training."""
+"""Searches whose driver is killed at random moments, without Ray and without training."""
 
 import random
 from pathlib import Path
@@ -15,18 +15,18 @@ pytestmark = pytest.mark.usefixtures("hasty", "strict")
 
 
 def suggested(driver):
-    """What each study of a search has tried, in order, read from where the store is now."""
+    """Return the settings that each study of a search has tried, in order."""
     return {method: [trial.params for trial in outcome.trials] for method, outcome in driver.stand().items()}
 
 
 class TestCrashes:
-    """The driver dies, all its objects with it, and another one goes on."""
+    """Searches that a new driver resumes after the first was killed."""
 
     class Killed(BaseException):
-        """Nothing that anybody catches."""
+        """Exception that the product does not catch."""
 
     def crash_at(self, monkeypatch, chances):
-        """Dies at a random one of the places where the studies or the store are read or written."""
+        """Raise `Killed` at a random access to the studies or the store."""
         left = {"calls": chances.randrange(1, 30)}
 
         def dying(act, *, after):
@@ -123,7 +123,7 @@ class TestCrashes:
 
     @pytest.mark.slow
     def test_one_at_a_time_it_suggests_what_it_would_have_suggested(self, read_file, drive, store, tmp_path):
-        """Also with a sampler that learns."""
+        """The sampler is TPE, whose suggestions depend on earlier trials."""
         sweep = read_file(("sampler: random", "sampler: tpe"), ("budget: 6", "budget: 14"))
         for interrupted in range(1, 40, 3):
             driver = drive(sweep)

@@ -1,4 +1,4 @@
-"""What the plan knows of a search before, during and after it, and what confirms it."""
+"""The plan of a search before, during and after it, and its final trials."""
 
 import io
 from collections import Counter
@@ -25,7 +25,7 @@ def coming(plan):
 
 
 class TestPlan:
-    """What `search_plan` knows."""
+    """The trials in the plan of a search."""
 
     def test_before_the_search_it_knows_the_teacher_and_what_is_to_come(self, read_file, store):
         plan = search_plan(read_file(), store)
@@ -40,7 +40,7 @@ class TestPlan:
             ("result", "baseline", 2), ("teacher", "baseline", 1), ("result", "kd", 2), ("result", "eed", 2),
             ("result", "baseline", 2), ("result", "kd", 2), ("result", "eed", 2),
         ]  # fmt: skip
-        assert not (store.location and Studies(plan.sweep, store).exist()), "a plan opens no study"
+        assert not (store.location and Studies(plan.sweep, store).exist()), "planning opens no study"
 
     def test_during_the_search_it_knows_what_was_tried_and_confirms_nothing(self, read_file, store, drive):
         sweep = read_file()
@@ -90,14 +90,14 @@ class TestPlan:
             assert (trial.spec.protocol, trial.spec.validation) == ("final", 0)
             assert trial.confirmed.tried == "6 complete, 0 pruned, 0 failed"
             assert trial.confirmed.budget == sweep.search.effort
-            assert trial.confirmed.budget.startswith("6 trials by random, judged by validation top-1 of the final exit")
+            assert trial.confirmed.budget.startswith("6 trials by random, scored by validation top-1 of the final exit")
         orders = {trial.key: trial.order for trial in plan.trials}
         assert sorted(orders.values()) == list(range(32))
         assert all(trial.depends_on is None or orders[trial.depends_on] < trial.order for trial in results)
         teachers = {trial.key: trial.spec.protocol for trial in plan.trials if trial.role == "teacher"}
         assert sorted(teachers.values()) == ["final", "tuning"]
         needed = {(trial.role, teachers[trial.depends_on]) for trial in plan.trials if trial.depends_on}
-        assert needed == {("search", "tuning"), ("result", "final")}, "one for all that are tried, one for all results"
+        assert needed == {("search", "tuning"), ("result", "final")}, "one teacher for the search, one for the results"
 
     def test_a_method_that_had_more_trials_under_an_earlier_budget_is_said_to_have_had_them(
         self, read_file, store, drive
@@ -115,8 +115,8 @@ class TestPlan:
         said = console.file.getvalue()
         assert "Equal budgets" not in said
         (differ,) = [line for line in said.splitlines() if line.startswith("Budgets differ: ")]
-        assert differ.count(" had 4 trials by random, judged by ") == 2
-        assert differ.count(" had 5 trials by random, judged by ") == 1
+        assert differ.count(" had 4 trials by random, scored by ") == 2
+        assert differ.count(" had 5 trials by random, scored by ") == 1
 
     def test_what_is_confirmed_are_the_trials_of_a_file_with_these_settings(self, read_file, store, drive):
         sweep = read_file()
@@ -192,7 +192,7 @@ class TestPlan:
 
 
 class TestLabels:
-    """What confirmed settings are called."""
+    """Labels of the settings of final trials."""
 
     @pytest.fixture
     def labels(self, read_file, store, drive):
@@ -230,7 +230,7 @@ class TestLabels:
 
 
 class TestOutcome:
-    """How a study stands."""
+    """State of a study."""
 
     @pytest.fixture
     def outcome(self, read_file):

@@ -19,7 +19,7 @@ from exeunt.sweep.store.trial_store import Store
 pytestmark = pytest.mark.slow
 
 PATIENCE = 120
-"""Seconds after which a server does not start."""
+"""Seconds in which a server must start."""
 FILE = """\
 name: shown
 dataset: digits
@@ -37,7 +37,7 @@ search:
 
 @contextmanager
 def dashboard(journal: Path, log: Path) -> Iterator[str]:
-    """The address of a real one, on loopback."""
+    """Run a real dashboard on loopback; yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -49,7 +49,7 @@ def dashboard(journal: Path, log: Path) -> Iterator[str]:
         patience = time.monotonic() + PATIENCE
         while not answers(port):
             assert process.poll() is None, log.read_text()
-            assert time.monotonic() < patience, "it never answered"
+            assert time.monotonic() < patience, "the server never answered"
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -77,7 +77,7 @@ def test_studies_and_their_trials_are_shown(objectives, tmp_path):
         for value in range(number):
             trial = studies.ask(space)
             studies.of(space).tell(trial.number, [float(value)] * len(objectives))
-    studies.ask(studies.search.spaces[0])  # it runs
+    studies.ask(studies.search.spaces[0])  # a running trial
     journal = Path(store.sweep_folder("shown").located(JOURNAL))
     before = journal.read_bytes()
     directions = ["maximize", "minimize"][: len(objectives)]
@@ -93,5 +93,5 @@ def test_studies_and_their_trials_are_shown(objectives, tmp_path):
             assert len(detail["trials"]) == numbers[space.name]
             assert detail["objective_names"] == [objective.words for objective in studies.search.objectives]
             assert {param["name"] for param in detail["trials"][0]["params"]} == set(space.ranges)
-            assert [param["name"] for param in detail["union_search_space"]], "it knows the ranges"
-    assert journal.read_bytes() == before, "looking changes nothing"
+            assert [param["name"] for param in detail["union_search_space"]], "the ranges are shown"
+    assert journal.read_bytes() == before, "the dashboard changed the journal"

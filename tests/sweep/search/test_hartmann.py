@@ -1,4 +1,4 @@
-"""A search over a known function, beside Optuna alone and beside random search."""
+"""A search over a known function, compared with Optuna alone and with random search."""
 
 import math
 import statistics
@@ -70,7 +70,7 @@ def test_hartmann6_is_written_down_right():
 
 @pytest.fixture
 def searched(read_file, store):
-    """The best value that a search finds of the same function, in percent, with six settings for its coordinates."""
+    """Function that returns the best value that a search finds, in percent, with six settings as coordinates."""
 
     def search(drive, *, sampler, seed):
         text = HARTMANN.replace("sampler: tpe", f"sampler: {sampler}").replace("seed: 1", f"seed: {seed}")

@@ -1,4 +1,4 @@
-"""The test set is not read while settings are tried."""
+"""The trials of a search do not read the test set."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ class TestSetReadError(Exception):
 
 
 class Forbidden(ImageSet):
-    """Nothing can be known of it."""
+    """Image set that raises an exception on every access."""
 
     @property
     def labels(self):

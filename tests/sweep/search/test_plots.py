@@ -40,7 +40,7 @@ def made(*directions, name="search", names=None):
 
 
 def mixed(trial):
-    """Trials 3, 8, ... fail, and some are pruned; the number of warm-up epochs never changes."""
+    """Objective in which trials 3, 8, ... fail, some are pruned, and the number of warm-up epochs is constant."""
     rate = trial.suggest_float("recipe.learning_rate", 1e-4, 1, log=True)
     loss = trial.suggest_categorical("methods.eed.output_loss", ["mse", "kl"])
     temperature = trial.suggest_float("methods.eed.temperature", 1, 8)
@@ -71,7 +71,7 @@ def tuned():
 
 @pytest.fixture(scope="module")
 def written(tuned, tmp_path_factory):
-    """The files by name, written while every warning was an error."""
+    """Contents of the figure files by name, written with warnings as errors."""
     folder = tmp_path_factory.mktemp("figures") / "new"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -86,7 +86,7 @@ def page(written):
 
 
 def figures(paths):
-    """Of those that were written as both kinds, the names."""
+    """Return the names of the figures, each of which must be written as PDF and PNG."""
     kinds = {suffix: [path.stem for path in paths if path.suffix == suffix] for suffix in (".pdf", ".png", ".html")}
     assert kinds[".pdf"] == kinds[".png"]
     assert kinds[".html"] == (["figures"] if kinds[".pdf"] else [])

@@ -1,4 +1,4 @@
-"""Studies in a real PostgreSQL, whose connections end and which goes away and comes back."""
+"""Studies in a real PostgreSQL server whose connections are closed and which stops and restarts."""
 
 import itertools
 import os
@@ -35,7 +35,7 @@ from ...command_line import meanwhile, wait_until
 pytestmark = pytest.mark.slow
 
 PATIENCE = 60
-"""Seconds after which a server neither starts nor stops."""
+"""Seconds in which a server must start or stop."""
 PASSWORD = "p@ss/w:rd %40#?"
 BUDGET = 4
 SEARCH = """\
@@ -56,7 +56,7 @@ SPACES = ("baseline/resnet8", "eed/resnet8")
 
 
 class Postgres:
-    """At one address and with one password, whether it runs or not."""
+    """A PostgreSQL server with a fixed address and password, running or stopped."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         with socket.socket() as free:
@@ -66,7 +66,7 @@ class Postgres:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._as: dict[str, object] = {}
-        if os.geteuid() == 0:  # as whom it refuses to run
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             owner = next(user for user in pwd.getpwall() if user.pw_name in ("postgres", "nobody"))
             self._as = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
             os.chown(folder, owner.pw_uid, owner.pw_gid)
@@ -80,7 +80,7 @@ class Postgres:
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd=folder, **self._as)
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Start the server and wait until it answers."""
         words = [self._programs / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
         for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"):
             words += ["-c", setting]
@@ -89,11 +89,11 @@ class Postgres:
         patience = time.monotonic() + PATIENCE
         while not self.answers():
             assert self._process.poll() is None, (self._folder / "server.log").read_text()
-            assert time.monotonic() < patience, "it never answered"
+            assert time.monotonic() < patience, "the server never answered"
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ends all connections, and then itself."""
+        """Stop the server, which closes all connections."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             try:
@@ -104,23 +104,23 @@ class Postgres:
             self._process = None
 
     def answers(self) -> bool:
-        """Whether it is there."""
+        """Return True if the server accepts connections."""
         with suppress(psycopg.OperationalError), self.connected():
             return True
         return False
 
     def connected(self, name: str = "postgres") -> psycopg.Connection:
-        """A connection to one of its databases."""
+        """Return a connection to one of its databases."""
         at = {"host": "127.0.0.1", "port": self.port, "user": "exeunt", "password": PASSWORD, "dbname": name}
         return psycopg.connect(**at, connect_timeout=5, autocommit=True)
 
     def url(self, name: str, password: str = "$STUDIES_PASSWORD") -> str:
-        """Of one of its databases, as a sweep file has it."""
+        """Return the URL of one of its databases, as in a sweep file."""
         return f"postgresql+psycopg://exeunt:{password}@127.0.0.1:{self.port}/{name}"
 
 
 def programs_of_postgres() -> Path | None:
-    """The folder with `initdb` and `postgres`; Debian has it outside of the search path."""
+    """Return the directory of `initdb` and `postgres`, which is not in PATH on Debian."""
     found = shutil.which("postgres")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -130,11 +130,11 @@ def programs_of_postgres() -> Path | None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    """A real PostgreSQL, on loopback."""
+    """A real PostgreSQL server on loopback."""
     programs = programs_of_postgres()
     if programs is None:
-        pytest.skip("there is no PostgreSQL server here; Debian's package is postgresql")
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:  # pytest's own folders are for one user only
+        pytest.skip("no PostgreSQL server is installed; Debian's package is postgresql")
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:  # pytest's are for one user only
         server = Postgres(programs, Path(folder))
         try:
             server.start()
@@ -145,7 +145,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def search(server, tmp_path, request, monkeypatch) -> SimpleNamespace:
-    """A search whose studies are in a database of its own: the file, the storage, the database and what it holds."""
+    """A search with its own database: file, storage, and functions that read the database."""
     name = re.sub(r"\W", "_", request.node.name.removeprefix("test_"))[-60:].strip("_").lower()
     with server.connected() as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -155,12 +155,12 @@ def search(server, tmp_path, request, monkeypatch) -> SimpleNamespace:
     storage = tmp_path / "runs"
 
     def trials() -> list[list[optuna.trial.FrozenTrial]]:
-        """Of each study."""
+        """Return the trials of each study."""
         studies = Studies(read_sweep(file), Store(storage))
         return [studies.of(space).get_trials(deepcopy=False) for space in studies.search.spaces]
 
     def finished() -> int:
-        """Read by the way, so that it can be asked while a search runs."""
+        """Return the number of complete trials, with a query that works while a search runs."""
         with server.connected(name) as connection:
             found = connection.execute("SELECT to_regclass('trials') IS NOT NULL").fetchone()[0]
             query = "SELECT count(*) FROM trials WHERE state = 'COMPLETE'"
@@ -171,12 +171,12 @@ def search(server, tmp_path, request, monkeypatch) -> SimpleNamespace:
 
 
 def results(storage: Path) -> dict[str, int]:
-    """When each trial's result was written, by key."""
+    """Return the time at which each result was written, by key."""
     return {path.parent.name: path.stat().st_mtime_ns for path in storage.glob("trials/*/result.json")}
 
 
 def check_whole(search, answer) -> None:
-    """A search that is over: every budget used up exactly, nothing left running, no trial trained twice."""
+    """Check a finished search: exact budgets, no running trial, and no trial that was retrained."""
     assert answer.status == 0, answer.out + answer.err
     check_silent(answer)
     assert "tuned" in answer.out
@@ -185,7 +185,7 @@ def check_whole(search, answer) -> None:
         assert {trial.state for trial in trials} == {TrialState.COMPLETE}
         assert all((search.storage / "trials" / trial.user_attrs["key"] / "result.json").exists() for trial in trials)
     tried = {trial.user_attrs["key"] for trials in search.trials() for trial in trials}
-    assert len(tried) == BUDGET * len(SPACES), "settings were tried twice"
+    assert len(tried) == BUDGET * len(SPACES), "some settings were tried twice"
 
 
 def check_silent(answer) -> None:
@@ -197,7 +197,7 @@ def check_silent(answer) -> None:
 
 
 def attempts(storage: Path) -> set[str]:
-    """The numbers of the attempts at all trials."""
+    """Return the file names of the attempts of all trials."""
     return {path.name for path in storage.glob("trials/*/attempt-*")}
 
 
@@ -208,13 +208,13 @@ def test_a_search_whose_studies_are_there(search, exeunt):
     before = results(search.storage)
     answer = exeunt(*search.words)
     check_whole(search, answer)
-    assert results(search.storage) == before, "the second time there is nothing to do"
+    assert results(search.storage) == before, "the second run trained a trial"
     assert not (search.storage / "sweeps/stored/studies.journal").exists()
 
 
 @contextmanager
 def connections_ended(server: Postgres, begun: Callable[[], object]) -> Iterator[list[int]]:
-    """Ends all connections every second from a moment on; gives how many that were, each time."""
+    """Close all connections every second after `begun` holds; yield the number of closed connections each time."""
     over, ended = threading.Event(), []
     query = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -238,7 +238,7 @@ def connections_ended(server: Postgres, begun: Callable[[], object]) -> Iterator
 def test_connections_that_end_again_and_again_cost_nothing(server, search, exeunt):
     with connections_ended(server, lambda: search.finished() >= 1) as ended:
         answer = exeunt(*search.words)
-    assert sum(ended) > 2, "no connection was there to be ended"
+    assert sum(ended) > 2, "no connection was closed"
     check_whole(search, answer)
     assert attempts(search.storage) == {"attempt-00001.json"}
 
@@ -253,10 +253,10 @@ def test_a_server_that_goes_away_ends_the_search_which_goes_on_when_it_is_back(s
             answer = exeunt(*search.words)
         assert answer.status == 2, answer.out + answer.err
         check_silent(answer)
-        again = f"the studies cannot be used; go on with: exeunt search {search.file} --storage {search.storage}\n"
+        again = f"Cannot use the studies. Resume with: exeunt search {search.file} --storage {search.storage}\n"
         assert again in answer.out
         reason = f'connection to server at "127.0.0.1", port {server.port} failed: Connection refused'
-        assert answer.err.endswith(f"exeunt: the studies of the search do not answer: {reason}.\n")
+        assert answer.err.endswith(f"exeunt: the studies of the search are unavailable: {reason}.\n")
         before = results(search.storage)
         assert 2 <= len(before) < BUDGET * len(SPACES)
         answer = exeunt(*search.words)
@@ -267,12 +267,12 @@ def test_a_server_that_goes_away_ends_the_search_which_goes_on_when_it_is_back(s
         server.start()
     check_whole(search, exeunt(*search.words))
     after = results(search.storage)
-    assert {key: after[key] for key in before} == before, "a trial that was done was trained again"
+    assert {key: after[key] for key in before} == before, "a completed trial was retrained"
 
 
 @contextmanager
 def connection_ended_at(server: Postgres, number: int) -> Iterator[list[str]]:
-    """Ends the connection of the statement with this number just before it; gives the statements, in order."""
+    """Close the connection just before the statement with this number; yield all statements."""
     met = []
 
     def execute(dialect: DefaultDialect, cursor: psycopg.Cursor, statement: str, *about: Any) -> None:
@@ -299,13 +299,13 @@ def test_a_connection_that_ends_at_any_statement_of_opening_the_studies_costs_no
                 studies.of(space)
         if len(met) < number:
             break
-    assert number > 10, "too few statements were met to say anything"
+    assert number > 10, "too few statements for a test"
     assert search.trials() == [[], []]
 
 
 @contextmanager
 def answers_lost(statement: str, row: int) -> Iterator[list[str]]:
-    """The second and fifth commit after such a statement are done, and so many answers from then on never arrive."""
+    """Lose the replies of `row` commits from the second and fifth such statement on, although the commits succeed."""
     met, lost, losing = itertools.count(1), [], 0
 
     def begin(*about: Any) -> None:
@@ -345,7 +345,7 @@ def answers_lost(statement: str, row: int) -> Iterator[list[str]]:
 )
 def test_what_was_written_without_an_answer_is_written_once(statement, row, search, ended, monkeypatch):
     monkeypatch.setattr("exeunt.sweep.search.studies.PAUSES", (0.0,) * 3)
-    monkeypatch.setattr("time.sleep", lambda _: None)  # Optuna's, between its own attempts
+    monkeypatch.setattr("time.sleep", lambda _: None)  # Optuna sleeps between its own retries
     store, shutdown = Store(search.storage), Shutdown()
     studies = Studies(read_sweep(search.file), store)
     with answers_lost(statement, row) as lost:
@@ -371,14 +371,14 @@ def test_what_was_written_without_an_answer_is_written_once(statement, row, sear
         ("postgresql+psycopg://exeunt:w:rd@127.0.0.1:PORT/none", "password authentication failed for user"),
         ("postgresql+psycopg://exeunt:$UNSET@127.0.0.1:PORT/none", "the environment variable UNSET, which holds the"),
         ("postgresql+psycopg://exeunt:${STUDIES_PASSWORD}@127.0.0.1:PORT/none", 'database "none" does not exist.'),
-        ("postgresql+psycopg://exeunt:a@w:rd@127.0.0.1:PORT/none", "has more than one @; in a name or a password"),
-        ("postgresql+psycopg://exeunt:w:rd", "is no URL of a database; name one as postgresql+psycopg://"),
-        ("postgress://exeunt:w:rd@127.0.0.1/none", "no database is known by 'postgress'; name one as"),
+        ("postgresql+psycopg://exeunt:a@w:rd@127.0.0.1:PORT/none", "has more than one @; write an @ in a user name or"),
+        ("postgresql+psycopg://exeunt:w:rd", "is not a database URL; use one such as postgresql+psycopg://"),
+        ("postgress://exeunt:w:rd@127.0.0.1/none", "unknown database type 'postgress'; use a URL such as"),
         ("postgresql+pg8000://exeunt:w:rd@127.0.0.1/none", "(No module named 'pg8000'); write postgresql+psycopg://"),
-        ("mysql+pymysql://exeunt:w:rd@127.0.0.1/none", "the package that speaks with it is missing (No module named"),
-        ("studies.db", "'studies.db' is no URL of a database; name one as"),
-        ("''", "'' is no URL of a database; name one as"),
-        ("sqlite://", "is a database in memory, which keeps nothing; name a file"),
+        ("mysql+pymysql://exeunt:w:rd@127.0.0.1/none", "its Python driver is not installed (No module named"),
+        ("studies.db", "'studies.db' is not a database URL; use one such as"),
+        ("''", "'' is not a database URL; use one such as"),
+        ("sqlite://", "is an in-memory database, which is lost at exit; use a URL such as"),
         ("sqlite:////there/is/none.db", "cannot be used: unable to open database file."),
     ],
 )

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 
 BUDGET, METHODS, SEEDS = 4, 2, 2
 TRIALS = 1 + METHODS * BUDGET + 1 + METHODS * 2 * SEEDS
-"""Teacher and search on validation; teacher and results, tuned and default, on test."""
+"""Number of trials: teacher and search on validation; teacher and results, tuned and default, on test."""
 
 
 class Bench:
-    """A search file and a storage, and what searches left there."""
+    """A search file and a storage, with access to the results."""
 
     def __init__(self, path):
         self.file = path / "search.yaml"
@@ -38,7 +38,7 @@ class Bench:
         return outcomes(Studies(read_sweep(self.file), Store(self.storage)))
 
     def told(self):
-        """What each study holds, as far as it does not depend on the clock."""
+        """Return the trials of each study, without times."""
         return [[(t.number, t.state, t.params, t.values) for t in outcome.trials] for outcome in self.outcomes()]
 
     def files(self, name):
@@ -51,7 +51,7 @@ class Bench:
         return (self.storage / "sweeps" / "tuned" / "table.csv").read_bytes()
 
     def check_over(self, undisturbed):
-        """Exactly the budget, nothing cut off, each trial once, and all as if nothing had happened."""
+        """Check that studies, results and table are equal to those of an uninterrupted search."""
         assert self.told() == undisturbed.told()
         assert self.files("result.json").keys() == undisturbed.files("result.json").keys()
         assert self.table() == undisturbed.table()
@@ -59,7 +59,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def undisturbed(made_once, exeunt):
-    """A search that ran to its end at once. Not to be changed."""
+    """A search that ran without interruption. Tests must not change it."""
 
     def search(folder):
         answer = exeunt(*Bench(folder).words)
@@ -91,7 +91,7 @@ def test_a_search_tunes_alike_confirms_on_test_and_records_it(undisturbed, run):
         ("tuning", 0.1): 1 + METHODS * BUDGET,
         ("final", 0.0): 1 + METHODS * 2 * SEEDS,
     }
-    assert {spec["seed"] for spec in specs if spec["protocol"] == "tuning"} == {0, 2}, "teacher; not the results' seeds"
+    assert {spec["seed"] for spec in specs if spec["protocol"] == "tuning"} == {0, 2}, "teacher 0, search 2"
     measured = {key: sorted({name.partition("/")[0] for name in json.loads(path.read_text())["metrics"]})
                 for key, path in undisturbed.files("result.json").items()}  # fmt: skip
     assert Counter("test" in splits for splits in measured.values()) == {False: 9, True: 9}
@@ -127,7 +127,7 @@ def test_the_same_command_again_trains_nothing(undisturbed, bench, exeunt):
 
 
 def test_after_each_kill_the_search_goes_on_where_it_was(bench, start, exeunt, undisturbed):
-    """Killed in the search, and while it confirms."""
+    """The search is killed while it tries settings and while it trains the final trials."""
     before = {}
     for results in (4, 11):
         command = start(*bench.words)
@@ -182,7 +182,7 @@ def test_ctrl_c_says_how_to_go_on(bench, start, exeunt, undisturbed):
     answer = command.finish()
     assert answer.status == 130, answer.out + answer.err
     words = ["exeunt", "search", bench.file, "--storage", bench.storage, "--max-concurrent", 1]
-    assert f"interrupted; go on with: {' '.join(map(str, words))}" in answer.out
+    assert f"Interrupted. Resume with: {' '.join(map(str, words))}" in answer.out
     assert exeunt(*bench.words).status == 0
     bench.check_over(undisturbed)
 
@@ -202,7 +202,7 @@ def test_several_at_once_use_exactly_the_budget(tmp_path, start):
             outcome.count(state) for state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
         )
         assert complete + pruned == 7
-        assert pruned > 0, "by the half after the first of two epochs"
+        assert pruned > 0, "ASHA stops a part after the first of two epochs"
         for trial in outcome.trials:
             assert len(trial.intermediate_values) == (2 if trial.state == optuna.trial.TrialState.COMPLETE else 1)
 
@@ -210,12 +210,12 @@ def test_several_at_once_use_exactly_the_budget(tmp_path, start):
 def test_what_is_no_search_is_refused(bench, run, tmp_path):
     answer = run("sweep", bench.file, "--storage", bench.storage)
     assert answer.status == 2
-    assert answer.err == f"exeunt: {bench.file} has a `search` part, so it is run by: exeunt search {bench.file}\n"
+    assert answer.err == f"exeunt: {bench.file} has a `search` part; run: exeunt search {bench.file}\n"
     plain = tmp_path / "plain.yaml"
     plain.write_text(TAUGHT.partition("search:")[0])
     answer = run("search", plain, "--storage", bench.storage)
     assert answer.status == 2
-    assert answer.err == f"exeunt: {plain} has no `search` part; without one, use: exeunt sweep {plain}\n"
+    assert answer.err == f"exeunt: {plain} has no `search` part; add one, or run: exeunt sweep {plain}\n"
     answer = run("search", "tuned", "--show", "--storage", bench.storage)
     assert answer.status == 2
     assert "no sweep 'tuned' was launched" in answer.err

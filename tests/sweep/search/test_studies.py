@@ -1,4 +1,4 @@
-"""Optuna's studies as the record of a search: the same suggestions however often they were opened."""
+"""Optuna studies as the record of a search: suggestions do not depend on how often they were opened."""
 
 import json
 import math
@@ -47,7 +47,7 @@ def sweep_with(tmp_path):
 
 
 def score(values):
-    """Something to maximise."""
+    """Return the value of an objective to maximize."""
     rate = abs(math.log10(values["recipe.learning_rate"]) + 1)
     return 90 - 10 * rate - abs(values["temperature"] - 3) + values["feature_weight"] - values["recipe.batch_size"] / 64
 
@@ -59,7 +59,7 @@ def open_anew(sweep, path):
 
 
 def suggested(sweep, path, *, opened_before=lambda number: number == 0, before_ask=lambda *_: None):
-    """The settings of all trials, one asked after the other was told."""
+    """Return the settings of all trials, which run one after the other."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for number in range(ASKED):
@@ -74,7 +74,7 @@ def suggested(sweep, path, *, opened_before=lambda number: number == 0, before_a
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """What each sampler suggests in a search that nobody interrupts."""
+    """Function that returns the suggestions of a sampler in an uninterrupted search."""
     known = {}
 
     def of(sampler, sweep):
@@ -87,7 +87,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.parametrize("sampler", EACH)
 class TestSamplers:
-    """Each of them on floats, whole numbers and choices, with and without steps, without a warning."""
+    """Each sampler on floats, integers and choices, with and without steps, without warnings."""
 
     @pytest.mark.slow
     def test_suggestions_are_within_their_ranges_and_differ(self, sampler, sweep_with, undisturbed):
@@ -174,11 +174,11 @@ def test_two_objectives_are_asked_for_of_all_that_take_them(sampler, sweep_with,
 
 
 class TestJournal:
-    """A file that a driver was writing when it died."""
+    """A journal whose writer was killed."""
 
     @pytest.fixture
     def written(self, sweep_with, tmp_path):
-        """A sweep, its storage, its journal and what is in it: two trials told and a third asked for."""
+        """A sweep, its storage, its journal and its content: two completed trials and a running one."""
         sweep = sweep_with("random")
         studies, space = open_anew(sweep, tmp_path / "runs")
         for _ in range(2):
@@ -203,7 +203,7 @@ class TestJournal:
             assert len(space.ranges.keys() - trials[-1].params.keys()) == missing
 
     def test_a_line_that_was_cut_off_within_would_be_damage_to_optuna(self, written):
-        """So that the test above can fail."""
+        """Without the repair, the test above would fail."""
         sweep, storage, path, content = written
         path.write_bytes(content[:-20])
         studies = Studies(sweep, Store(storage))
@@ -253,11 +253,11 @@ def test_an_object_store_needs_a_database(sweep_with):
     with pytest.raises(StudiesError) as error:
         studies.of(studies.search.spaces[0])
     advice = "name a database, such as search: {studies: postgresql+psycopg://USER:$PASSWORD@HOST/NAME}."
-    assert str(error.value) == f"s3://bucket/sweeps: an object store has no place for the journal of a search; {advice}"
+    assert str(error.value) == f"s3://bucket/sweeps: an object store cannot hold the journal of a search; {advice}"
 
 
 class TestDatabase:
-    """`studies` names it; SQLite's here."""
+    """An SQLite database that `studies` names."""
 
     @pytest.fixture
     def sweep(self, sweep_with, monkeypatch, tmp_path):
@@ -278,7 +278,7 @@ class TestDatabase:
 
     def test_what_is_no_url_is_refused(self, sweep_with, tmp_path):
         sweep = sweep_with(text=FILE.replace("budget: 12", "budget: 12\n  studies: no url"))
-        with pytest.raises(StudiesError, match=r"sweep.yaml:10: search.studies: 'no url' is no URL of a database"):
+        with pytest.raises(StudiesError, match=r"sweep.yaml:10: search.studies: 'no url' is not a database URL"):
             Studies(sweep, Store(tmp_path / "runs")).of(sweep.search.spaces[0])
 
 

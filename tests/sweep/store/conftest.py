@@ -1,4 +1,4 @@
-"""Trials as training leaves them, and a real MLflow server that can be killed and started again."""
+"""Fixtures: trial files as training writes them, and an MLflow server that can be killed and restarted."""
 
 import os
 import shutil
@@ -21,11 +21,11 @@ from exeunt.training.checkpoints import digest
 from ...command_line import run_in_process
 
 PATIENCE = 120
-"""Seconds after which a server does not start."""
+"""Seconds within which a server has to start."""
 
 
 class MlflowServer:
-    """At one address and with one database, whether it runs or not."""
+    """MLflow server with a fixed address and database, running or not."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
@@ -36,7 +36,7 @@ class MlflowServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Start the server and wait until it answers."""
         words = [
             Path(sys.executable).with_name("mlflow"), "server", "--host", "127.0.0.1", "--port", str(self.port),
             "--workers", "1", "--backend-store-uri", f"sqlite:///{self._folder / 'server.db'}",
@@ -54,21 +54,21 @@ class MlflowServer:
             time.sleep(0.1)
 
     def answers(self) -> bool:
-        """Whether it is there."""
+        """Return True if the server answers."""
         with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=1) as answer:
             return answer.status == 200
         return False
 
     def pause(self) -> None:
-        """It accepts requests from now on and answers none."""
+        """Let the server accept requests without answering them."""
         os.killpg(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """It answers again."""
+        """Let the server answer again."""
         os.killpg(self._process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kills it and the worker that it has started."""
+        """Kill the server and its worker."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -78,7 +78,7 @@ class MlflowServer:
 
 @pytest.fixture
 def server(tmp_path: Path, database: Path) -> Iterator[MlflowServer]:
-    """An address at which no server listens yet."""
+    """Yield a server that has not started."""
     folder = tmp_path / "server"
     folder.mkdir()
     shutil.copy(database, folder / "server.db")
@@ -89,7 +89,7 @@ def server(tmp_path: Path, database: Path) -> Iterator[MlflowServer]:
 
 @pytest.fixture
 def run(store):
-    """Runs a command on the store in this process."""
+    """Return a function that runs a command on the store in this process."""
     return lambda *words: run_in_process(*words, "--storage", store.location)
 
 
@@ -108,7 +108,7 @@ def store(tmp_path, database):
 
 @pytest.fixture
 def trained(store):
-    """Leaves the files of a trial that is done, as training does."""
+    """Return a function that writes the files of a completed trial."""
 
     def leave(trial, *, epochs=2, metrics=1, accuracy=90.0, weights=False, **result):
         numbers = {f"train/loss/{number}": 1.0 for number in range(metrics)}

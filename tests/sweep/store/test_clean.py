@@ -13,30 +13,30 @@ from exeunt.sweep.store.lease import hold_lease
 
 HOUR = 3600.0
 DEAD = 4_000_000
-"""A process number above all that Linux gives (`/proc/sys/kernel/pid_max` is at most 2**22 = 4,194,304)."""
+"""PID above any that Linux assigns in practice (`/proc/sys/kernel/pid_max` is at most 2**22 = 4,194,304)."""
 
 
 def age(path, seconds):
-    """Makes a file, or all files in a folder, so old."""
+    """Set the modification time of a file, or of all files in a directory, `seconds` back."""
     for file in (path, *path.rglob("*")):
         os.utime(file, (time.time() - seconds,) * 2)
 
 
 @pytest.fixture
 def folder(store):
-    """Of a trial."""
+    """Return a function that returns the directory of a trial."""
     return lambda key: Path(store.location) / "trials" / key
 
 
 @pytest.fixture
 def fewer(read, good):
-    """The plan without its last method."""
+    """Return the plan without its last method."""
     return make_plan(read("".join(good.splitlines(keepends=True)[:-1])))
 
 
 @pytest.fixture
 def orphan(plan, fewer, store, trained, folder):
-    """The key of a trial that is done and that no sweep plans; it has ended an hour ago, beside one that is planned."""
+    """Return the key of a completed trial that no sweep plans; a planned trial is in the store too."""
     store.save_sweep(fewer)
     kept = {trial.key for trial in fewer.trials}
     lost = next(trial for trial in plan.trials if trial.key not in kept)
@@ -87,7 +87,7 @@ def test_checkpoints_go_once_the_trial_has_its_result(plan, store, trained):
         ("checkpoint", done.key),
         *sorted(("damaged file", trial.key) for trial in (done, begun, failed)),
     ]
-    store.trial(failed.key).write_history([])  # it trains again
+    store.trial(failed.key).write_history([])  # it is training again
     assert failed.key not in str(found(store, plan))
     with hold_lease(store.sweep_folder("tiny"), "tiny"):
         assert found(store, plan) == []
@@ -96,7 +96,7 @@ def test_checkpoints_go_once_the_trial_has_its_result(plan, store, trained):
 @pytest.mark.parametrize(
     ("pid", "hours", "goes"),
     [(DEAD, 25, True), (DEAD, 23, False), (os.getpid(), 25, False), (10**30, 25, True)],
-    ids=["dead for a day", "dead for less", "alive", "no number of a process"],
+    ids=["dead for a day", "dead for less", "alive", "not a PID"],
 )
 def test_temporary_files_go_when_their_process_has_been_dead_for_a_day(pid, hours, goes, plan, store, trained, folder):
     trained(plan.trials[0])
@@ -128,7 +128,7 @@ def test_without_a_terminal_it_asks_nobody_and_removes_nothing(orphan, folder, r
         monkeypatch.setattr(sys, "stdin", stdin)
         status, _, err = run("clean")
     assert status == 2
-    assert "say --yes" in err
+    assert "add --yes" in err
     assert folder(orphan).exists()
 
 
@@ -143,7 +143,7 @@ def test_at_a_terminal_it_asks(answer, orphan, store, folder):
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 0
-    assert "Remove 1 thing, 0.0 MiB?" in out
+    assert "Remove 1 item, 0.0 MiB?" in out
     assert folder(orphan).exists() == (answer == "n")
 
 

@@ -44,7 +44,7 @@ def test_an_attempt_that_was_superseded_can_change_nothing(store, ended):
         orphan.checkpoints.clear,
         lambda: orphan.write_result(ended("done")),
     ):
-        with pytest.raises(StaleAttemptError, match="attempt 1 gives way to attempt 2"):
+        with pytest.raises(StaleAttemptError, match="attempt 1 was replaced by attempt 2"):
             change()
         assert content(store) == before
     assert newer.checkpoints.latest(torch.device("cpu")) == {"step": 1}
@@ -82,10 +82,10 @@ def test_a_worker_that_was_cut_off_and_trains_on_spoils_nothing(tmp_path, read, 
     store = Store(tmp_path / "store")
     told = []
     train(trial, store.start_attempt(trial.key), device="cpu", on_epoch=lambda record: told.append(record["epoch"]))
-    assert told[-1] == 6, "the newer attempt came to its end"
+    assert told[-1] == 6, "the newer attempt completed"
     _, problem = orphan.communicate(timeout=60)
     assert orphan.returncode == 1
-    assert "StaleAttemptError: attempt 1 gives way to attempt 2" in problem
+    assert "StaleAttemptError: attempt 1 was replaced by attempt 2" in problem
     alone = Store(tmp_path / "alone")
     train(trial, alone.start_attempt(trial.key), device="cpu")
     ours, expected = (torch.load(each.trial(trial.key).folder.path / "weights.pt") for each in (store, alone))

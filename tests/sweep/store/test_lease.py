@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def other(tmp_path):
-    """Another process that drives the sweep."""
+    """Start another process that runs the sweep."""
     process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"
     yield process
@@ -41,7 +41,7 @@ def test_a_second_driver_is_told_who_holds_the_sweep(folder, other):
 
 
 def test_of_two_drivers_that_begin_at_once_one_is_refused(folder, other, monkeypatch):
-    """The other one begins after this one has looked, and before it writes."""
+    """The other process starts between the check and the write of this one."""
     theirs, guarded = folder.read(FILE), LocalFolder.guarded
 
     def guarded_after_the_other(place, guard):
@@ -58,7 +58,7 @@ def test_of_two_drivers_that_begin_at_once_one_is_refused(folder, other, monkeyp
 def test_a_driver_that_was_killed_holds_nothing(folder, other):
     other.kill()
     deadline = time.monotonic() + 10
-    while lease_owner(folder):  # it is a zombie for as long as nobody waits for it
+    while lease_owner(folder):  # it is a zombie until its parent waits for it
         assert time.monotonic() < deadline
     with hold_lease(folder, "s"):
         assert lease_owner(folder)["pid"] != other.pid

@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 @pytest.fixture(scope="module")
 def server():
-    """A real S3, on loopback."""
+    """Start an S3 server on loopback."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
@@ -82,7 +82,7 @@ def test_one_driver_at_a_time(folder):
 
 
 def test_what_is_no_storage_is_refused(server):
-    with pytest.raises(SpecError, match="'gopher://x/y' is no storage"):
+    with pytest.raises(SpecError, match="'gopher://x/y' cannot be used as storage"):
         RemoteFolder("gopher://x/y")
     with pytest.raises(StorageError, match="s3://there-is-none/folder/a cannot be written"):
         RemoteFolder(f"s3://there-is-none/folder?endpoint_override={server}&region=us-east-1").write("a", b"")
@@ -98,7 +98,7 @@ def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
     database = f"sqlite:///{tmp_path}/mlflow.db"
     answer = exeunt("sweep", file, "--storage", uri)
     assert (answer.status, answer.out) == (2, "")
-    assert "it has no place for MLflow's database; name one with --tracking" in answer.err
+    assert "an object store cannot hold MLflow's database; choose one with --tracking" in answer.err
     answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
     assert answer.status == 0, answer.err
     assert "baseline" in answer.out
@@ -112,7 +112,7 @@ def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
 
 @pytest.fixture
 def store(uri):
-    """In the place of the one on a disk, also for what leaves trials there."""
+    """Return a store on S3, which replaces the local one also in other fixtures."""
     return Store(uri)
 
 
@@ -124,13 +124,13 @@ def test_a_sweep_there_is_recorded_looked_at_verified_and_cleaned(plan, store, t
     store.trial(done.key).folder.write("checkpoint-00001-0000000-0123456789abcdef.pt", b"old")
     store.save_sweep(plan)
     tracking = ("--tracking", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    assert run("sync", "tiny")[0] == 2, "there is no place for a database"
-    assert run("sync", "tiny", *tracking) == (0, f"tiny: 1 runs written to MLflow at {tracking[1]}\n", "")
-    assert f"1 done, 0 begun, {len(plan.trials) - 1} waiting" in run("status", "tiny")[1]
+    assert run("sync", "tiny")[0] == 2, "an object store cannot hold a database"
+    assert run("sync", "tiny", *tracking) == (0, f"tiny: 1 run written to MLflow at {tracking[1]}\n", "")
+    assert f"1 done, 0 started, {len(plan.trials) - 1} waiting" in run("status", "tiny")[1]
     assert run("verify", "tiny", *tracking)[0] == 0
     assert run("verify", *tracking)[0] == 1, "the orphan's key is not its spec's"
-    assert "nothing to remove" in run("clean", "--yes")[1], "all was written to lately"
+    assert "nothing to remove" in run("clean", "--yes")[1], "all files are recent"
     monkeypatch.setattr("exeunt.sweep.clean.QUIET_AFTER_S", -1)
-    assert "removed: 2 things" in run("clean", "--yes")[1]
+    assert "removed: 2 items" in run("clean", "--yes")[1]
     assert store.keys() == [done.key]
     assert run("verify", *tracking)[0] == 0

@@ -1,4 +1,4 @@
-"""How a sweep stands, as `exeunt status` tells it."""
+"""Status of a sweep, as `exeunt status` prints it."""
 
 import os
 import pty
@@ -16,7 +16,7 @@ from exeunt.sweep.store.lease import hold_lease
 
 @pytest.fixture
 def begun(store):
-    """Leaves the files of a trial that is in training."""
+    """Return a function that writes the files of a trial in training."""
 
     def leave(trial, *, epochs=1, seconds=60.0, silent=0.0):
         directory = store.start_attempt(trial.key)
@@ -31,7 +31,7 @@ def begun(store):
 
 @pytest.fixture
 def driver(store):
-    """The sweep is being run."""
+    """Hold the lease of the sweep."""
     with hold_lease(store.sweep_folder("tiny"), "tiny"):
         yield
 
@@ -76,7 +76,7 @@ def test_the_time_left_is_that_of_the_epochs_that_are_left(plan, store, trained,
     for trial in plan.trials:
         if trial.key not in {one.key for one in (*like, *unlike)}:
             trained(trial)  # of 2 s per epoch
-    seconds = 100 * (1 + 2 * (len(like) - 1)) + 700 * (1 + 2 * (len(unlike) - 1))  # 2 epochs, of which one is done
+    seconds = 100 * (1 + 2 * (len(like) - 1)) + 700 * (1 + 2 * (len(unlike) - 1))  # 1 of 2 epochs is completed
     assert StatusReader(plan, store).read().seconds_left == pytest.approx(seconds / 2)  # two at once
 
 
@@ -95,17 +95,17 @@ def test_status_says_who_runs_what_and_fits_80_columns(plan, store, trained, beg
     store.trial(plan.trials[2].key).write_failure({"reason": "no room " * 30})
     status, out, err = run("status", "tiny")
     assert (status, err) == (0, "")
-    assert "nobody runs it" in out
-    assert f"1 done, 1 begun, {len(plan.trials) - 3} waiting, 1 failed\n" in out
+    assert "Not running. Resume with: exeunt sweep FILE" in out
+    assert f"1 done, 1 started, {len(plan.trials) - 3} waiting, 1 failed\n" in out
     assert "1 of 2" in out
     assert "50.00 train" in out
-    assert "30 min 0 s ago: dead?" in " ".join(out.split())
+    assert "30 min 0 s ago: stalled?" in " ".join(out.split())
     assert "no room no room" in out
     assert max(map(len, out.splitlines()[1:])) <= 80
     assert "\x1b" not in out
     with hold_lease(store.sweep_folder("tiny"), "tiny"):
         out = run("status", "tiny")[1]
-    assert f"run by process {os.getpid()} on " in out
+    assert f"Running as process {os.getpid()} on " in out
     assert f"1 done, 1 running, {len(plan.trials) - 3} waiting, 1 failed; about " in out
 
 
@@ -115,7 +115,7 @@ def test_watching_a_sweep_that_is_over_ends(plan, store, trained, run):
         trained(trial)
     status, out, err = run("status", "tiny", "--watch")
     assert (status, err) == (0, "")
-    assert out.endswith(f" {len(plan.trials)} done, 0 begun, 0 waiting, 0 failed\n")
+    assert out.endswith(f" {len(plan.trials)} done, 0 started, 0 waiting, 0 failed\n")
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_watching_without_a_word(terminal, plan, store, trained):
     ours, theirs = pty.openpty()
     command = [Path(sys.executable).with_name("exeunt"), "status", "tiny", "--watch", "--storage", store.location]
     stdout = theirs if terminal else subprocess.PIPE
-    as_at_a_terminal = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background ignore it
+    as_at_a_terminal = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # background processes ignore SIGINT
     with subprocess.Popen(
         command,
         stdout=stdout,

@@ -12,14 +12,14 @@ RESULT, SPEC, WEIGHTS, HISTORY = "result.json", "spec.json", "weights.pt", "hist
 
 @pytest.fixture
 def one(plan, store, trained):
-    """A trial that is done, and its folder."""
+    """Return the key and the directory of a completed trial."""
     trained(plan.trials[0], epochs=plan.trials[0].spec.recipe.epochs, weights=True)
     return plan.trials[0].key, store.trial(plan.trials[0].key).folder
 
 
 @pytest.fixture
 def problems(store, one):
-    """What is wrong with that trial."""
+    """Return a function that lists the problems of that trial."""
     return lambda: [problem.what for problem in Verifier(store).problems_of(one[0])]
 
 
@@ -60,31 +60,31 @@ def test_any_bytes_in_any_file_are_a_problem_and_no_crash(content, one, problems
 def test_a_changed_setting_is_another_trial(one, problems):
     change(one[1], SPEC, seed=7)
     assert len(problems()) == 1
-    assert "spec.json is of trial" in problems()[0]
+    assert "spec.json belongs to trial" in problems()[0]
 
 
 def test_a_changed_number_is_not_what_history_has(one, problems):
     metrics = json.loads(one[1].read(RESULT))["metrics"]
     change(one[1], RESULT, metrics=metrics | {"test/final/top1": 99.0})
-    assert problems() == ["result.json reports other numbers than history.jsonl: test/final/top1"]
+    assert problems() == ["result.json and history.jsonl differ in test/final/top1"]
 
 
 def test_epochs_that_are_missing_are_counted(one, problems):
     one[1].write(HISTORY, one[1].read(HISTORY).splitlines(keepends=True)[-1])
-    assert problems() == ["history.jsonl has 1 epochs, the recipe 2"]
+    assert problems() == ["history.jsonl has 1 of 2 epochs"]
 
 
 def test_a_flipped_bit_of_the_weights_is_seen(one, problems):
     content = bytearray(one[1].read(WEIGHTS))
     content[len(content) // 2] ^= 1
     one[1].write(WEIGHTS, bytes(content))
-    assert problems() == ["weights.pt is not the file that result.json names: their digests differ"]
+    assert problems() == ["weights.pt does not match result.json: the digests differ"]
 
 
 def test_weights_of_another_network_do_not_fit(store, one, problems):
     store.trial(one[0]).write_weights({"weight": torch.zeros(3)})
     change(one[1], RESULT, weights=digest(one[1].read(WEIGHTS)))
-    assert problems() == ["weights.pt does not fit the network of spec.json"]
+    assert problems() == ["weights.pt does not match the network of spec.json"]
 
 
 @pytest.mark.usefixtures("one")
@@ -95,7 +95,7 @@ def test_verify_says_all_is_well_or_what_is_not(plan, store, trained, run, monke
     assert run("verify")[0] == 0
     status, out, _ = run("verify", "tiny")
     assert status == 0
-    assert out == f"1 trial in {store.location} looked at, and MLflow: no problems\n"
+    assert out == f"Checked 1 trial in {store.location} and MLflow: no problems\n"
     client = MlflowClient(store.tracking_uri)
     (experiment,) = (found for found in client.search_experiments() if found.name == "tiny")
     (record,) = client.search_runs([experiment.experiment_id])
@@ -103,8 +103,8 @@ def test_verify_says_all_is_well_or_what_is_not(plan, store, trained, run, monke
     trained(plan.trials[1], epochs=2, weights=True)
     status, out, _ = run("verify")
     assert status == 1
-    assert "its run has other numbers than its result: test/final/top1" in out
-    assert "it has no run" in out
+    assert "the run and the result differ in test/final/top1" in out
+    assert "the run is missing" in out
     assert "2 problems" in out
     assert run("sync", "tiny")[0] == 0
     assert run("verify")[0] == 0

@@ -67,14 +67,14 @@ def test_every_end_is_a_line_with_its_reason_and_the_state_of_the_sweep(plain):
     plain.end(FIRST, seconds=75)
     plain.end(SECOND, problem="out of memory")
     plain.prune(THIRD, "stopped by asha after epoch 3 of 10")
-    plain.pause(FOURTH, "its worker died; starts again in 2 s")
+    plain.pause(FOURTH, "worker died; next attempt in 2 s")
     name = "baseline, resnet8, digits, seed"
     assert lines(plain)[3:] == [
-        f"done   {name} 0 in 1 min 15 s (2 done, 2 running, 1 waiting, 0 failed; time left: not known yet)",
-        f"FAILED {name} 1: out of memory (2 done, 1 running, 1 waiting, 1 failed; time left: not known yet)",
+        f"done   {name} 0 in 1 min 15 s (2 done, 2 running, 1 waiting, 0 failed; time left: unknown)",
+        f"FAILED {name} 1: out of memory (2 done, 1 running, 1 waiting, 1 failed; time left: unknown)",
         f"pruned {name} 2: stopped by asha after epoch 3 of 10 "
-        "(2 done, 0 running, 1 waiting, 1 failed, 1 pruned; time left: not known yet)",
-        f"again  {name} 3: its worker died; starts again in 2 s",
+        "(2 done, 0 running, 1 waiting, 1 failed, 1 pruned; time left: unknown)",
+        f"retry  {name} 3: worker died; next attempt in 2 s",
     ]
     assert plain.unfinished == 1
 
@@ -130,7 +130,7 @@ def test_of_very_many_running_trials_some_are_drawn():
 
 
 class TestSearch:
-    """Trials that come one after the other, each known only when it is asked for."""
+    """Trials of a search: the settings of each are known only when it starts."""
 
     LIKE = planned(99)
 

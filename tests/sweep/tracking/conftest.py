@@ -1,4 +1,4 @@
-"""Trials in a store, which MLflow is to have."""
+"""Fixtures of the store tests, for tests of MLflow."""
 
 from ..store.conftest import plan, run, server, store, trained
 

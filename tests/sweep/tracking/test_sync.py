@@ -1,4 +1,4 @@
-"""MLflow as a server, which goes away and comes back."""
+"""MLflow servers that become unreachable and reachable again."""
 
 import math
 import time
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    """What the commands set, and quicker."""
+    """Set the timeouts of the commands, and shorter ones."""
     for name, value in _options.WAITING.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
@@ -35,7 +35,7 @@ def until(condition, patience=60):
 
 
 def recorded(server):
-    """The states that MLflow holds, by key, however often."""
+    """Return the key and state of every run in MLflow."""
     client = MlflowClient(server.uri)
     experiment = client.get_experiment_by_name("tiny")
     runs = client.search_runs([experiment.experiment_id]) if experiment else []
@@ -68,11 +68,11 @@ def test_what_was_trained_while_the_server_was_away_is_written_when_it_is_back(p
             changed.add(trial.key)
         until(lambda: lines)
         time.sleep(2)
-        assert len(lines) == 1, "it says so more than once"
+        assert len(lines) == 1, "it is announced more than once"
         assert f"MLflow at {server.uri}: Connection refused." in lines[0]
         server.start()
         until(lambda: len(lines) == 2)
-        assert "MLflow is written again, after " in lines[1]
+        assert "MLflow is reachable again after " in lines[1]
     assert recorded(server) == sorted((trial.key, "done") for trial in (first, second, third))
 
 
@@ -127,7 +127,7 @@ def test_a_sweep_that_is_left_early_waits_seconds_for_a_server_that_hangs_and_at
     lines = []
     with mirrored(plan, store, server.uri, lines.append, left_early=True) as changed:
         changed.add(plan.trials[0].key)
-    assert lines == [], "it says that the sweep goes on"
+    assert lines == [], "it announces that the sweep continues"
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     monkeypatch.setattr(sync, "FINAL_SYNC_TIMEOUT_S", 1.0)
     server.start()
@@ -146,7 +146,7 @@ def test_trials_planned_no_more_are_marked_before_anything_is_trained(plan, stor
         trained(trial)
     Mirror(plan, store, store.tracking_uri).update_all()
     fewer = make_plan(read(good.replace("seeds: [0, 1]", "seeds: [1]")))
-    found = plan.trials[:1]  # a search adds to what it began with
+    found = plan.trials[:1]  # a search adds trials
     removed = {trial.key for trial in plan.trials[1:3]} - {trial.key for trial in fewer.trials}
 
     def marked():
@@ -185,7 +185,7 @@ def test_a_lost_answer_makes_no_second_run(plan, store, trained, server):
     mirror.update_all()
     client = MlflowClient(server.uri)
     (first,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
-    client.create_run(first.info.experiment_id, tags={"exeunt.key": plan.trials[0].key})  # asked for again
+    client.create_run(first.info.experiment_id, tags={"exeunt.key": plan.trials[0].key})  # requested again
     mine = client.create_run(first.info.experiment_id, run_name="mine").info.run_id
     Mirror(plan, store, server.uri).update_all()
     kept = {run.info.run_id for run in client.search_runs([first.info.experiment_id])}
@@ -213,9 +213,9 @@ def test_a_sweep_outlives_the_death_of_the_server(server, start, tmp_path):
     server.start()
     answer = command.finish()
     assert (answer.status, answer.err) == (0, "")
-    away = [line for line in answer.out.splitlines() if "what MLflow lacks is written when it is back" in line]
-    back = [line for line in answer.out.splitlines() if "MLflow is written again" in line]
-    assert len(back) <= len(away) <= 1, "a short absence may go unseen, and the end of the sweep may write the rest"
+    away = [line for line in answer.out.splitlines() if "missing data is written when MLflow is reachable" in line]
+    back = [line for line in answer.out.splitlines() if "MLflow is reachable again after" in line]
+    assert len(back) <= len(away) <= 1, "a short outage may be unnoticed, and the end of the sweep may write the rest"
     assert [state for _, state in recorded(server)] == ["done"] * 3
     assert answer.out.endswith(f"MLflow: {server.uri}\n")
     assert not (tmp_path / "runs" / "mlflow.db").exists()

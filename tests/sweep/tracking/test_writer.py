@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 @pytest.fixture
 def runs(store):
-    """What MLflow holds, by key."""
+    """Return a function that reads the runs in MLflow by key."""
 
     def read_runs():
         client = MlflowClient(store.tracking_uri)
@@ -115,10 +115,10 @@ def test_a_run_whose_writing_was_cut_off_is_completed(plan, store, runs, monkeyp
 
 def test_a_repaired_trial_has_no_error_any_more(plan, store, runs, trained):
     trial = plan.trials[0]
-    store.trial(trial.key).write_failure({"reason": "its worker died"})
+    store.trial(trial.key).write_failure({"reason": "worker died"})
     Mirror(plan, store, store.tracking_uri).update_all()
     failed = runs()[trial.key]
-    assert (failed.info.status, failed.data.tags["exeunt.error"]) == ("FAILED", "its worker died")
+    assert (failed.info.status, failed.data.tags["exeunt.error"]) == ("FAILED", "worker died")
     trained(trial)
     Mirror(plan, store, store.tracking_uri).update_all()
     repaired = runs()[trial.key]
@@ -155,7 +155,7 @@ def test_a_damaged_history_keeps_no_other_trial_from_mlflow(plan, store, runs, t
 
 
 class TestTwoStorages:
-    """With a sweep of one name each, and one MLflow."""
+    """Two storages, each with a sweep of the same name, and one MLflow."""
 
     @pytest.fixture
     def other(self, tmp_path):
@@ -165,7 +165,7 @@ class TestTwoStorages:
         trained(plan.trials[0])
         Mirror(plan, store, store.tracking_uri).update_all()
         before = {key: run.to_dictionary() for key, run in runs().items()}
-        with pytest.raises(TrackingError, match="'tiny' there is of a sweep in another storage") as refusal:
+        with pytest.raises(TrackingError, match="'tiny' belongs to a sweep in another storage") as refusal:
             Mirror(plan, other, store.tracking_uri)
         assert store.location in str(refusal.value)
         assert {key: run.to_dictionary() for key, run in runs().items()} == before
@@ -203,20 +203,23 @@ def test_a_deleted_sweep_comes_back(plan, store, runs, trained):
 
 def test_a_damaged_database_is_named_at_once(plan, store):
     store.database.write_bytes(b"SQLite" * 1000)
-    with pytest.raises(TrackingError, match=r"mlflow.db is no SQLite database, or is damaged"):
+    with pytest.raises(TrackingError, match=r"mlflow.db is not an SQLite database, or is damaged"):
         Mirror(plan, store, store.tracking_uri)
 
 
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("sqlite:/mlflow.db", "MLflow is a server or a database: http"),
+        ("sqlite:/mlflow.db", "--tracking: 'sqlite:/mlflow.db' is neither a server nor a database; name http"),
         ("sqlite://mlflow.db", "Invalid SQLite URL"),
-        ("sqlite://", "a database in memory keeps nothing; name a file, sqlite:///FILE, but got 'sqlite://'"),
-        ("sqlite:///:memory:", "a database in memory keeps nothing"),
-        ("sqlite:////", "/ is a folder; name a file in it"),
-        ("ftp://me:secret@host", "but got 'ftp://me:***@host'"),
-        ("databricks", "but got 'databricks'"),
+        (
+            "sqlite://",
+            "--tracking: 'sqlite://' is a database in memory, which is lost at exit; name a file, sqlite:///FILE.",
+        ),
+        ("sqlite:///:memory:", "is a database in memory, which is lost at exit"),
+        ("sqlite:////", "/ is a directory; name a file in it"),
+        ("ftp://me:secret@host", "--tracking: 'ftp://me:***@host' is neither"),
+        ("databricks", "--tracking: 'databricks' is neither"),
         ("http://", "MLflow at http://: "),
         ("http://me:secret@127.0.0.1:1", "MLflow at http://me:***@127.0.0.1:1: Connection refused."),
         ("postgresql+psycopg2://me:secret@127.0.0.1:1/db", "at postgresql+psycopg2://me:***@127.0.0.1:1/db: "),
@@ -230,7 +233,7 @@ def test_a_tracking_uri_of_nothing_is_one_message_without_its_password(command, 
     store.save_sweep(plan)
     started = time.monotonic()
     status, out, err = run(command, "tiny", "--tracking", uri)
-    assert time.monotonic() - started < 60, "MLflow by itself tries for two minutes"
+    assert time.monotonic() - started < 60, "by default, MLflow retries for two minutes"
     assert (status, out) == (2, "")
     assert err.startswith("exeunt: ")
     assert err.count("\n") == 1
@@ -281,12 +284,12 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(plan, store, trained):
     finally:
         maker.kill()
         maker.wait(60)
-    assert not store.database.exists(), "it was made before it could be cut off"
+    assert not store.database.exists(), "the database was complete before the process was killed"
     trained(plan.trials[0])
     Mirror(plan, store, store.tracking_uri).update_all()
     assert len(load(store.tracking_uri, "tiny")) == 1
     left = {path.name for path in store.database.parent.iterdir()}
-    assert left - {"mlflow.db", "sweeps", "trials"} <= {f".mlflow.db.{maker.pid}"}, "`exeunt clean` would not know it"
+    assert left - {"mlflow.db", "sweeps", "trials"} <= {f".mlflow.db.{maker.pid}"}, "`exeunt clean` would not remove it"
 
 
 def test_a_sweep_that_is_being_run_is_not_written_twice(plan, store, runs, trained, run):

@@ -31,14 +31,14 @@ def applied(augmentation, pixels, labels, draws, **more):
 
 
 def augmented(augmentation, count, shape, seed=0):
-    """A batch, what was drawn for it and what became of it."""
+    """Return a batch, its draws, and the augmented inputs and labels."""
     pixels, labels = batch_of(count, shape)
     draws = augmentation.draw(count, shape, torch.Generator().manual_seed(seed))
     return pixels, labels, draws, *applied(augmentation, pixels, labels, draws)
 
 
 def one_image(pixels, draws, number, cutout=0):
-    """What crop, flip, normalisation and cutout make of one image, step by step."""
+    """Apply crop, flip, policy, normalisation and cutout to one image, step by step."""
     image = pixels[number].numpy()
     channels, height, width = image.shape
     if draws.shifts is not None:
@@ -64,7 +64,7 @@ def one_image(pixels, draws, number, cutout=0):
 
 
 def a_whole_batch(pixels, labels, draws, cutout=0):
-    """What the whole augmentation makes of a batch and its labels, image by image."""
+    """Apply the whole augmentation to a batch and its labels, image by image."""
     images = [one_image(pixels, draws, number, cutout) for number in range(len(pixels))]
     certain = [np.eye(10)[label] for label in labels.tolist()]
     if draws.mixing is None:
@@ -162,7 +162,7 @@ def test_cutmixs_share_is_the_area_outside_its_box_and_boxes_have_the_papers_dis
         assert 0 <= top <= bottom <= 32
         assert 0 <= left <= right <= 24
         assert mixing.share == pytest.approx(1 - (bottom - top) * (right - left) / (32 * 24))
-    # The authors' code (github.com/clovaai/CutMix-PyTorch, rand_bbox), with chance of its own.
+    # The authors' code (github.com/clovaai/CutMix-PyTorch, rand_bbox), with a separate generator.
     chance = np.random.default_rng(0)
     shares = []
     for _ in range(2000):
@@ -228,7 +228,7 @@ def test_the_same_generator_draws_the_same_and_another_seed_something_else():
     "augmentation", [Augmentation(), ALL, dataclasses.replace(ALL, crop="resized")], ids=["none", "all", "resized"]
 )
 def test_the_generator_advances_by_the_same_amount_whatever_is_drawn(augmentation):
-    """The Mersenne Twister's position in its block of 624 numbers, and the blocks, after each of ten batches."""
+    """The number of draws is found by advancing a reference generator to the same state, for each of ten seeds."""
     for count in (1, 2, 31):
         advances = set()
         for seed in range(10):
@@ -255,7 +255,7 @@ def test_random_resized_crops_are_drawn_and_left_to_the_image_set():
 @pytest.mark.parametrize("policy", ["none", "trivial_augment", "auto_augment"])
 @pytest.mark.parametrize("mix", [{}, {"mixup": 1.0}, {"cutmix": 1.0}])
 def test_nothing_that_is_done_depends_on_what_the_pixels_are(policy, mix):
-    """Meta tensors have no values: whatever would have to wait for an accelerator to read one fails on them."""
+    """Meta tensors have no values, so every operation that would wait for a GPU to read a value fails."""
     augmentation = Augmentation(crop="pad", flip=True, policy=policy, cutout=5, **mix)
     pixels, labels, draws, inputs, targets = augmented(augmentation, 31, (3, 32, 32))
     pixels, labels, mean, std = (tensor.to("meta") for tensor in (pixels, labels, *statistics_of(3).values()))
@@ -263,7 +263,7 @@ def test_nothing_that_is_done_depends_on_what_the_pixels_are(policy, mix):
     for tensor, expected in zip(found, (inputs, targets), strict=True):
         assert tensor.device.type == "meta"
         assert (tensor.shape, tensor.dtype, tensor.stride()) == (expected.shape, expected.dtype, expected.stride())
-    with pytest.raises(RuntimeError, match="meta"):  # what this test rests on: reading a value fails
+    with pytest.raises(RuntimeError, match="meta"):  # the assumption of this test: reading a value fails
         pixels.max().item()
 
 

@@ -29,7 +29,7 @@ THEIR_NAMES = {operation: operation.name.title().replace("_", "") for operation 
 
 
 def images_of(shape):
-    """Noise, dark, bright and little contrast, gradients, one colour, two colours."""
+    """Return images with noise, low brightness, low contrast, a gradient, one colour and two colours."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(0, 256, (3, *shape), generator=generator)
     gradient = torch.linspace(0, 255, noise[0].numel()).view(shape)
@@ -42,7 +42,7 @@ def theirs(image, operation, magnitude):
 
 
 def on_a_border(operation, magnitude, height, width):
-    """(H, W): where the place that a pixel comes from is so near to two pixels' border that rounding chooses."""
+    """Return a mask (H, W) of the pixels whose source is so close to a pixel border that rounding decides."""
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     if operation == Operation.SHEAR_X:
         x = x + magnitude * y
@@ -61,7 +61,7 @@ def on_a_border(operation, magnitude, height, width):
 @pytest.mark.parametrize("operation", list(Operation), ids=lambda operation: operation.name.lower())
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_an_operation_is_torchvisions_on_each_image_alone(operation, shape):
-    """Equal; but where a pixel comes from the border of two, float32 decides there and 16 fractional bits here."""
+    """Results are equal, except at pixel borders: torchvision rounds in float32, and we use 16 fractional bits."""
     images = images_of(shape)
     magnitudes = torch.tensor(MAGNITUDES[operation]).float()
     batch = images.repeat_interleave(len(magnitudes), 0)
@@ -83,7 +83,7 @@ def test_each_image_of_a_batch_gets_its_own_operation(contiguous):
     images = torch.randint(0, 256, (300, 3, 15, 12), dtype=torch.uint8, generator=generator)
     before = images.clone()
     operations = torch.randint(0, len(Operation), (300,), generator=generator)
-    # Never on a border: an irrational shear or angle, whole pixels, whole bits.
+    # These magnitudes avoid pixel borders: a shear and an angle with many digits, whole pixels, whole bits.
     magnitude = dict.fromkeys(Operation, 0.2357) | {
         Operation.ROTATE: 31.4159,
         Operation.TRANSLATE_X: 3,

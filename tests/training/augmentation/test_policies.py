@@ -18,7 +18,7 @@ AUTO_AUGMENTS = {
 
 
 def variants(name, levels, signed):
-    """What torchvision may do with one operation: how often, and with which magnitude."""
+    """Return the probabilities and the magnitudes with which torchvision applies an operation."""
     operation = Operation[THEIR_NAMES[name.lower()]]
     levels = [float(level) for level in levels.view(-1)]
     signs = [1, -1] if signed else [1]
@@ -27,7 +27,7 @@ def variants(name, levels, signed):
 
 
 def check(drawn, expected):
-    """A chi-square test of what was drawn against all there is, each with its probability."""
+    """Compare drawn outcomes with their expected probabilities by a chi-square test."""
     assert sum(expected.values()) == pytest.approx(1)
     assert set(drawn) <= {outcome for outcome, share in expected.items() if share}
     likely = [outcome for outcome in expected if expected[outcome] * COUNT > 5]

@@ -4,7 +4,7 @@ import torch
 
 @pytest.fixture
 def write_picture():
-    """Writes a random picture (3, height, width) as PNG, or JPEG where the name says so, and returns its pixels."""
+    """Function that writes a random picture (3, height, width) as JPEG or PNG, by suffix, and returns its pixels."""
     from torchvision.io import write_jpeg, write_png
 
     generator = torch.Generator().manual_seed(0)

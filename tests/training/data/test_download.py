@@ -37,7 +37,7 @@ FILES = {name: md5(content) for name, content in PARTS.items()} | {"raw/file.gz"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves SERVED on the loopback, slowly, and counts what was asked for."""
+    """Slow server of SERVED on the loopback interface, which counts requests."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -45,7 +45,7 @@ class Server(ThreadingHTTPServer):
         self.seconds = 0.3
 
     def handle_error(self, *arguments):
-        """A killed client is no news."""
+        """Ignore errors, since tests kill clients."""
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -94,7 +94,7 @@ def get(directory, downloads, download=True):
 
 
 def getting(directory, downloads):
-    """A process that has nothing from this one: killed, a fork could keep the lock of tqdm that both would share."""
+    """Start a spawned process; a killed fork could keep tqdm's lock, which it would share with this process."""
     words, more = ("letters", DataSource(directory=directory, download=True)), {"files": FILES, "downloads": downloads}
     process = multiprocessing.get_context("spawn").Process(target=provide, args=words, kwargs=more)
     process.start()
@@ -105,7 +105,7 @@ def getting(directory, downloads):
 def test_of_two_processes_one_fetches_what_is_absent(tmp_path, server, downloads):
     get(tmp_path / "alone", downloads)
     alone = Counter(server.gets)
-    server.seconds = 2  # so that the other one comes meanwhile
+    server.seconds = 2  # so that the downloads overlap
     processes = [getting(tmp_path / "data", downloads) for _ in range(2)]
     for process in processes:
         process.join(120)
@@ -146,8 +146,8 @@ def test_nothing_is_fetched_unasked(tmp_path, server, downloads):
     with pytest.raises(SpecError) as caught:
         get(tmp_path, downloads, download=False)
     assert str(caught.value) == (
-        f"letters is not in {tmp_path}: there is no set/train. Name the folder that has it with --data DIR "
-        "or EXEUNT_DATA, or add --download to fetch it."
+        f"letters is missing from {tmp_path}: set/train not found. Set another data directory with --data DIR "
+        "or EXEUNT_DATA, or add --download."
     )
     assert caught.value.field == "dataset"
     assert not server.gets
@@ -156,12 +156,14 @@ def test_nothing_is_fetched_unasked(tmp_path, server, downloads):
 
 @pytest.mark.parametrize("download", [False, True])
 def test_a_data_folder_has_to_be_named(downloads, download):
-    with pytest.raises(SpecError, match=r"letters is read from a data folder, and none is named: .*--data.*--download"):
+    with pytest.raises(SpecError, match=r"letters needs a data directory; set it with .*--data.*--download"):
         get(None, downloads, download)
 
 
 def test_what_nobody_may_fetch_says_so(tmp_path):
-    with pytest.raises(SpecError, match="or ask its authors for it, whose terms forbid fetching it") as caught:
+    with pytest.raises(
+        SpecError, match="or request the dataset from its authors, whose terms forbid a download"
+    ) as caught:
         get(tmp_path, [])
     assert "--download" not in str(caught.value)
 
@@ -170,18 +172,20 @@ def test_what_nobody_may_fetch_says_so(tmp_path):
 def test_a_damaged_file_is_named(tmp_path, downloads):
     get(tmp_path, downloads)
     (tmp_path / "set/test").write_bytes(b"tost" * 1000)
-    with pytest.raises(SpecError, match=rf"{tmp_path}/set/test of letters is damaged: its MD5 sum is \w+, not \w+\."):
+    with pytest.raises(
+        SpecError, match=rf"{tmp_path}/set/test of letters is damaged: its MD5 checksum is \w+, not \w+\."
+    ):
         get(tmp_path, downloads)
 
 
 def test_what_comes_damaged_is_not_kept(tmp_path, server):
     wrong = [Download(urls=(server.url("/file.gz"),), md5=md5(b"another"), folder="raw")]
-    with pytest.raises(SpecError, match=r"letters cannot be fetched from http.*/file.gz: "):
+    with pytest.raises(SpecError, match=r"letters cannot be downloaded from http.*/file\.gz \("):
         get(tmp_path, wrong)
     assert not (tmp_path / "raw").exists()
     assert not list((tmp_path / ".fetching").rglob("*.gz"))
 
 
 def test_an_address_that_has_nothing_is_named(tmp_path, server):
-    with pytest.raises(SpecError, match=r"letters cannot be fetched from http.*/nothing.gz: HTTP Error 404"):
+    with pytest.raises(SpecError, match=r"letters cannot be downloaded from http.*/nothing\.gz \(HTTP Error 404"):
         get(tmp_path, [Download(urls=(server.url("/nothing.gz"),), md5=md5(FILE))])

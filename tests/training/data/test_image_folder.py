@@ -14,7 +14,7 @@ def load(name, **source):
 
 @pytest.fixture
 def tree(tmp_path, write_picture):
-    """Writes a folder of two splits and three classes, with `count` pictures in each class."""
+    """Function that writes an image folder of two splits and three classes, with `count` pictures in each class."""
 
     def write(height, width, *, test="test", suffix="png", count=3):
         pictures = {}
@@ -67,7 +67,7 @@ def test_test_comes_before_val(tmp_path, tree):
 def test_a_class_that_one_split_lacks_is_named(tmp_path, tree, write_picture):
     tree(8, 8)
     write_picture(tmp_path / "test/cow/0.png", 8, 8)
-    with pytest.raises(SpecError, match=r"test has a folder 'cow', .*train has not"):
+    with pytest.raises(SpecError, match=r"test has a directory 'cow', .*train does not"):
         DatasetSpec(name=f"folder:{tmp_path}")
 
 
@@ -98,13 +98,13 @@ def test_an_image_of_another_size_that_was_not_looked_at_is_named_when_loaded(tm
     tree(8, 8, count=30)
     write_picture(tmp_path / "test/ant/7.png", 8, 9)
     assert datasets[f"folder:{tmp_path}"].image_shape == (3, 8, 8)
-    with pytest.raises(SpecError, match=r"test/ant/7\.png has 8x9 pixels, others 8x8"):
+    with pytest.raises(SpecError, match=r"test/ant/7\.png has 8x9 pixels, but the other images have 8x8"):
         load(f"folder:{tmp_path}")
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("birds", "begins with / or ~, but got 'folder:birds'"), ("/no/such/place", "no folder /no/such/place/train")],
+    [("birds", "begin with / or ~, but got 'folder:birds'"), ("/no/such/place", "not found: /no/such/place/train")],
 )
 def test_a_path_that_is_no_data_set_is_refused(path, message):
     with pytest.raises(SpecError, match=message):
@@ -114,7 +114,7 @@ def test_a_path_that_is_no_data_set_is_refused(path, message):
 def test_one_class_is_no_classification(tmp_path, write_picture):
     for split in ("train", "val"):
         write_picture(tmp_path / split / "cat" / "0.png", 8, 8)
-    with pytest.raises(SpecError, match="train has 1 class folders; a data set has two or more"):
+    with pytest.raises(SpecError, match="train has too few class directories: 1; a dataset needs at least 2"):
         DatasetSpec(name=f"folder:{tmp_path}")
 
 
@@ -127,7 +127,7 @@ def test_a_trial_on_a_folder_can_be_stored(tmp_path, tree, make_trial):
 
 @pytest.fixture
 def tiny_imagenet(tmp_path, write_picture):
-    """Two training images and one for validation of each of 200 classes, as Stanford's archive has them."""
+    """Directory with two training images and one validation image of each of 200 classes, as in Stanford's archive."""
     root = tmp_path / "tiny-imagenet-200"
     names = [f"n{number * 37 % 200:08}" for number in range(200)]
     for name in names:
@@ -149,12 +149,12 @@ def test_tiny_imagenet_is_its_folders_and_its_annotations(tmp_path, tiny_imagene
     assert torch.equal(train.pixels[4], decode(tiny_imagenet / "train/n00000002/images/n00000002_0.JPEG"))
     assert torch.equal(test.pixels[7], decode(tiny_imagenet / "val/images/val_7.JPEG"))
     (tiny_imagenet / "val/val_annotations.txt").unlink()
-    with pytest.raises(SpecError, match=r"tiny_imagenet is not complete: there is no .*val_annotations\.txt"):
+    with pytest.raises(SpecError, match=r"tiny_imagenet is incomplete: .*val_annotations\.txt not found"):
         load("tiny_imagenet", directory=tmp_path)
 
 
 def test_imagenet_is_read_from_its_folders_and_never_fetched(tmp_path, write_picture):
-    with pytest.raises(SpecError, match=r"imagenet is not in .*forbid fetching it"):
+    with pytest.raises(SpecError, match=r"imagenet is missing from .*forbid a download"):
         load("imagenet", directory=tmp_path, download=True)
     root = tmp_path / "imagenet"
     write_picture(root / "one.JPEG", 60, 80)
@@ -169,5 +169,5 @@ def test_imagenet_is_read_from_its_folders_and_never_fetched(tmp_path, write_pic
     for split in ("train", "val"):
         (root / split / "n00000999" / f"{split}.JPEG").unlink()
         (root / split / "n00000999").rmdir()
-    with pytest.raises(SpecError, match="train has 999 class folders, not the 1000 of imagenet"):
+    with pytest.raises(SpecError, match="train has 999 class directories, but imagenet has 1000"):
         load("imagenet", directory=tmp_path)

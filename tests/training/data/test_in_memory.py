@@ -40,7 +40,7 @@ def test_there_is_one_copy_of_the_pixels(images):
     assert images.to("meta").labels.device.type == "cpu"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_accelerator_holds_one_copy_and_is_never_waited_for(images):
     order = torch.arange(20).split(8)
     boxes = torch.rand((20, 4), generator=torch.Generator().manual_seed(1)).split(8)

@@ -25,7 +25,7 @@ def test_a_box_lies_in_its_picture_and_depends_on_its_draws_alone(height, width,
 
 @pytest.mark.parametrize("shape", [(64, 64), (375, 500), (90, 300), (400, 40)])
 def test_boxes_are_distributed_as_torchvisions(shape):
-    """Two-sample tests of each number, of the area and of the aspect; in 400 x 40 most draws end in the middle."""
+    """Position, size, area and aspect pass two-sample tests; in 400 x 40, most draws end with the centred part."""
     torch.manual_seed(1)
     picture = torch.empty(3, *shape)
     theirs = [RandomResizedCrop.get_params(picture, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)]

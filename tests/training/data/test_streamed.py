@@ -17,7 +17,7 @@ WORKERS = pytest.mark.parametrize("workers", [0, 2])
 
 @pytest.fixture
 def written(tmp_path, write_picture):
-    """Ten pictures of several sizes, half of them JPEG, with their paths."""
+    """Paths and pixels of ten pictures of different sizes, half of them JPEG."""
     paths = [tmp_path / f"{number}.{'png' if number % 2 else 'jpg'}" for number in range(10)]
     return paths, [write_picture(path, 30 + 7 * number, 50) for number, path in enumerate(paths)]
 
@@ -120,7 +120,7 @@ def test_every_kind_of_pixel_becomes_three_channels_as_pillow_converts_them(tmp_
 def test_a_film_is_refused(tmp_path):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
-    with pytest.raises(SpecError, match=r"film\.gif is a film of 2 pictures"):
+    with pytest.raises(SpecError, match=r"film\.gif is an animation of 2 frames"):
         decode(tmp_path / "film.gif")
 
 
@@ -131,7 +131,7 @@ def test_files_of_one_size_are_read_into_memory_as_they_are(tmp_path, write_pict
     assert torch.equal(images.pixels, torch.stack(pictures))
     assert torch.equal(images.labels, torch.arange(300))
     write_picture(tmp_path / "odd.png", 6, 9)
-    with pytest.raises(SpecError, match=r"odd\.png has 6x9 pixels, others 6x8"):
+    with pytest.raises(SpecError, match=r"odd\.png has 6x9 pixels, but the other images have 6x8"):
         read_images([*paths, tmp_path / "odd.png"], torch.arange(301), image_shape=(3, 6, 8))
 
 
@@ -148,7 +148,7 @@ def test_shapes_that_files_are_not_brought_to_are_refused(shape):
         ImageFiles([], torch.zeros(0, dtype=torch.int64), image_shape=shape)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @WORKERS
 def test_batches_come_on_the_accelerator(written, workers):
     order, boxes = an_epoch(10, 4)

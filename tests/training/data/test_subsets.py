@@ -29,13 +29,16 @@ def test_all_else_is_as_in_the_whole():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("digits@0%", "a share of the training images is above 0% and below 100%, such as .*, but got 'digits@0%'"),
+        (
+            "digits@0%",
+            "the percentage of training images must be above 0% and below 100%, such as .*, but got 'digits@0%'",
+        ),
         ("digits@100%", "below 100%"),
         ("digits@nan%", "below 100%"),
         ("digits@much%", "but got 'digits@much%'"),
-        ("digits@20.0%", "'digits@20.0%' is written 'digits@20%'"),
-        ("digits@20%@50%", "is of all training images, such as 'digits@10%', but got 'digits@20%@50%', a share of a"),
-        ("folder:images@20%@50%", "such as 'folder:images@10%', but got 'folder:images@20%@50%', a share of a share"),
+        ("digits@20.0%", "write 'digits@20.0%' as 'digits@20%'"),
+        ("digits@20%@50%", "'digits@20%@50%' has two percentages; use one .* training images, such as 'digits@10%'"),
+        ("folder:images@20%@50%", "'folder:images@20%@50%' has two .*, such as 'folder:images@10%'"),
         ("digits@0%@50%", "above 0% and below 100%, such as .*, but got 'digits@0%'"),
         ("digts@20%", "unknown dataset 'digts'; the nearest is 'digits'"),
         ("digits@20", "unknown dataset 'digits@20'"),

@@ -1,4 +1,4 @@
-"""The readers are compared with torchvision's on small files of the same formats, and on the real CIFAR-100."""
+"""Comparison of the readers with torchvision's, on small files of the same formats and on the real CIFAR-100."""
 
 import gzip
 import hashlib
@@ -32,7 +32,7 @@ def listed(paths):
 
 
 class Python2Pickler(pickle._Pickler):
-    """Writes strings of bytes as Python 2 did, which wrote the real files."""
+    """Pickler that writes bytes like Python 2, with which the real files were written."""
 
     def save_bytes(self, value):
         self.write(pickle.BINSTRING + len(value).to_bytes(4, "little") + value)
@@ -128,19 +128,19 @@ def test_a_damaged_file_is_named(name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_absent_is_asked_for(name, tmp_path):
-    with pytest.raises(SpecError, match=rf"{name} is not in {tmp_path}: there is no .* or add --download to fetch it"):
+    with pytest.raises(SpecError, match=rf"{name} is missing from {tmp_path}: .* not found.* or add --download\."):
         load(name, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def data_folder(tmp_path_factory):
-    """A data folder with the real CIFAR-100."""
+    """Data directory with the real CIFAR-100."""
     named = os.environ.get("EXEUNT_DATA")
     if named and (Path(named) / "cifar-100-python").is_dir():
         return Path(named)
     unpack = Path(__file__).parents[4] / "shared" / "data" / "unpack"
     if not unpack.exists():
-        pytest.skip("the real CIFAR-100 is neither where EXEUNT_DATA says nor in ../shared/data")
+        pytest.skip("the real CIFAR-100 is neither in EXEUNT_DATA nor in ../shared/data")
     folder = tmp_path_factory.mktemp("data")
     subprocess.run([unpack, folder], check=True, capture_output=True)
     return folder
