@@ -38,11 +38,12 @@ nightly: setup  ## Run all tests, including nightly ones, with more Hypothesis e
 faults: setup  ## Plant each fault of tests/faults and check that the tests catch it
 	$(BIN)/python tests/faults/run.py $(ARGS)
 
-lint: setup  ## Check style, formatting, types and the import contract
+lint: setup  ## Check style, formatting, types, the import contract and the sentences
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tests/prose.py
 
 bench: setup  ## Run the benchmarks and add rows to benchmarks/results.csv; AUTHORS=DIR DATA=DIR adds the authors' program
 	$(BIN)/python benchmarks/quickstart.py

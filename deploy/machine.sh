@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes this machine one of a Ray cluster that wants a token.
+# Add this machine to a Ray cluster with token authentication.
 #
-#   deploy/machine.sh head                 on the first machine; prints what the others need
+#   deploy/machine.sh head                 on the first machine; prints the commands for the others
 #   deploy/machine.sh join HOST:6379       on each of the others
 #
-# Then, on any of them: exeunt sweep FILE --address auto --storage DIR, where DIR is a folder that all machines share
-# or an s3:// URI. The token is in $RAY_AUTH_TOKEN_PATH, by default ~/.ray/auth_token; every machine needs the same.
+# Then, on any of them: exeunt sweep FILE --address auto --storage DIR, where DIR is a directory that all machines share
+# or an s3:// URI. All machines need the same token in $RAY_AUTH_TOKEN_PATH (default: ~/.ray/auth_token).
 set -euo pipefail
 
 export RAY_AUTH_MODE=token
@@ -18,16 +18,16 @@ case "${1:-}" in
       mkdir -p "$(dirname "$RAY_AUTH_TOKEN_PATH")"
       (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH")
     fi
-    echo "Copy $RAY_AUTH_TOKEN_PATH to the other machines; there: deploy/machine.sh join $(hostname -I | cut -d' ' -f1):$port"
-    echo "Here and there: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$RAY_AUTH_TOKEN_PATH"
+    echo "Copy $RAY_AUTH_TOKEN_PATH to the other machines and run there: deploy/machine.sh join $(hostname -I | cut -d' ' -f1):$port"
+    echo "On every machine: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$RAY_AUTH_TOKEN_PATH"
     exec ray start --head --port="$port" --disable-usage-stats --block "${@:2}"
     ;;
   join)
     if [[ ! -s $RAY_AUTH_TOKEN_PATH ]]; then
-      echo "no token in $RAY_AUTH_TOKEN_PATH: copy it from the head" >&2
+      echo "no token in $RAY_AUTH_TOKEN_PATH; copy the file from the head node" >&2
       exit 2
     fi
-    exec ray start --address="${2:?which cluster? deploy/machine.sh join HOST:6379}" --disable-usage-stats --block "${@:3}"
+    exec ray start --address="${2:?missing address of the cluster; run deploy/machine.sh join HOST:6379}" --disable-usage-stats --block "${@:3}"
     ;;
   *)
     sed -n '2,9s/^# \{0,1\}//p' "$0" >&2

@@ -8,25 +8,25 @@
 #SBATCH --signal=B:TERM@300
 #SBATCH --requeue
 #
-# A sweep on the nodes of one Slurm job:
+# Run a sweep on the nodes of one Slurm job:
 #
 #   sbatch deploy/slurm.sh configs/quickstart.yaml --storage /shared/runs
 #
-# Everything after the script is for `exeunt sweep`. The storage has to be one that all nodes share. Five minutes before
-# the time is over the sweep keeps its checkpoints and the job is queued again; it goes on where it was.
+# All arguments are passed to `exeunt sweep`. All nodes must share the storage. Five minutes before the time limit, the
+# sweep writes its checkpoints and stops; the job is requeued and resumes the sweep.
 set -euo pipefail
 
 nodes=($(scontrol show hostnames "$SLURM_JOB_NODELIST"))
 head=${nodes[0]}
 port=$((20000 + SLURM_JOB_ID % 10000))
 
-# The cluster is this job's alone: it has a token of its own, which only this user can read.
+# The cluster belongs to this job: its token is new, and only this user can read it.
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH=$PWD/.ray-token-$SLURM_JOB_ID
 (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "$RAY_AUTH_TOKEN_PATH")
 trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 
-start() {  # NODES OPTIONS...: a machine of the cluster on each of the nodes
+start() {  # NODES OPTIONS...: start Ray on each of the nodes
   local nodelist=$1
   shift
   srun --nodes="$(wc -w <<< "${nodelist//,/ }")" --nodelist="$nodelist" --ntasks-per-node=1 \

@@ -1,4 +1,4 @@
-"""`exeunt` at the command line, also as `python -m exeunt.sweep`."""
+"""Entry point of the `exeunt` command, also as `python -m exeunt.sweep`."""
 
 import gc
 import sys
@@ -7,11 +7,11 @@ from ..specs import SpecError
 from .commands import app
 
 RARELY = 100_000
-"""Objects that are made between two collections. To look through all that a command imports takes a fifth longer."""
+"""Garbage collection threshold, in objects. With Python's default, a command takes a fifth longer."""
 
 
 def main() -> None:
-    """Runs a command. What a user got wrong is one message and exit status 2."""
+    """Run a command; print a `SpecError` as one message and exit with status 2."""
     gc.set_threshold(RARELY)
     try:
         app(prog_name="exeunt")

@@ -1,4 +1,4 @@
-"""What lies in the store and serves nothing any more."""
+"""Detection and removal of files in the store that are no longer needed."""
 
 import os
 import re
@@ -18,10 +18,10 @@ from .store.trial_store import Store
 Kind = Literal["orphan", "checkpoint", "damaged file", "temporary file"]
 
 KINDS: dict[Kind, str] = {
-    "orphan": "trials that no sweep in this storage plans any more",
+    "orphan": "trials that are no longer part of any sweep in this storage",
     "checkpoint": "checkpoints of trials that have ended",
-    "damaged file": "damaged files that were set aside",
-    "temporary file": "files that a process left half written when it died",
+    "damaged file": "damaged files that were renamed",
+    "temporary file": "incomplete files of processes that no longer run",
 }
 DAY_S = 86400.0
 _TEMPORARY = re.compile(r"\..+\.(\d+)")
@@ -29,35 +29,35 @@ _TEMPORARY = re.compile(r"\..+\.(\d+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Removable:
-    """Something to be removed."""
+    """File or directory that can be removed."""
 
     kind: Kind
     folder: Folder
     name: str | None
-    """Of a file in the folder; None for the whole folder."""
+    """File name in the directory; None for the whole directory."""
     size: int
-    """In bytes."""
+    """Size in bytes."""
 
     def __str__(self) -> str:
         return self.folder.located(self.name or "").rstrip("/")
 
     def remove(self) -> None:
-        """Removes it. Raises `StorageError` where that is not possible."""
+        """Remove it. Raises `StorageError` if that fails."""
         if self.name is not None:
             self.folder.remove(self.name)
             return
-        self.folder.remove("result.json")  # first: a part of a trial must not look like a trial
+        self.folder.remove("result.json")  # first, so that a partly removed trial does not look complete
         self.folder.remove_all()
 
 
 def find_removable(store: Store, plans: Iterable[Plan]) -> Iterator[Removable]:
-    """What can be removed without loss.
+    """Iterate over the files and directories that can be removed without loss.
 
-    A trial that was written to in the last 15 minutes, or whose sweep is being run, is left as it is.
+    A trial is skipped if it was written to in the last 15 minutes, or if its sweep is running.
 
     Args:
-        store: what to look through.
-        plans: of all sweeps that were launched there.
+        store: trial store to search.
+        plans: plans of all sweeps that were launched in this store.
     """
     planned: set[str] = set()
     running: set[str] = set()
@@ -76,7 +76,7 @@ def find_removable(store: Store, plans: Iterable[Plan]) -> Iterator[Removable]:
 
 
 def _teacher_folder(trial: PlannedTrial) -> str:
-    """The name of the folder that trained weights are read from, which may be a trial's."""
+    """Return the name of the directory that trained weights are read from; it may be a trial directory."""
     teacher = trial.spec.teacher
     return Path(teacher.path).parent.name if isinstance(teacher, TrainedWeights) else ""
 
@@ -101,7 +101,7 @@ def _of_trial(store: Store, key: str, entries: dict[str, FileInfo], *, is_planne
 
 
 def _temporary_files(root: Path) -> Iterator[Removable]:
-    """Also the folders in which a database was being made."""
+    """Iterate over incomplete files, and directories in which the creation of a database was interrupted."""
     for folder in (root, *root.glob("trials/*"), *root.glob("sweeps/*")):
         for path in folder.glob(".*"):
             match = _TEMPORARY.fullmatch(path.name)
@@ -113,11 +113,11 @@ def _temporary_files(root: Path) -> Iterator[Removable]:
 
 
 def _lives(pid: int) -> bool:
-    """Whether there is a process with this number on this machine."""
+    """Return True if a process with this PID runs on this machine."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # process of another user
         pass
     return True

@@ -1,6 +1,6 @@
-"""What sweeps would find here, looked at without training: versions, devices, storage, MLflow, Ray and data sets.
+"""Checks of all that a sweep needs, without training: versions, devices, storage, MLflow, Ray and datasets.
 
-What cannot be imported is among the findings, so everything heavy is imported where it is needed.
+A package that cannot be imported is a finding, so every other package is imported inside a function.
 """
 
 import importlib
@@ -15,31 +15,32 @@ from typing import TYPE_CHECKING, Literal
 
 from ..specs import SpecError
 from .execution.ports import answers
+from .terminal.counts import counted
 
 if TYPE_CHECKING:
     from ..training import Folder
     from .store.trial_store import Store
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "pandas")
-"""Which say their versions; of all others that Exeunt needs only those are named that are wrong."""
+"""Packages whose versions are reported; other requirements are reported only if they are not met."""
 
 GIB = 2**30
 LITTLE = 5 * GIB
-"""Free space that a sweep of large networks fills soon: each trial under way has two checkpoints."""
+"""Free space in bytes that a sweep of large networks fills quickly: each running trial has two checkpoints."""
 
 NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "fuse.sshfs", "afs", "9p")
-"""How the names of file systems begin that are elsewhere."""
+"""Prefixes of the names of network file systems."""
 MEMORY = ("tmpfs", "ramfs")
 
 PROBE = "exeunt-doctor"
-"""What is written to see whether that is possible: a file's name, an MLflow tag's."""
+"""Name of the file and of the MLflow tag that are written to test write access."""
 
 Verdict = Literal["ok", "advice", "wrong"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of a subject, and what to do about it where `what` does not say so."""
+    """Result of a check of one subject; `remedy` is the fix, empty if none is needed or `what` names it."""
 
     verdict: Verdict
     subject: str
@@ -48,14 +49,14 @@ class Finding:
 
 
 def versions() -> Iterator[Finding]:
-    """Python and the packages: whether all that Exeunt needs is installed, in a version it can use."""
+    """Check that Python and all required packages are installed in supported versions."""
     from packaging.requirements import Requirement
 
     yield Finding("ok", "Python", platform.python_version())
     try:
         required = [Requirement(line) for line in importlib.metadata.requires("exeunt") or []]
     except importlib.metadata.PackageNotFoundError:
-        yield Finding("wrong", "exeunt", "runs without being installed", "install it with pip, which brings the rest")
+        yield Finding("wrong", "exeunt", "not installed as a package", "install it and its dependencies with pip")
         return
     for requirement in required:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
@@ -64,26 +65,26 @@ def versions() -> Iterator[Finding]:
         try:
             version = importlib.metadata.version(requirement.name)
             if not requirement.specifier.contains(version, prereleases=True):
-                what = f"{version} is installed, and Exeunt needs {requirement.specifier}"
+                what = f"{version} is installed, but Exeunt requires {requirement.specifier}"
                 yield Finding("wrong", requirement.name, what, remedy)
             elif requirement.name in PACKAGES:
                 importlib.import_module(requirement.name)
                 yield Finding("ok", requirement.name, version)
         except importlib.metadata.PackageNotFoundError:
             yield Finding("wrong", requirement.name, "not installed", remedy)
-        except Exception as error:  # of any kind: compiled parts that do not match raise what they like
+        except Exception as error:  # mismatched compiled extensions raise arbitrary exceptions
             what = f"{version} cannot be imported: {_first_line(error)}"
             yield Finding("wrong", requirement.name, what, "install Exeunt into a new virtual environment")
 
 
 def surroundings(store: "Store", tracking_uri: str, address: str | None, data: Path | None) -> Iterator[Finding]:
-    """All the rest, which needs the packages.
+    """Check everything except the versions; this imports the required packages.
 
     Args:
-        store: what `--storage` names.
-        tracking_uri: MLflow's server or database.
-        address: of a Ray cluster, or of one that takes jobs; None where a sweep starts a Ray of its own.
-        data: the folder of data sets.
+        store: trial store that `--storage` names.
+        tracking_uri: URI of MLflow's server or database.
+        address: address of a Ray cluster or of its dashboard; None if a sweep starts a local Ray.
+        data: dataset directory.
     """
     from ..training.environment import commit
 
@@ -97,7 +98,7 @@ def surroundings(store: "Store", tracking_uri: str, address: str | None, data: P
 
 
 def devices() -> Iterator[Finding]:
-    """Each accelerator, or the processor where there is none: memory, capability and what `precision: auto` means."""
+    """Check each GPU, or the CPU if there is none; report its memory, capability and `precision: auto`."""
     import torch
 
     from ..training.environment import choose_precision, describe_environment
@@ -114,87 +115,88 @@ def devices() -> Iterator[Finding]:
             precision = choose_precision("auto", device)
             yield Finding("ok", subject, f"{facts.name}, {memory}, {capability}, precision: auto is {precision}")
         except RuntimeError as error:
-            remedy = "`nvidia-smi` shows who uses it; pytorch.org says which torch fits its driver"
-            yield Finding("wrong", subject, f"does not compute: {_first_line(error)}", remedy)
+            remedy = "check its processes with `nvidia-smi`; install the torch build for its driver (see pytorch.org)"
+            yield Finding("wrong", subject, f"computation fails: {_first_line(error)}", remedy)
     if torch.cuda.device_count():
         return
     cpu = torch.device("cpu")
     described = describe_environment(cpu, choose_precision("auto", cpu), threads=1, processes=1)
-    cores, memory = len(os.sched_getaffinity(0)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    what = f"{described['device']}, {cores} cores, {memory:.1f} GiB, precision: auto is {described['precision']}"
+    cores = counted(len(os.sched_getaffinity(0)), "core")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    what = f"{described['device']}, {cores}, {memory:.1f} GiB, precision: auto is {described['precision']}"
     if Path("/proc/driver/nvidia/version").exists():
-        remedy = "`nvidia-smi` has to show an accelerator; pytorch.org says which torch fits its driver"
-        yield Finding("wrong", "processor", f"{what}; NVIDIA's driver runs, but PyTorch sees no accelerator", remedy)
+        remedy = "check that `nvidia-smi` lists a GPU; install the torch build for its driver (see pytorch.org)"
+        yield Finding("wrong", "CPU", f"{what}; the NVIDIA driver is loaded, but PyTorch finds no GPU", remedy)
     else:
-        yield Finding("ok", "processor", what)
+        yield Finding("ok", "CPU", what)
 
 
 def storage(store: "Store") -> Finding:
-    """Whether the storage can be written; of a folder how much is free, and whether it is on this machine."""
+    """Check that the storage is writable; report the free space and the file system of a directory."""
     from ..training import LocalFolder
 
     place = _nearest(Path(store.location)) if store.is_local else None
     try:
         _write(LocalFolder(place) if place else store.root)
     except SpecError as error:
-        return Finding("wrong", "storage", str(error), "name one that you may write to: --storage DIR")
+        return Finding("wrong", "storage", str(error), "choose a writable directory: --storage DIR")
     if place is None:
         return Finding("ok", "storage", f"{store.location}, an object store, writable")
     free, system = shutil.disk_usage(place).free, _file_system(place)
     kind = "in memory" if system in MEMORY else "on a network" if system.startswith(NETWORKS) else "on a local disk"
-    there = "writable" if place == Path(store.location) else "not there yet, can be made"
+    there = "writable" if place == Path(store.location) else "does not exist yet, can be created"
     what = f"{store.location}, {kind}, {there}, {free / GIB:.1f} GiB free"
     if system in MEMORY:
-        return Finding("advice", "storage", what, "a restart of the machine empties it; --storage DIR names a disk")
+        return Finding("advice", "storage", what, "lost at a restart; choose a directory on a disk: --storage DIR")
     if free < LITTLE:
-        return Finding("advice", "storage", what, "`exeunt clean` removes what serves nothing any more")
+        return Finding("advice", "storage", what, "remove files that are no longer needed: `exeunt clean`")
     return Finding("ok", "storage", what)
 
 
 def mlflow(tracking_uri: str) -> Finding:
-    """Whether MLflow answers and can be written."""
+    """Check that MLflow is reachable and writable."""
     from ..results.mlflow_client import answering, connect, shown, sqlite_file
     from ..training import LocalFolder
 
     database = sqlite_file(tracking_uri)
-    remedy = "name another with --tracking sqlite:///FILE"
+    remedy = "choose another database: --tracking sqlite:///FILE"
     if database is None:
-        remedy = "start it, or name another with --tracking; without it sweeps train, and `exeunt sync` catches up"
+        remedy = "start it, or choose another with --tracking (sweeps train without it; `exeunt sync` fills it later)"
     try:
         if database is not None and not database.exists():
             _write(LocalFolder(_nearest(database.absolute().parent)))
-            return Finding("ok", "MLflow", f"{tracking_uri}, not there yet, can be made")
+            return Finding("ok", "MLflow", f"{tracking_uri}, does not exist yet, can be created")
         if database is None and not answers(tracking_uri):
-            return Finding("wrong", "MLflow", f"nothing listens at {shown(tracking_uri)}", remedy)
+            return Finding("wrong", "MLflow", f"no server listens at {shown(tracking_uri)}", remedy)
         with answering(tracking_uri):
             client = connect(tracking_uri)
             for experiment in client.search_experiments(max_results=1):
                 client.set_experiment_tag(experiment.experiment_id, PROBE, "")
                 client.delete_experiment_tag(experiment.experiment_id, PROBE)
-    except (SpecError, ImportError) as error:  # ImportError: of the database's driver
+    except (SpecError, ImportError) as error:  # ImportError: the database driver is not installed
         return Finding("wrong", "MLflow", str(error), remedy)
     if database is not None and _file_system(database).startswith(NETWORKS):
-        better = "SQLite's locks do not hold on every network; a server does better: --tracking http://HOST:PORT"
+        better = "SQLite locks can fail on a network; use an MLflow server: --tracking http://HOST:PORT"
         return Finding("advice", "MLflow", f"{shown(tracking_uri)}, writable, on a network", better)
     return Finding("ok", "MLflow", f"{shown(tracking_uri)}, writable")
 
 
 def ray(address: str | None) -> Finding:
-    """Whether a cluster lets us in, or takes jobs. Ray itself refuses other versions of Ray and Python than its own."""
+    """Check that a cluster accepts connections or jobs. Ray itself rejects other versions of Ray and Python."""
     if address is None:
-        what = f"no cluster named; a sweep starts a Ray of its own with {len(os.sched_getaffinity(0))} CPUs"
+        what = f"no cluster given; a sweep starts a local Ray with {counted(len(os.sched_getaffinity(0)), 'CPU')}"
         return Finding("ok", "Ray", what)
     if "://" in address:
         from .execution.job import require_jobs
 
         if not answers(address):
-            remedy = "`ray status` on its head shows whether it runs; its firewall may let nobody in"
-            return Finding("wrong", "Ray", f"nothing listens at {address}", remedy)
+            remedy = "check `ray status` on its head node, and that no firewall blocks the port"
+            return Finding("wrong", "Ray", f"no process listens at {address}", remedy)
         try:
             require_jobs(address)
         except SpecError as error:
             return Finding("wrong", "Ray", str(error))
-        return Finding("ok", "Ray", f"{address} takes jobs")
+        return Finding("ok", "Ray", f"{address} accepts jobs")
     from .execution.cluster import ray_at
 
     try:
@@ -205,19 +207,19 @@ def ray(address: str | None) -> Finding:
             has = cluster.cluster_resources()
     except SpecError as error:
         return Finding("wrong", "Ray", str(error))
-    count = "1 machine" if machines == 1 else f"{machines} machines"
-    what = f"{address}, Ray {cluster.__version__} as here, {count}"
-    return Finding("ok", "Ray", f"{what}, {has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs")
+    cpus, gpus = (counted(int(has.get(name, 0)), name) for name in ("CPU", "GPU"))
+    what = f"{address}, Ray {cluster.__version__} as on this machine, {counted(machines, 'node')}, {cpus}, {gpus}"
+    return Finding("ok", "Ray", what)
 
 
 def datasets(data: Path | None) -> Iterator[Finding]:
-    """Which data sets are in the folder, each read as a sweep would read it."""
+    """Check which datasets are in the directory; each is loaded as in a sweep."""
     from ..training import DataSource
     from ..training import datasets as registered
     from ..training.data.download import AbsentDataError
 
     if data is not None and not data.is_dir():
-        yield Finding("wrong", "data", f"there is no folder {data}", "name the one that has them: --data DIR")
+        yield Finding("wrong", "data", f"directory {data} does not exist", "choose the dataset directory: --data DIR")
         return
     present, absent = [], []
     for name in registered:
@@ -227,9 +229,9 @@ def datasets(data: Path | None) -> Iterator[Finding]:
         except AbsentDataError:
             absent.append(name)
         except SpecError as error:
-            yield Finding("wrong", "data", f"{name}: {error}", "a sweep of it would end with this message")
-    where = f"in {data}" if data else "no folder named by --data DIR or EXEUNT_DATA"
-    yield Finding("ok", "data", f"{where}; there: {', '.join(present)}; not there: {', '.join(absent) or 'none'}")
+            yield Finding("wrong", "data", f"{name}: {error}", "a sweep of this dataset would fail with this error")
+    where = f"in {data}" if data else "no directory given by --data DIR or EXEUNT_DATA"
+    yield Finding("ok", "data", f"{where}; found: {', '.join(present)}; not found: {', '.join(absent) or 'none'}")
 
 
 def _write(folder: "Folder") -> None:
@@ -238,12 +240,12 @@ def _write(folder: "Folder") -> None:
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself, or the nearest above it that is there."""
+    """Return the path, or its nearest parent that exists."""
     return next(place for place in (path, *path.parents) if place.exists())
 
 
 def _file_system(path: Path) -> str:
-    """The kind that a path is on, as Linux calls it; empty elsewhere."""
+    """Return the type of the file system of a path; empty on systems other than Linux."""
     try:
         mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     except OSError:

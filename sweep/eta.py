@@ -1,4 +1,4 @@
-"""How long the rest of a sweep takes, from the epochs that it has trained."""
+"""Estimate of the remaining time of a sweep, from the epochs that it has trained."""
 
 import time
 from collections import Counter, defaultdict
@@ -8,14 +8,14 @@ from .planning.plan import PlannedTrial
 
 
 class TimeEstimator:
-    """Measures epochs as they end; a trial's start counts towards its first one."""
+    """Estimator that measures epochs as they end; a trial's startup counts towards its first epoch."""
 
     def __init__(self, trials: Iterable[PlannedTrial], clock: Callable[[], float] = time.monotonic) -> None:
-        """Of the trials to come.
+        """Create an estimator for the trials to come.
 
         Args:
-            trials: each with all its epochs; those that a restart need not train are learned at its first epoch.
-            clock: in seconds.
+            trials: trials to come, each with all its epochs; a resumed trial is corrected after its first epoch.
+            clock: function that returns the time in seconds.
         """
         self._clock = clock
         self._left: dict[str, int] = {}
@@ -29,22 +29,22 @@ class TimeEstimator:
         self._widest = 1
 
     def expect(self, trial: PlannedTrial) -> None:
-        """A trial will run."""
+        """Add a trial that will run."""
         network, epochs = _network(trial), trial.spec.recipe.epochs
         self._networks[trial.key], self._left[trial.key] = network, epochs
         self._epochs_left[network] += epochs
 
     def add_expected(self, like: PlannedTrial, number: int) -> None:
-        """So many more trials like this one will come, or fewer if it is negative."""
+        """Add `number` trials like this one, or remove trials if it is negative."""
         self._epochs_left[_network(like)] += number * like.spec.recipe.epochs
 
     def start(self, key: str) -> None:
-        """A trial has begun, anew or again."""
+        """Record that a trial has started or resumed."""
         self._since[key] = self._clock()
         self._widest = max(self._widest, len(self._since))
 
     def advance(self, key: str, epoch: int, epochs: int) -> None:
-        """A running trial has finished an epoch."""
+        """Record that a running trial has finished an epoch."""
         now = self._clock()
         network = self._networks[key]
         for group in _groups(network):
@@ -54,16 +54,16 @@ class TimeEstimator:
         self._leave(key, epochs - epoch)
 
     def pause(self, key: str) -> None:
-        """A trial does not run any more, but will."""
+        """Record that a trial has stopped and will resume."""
         self._since.pop(key, None)
 
     def end(self, key: str) -> None:
-        """A trial will not run any more."""
+        """Record that a trial will not run again."""
         self.pause(key)
         self._leave(key, 0)
 
     def seconds_left(self) -> float | None:
-        """An estimate, where as many run at once as did before; None before the first epoch."""
+        """Return the estimated seconds left at the highest concurrency so far; None before the first epoch."""
         if not self._epochs[()]:
             return None
         work = sum(epochs * self._seconds_per_epoch(network) for network, epochs in self._epochs_left.items())
@@ -71,7 +71,7 @@ class TimeEstimator:
         return max([work / self._widest, *running])
 
     def _seconds_per_epoch(self, network: tuple[Hashable, ...]) -> float:
-        """Of this network, or of those most like it that were measured."""
+        """Return the mean seconds per epoch of this network, or of the most similar ones that were measured."""
         measured = next(group for group in _groups(network) if self._epochs[group])
         return self._seconds[measured] / self._epochs[measured]
 
@@ -81,11 +81,11 @@ class TimeEstimator:
 
 
 def _network(trial: PlannedTrial) -> tuple[Hashable, ...]:
-    """What the seconds of an epoch depend on, the most first."""
+    """Return the properties that determine the seconds per epoch, the most important first."""
     spec = trial.spec
     return spec.dataset.name, spec.architecture.name, spec.method.name, spec.exits
 
 
 def _groups(network: tuple[Hashable, ...]) -> Iterable[tuple[Hashable, ...]]:
-    """Itself, and those it can be compared with, the most alike first."""
+    """Return the groups of comparable networks that contain this one, the most similar first."""
     return [network[:length] for length in range(len(network), -1, -1)]

@@ -1,4 +1,4 @@
-"""From a trial in the store to a file that other programs read."""
+"""Export of a trained network from the store to a file that other programs read."""
 
 import io
 from pathlib import Path
@@ -16,11 +16,11 @@ from .store.trial_store import Store
 
 
 def export_trial(store: Store, key: str, format: Format, exit: int | None, output: Path | None) -> str:
-    """Writes the trained network of a trial, whole or truncated at an exit, and says what was written.
+    """Write the trained network of a trial, whole or truncated at an exit, and return a summary of the file.
 
     Raises:
-        SpecError: for a key that has no trained network, weights that are not those of its result, or what
-            `export_network` refuses.
+        SpecError: if the key has no trained network, if the weights do not match its result, or if `export_network`
+            rejects the network or the format.
     """
     directory = store.trial(key)
     spec, weights, result = directory.spec(), directory.weights(), directory.result()
@@ -30,9 +30,9 @@ def export_trial(store: Store, key: str, format: Format, exit: int | None, outpu
         raise SpecError(
             f"no trained network has the key {key!r} in {store.location}; {nearest(key, trained)}.", field="key"
         )
-    if digest(weights) != result.get("weights", digest(weights)):  # a result of before digests has none
+    if digest(weights) != result.get("weights", digest(weights)):  # results of older versions have no digest
         file = directory.folder.located(WEIGHTS)
-        raise SpecError(f"{file} is not the file that result.json names; `exeunt verify` says what helps.", field="key")
+        raise SpecError(f"{file} does not match result.json (digests differ); run `exeunt verify`.", field="key")
     use(kept(directory.folder))
     trial = TrialSpec.from_dict(spec)
     facts = trial.dataset_facts
@@ -49,6 +49,7 @@ def export_trial(store: Store, key: str, format: Format, exit: int | None, outpu
     outputs = "the logits of all exits" if exit is None else f"the logits of exit {exit}"
     shape = ", ".join(map(str, facts.image_shape))
     return (
-        f"{path}: {trial.method.name}, {trial.architecture.name}, seed {trial.seed}; images (N, {shape}), normalised "
-        f"as in training, to {outputs}. Checked: outputs differ by at most {difference:.1g} of the largest."
+        f"{path}: {trial.method.name}, {trial.architecture.name}, seed {trial.seed}; input: images (N, {shape}), "
+        f"normalised as in training; output: {outputs}. "
+        f"Check: outputs differ from PyTorch's by at most {difference:.1g} of the largest."
     )

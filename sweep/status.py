@@ -1,4 +1,4 @@
-"""How a sweep stands, from what its trials have written and from nothing else."""
+"""Status of a sweep, read only from the files that its trials have written."""
 
 import statistics
 import time
@@ -14,72 +14,72 @@ from .store.lease import lease_owner
 from .store.trial_store import ENDED, Progress, State, Store
 
 QUIET_AFTER_S = 900.0
-"""Seconds of silence after which a trial may be dead: while it trains, it writes a checkpoint every ten minutes."""
+"""Seconds without a write after which a trial may have died: a training trial writes every ten minutes."""
 ACCURACIES = {
     "validation/final/top1": "validation",
     "test_by_epoch/final/top1": "test",
     "train/final/top1": "train",
 }
-"""What may be known of an unfinished trial, the most telling first."""
+"""Accuracy metrics of an unfinished trial and the images they are measured on, in order of preference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActiveTrial:
-    """A trial that has begun and not ended."""
+    """Trial that has started and not ended."""
 
     trial: PlannedTrial
     epoch: int
-    """How many are done."""
+    """Number of completed epochs."""
     accuracy: float | None
-    """Top-1 of the final exit after them, in percent."""
+    """Top-1 accuracy of the final exit after these epochs, in percent."""
     images: str
-    """On which."""
+    """Images that the accuracy is measured on: `validation`, `test` or `train`."""
     silent: float
-    """Seconds since it last wrote anything."""
+    """Seconds since its last write."""
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it may be dead."""
+        """True if the trial may have died."""
         return self.silent > QUIET_AFTER_S
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepStatus:
-    """Of a sweep at one moment."""
+    """Status of a sweep at one moment."""
 
     plan: Plan
     location: str
     driver: dict[str, Any] | None
-    """The process that runs the sweep: `host`, `pid` and `since`."""
+    """Process that runs the sweep (`host`, `pid` and `since`); None if there is none."""
     progress: dict[str, Progress]
-    """By key. A trial that has begun is `running`, whether somebody trains it or not."""
+    """Progress by trial key. A trial that has started is `running`, even if no process trains it."""
     active: tuple[ActiveTrial, ...]
     seconds_left: float | None
-    """An estimate from the epochs so far; None where nobody runs the sweep, or nothing is known."""
+    """Estimate from the epochs so far; None if the sweep is not running or no epoch has ended."""
 
     @property
     def counts(self) -> Counter[State]:
-        """How many trials are in each state."""
+        """Number of trials in each state."""
         return Counter(progress.state for progress in self.progress.values())
 
     @property
     def is_over(self) -> bool:
-        """Whether no trial runs or waits, and none is to come."""
+        """True if no trial runs or waits, and no more trials will be planned."""
         return not (self.plan.coming or self.counts["running"] or self.counts["waiting"])
 
 
 class StatusReader:
-    """Looks at a sweep again and again, and reads what has ended once."""
+    """Reader of a sweep's status; it reads each ended trial only once."""
 
     def __init__(self, plan: Plan, store: Store, replan: Callable[[], Plan] | None = None) -> None:
-        """Of a sweep in a store; `replan` is asked at each look where the plan grows, as that of a search does."""
+        """Create a reader; `replan` returns the current plan of a sweep that grows, such as a search."""
         self._plan = plan
         self._replan = replan
         self._store = store
         self._ended: dict[str, Progress] = {}
 
     def read(self) -> SweepStatus:
-        """How the sweep stands now."""
+        """Return the current status of the sweep."""
         if self._replan is not None:
             self._plan = self._replan()
         left = [trial for trial in self._plan.trials if trial.key not in self._ended]
@@ -111,7 +111,7 @@ class StatusReader:
     def _seconds_left(
         self, progress: dict[str, Progress], histories: dict[str, list[Record]], begun: list[ActiveTrial]
     ) -> float | None:
-        """All epochs that are left, at the pace of the like ones so far, as many trials at once as now."""
+        """Return the estimated seconds left, from the pace of similar trials and the current concurrency."""
         pace: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
         for trial in self._plan.trials:
             for seconds in _epoch_seconds(trial, progress[trial.key], histories.get(trial.key, [])):
@@ -136,7 +136,7 @@ def _begun(trial: PlannedTrial, history: list[Record], silent: float) -> ActiveT
 
 
 def _epoch_seconds(trial: PlannedTrial, progress: Progress, history: list[Record]) -> Iterator[float]:
-    """What an epoch of this trial took, if that is known."""
+    """Yield the mean seconds per epoch of this trial, if known."""
     if history:
         yield statistics.fmean(record["seconds"] for record in history)
     elif progress.state == "done" and progress.result is not None:
@@ -144,7 +144,7 @@ def _epoch_seconds(trial: PlannedTrial, progress: Progress, history: list[Record
 
 
 def _likenesses(trial: PlannedTrial) -> Iterable[tuple[str, ...]]:
-    """Trials that share the first of these take about as long, then those that share the second, and so on."""
+    """Return the groups of trials with similar epoch times that contain this one, the most similar first."""
     spec = trial.spec
     most_alike = (spec.dataset.name, spec.architecture.name, spec.method.name)
     return [most_alike[:length] for length in (3, 2, 1, 0)]

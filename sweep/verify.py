@@ -1,4 +1,4 @@
-"""Whether what the store and MLflow hold is what was written there."""
+"""Verification of the files in the store and of the runs in MLflow."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -14,34 +14,34 @@ from .store.plugins import kept
 from .store.trial_store import ENDED, Store
 from .tracking.records import differing
 
-AGAIN = "run the sweep again: it trains the trial anew"
+AGAIN = "run the sweep again to retrain the trial"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is not as it was written."""
+    """File or MLflow run that is missing, damaged or inconsistent."""
 
     subject: str
-    """The trial's key, or the sweep's name."""
+    """Key of the trial, or name of the sweep."""
     what: str
     remedy: str
-    """What to do."""
+    """Steps that fix the problem."""
 
 
 class Verifier:
-    """Looks at trials one by one."""
+    """Verifier of single trials."""
 
     def __init__(self, store: Store) -> None:
-        """Of those in a store."""
+        """Create a verifier for the trials of a store."""
         self._store = store
         self._shapes: dict[tuple[object, ...], dict[str, torch.Size]] = {}
 
     def problems_of(self, key: str) -> Iterator[Problem]:
-        """What is wrong with the files of a trial that has ended."""
+        """Iterate over the problems in the files of a trial that has ended."""
         try:
             yield from self._problems_of(key)
         except StorageError as error:
-            yield Problem(subject=key, what=str(error), remedy="see to the storage")
+            yield Problem(subject=key, what=str(error), remedy="make the storage readable and verify again")
 
     def _problems_of(self, key: str) -> Iterator[Problem]:
         directory = self._store.trial(key)
@@ -60,32 +60,32 @@ class Verifier:
         try:
             use(kept(directory.folder))
             trial = TrialSpec.from_dict(spec or {})
-        except Exception as error:  # whatever may stand there
-            reason = "is missing" if spec is None else f"is no trial of this version ({error})"
+        except Exception as error:  # a damaged file can raise anything
+            reason = "is missing" if spec is None else f"is not a trial of this version ({error})"
             yield problem(f"spec.json {reason}")
             return
         for place, found in (("spec.json", trial.key), ("result.json", result.get("key", key))):
             if found != key:
-                why = "another version of Exeunt wrote it, or it was changed"
-                yield problem(f"{place} is of trial {found}, not of this one: {why}")
+                why = "another version of Exeunt wrote it, or it was modified"
+                yield problem(f"{place} belongs to trial {found}: {why}")
         yield from map(problem, self._weights(trial, result, directory))
         yield from map(problem, _history(trial, result, directory))
 
     def _weights(self, trial: TrialSpec, result: Record, directory: TrialDirectory) -> Iterator[str]:
         if (content := directory.weights()) is None:
             yield "weights.pt is missing"
-        elif digest(content) != result.get("weights", digest(content)):  # a result of before digests has none
-            yield "weights.pt is not the file that result.json names: their digests differ"
+        elif digest(content) != result.get("weights", digest(content)):  # results of older versions have no digest
+            yield "weights.pt does not match result.json: the digests differ"
         else:
             try:
                 weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
                 if {name: tensor.shape for name, tensor in weights.items()} != self._expected(trial):
-                    yield "weights.pt does not fit the network of spec.json"
-            except Exception as error:  # whatever may stand there
+                    yield "weights.pt does not match the network of spec.json"
+            except Exception as error:  # a damaged file can raise anything
                 yield f"weights.pt cannot be loaded ({str(error).partition(chr(10))[0][:200]})"
 
     def _expected(self, trial: TrialSpec) -> dict[str, torch.Size]:
-        """The names and shapes of the weights of the trial's network."""
+        """Return the names and shapes of the weights of the trial's network."""
         network = trial.dataset, trial.architecture, trial.exits, trial.method, trial.plugins
         if network not in self._shapes:
             self._shapes[network] = {n: tensor.shape for n, tensor in build_student(trial).state_dict().items()}
@@ -99,15 +99,17 @@ def _history(trial: TrialSpec, result: Record, directory: TrialDirectory) -> Ite
         yield str(damage)
         return
     if result["state"] == "done" and len(history) != trial.recipe.epochs:
-        yield f"history.jsonl has {len(history)} epochs, the recipe {trial.recipe.epochs}"
+        yield f"history.jsonl has {len(history)} of {trial.recipe.epochs} epochs"
     elif names := differing(result["metrics"], history[-1] if history else {}):
-        yield f"result.json reports other numbers than history.jsonl: {_listed(names)}"
+        yield f"result.json and history.jsonl differ in {_listed(names)}"
 
 
 def run_problems(store: Store, sweep: str, keys: Iterable[str], tracking_uri: str) -> Iterator[Problem]:
-    """What MLflow has otherwise than the store, of a sweep's trials that have ended.
+    """Iterate over the differences between MLflow and the store, for a sweep's trials that have ended.
 
-    Raises `MlflowException` or `TrackingError` where MLflow cannot be reached.
+    Raises:
+        MlflowException: if MLflow rejects a call.
+        TrackingError: if MLflow is unreachable.
     """
     client = connect(tracking_uri)
     experiment = client.get_experiment_by_name(sweep)
@@ -119,11 +121,11 @@ def run_problems(store: Store, sweep: str, keys: Iterable[str], tracking_uri: st
             continue
         run = by_key.get(key)
         if run is None:
-            what = "it has no run"
+            what = "the run is missing"
         elif (state := run.tags.get("exeunt.state")) != progress.state:
-            what = f"its run says {state}, its result {progress.state}"
+            what = f"the state is {state} in the run, but {progress.state} in the result"
         elif names := differing(progress.result.get("metrics", {}), run.metrics):
-            what = f"its run has other numbers than its result: {_listed(names)}"
+            what = f"the run and the result differ in {_listed(names)}"
         else:
             continue
         yield Problem(subject=key, what=f"MLflow, sweep {sweep}: {what}", remedy=remedy)

@@ -1,6 +1,6 @@
-"""The command line, one file for each command.
+"""Command line, one file for each command.
 
-Heavy imports happen inside the commands, so that `--help` answers at once.
+Heavy imports happen inside the commands, so that `--help` prints at once.
 """
 
 from . import (

@@ -1,4 +1,4 @@
-"""How a command that trains ends before all is trained."""
+"""Early end of a command that trains: message and exit status."""
 
 import shlex
 from collections.abc import Iterator
@@ -12,25 +12,30 @@ from ...training import StorageError
 from ..execution.shutdown import TimeBudgetExceeded
 
 OUT_OF_TIME = 3
-"""The exit status after `--time-budget`."""
+"""Exit status after `--time-budget`."""
 INTERRUPTED = 130
-"""The exit status of a program that Ctrl-C ended."""
+"""Exit status after Ctrl-C."""
 
 
 @contextmanager
 def leaving(console: Console, again: list[str]) -> Iterator[None]:
-    """Says why the command leaves, and with which words it goes on, where something inside ended it early."""
+    """Print the cause and the command that resumes the sweep, if the code inside is interrupted.
+
+    Args:
+        console: console for the message.
+        again: arguments of the command that resumes the sweep.
+    """
 
     def leave(why: str, status: int) -> typer.Exit:
-        console.print(shown(f"{why}; go on with: {shlex.join(again)}"), markup=False, highlight=False, soft_wrap=True)
+        console.print(shown(f"{why}. Resume with: {shlex.join(again)}"), markup=False, highlight=False, soft_wrap=True)
         return typer.Exit(status)
 
     try:
         yield
     except KeyboardInterrupt:
-        raise leave("interrupted", INTERRUPTED) from None
+        raise leave("Interrupted", INTERRUPTED) from None
     except TimeBudgetExceeded:
-        raise leave("the time budget is over", OUT_OF_TIME) from None
+        raise leave("Time budget used up", OUT_OF_TIME) from None
     except StorageError as error:
-        leave(f"{error.what} cannot be used", 2)
+        leave(f"Cannot use {error.what}", 2)
         raise

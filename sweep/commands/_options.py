@@ -1,4 +1,4 @@
-"""The program and the options that several of its commands take."""
+"""Typer application and the options that several commands share."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..store.trial_store import Store
 
 SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
-"""With what a tracking URI begins. MLflow's folders of files are closed to new use."""
+"""Accepted schemes of a tracking URI. MLflow accepts no new file stores."""
 
 WAITING = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
@@ -25,8 +25,8 @@ WAITING = {
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""What MLflow reads from the environment, unless it is set there: by itself it waits four minutes for each request
-that is not answered (mlflow 3.17), and a sweep asks again anyway."""
+"""Environment variables of MLflow and their values, unless they are already set. By default MLflow waits four minutes
+for each request without an answer (mlflow 3.17). A sweep repeats such a request anyway."""
 
 app = typer.Typer(
     name="exeunt",
@@ -38,10 +38,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file, in YAML.", show_default=False)]
-SweepName = Annotated[str, typer.Argument(metavar="NAME", help="The `name` in the sweep file.", show_default=False)]
+SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="Sweep file (YAML)", show_default=False)]
+SweepName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the sweep: `name` in its file", show_default=False)
+]
 Storage = Annotated[
-    str, typer.Option(metavar="DIR", help="Where trials and tables are kept: a folder or s3://BUCKET/FOLDER.")
+    str, typer.Option(metavar="DIR", help="Storage of trials and tables: a directory or s3://BUCKET/FOLDER")
 ]
 Data = Annotated[
     Path | None,
@@ -50,7 +52,7 @@ Data = Annotated[
         envvar="EXEUNT_DATA",
         file_okay=False,
         resolve_path=True,
-        help="Where data sets are.",
+        help="Directory of the datasets",
         show_default=False,
     ),
 ]
@@ -59,7 +61,7 @@ Tracking = Annotated[
     typer.Option(
         metavar="URI",
         envvar="MLFLOW_TRACKING_URI",
-        help="MLflow's server or database, if not the one in --storage: http://HOST:PORT or sqlite:///FILE.",
+        help="MLflow server or database: http://HOST:PORT or sqlite:///FILE (default: database in --storage)",
         show_default=False,
     ),
 ]
@@ -68,15 +70,15 @@ Plugins = Annotated[
     typer.Option(
         "--plugin",
         metavar="FILE",
-        help="A file of Python with methods or architectures of your own. May be said again.",
+        help="Python file that registers methods or architectures (repeatable)",
         show_default=False,
     ),
 ]
-Download = Annotated[bool, typer.Option("--download", help="Fetch data sets that are not there.")]
+Download = Annotated[bool, typer.Option("--download", help="Download of missing datasets")]
 
 
 def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Plan, Store]":
-    """The plan of a sweep file, and the store that its trials are in."""
+    """Return the plan of a sweep file, and the store of its trials."""
     from ...training.plugins import read_plugins
     from ..store.trial_store import Store
 
@@ -87,7 +89,7 @@ def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Pl
 
 
 def warn(sweep: "Sweep") -> None:
-    """Says on standard error what may be meant otherwise in a sweep file."""
+    """Print the warnings about a sweep file on standard error."""
     for warning in sweep.warnings:
         typer.echo(f"warning: {warning}", err=True)
 
@@ -105,7 +107,11 @@ def _plan(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "Plan":
 
 
 def load_launched_plan(name: str, storage: str) -> "tuple[Plan, Store]":
-    """The plan of a sweep as it was launched last, and its store. Raises `SpecError` for a name that never was."""
+    """Return the plan of a sweep as it was launched last, and its store.
+
+    Raises:
+        SpecError: if no sweep of this name was launched in the storage.
+    """
     from ..store.plugins import kept
     from ..store.trial_store import Store
 
@@ -115,25 +121,25 @@ def load_launched_plan(name: str, storage: str) -> "tuple[Plan, Store]":
 
 
 def resume_command(options: dict[str, object], *, data: Path | None, tracking: str | None, download: bool) -> list[str]:
-    """The words of a command that goes on with what this one began; what the environment says need not be said."""
+    """Return the arguments of a command that resumes this one. Options that the environment sets are left out."""
     again = options | ({} if "EXEUNT_DATA" in os.environ else {"--data": data})
     again |= {} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking}
     return option_words(again) + ["--download"] * download
 
 
 def option_words(options: dict[str, object]) -> list[str]:
-    """Options as words of a command: a list is said several times, and None not at all."""
+    """Return options as command-line arguments: a list repeats its option, and None omits it."""
     listed = [(name, value if isinstance(value, list) else [value]) for name, value in options.items()]
     return [word for name, values in listed for value in values if value is not None for word in (name, str(value))]
 
 
 def tracking_uri(store: "Store", wanted: str | None) -> str:
-    """Where a sweep is recorded in MLflow: what `--tracking` says, or the database in the store.
+    """Return the tracking URI of a sweep: the value of `--tracking`, or the database in the store.
 
-    From here on this process waits for MLflow no longer than it says below.
+    Also set the time limits of MLflow requests for this process (`WAITING`).
 
     Raises:
-        SpecError: for what is no server and no database that lasts, or a storage that has no place for one.
+        SpecError: if the URI is neither a server nor a lasting database, or the storage cannot hold a database.
     """
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
@@ -143,11 +149,11 @@ def tracking_uri(store: "Store", wanted: str | None) -> str:
     kind = scheme.partition("+")[0]
     rule = ""
     if not separator or kind not in SERVERS:
-        rule = "MLflow is a server or a database: http://HOST:PORT, https://HOST or sqlite:///FILE"
+        rule = "is neither a server nor a database; name http://HOST:PORT, https://HOST or sqlite:///FILE"
     elif kind == "sqlite" and place in ("", "/:memory:"):
-        rule = "a database in memory keeps nothing; name a file, sqlite:///FILE"
+        rule = "is a database in memory, which is lost at exit; name a file, sqlite:///FILE"
     if rule:
         from ...results.mlflow_client import shown
 
-        raise SpecError(f"--tracking: {rule}, but got {shown(wanted)!r}.", field="tracking")
+        raise SpecError(f"--tracking: {shown(wanted)!r} {rule}.", field="tracking")
     return wanted

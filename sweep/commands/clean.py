@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from ..planning.plan import Plan
     from ..store.trial_store import Store
 
-Yes = Annotated[bool, typer.Option("--yes", help="Remove it without asking.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show it and remove nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Removal without confirmation")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List of removable files only, without removal")]
 
 
 @app.command()
 def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) -> None:
-    """Remove what serves nothing any more: trials of no sweep, old checkpoints, what was damaged or half written."""
+    """Remove unused files: trials of no sweep, old checkpoints, damaged and incomplete files."""
     from rich.console import Console
 
     from ..clean import find_removable
@@ -33,11 +33,11 @@ def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) 
         return
     if not yes:
         if not sys.stdin.isatty():
-            rule = "it asks before it removes anything, and there is no terminal to ask at"
-            raise SpecError(f"exeunt clean: {rule}; say --yes, or --dry-run to look only.", field="yes")
+            rule = "the confirmation needs a terminal; add --yes to remove without it, or --dry-run to list only"
+            raise SpecError(f"exeunt clean: {rule}.", field="yes")
         if not typer.confirm(f"Remove {total(found)}?"):
             return
-    # Look again: a sweep may have begun since.
+    # Search again, because a sweep may have started since.
     still = {str(removable) for removable in find_removable(store, _plans(store, storage))}
     removed = [removable for removable in found if str(removable) in still]
     for removable in removed:
@@ -51,6 +51,6 @@ def _plans(store: "Store", storage: str) -> "list[Plan]":
         try:
             plans.append(load_launched_plan(name, storage)[0])
         except SpecError as error:
-            consequence = f"so the trials of sweep {name!r} cannot be told from orphans; launch it again, or remove"
-            raise SpecError(f"{error} It cannot be planned, {consequence} its sweep.yaml.") from error
+            rule = f"Sweep {name!r} cannot be planned, so its trials cannot be distinguished from orphans"
+            raise SpecError(f"{error} {rule}; run the sweep again, or remove its sweep.yaml.") from error
     return plans

@@ -6,25 +6,27 @@ from ...specs import SpecError
 from ._options import Plugins, app
 
 LARGEST = 10**6
-"""Of each number: far beyond what is built, and what PyTorch can still count with."""
+"""Upper limit of each number: far above real networks, and small enough for PyTorch's integers."""
 
 
 @app.command()
 def describe(
-    architecture: Annotated[str, typer.Argument(metavar="ARCH", help="The architecture's name.", show_default=False)],
-    exits: Annotated[str, typer.Option(help="Where the exits sit, as in a sweep file.")] = "all",
-    head: Annotated[str, typer.Option(help="What each exit is made of.")] = "conv",
-    size: Annotated[int, typer.Option(max=LARGEST, help="Height and width of the images, in pixels.")] = 32,
-    channels: Annotated[int, typer.Option(max=LARGEST, help="Of the images.")] = 3,
-    classes: Annotated[int, typer.Option(max=LARGEST, help="Number of classes.")] = 100,
+    architecture: Annotated[str, typer.Argument(metavar="ARCH", help="Name of the architecture", show_default=False)],
+    exits: Annotated[str, typer.Option(help="Placement of the exits, as in a sweep file")] = "all",
+    head: Annotated[str, typer.Option(help="Head of each exit, as in a sweep file")] = "conv",
+    size: Annotated[int, typer.Option(max=LARGEST, help="Height and width of the images in pixels")] = 32,
+    channels: Annotated[int, typer.Option(max=LARGEST, help="Number of image channels")] = 3,
+    classes: Annotated[int, typer.Option(max=LARGEST, help="Number of classes")] = 100,
     latency: Annotated[
         str | None,
-        typer.Option(metavar="DEVICE", help="Measure each exit's time there: cpu or cuda.", show_default=False),
+        typer.Option(
+            metavar="DEVICE", help="Device for a time measurement of each exit: cpu or cuda", show_default=False
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(max=LARGEST, help="Images at once where the time is measured.")] = 1,
+    batch: Annotated[int, typer.Option(max=LARGEST, help="Batch size of the time measurement")] = 1,
     plugin: Plugins = None,
 ) -> None:
-    """Say what each exit of a network costs: parameters, multiply-adds, memory, time."""
+    """Print the cost of each exit of a network: parameters, multiply-adds (MACs), memory, time."""
     from rich.console import Console
 
     from ...models import ArchitectureSpec, ExitSpec, build_network
@@ -41,5 +43,6 @@ def describe(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise SpecError(f"{architecture} with all that was asked for needs more memory than is free.") from error
+        what = f"{architecture} needs more memory than is free"
+        raise SpecError(f"{what}; reduce --size, --channels, --classes or --batch.") from error
     Console().print(described)

@@ -11,22 +11,23 @@ Address = Annotated[
     typer.Option(
         metavar="ADDRESS",
         envvar="RAY_ADDRESS",
-        help="Of a Ray cluster, as `exeunt sweep` and `exeunt submit` take it.",
+        help="Ray cluster, as for `exeunt sweep` and `exeunt submit` (default: a local Ray)",
         show_default=False,
     ),
 ]
 
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-"""What MLflow reads from the environment, unless it is set there."""
+"""Environment variables of MLflow and their values, unless they are already set."""
 
 
 @app.command()
 def doctor(storage: Storage = "runs", data: Data = None, tracking: Tracking = None, address: Address = None) -> None:
-    """Look at what sweeps need here, and say what is wrong with it and what to do.
+    """Check what sweeps need on this machine, and print each problem with its fix.
 
-    Versions, devices, storage, MLflow, Ray and data sets, with the options that a sweep would get.
+    The checks cover versions, devices, storage, MLflow, Ray and datasets.
+    Use the same options as for your sweep.
 
-    Exit status: 0 nothing is wrong; 1 something is; 2 a mistake in the options.
+    Exit status: 0 no problem; 1 at least one problem; 2 error in the options.
     """
     from rich.console import Console
 
@@ -38,18 +39,18 @@ def doctor(storage: Storage = "runs", data: Data = None, tracking: Tracking = No
     console = Console(highlight=False)
 
     def wrong_in(findings: Iterable[Finding]) -> int:
-        """Shows each as soon as it is found, and counts those that are wrong."""
+        """Print each finding at once, and return the number of findings that are wrong."""
         count = 0
         for finding in findings:
             console.print(finding_line(finding))
             count += finding.verdict == "wrong"
         return count
 
-    with console.status("looking"):
+    with console.status("checking"):
         if wrong := wrong_in(versions()):
-            console.print("the rest is looked at once this is right")
+            console.print("The other checks need these fixes first.")
         else:
-            from ..store.trial_store import Store  # which needs the packages
+            from ..store.trial_store import Store  # this import needs the packages
 
             store = Store(storage)
             wrong = wrong_in(surroundings(store, tracking_uri(store, tracking), address, data))

@@ -10,19 +10,19 @@ from .table import Format
 def explain(
     name: SweepName,
     architecture: Annotated[
-        str, typer.Argument(metavar="ARCHITECTURE", help="The row of the main table.", show_default=False)
+        str, typer.Argument(metavar="ARCHITECTURE", help="Architecture: a row of the main table", show_default=False)
     ],
     method: Annotated[
         str,
         typer.Argument(
-            metavar="METHOD", help="Its column: a method, or one with its settings in quotes.", show_default=False
+            metavar="METHOD", help="Method: a column of the main table, with its settings in quotes", show_default=False
         ),
     ],
     storage: Storage = "runs",
     tracking: Tracking = None,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
+    format: Annotated[Format, typer.Option(help="Output format")] = "text",
 ) -> None:
-    """Trace a cell of the main table: its trials, their MLflow runs and their files."""
+    """Trace a cell of the main table to its trials, their MLflow runs and their files."""
     from ...results import explain, load, render
     from ...results.mlflow_client import shown
     from ..store.trial_store import Store

@@ -10,15 +10,25 @@ Format = Literal["safetensors", "torch", "onnx"]
 
 @app.command()
 def export(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The trial's key: 16 digits.", show_default=False)],
-    format: Annotated[Format, typer.Option(help="safetensors: the weights; torch: a .pt2 program.")] = "torch",
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="Key of the trial (16 hexadecimal digits)", show_default=False)
+    ],
+    format: Annotated[
+        Format, typer.Option(help="File format: safetensors (weights), torch (.pt2 program) or onnx")
+    ] = "torch",
     exit: Annotated[
-        int | None, typer.Option(help="Leave out all behind this exit, from 1.", show_default=False)
+        int | None,
+        typer.Option(help="Last exit of the exported network, from 1 (default: all exits)", show_default=False),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The file.", show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Output file (default: KEY with the suffix of the format)", show_default=False
+        ),
+    ] = None,
     storage: Storage = "runs",
 ) -> None:
-    """Write a trained network to a file, and check that the file gives the same outputs."""
+    """Export a trained network to a file, and check that the file gives the same outputs."""
     from ..export import export_trial
     from ..store.trial_store import Store
 

@@ -16,12 +16,12 @@ def figures(
         typer.Option(
             metavar="DIR",
             file_okay=False,
-            help="Where to write them, if not beside the tables of the sweep.",
+            help="Output directory (default: sweeps/NAME/figures in the storage)",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Draw a sweep for a paper, from what MLflow recorded: as PDF, PNG and SVG, with captions."""
+    """Draw the figures of a sweep from its MLflow runs, as PDF, PNG and SVG with captions."""
     from ...results import history, load
     from ...results.figures import draw
     from ...training.folder import LocalFolder

@@ -9,7 +9,7 @@ Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.", show_default=False)], plugin: Plugins = None
+    kind: Annotated[Kind, typer.Argument(help="Kind of names", show_default=False)], plugin: Plugins = None
 ) -> None:
     """List the names that a sweep file can use."""
     from rich.console import Console

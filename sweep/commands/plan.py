@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ...training import TrialSpec
 
 Measure = Annotated[
-    bool, typer.Option("--measure", help="Time a few steps of each network and method here; estimate device-hours.")
+    bool, typer.Option("--measure", help="Device-hours from a few timed steps of each network and method")
 ]
 Throughput = Annotated[
     float | None,
@@ -18,11 +18,11 @@ Throughput = Annotated[
         "--throughput",
         metavar="NUMBER",
         min=1,
-        help="Multiply-adds of training a second that a device is assumed to do; estimate device-hours from them.",
+        help="Device-hours from an assumed number of training multiply-adds (MACs) per second and device",
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object as output, for scripts")]
 
 
 @app.command()
@@ -35,14 +35,15 @@ def plan(
     json: Json = False,
     plugin: Plugins = None,
 ) -> None:
-    """Say what a sweep file would train, what of it is done already and what it costs. Trains nothing."""
+    """Print the trials of FILE with their states and cost, without training."""
     from rich.console import Console
 
     from ..planning.estimate import estimate
     from ..terminal.plan import overview
 
     if measure and throughput is not None:
-        raise SpecError(f"--throughput: it is measured with --measure, but got {throughput:g} too.", field="throughput")
+        rule = "cannot be combined with --measure; give one of the two"
+        raise SpecError(f"--throughput {throughput:g}: {rule}.", field="throughput")
     trials, store = load_plan(file, storage, plugin)
     pace = None
     if throughput is not None:
@@ -64,7 +65,7 @@ def plan(
 
 
 def _watched(trials: "Iterable[TrialSpec]", number: int) -> "Iterable[TrialSpec]":
-    """With a bar on standard error, so that nothing but the answer is on standard output."""
+    """Iterate over the trials with a progress bar on standard error, so that standard output has only the result."""
     from rich.console import Console
     from rich.progress import track
 

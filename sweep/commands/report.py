@@ -8,20 +8,22 @@ from ._options import Storage, SweepName, Tracking, app, load_launched_plan, tra
 
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="The file, if not sweeps/NAME/report.html in the storage.", show_default=False),
+    typer.Option(
+        metavar="FILE", help="Output file (default: sweeps/NAME/report.html in the storage)", show_default=False
+    ),
 ]
 
 
 @app.command()
 def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None, out: Out = None) -> None:
-    """Write a sweep as one HTML file: summary, tables, figures, trials. It is read without a network."""
+    """Write a report of a sweep as one self-contained HTML file: summary, tables, figures, trials."""
     from ...results import history, load
     from ...results.report import Origin, experiment_url, without_password
     from ...results.report import report as written
     from ...training import LocalFolder
 
     if out is not None and out.is_dir():
-        raise SpecError(f"--out {out} is a folder; a file is needed.", field="out")
+        raise SpecError(f"--out {out} is a directory; give the path of a file.", field="out")
     plan, store = load_launched_plan(name, storage)
     uri = tracking_uri(store, tracking)
     where = ["--storage", without_password(storage)]
@@ -42,7 +44,7 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
 
 
 def _commands(name: str, where: list[str], *, is_search: bool) -> tuple[str, ...]:
-    """What makes the sweep and its results again, from its file."""
+    """Return the commands that reproduce the sweep and its results from its file."""
     from shlex import join
 
     words = [

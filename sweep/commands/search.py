@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
 FileOrName = Annotated[
     str,
-    typer.Argument(metavar="FILE|NAME", help="The sweep file; with --show the `name` in it.", show_default=False),
+    typer.Argument(
+        metavar="FILE|NAME", help="Sweep file (YAML), or with --show the name of the sweep", show_default=False
+    ),
 ]
-Show = Annotated[bool, typer.Option("--show", help="Show what was found so far and draw its figures; train nothing.")]
+Show = Annotated[bool, typer.Option("--show", help="Results and figures of the search so far, without training")]
 
 
 @app.command()
@@ -48,12 +50,14 @@ def search(
     plugin: Plugins = None,
     show: Show = False,
 ) -> None:
-    """Tune every method with the same budget on validation images; then confirm the best settings on test.
+    """Tune every method with the same budget on validation images, then confirm the best settings on the test set.
 
-    The best settings of each method, and those of the file, are trained on all training images with the seeds of the
-    file, and read once on test. Run it again after any interruption: it goes on where it was.
+    The confirmation trains the best settings of each method and the settings
+    of FILE on all training images, with the seeds of FILE.
+    It evaluates each trained network once on the test set.
+    To resume after an interruption, run the same command again.
 
-    Exit status: as of `exeunt sweep`.
+    Exit status: as for `exeunt sweep`.
     """
     if show:
         _show(*load_launched_plan(file, storage))
@@ -76,6 +80,7 @@ def search(
     from ..planning.durations import seconds_of
     from ..search import Studies, is_over, outcomes, search_plan
     from ..store.lease import hold_lease
+    from ..terminal.counts import counted
     from ..terminal.search import search_table
     from ..terminal.tables import publish
     from ._exit import leaving
@@ -84,7 +89,7 @@ def search(
     plan, store = load_plan(Path(file), storage, plugin)
     name, wanted = plan.sweep.name, plan.sweep.search
     if wanted is None:
-        raise SpecError(f"{file} has no `search` part; without one, use: exeunt sweep {file}", field="search")
+        raise SpecError(f"{file} has no `search` part; add one, or run: exeunt sweep {file}", field="search")
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
 
@@ -98,7 +103,8 @@ def search(
         store.save_sweep(plan)
         studies = Studies(plan.sweep, store)
         studies.mend()
-        console.print(f"{name}: {len(wanted.spaces)} studies, each {wanted.effort}", highlight=False, soft_wrap=True)
+        studied = counted(len(wanted.spaces), "study", "studies")
+        console.print(f"{name}: {studied}, each {wanted.effort}", highlight=False, soft_wrap=True)
         how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf}
         train = partial(_train, store, source, console, recorded_at, address, **how)
         if not is_over(outcomes(studies)):
@@ -123,7 +129,7 @@ def _train(
     plan: "Plan",
     **how: Any,
 ) -> None:
-    """What a plan lacks, but for trials of the search that did not end well, which are a part of its record."""
+    """Train the missing trials of a plan, except failed trials of the search: they count towards its budget."""
     from ..execution.cluster import ray_at
     from ..planning.durations import duration
     from ..terminal.progress import make_board
@@ -137,7 +143,7 @@ def _train(
 
 
 def _show(plan: "Plan", store: "Store") -> None:
-    """What was found, and where its figures are."""
+    """Print the results of the search, and the directories of its figures."""
     from functools import partial
 
     from rich.console import Console
@@ -145,15 +151,16 @@ def _show(plan: "Plan", store: "Store") -> None:
     from ...specs import SpecError
     from ..search import Studies, outcomes
     from ..search.plots import write_figures
+    from ..terminal.counts import counted
     from ..terminal.search import search_table
 
     name = plan.sweep.name
     if plan.sweep.search is None:
-        raise SpecError(f"sweep {name!r} has no search.", field="name")
+        raise SpecError(f"--show: sweep {name!r} has no search; name a sweep of `exeunt search`.", field="name")
     console, studies = Console(), Studies(plan.sweep, store)
     console.print(search_table(outcomes(studies)))
     place = Path(store.sweep_folder(name).located("figures")) if store.is_local else Path(f"{name}-figures")
     for space in plan.sweep.search.spaces:
         folder = place / space.name.replace("/", "-")
         written = studies.steadily(partial(write_figures, studies.of(space), folder))
-        console.print(f"{folder}: {len(written)} files", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{folder}: {counted(len(written), 'file')}", markup=False, highlight=False, soft_wrap=True)

@@ -5,12 +5,15 @@ import typer
 
 from ._options import Storage, SweepName, app, load_launched_plan
 
-Watch = Annotated[bool, typer.Option("--watch", help="Show it until the sweep is over or Ctrl-C is pressed.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Continuous display until the sweep is over or Ctrl-C is pressed")]
 
 
 @app.command()
 def status(name: SweepName, storage: Storage = "runs", watch: Watch = False) -> None:
-    """Say how far a sweep is that was launched here or elsewhere, what runs, and what failed in it."""
+    """Print the progress, the running trials and the failures of a sweep.
+
+    The sweep may run on another machine that uses the same storage.
+    """
     from rich.console import Console
 
     from ..status import StatusReader

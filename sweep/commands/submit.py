@@ -10,7 +10,7 @@ Address = Annotated[
     typer.Option(
         metavar="ADDRESS",
         envvar="RAY_API_SERVER_ADDRESS",
-        help="The cluster's dashboard, such as http://127.0.0.1:8265, or ray://HOST:10001.",
+        help="Ray cluster: dashboard, such as http://127.0.0.1:8265, or ray://HOST:10001",
         show_default=False,
     ),
 ]
@@ -18,11 +18,11 @@ SharedStorage = Annotated[
     str,
     typer.Option(
         metavar="DIR",
-        help="Where trials and tables are kept: s3://BUCKET/FOLDER, or a folder that all machines share.",
+        help="Storage of trials and tables: s3://BUCKET/FOLDER, or a directory that all nodes share",
         show_default=False,
     ),
 ]
-Follow = Annotated[bool, typer.Option(help="Show what it prints until it ends.")]
+Follow = Annotated[bool, typer.Option(help="Output of the job until it ends")]
 
 
 @app.command()
@@ -35,10 +35,11 @@ def submit(
     follow: Follow = True,
     plugin: Plugins = None,
 ) -> None:
-    """Send a sweep to a Ray cluster as a job, which goes on when this machine leaves.
+    """Submit a sweep to a Ray cluster as a job, which continues if you disconnect.
 
-    The cluster gets this package, the sweep file and the plugins; its machines need torch, Ray and the rest installed.
-    Sent again, a sweep that was cut off goes on where it was.
+    The job includes this package, the sweep file and the plugins.
+    Every node needs torch, Ray and the other requirements of Exeunt.
+    To resume an interrupted sweep, submit it again.
     """
     send(file, storage, address, option_words({"--data": data, "--tracking": tracking}), plugin, follow=follow)
 
@@ -52,7 +53,7 @@ def send(
     *,
     follow: bool = True,
 ) -> None:
-    """Submits a sweep or a search with these options, and shows what it prints until its end, if that is wanted."""
+    """Submit a sweep or a search with these options; with `follow`, print the output of the job until it ends."""
     from ...training.plugins import read_plugins
     from ..execution.job import submit as submitted
     from ..planning.sweep_file import read_sweep
@@ -61,7 +62,7 @@ def send(
     warn(sweep)
     job = submitted(sweep, address, storage, options)
     typer.echo(
-        f"submitted as {job.name}; `ray job logs --follow {job.name}` shows it, `ray job stop {job.name}` ends it"
+        f"Submitted as {job.name}. To follow it: ray job logs --follow {job.name}. To stop it: ray job stop {job.name}"
     )
     if not follow:
         return
@@ -69,7 +70,7 @@ def send(
         for lines in job.lines():
             typer.echo(lines, nl=False)
     except KeyboardInterrupt:
-        typer.echo(f"left; the sweep goes on as {job.name}")
+        typer.echo(f"Disconnected. The sweep continues as job {job.name}.")
         return
     if not job.succeeded():
         raise typer.Exit(1)

@@ -23,7 +23,7 @@ Address = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="Of a Ray cluster: auto on one of its machines, HOST:6379, or ray://HOST:10001 to send it there as a job.",
+        help="Ray cluster: auto (on one of its nodes), HOST:6379, or ray://HOST:10001 for a job (default: a local Ray)",
         show_default=False,
     ),
 ]
@@ -31,16 +31,26 @@ Only = Annotated[
     list[str] | None,
     typer.Option(
         metavar="METHOD/ARCH",
-        help="Train a part, and the teachers that it needs: eed/resnet18, 'eed/*', '*/resnet*'. May be said again.",
+        help="Part to train, with its teachers: eed/resnet18, 'eed/*', '*/resnet*' (repeatable)",
         show_default=False,
     ),
 ]
 MaxConcurrent = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Train no more at once, whatever Ray has.", show_default=False)
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Maximum number of trials at a time (default: as Ray's resources allow)",
+        show_default=False,
+    ),
 ]
 TimeBudget = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Write checkpoints and stop after 90s, 30min, 4h or 1d.", show_default=False),
+    typer.Option(
+        metavar="TIME",
+        help="Time until the sweep writes checkpoints and stops: 90s, 30min, 4h or 1d (default: no limit)",
+        show_default=False,
+    ),
 ]
 
 
@@ -57,15 +67,19 @@ def sweep(
     address: Address = None,
     plugin: Plugins = None,
 ) -> None:
-    """Train what the sweep file asks for and is not there yet; then print the comparison table.
+    """Train every trial of FILE that has no result yet, then print the comparison table.
 
-    Run it again after any interruption: it goes on where it was, and trains nothing twice. Add a value to an axis
-    and only what is new is trained.
+    To resume after an interruption, run the same command again.
+    Completed trials are not retrained.
+    Unfinished trials continue from their last complete checkpoint.
+    If you add a value to an axis, only the new trials are trained.
 
-    Ctrl-C once: what is training writes a checkpoint and stops. Twice: leave at once.
+    Ctrl-C once: running trials write a checkpoint and stop.
+    Ctrl-C twice: the command stops at once.
 
-    Exit status: 0 all is trained; 1 some trials failed; 2 a mistake in the sweep file or the options;
-    3 the time budget is over; 130 interrupted.
+    Exit status: 0 all trials completed; 1 some trials failed;
+    2 error in the sweep file, the options or the storage;
+    3 time budget used up; 130 interrupted.
     """
     limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only}
     options = resume_command(limits, data=data, tracking=tracking, download=download)
@@ -83,6 +97,7 @@ def sweep(
     from ..planning.durations import duration, seconds_of
     from ..planning.only import selected
     from ..store.lease import hold_lease
+    from ..terminal.counts import counted
     from ..terminal.progress import make_board
     from ..terminal.tables import publish
     from ._exit import leaving
@@ -95,15 +110,15 @@ def sweep(
     chosen = {trial.key for trial in selected(plan, only or [])}
 
     if plan.sweep.search is not None:
-        raise SpecError(f"{file} has a `search` part, so it is run by: exeunt search {file}", field="search")
+        raise SpecError(f"{file} has a `search` part; run: exeunt search {file}", field="search")
     with hold_lease(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver:
         todo = [trial for trial in store.missing(plan) if trial.key in chosen]
         store.save_sweep(plan)
-        of_them = f", {len(chosen)} of them chosen" if only else ""
-        console.print(f"{plan.sweep.name}: {len(plan.trials)} trials{of_them}, {len(todo)} to train", highlight=False)
+        planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
+        console.print(f"{plan.sweep.name}: {planned}, {len(todo)} to train", highlight=False)
         if todo:
             for name in {trial.spec.dataset.name for trial in todo}:
-                datasets[name].load(source)  # fetched once, and what is wrong with it is said before anything runs
+                datasets[name].load(source)  # download once, and report errors before any trial runs
             board = make_board(todo, len(chosen) - len(todo), console)
             with leaving(console, again), closing(board), ray_at(address) as ray_ready:
                 from ..execution.runner import launch  # while Ray starts

@@ -13,28 +13,35 @@ def table(
     name: SweepName,
     storage: Storage = "runs",
     tracking: Tracking = None,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
+    format: Annotated[Format, typer.Option(help="Output format")] = "text",
     kind: Annotated[
         str,
         typer.Option(
             metavar="KIND",
-            help="What to show: main, exits, ablation, kd, convergence, stability, cost, early-exit, published "
-            "or failures.",
+            help="Kind of table: main, exits, ablation, kd, convergence, stability, cost, early-exit, published "
+            "or failures",
         ),
     ] = "main",
     rows: Annotated[
         str | None,
-        typer.Option(metavar="SETTING", help="The rows of an ablation, such as temperature.", show_default=False),
+        typer.Option(
+            metavar="SETTING", help="Setting in the rows of an ablation, such as temperature", show_default=False
+        ),
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(metavar="SETTING", help="Its columns, such as exits.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="SETTING", help="Setting in the columns of an ablation, such as exits", show_default=False
+        ),
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(metavar="METHOD", help="The method that it is of, where several have both.", show_default=False),
+        typer.Option(
+            metavar="METHOD", help="Method of an ablation, if several methods have both settings", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Print a table of a sweep, from what MLflow recorded: by default the comparison of its methods."""
+    """Print a table of a sweep from its MLflow runs, by default the comparison of its methods."""
     from ...results import history, load, render, tabulate
     from ..store.trial_store import Store
 

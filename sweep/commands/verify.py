@@ -5,7 +5,8 @@ import typer
 from ._options import Storage, Tracking, app, load_launched_plan, tracking_uri
 
 Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="Of a sweep; without it, all trials.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[NAME]", help="Name of a sweep (default: all trials in the storage)", show_default=False),
 ]
 
 
@@ -13,7 +14,7 @@ Name = Annotated[
 def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = None) -> None:
     """Check every result against its key, its weights, its history and its MLflow run.
 
-    Exit status: 0 all is well, 1 it is not.
+    Exit status: 0 no problems; 1 at least one problem.
     """
     from rich.console import Console
     from rich.progress import track
@@ -21,6 +22,7 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     from ...results.mlflow_client import TrackingError, answering
     from ..planning.yaml_document import DocumentError
     from ..store.trial_store import Store
+    from ..terminal.counts import counted
     from ..terminal.verify import problems_table
     from ..verify import Problem, Verifier, run_problems
 
@@ -31,26 +33,25 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     for sweep in store.sweeps() if name is None else [name]:
         try:
             sweeps[sweep] = [trial.key for trial in load_launched_plan(sweep, storage)[0].trials]
-        except DocumentError as error:  # what it names may have been moved since
-            problems.append(Problem(subject=sweep, what=str(error), remedy="launch it again as it is to be"))
+        except DocumentError as error:  # a file that it names may have been moved
+            problems.append(Problem(subject=sweep, what=str(error), remedy="correct the sweep file and run it again"))
     begun = store.keys()
     keys = begun if name is None else [key for key in sweeps.get(name, []) if key in set(begun)]
     verifier = Verifier(store)
-    looked_at = track(keys, "looking at trials", console=console, transient=True, disable=not console.is_terminal)
+    looked_at = track(keys, "checking trials", console=console, transient=True, disable=not console.is_terminal)
     problems += [problem for key in looked_at for problem in verifier.problems_of(key)]
-    compared = "and MLflow"
+    checked, reason = " and MLflow", ""
     try:
         with answering(recorded_at):
             for sweep, of_sweep in sweeps.items():
                 problems += run_problems(store, sweep, of_sweep, recorded_at)
     except TrackingError as error:
-        compared = f"but not MLflow. {error}"
+        checked, reason = ", but not MLflow", f". {error}"
     if problems:
         console.print(problems_table(problems))
-    count = {0: "no problems", 1: "1 problem"}.get(len(problems), f"{len(problems)} problems")
-    trials = "1 trial" if len(keys) == 1 else f"{len(keys)} trials"
+    count = counted(len(problems), "problem") if problems else "no problems"
     console.print(
-        f"{trials} in {store.location} looked at, {compared}: {count}",
+        f"Checked {counted(len(keys), 'trial')} in {store.location}{checked}: {count}{reason}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -1,4 +1,4 @@
-"""The Ray that trials run on: one of our own on this machine, or a cluster's."""
+"""Connection to the Ray that trials run on: a local Ray on this machine, or a cluster."""
 
 import logging
 import os
@@ -15,22 +15,22 @@ from .ports import answers
 from .runtime_env import packed
 
 LIKE_TUNE = {"PL_DISABLE_FORK": "1"}
-"""What Tune sets for its trials: with the same from the start they get workers that Ray has started already."""
+"""Environment that Tune sets for its trials. If Ray starts with it, trials can use workers that Ray has prestarted."""
 
 ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Set to 0 before Ray is imported, it makes a Ray of one machine listen on loopback only (ray 2.60), on Linux too."""
+"""Variable that makes a local Ray listen on loopback only, if it is 0 before Ray is imported (ray 2.60, also Linux)."""
 
 
 def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
-    """A cluster's Ray; without an address the one that this process uses already, or else one of our own.
+    """Return a context that connects to a cluster; without an address, to this process's Ray or a new local Ray.
 
-    The context yields a function that waits until Ray can be used, and raises `SpecError` if it cannot. A Ray that was
-    in use before goes on after it.
+    The context yields a function that waits until Ray is ready, and raises `SpecError` if Ray does not start. A Ray
+    that this process was already connected to keeps running after the context.
     """
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they would write
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")  # nor does it need snapshots of all trials every 10 s
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are shown by the board, in a line each
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they write
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")  # snapshots of all trials every 10 s are not needed
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the progress board prints one line per failure
     if address is not None:
         return _cluster_ray(address)
     ray = sys.modules.get("ray")
@@ -39,7 +39,7 @@ def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
 
 @contextmanager
 def _present_ray() -> Iterator[Callable[[], None]]:
-    """The Ray that this process is connected to, such as a notebook's."""
+    """Use the Ray that this process is connected to, such as a notebook's."""
     import ray  # noqa: PLC0415 (only where it was imported already)
 
     _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
@@ -48,7 +48,7 @@ def _present_ray() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _embedded_ray() -> Iterator[Callable[[], None]]:
-    """A Ray of our own on this machine, which says nothing itself, started while the caller goes on."""
+    """Start a local Ray, without output, in a thread while the caller continues."""
     cores = len(os.sched_getaffinity(0))
     os.environ.setdefault(ON_LOOPBACK, "0")
     _let_trials_start_together(cores)
@@ -67,7 +67,7 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
                 logging_level=logging.ERROR,
                 runtime_env={"env_vars": LIKE_TUNE},
             )
-        except Exception as error:  # handed to the thread that waits
+        except Exception as error:  # raised in the thread that waits
             problems.append(error)
         started.set()
         finished.wait()  # Ray's processes die with the thread that started them
@@ -78,8 +78,8 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
         started.wait()
         if problems:
             said = str(problems[0]).strip().partition("\n")[0].rstrip(".") or type(problems[0]).__name__
-            advice = "perhaps the machine is too busy, or short of memory or disk; the same command tries again"
-            raise SpecError(f"Ray did not start on this machine: {said}; {advice}.", field="address") from problems[0]
+            advice = "Free memory, disk space or CPU time on this machine, then run the same command again"
+            raise SpecError(f"Ray did not start on this machine: {said}. {advice}.", field="address") from problems[0]
 
     try:
         yield ready
@@ -91,24 +91,24 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
-    """A cluster, whose workers get this package, so that all machines run the same code.
+    """Connect to a cluster and send it this package, so that all nodes run the same code.
 
     Raises:
-        SpecError: where there is no cluster, or one that does not let us in.
+        SpecError: if no cluster answers at the address, or if it rejects the connection.
     """
     if address != "auto" and not answers(address):  # Ray itself would try for two minutes (2.60)
-        raise _refusal(address, "no Ray answers there")
-    import ray  # noqa: PLC0415 (where a Ray of our own is wanted, the environment has to be set first)
+        raise _refusal(address, "no Ray process listens there")
+    import ray  # noqa: PLC0415 (a local Ray needs its environment before the import)
     from ray.exceptions import RayError  # noqa: PLC0415
 
     with packed() as package, _native_errors() as told:
         environment: dict[str, Any] = {"env_vars": LIKE_TUNE}
-        if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # a submitted job has brought it
+        if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # a submitted job has already sent it
             environment["working_dir"] = str(package)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
-            raise _refusal(address, f"Ray says: {error} {told()}".strip()) from error
+            raise _refusal(address, f"Ray reports: {error} {told()}".strip()) from error
     _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
     try:
         yield lambda: None
@@ -125,20 +125,20 @@ def _refusal(address: str, said: str) -> SpecError:
     if any(sign in said for sign in ("InvalidAuthToken", "Authentication", "auth_token")):
         mode = os.environ.get("RAY_AUTH_MODE")
         advice = (
-            "the cluster wants an authentication token, and this process has none or another one. On every machine "
-            "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to a file that holds the cluster's token, which "
-            f"`ray get-auth-token` prints. Here RAY_AUTH_MODE is {repr(mode) if mode else 'not set'}."
+            "the cluster requires an authentication token, and this process has none or a different one. On every "
+            "machine, set RAY_AUTH_MODE=token and set RAY_AUTH_TOKEN_PATH to a file with the cluster's token, which "
+            f"`ray get-auth-token` prints. Here, RAY_AUTH_MODE is {repr(mode) if mode else 'not set'}."
         )
     elif address == "auto":
-        advice = "no cluster runs on this machine; start one with `ray start`, or name one: --address HOST:6379."
+        advice = "no cluster runs on this machine. Start one with `ray start`, or use --address HOST:6379."
     else:
-        advice = f"{said}. `ray status --address HOST:PORT` on its head shows whether it runs."
+        advice = f"{said}. Check the cluster with `ray status --address HOST:PORT` on its head node."
     return SpecError(f"--address {address}: {advice}", field="address")
 
 
 @contextmanager
 def _native_errors() -> Iterator[Callable[[], str]]:
-    """Keeps what Ray's compiled parts write to the standard error stream, where they alone say why they fail."""
+    """Capture stderr, since Ray's compiled code reports the cause of a failure only there."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "stderr"
         before = os.dup(2)

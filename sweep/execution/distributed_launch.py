@@ -1,6 +1,6 @@
-"""One trial in several processes of its machine, as PyTorch's distributed training wants it.
+"""Training of one trial in several processes of one node, with PyTorch's distributed package.
 
-Ray Train's TorchTrainer would need a placement group beside the trial's own, and took 20 s for a trial that takes none.
+Ray Train's TorchTrainer would need a second placement group, and it added 20 s to a trial.
 """
 
 import multiprocessing
@@ -23,16 +23,16 @@ from ...training import OutOfMemoryError, Record, TrainingInterrupted, TrialDire
 from ...training.plugins import Plugin, plugins_in_use, use
 
 Members = dict[Any, SpawnProcess]
-"""By the connections on which they are heard, whose types differ between operating systems."""
+"""Processes by their connection, whose type differs between operating systems."""
 
 POLL_INTERVAL_S = 0.2
-"""Seconds between two questions whether to stop."""
+"""Seconds between two checks of the stop request."""
 ERROR_WAIT_S = 1.0
-"""Seconds after a failure in which the other processes may tell theirs."""
+"""Seconds after a failure in which the other processes can report theirs."""
 
 
 class ProcessDiedError(Exception):
-    """One of a trial's processes was killed, or ended itself without a word."""
+    """Exit of one of a trial's processes without a result, for example after SIGKILL."""
 
 
 def train_together(
@@ -45,20 +45,20 @@ def train_together(
     stop: Callable[[], bool],
     **settings: Any,
 ) -> Record:
-    """Trains a network as `train` does, in new processes that end with this one and with each other.
+    """Train a network as `train` does, in new processes that end with this one and with each other.
 
     Args:
-        trial: what to train.
-        directory: where its files are.
-        processes: how many.
-        accelerated: whether each has an accelerator: the one with its number.
-        on_epoch: told each epoch's record.
-        stop: asked several times a second whether to stop.
-        settings: more arguments of `train`, for each process.
+        trial: trial to train.
+        directory: directory of the trial's files.
+        processes: number of processes.
+        accelerated: True if each process uses a GPU, the one with the number of its rank.
+        on_epoch: function that is called with each epoch's record.
+        stop: function that returns True to stop; it is called several times a second.
+        settings: further arguments of `train`, the same for each process.
 
     Raises:
-        ProcessDiedError: when a process ended without a word.
-        Exception: what `train` raised in a process.
+        ProcessDiedError: if a process ended without a result.
+        Exception: the exception that `train` raised in a process.
     """
     spawn = multiprocessing.get_context("spawn")
     members: Members = {}
@@ -70,10 +70,10 @@ def train_together(
                 device = f"cuda:{rank}" if accelerated else "cpu"
                 place = {"init_method": meeting, "rank": rank, "world_size": processes}
                 arguments = {"directory": directory, "device": device, **settings}
-                what = trial.to_dict(), plugins_in_use()  # a method of a plugin's is known there once that is in use
+                what = trial.to_dict(), plugins_in_use()  # a plugin has to be loaded before its methods are parsed
                 members[listener] = spawn.Process(target=_take_part, args=(what, place, arguments, speaker))
                 members[listener].start()
-                speaker.close()  # the process's own is the only one, so its death is heard
+                speaker.close()  # the child has the only copy, so its exit closes the pipe
             return _outcome(members, on_epoch, stop)
         finally:
             for member in members.values():
@@ -83,7 +83,7 @@ def train_together(
 
 
 def _outcome(members: Members, on_epoch: Callable[[Record], None], stop: Callable[[], bool]) -> Record:
-    """The first process's result, once all have theirs. Raises the failure that the others are due to."""
+    """Return the first process's result once all have one. Raises the failure that caused the others."""
     listening = list(members)
     results: dict[Any, Record] = {}
     failures: list[Exception] = []
@@ -113,7 +113,7 @@ def _outcome(members: Members, on_epoch: Callable[[Record], None], stop: Callabl
                     listening.remove(speaking)
                     failures.append(content)
     if failures:
-        # The others complain that one has gone.
+        # The other processes fail only because one has exited.
         causes = [
             failure
             for failure in failures
@@ -125,7 +125,7 @@ def _outcome(members: Members, on_epoch: Callable[[Record], None], stop: Callabl
 
 def _death(member: SpawnProcess) -> Exception:
     member.join()
-    if member.exitcode == -signal.SIGTERM:  # told to go before it heeded that
+    if member.exitcode == -signal.SIGTERM:  # SIGTERM arrived before its handler was set
         return TrainingInterrupted("stopped before the first step")
     status = member.exitcode or 0
     cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
@@ -135,8 +135,8 @@ def _death(member: SpawnProcess) -> Exception:
 def _take_part(
     what: tuple[Record, tuple[Plugin, ...]], place: dict[str, Any], arguments: dict[str, Any], speaker: Connection
 ) -> None:
-    """What each process does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the process that began this one decides
+    """Train in one of the processes, and send epochs and the result or the error to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         accelerated = arguments["device"] != "cpu"
@@ -156,7 +156,7 @@ def _take_part(
 def _sendable(error: Exception) -> Exception:
     try:
         return pickle.loads(pickle.dumps(error))
-    except Exception:  # one with arguments of its own
+    except Exception:  # its constructor has other arguments
         return RuntimeError(f"{type(error).__name__}: {error}")
 
 

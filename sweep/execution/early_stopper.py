@@ -1,4 +1,4 @@
-"""Which trials are stopped early: Ray Tune's rules, among trials that can be compared."""
+"""Early stopping of trials by Ray Tune's rules, among comparable trials."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,21 +11,21 @@ from ..planning.plan import PlannedTrial
 from ..planning.stopping import Stopping
 
 Group = tuple[str | int, ...]
-"""Trials that are judged together: of one data set, for as many epochs, and in a search of one method's budget."""
+"""Key of comparable trials: dataset and number of epochs, in a search also method and architecture."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Judged:
-    """A trial as Tune's rules know it: the same in each attempt and after each restart."""
+    """Trial as Tune's rules identify it: the same in each attempt and after each restart."""
 
     trial_id: str
 
 
 class EarlyStopper:
-    """Compares trials epoch by epoch. Teachers of the sweep are never stopped."""
+    """Early stopper that compares trials epoch by epoch. It never stops teachers of the sweep."""
 
     def __init__(self, stopping: Stopping, trials: Iterable[PlannedTrial]) -> None:
-        """Of all trials of a plan."""
+        """Create an early stopper for all trials of a plan."""
         self._stopping = stopping
         self._trials = {trial.key: trial for trial in trials}
         self._needed = {trial.depends_on for trial in self._trials.values()}
@@ -33,16 +33,16 @@ class EarlyStopper:
         self._known: set[str] = set()
 
     def expect(self, trial: PlannedTrial) -> None:
-        """There is another trial."""
+        """Add a trial."""
         self._trials[trial.key] = trial
 
     def recall(self, key: str, history: Iterable[Mapping[str, Any]]) -> None:
-        """Learns what a trial measured before this run of the sweep."""
+        """Add the records of a trial from before this run of the sweep."""
         for record in history:
             self.stops(key, record)
 
     def stops(self, key: str, record: Mapping[str, Any]) -> bool:
-        """Whether a trial is stopped after the epoch with this record."""
+        """Return True if a trial is stopped after the epoch with this record."""
         trial = self._trials[key]
         epochs = trial.spec.recipe.epochs
         if epochs <= self._stopping.grace or record["epoch"] >= epochs or Stopping.metric not in record:
@@ -66,15 +66,15 @@ class EarlyStopper:
 def _group(trial: PlannedTrial) -> Group:
     spec = trial.spec
     everyone = (spec.dataset.name, spec.recipe.epochs)
-    # One method's trials must not cost another method a part of its budget.
+    # Trials of one method must not reduce the budget of another method.
     return (*everyone, spec.method.name, spec.architecture.name) if trial.role == "search" else everyone
 
 
 def bracket_of(key: str, stopping: Stopping, epochs: int) -> int:
-    """HyperBand's bracket of a trial, 0 the one that stops soonest, drawn by the trial's key.
+    """Return HyperBand's bracket of a trial, drawn by the trial's key; bracket 0 stops trials the earliest.
 
-    Bracket b first looks after `grace * factor**b` epochs; the chance of each is its share of HyperBand's trials,
-    (s_max + 1) / (s + 1) * factor**s with s = s_max - b (Li et al. 2018, algorithm 1).
+    Bracket b first compares trials after `grace * factor**b` epochs. Its probability is its share of HyperBand's
+    trials, (s_max + 1) / (s + 1) * factor**s with s = s_max - b (Li et al. 2018, algorithm 1).
     """
     last = _rungs(stopping, epochs)
     sizes = [(last + 1) / (last - b + 1) * stopping.factor ** (last - b) for b in range(last + 1)]
@@ -83,14 +83,14 @@ def bracket_of(key: str, stopping: Stopping, epochs: int) -> int:
 
 
 def _rungs(stopping: Stopping, epochs: int) -> int:
-    """How often `grace` can be multiplied by `factor` without exceeding the epochs."""
+    """Return the number of times `grace` can be multiplied by `factor` without exceeding the epochs."""
     return int(math.log(epochs / stopping.grace) / math.log(stopping.factor) + 1e-9)
 
 
 def _make_rule(stopping: Stopping, epochs: int, bracket: int) -> TrialScheduler:
     by: dict[str, Any] = {"time_attr": "epoch", "metric": Stopping.metric, "mode": "max"}
     if stopping.rule == "median":
-        # Where it has too few trials to judge by, Tune would pause this one.
+        # With a finite time slice, Tune would pause a trial while there are too few to compare.
         return MedianStoppingRule(**by, grace_period=stopping.grace, min_time_slice=math.inf)  # type: ignore[arg-type]
     first = stopping.grace * stopping.factor**bracket
     return ASHAScheduler(**by, max_t=epochs, grace_period=first, reduction_factor=stopping.factor)

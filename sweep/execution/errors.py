@@ -1,4 +1,4 @@
-"""Why a trial's attempt ended, as far as Ray knows, where the worker did not say."""
+"""Cause of a failed attempt as Ray reports it, if the worker reported none."""
 
 import pickle
 from pathlib import Path
@@ -8,13 +8,13 @@ from ray.tune.experiment import Trial
 
 
 def cause_of(trial: Trial) -> str:
-    """In a line: that the worker or its machine died, or what was raised in it."""
+    """Return in one line that the worker died or its node failed, or the exception that it raised."""
     file = trial.pickled_error_file
     if not file or not Path(file).exists():
-        return "its worker died"
+        return "worker died"
     error = pickle.loads(Path(file).read_bytes())
     if isinstance(error, RayActorError):
-        return "its machine died" if "node has died" in str(error) else "its worker died"
+        return "node failed" if "node has died" in str(error) else "worker died"
     if isinstance(error, RayTaskError) and error.cause is not None:
         error = error.cause
     return f"{type(error).__name__}: {error}".splitlines()[0]

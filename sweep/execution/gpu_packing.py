@@ -1,7 +1,7 @@
-"""`gpu: auto`: as many trials on an accelerator as its memory holds.
+"""Packing of trials onto GPUs (`gpu: auto`): as many trials per GPU as fit in its memory.
 
-The first trial of each network has an accelerator to itself. The peak memory of its first epoch says how many of the
-others fit on one; until then they wait.
+The first trial of each network has a GPU to itself. The peak memory of its first epoch determines how many of the
+others share a GPU; until then they wait.
 """
 
 from collections import defaultdict
@@ -14,22 +14,23 @@ from ...specs import SpecError
 from ..planning.plan import PlannedTrial
 
 HEAD_ROOM = 1.2
-"""What a trial is given for each byte of its tensors: the allocator's gaps, and what convolutions try out."""
+"""Reserved bytes per byte of a trial's tensors, for fragmentation and the workspaces of convolution algorithms."""
 OVERHEAD = 2**30
-"""Bytes that every process takes besides its tensors: the driver's context and its libraries."""
+"""Bytes that every process needs besides its tensors: CUDA context and libraries."""
 STEPS = 10_000
-"""Ray counts resources in parts of so many."""
+"""Smallest parts per unit of a Ray resource."""
 
 
 def packed_share(peak: float, capacity: float) -> float:
-    """The share of an accelerator for trials of which as many as fit run on it at once, at least one.
+    """Return the share of a GPU per trial with which as many trials run at once as fit, at least one.
 
     Args:
-        peak: bytes of one trial's tensors at their peak.
-        capacity: bytes of the accelerator.
+        peak: peak memory of one trial's tensors, in bytes.
+        capacity: memory of the GPU, in bytes.
 
     Returns:
-        A number in (0, 1] of Ray's precision, with which no more get in than fit, and of up to 99 no fewer.
+        A number in (0, 1] at Ray's resolution. It never admits more trials than fit; up to 99 trials, it admits exactly
+        as many as fit.
     """
     fitting = max(1, int(capacity / (HEAD_ROOM * peak + OVERHEAD)))
     steps = STEPS // fitting
@@ -37,10 +38,10 @@ def packed_share(peak: float, capacity: float) -> float:
 
 
 class Packing:
-    """What share of an accelerator each trial gets."""
+    """Shares of a GPU by network, measured on the first trial of each network."""
 
     def __init__(self, capacity: float) -> None:
-        """For accelerators with at least so many bytes."""
+        """Create a packing for GPUs with at least `capacity` bytes of memory."""
         self._capacity = capacity
         self._shares: dict[Hashable, float] = {}
         self._measuring: dict[Hashable, str] = {}
@@ -48,11 +49,11 @@ class Packing:
 
     @property
     def holds_back(self) -> bool:
-        """Whether a trial waits until another like it was measured."""
+        """True if a trial waits for the measurement of its network."""
         return bool(self._held)
 
     def share(self, trial: PlannedTrial, position: int) -> float | None:
-        """A trial's share; None while it has to wait, then `position` is given back once it has not."""
+        """Return a trial's share, or None if it has to wait; `measured` or `ended` returns its `position` later."""
         network = _network(trial)
         if network in self._shares:
             return self._shares[network]
@@ -63,7 +64,7 @@ class Packing:
         return 1.0
 
     def measured(self, trial: PlannedTrial, peak: float) -> list[int]:
-        """Learns a trial's peak memory in bytes; returns the positions that waited for that."""
+        """Record a trial's peak memory in bytes; return the positions that waited for it."""
         network = _network(trial)
         if self._measuring.get(network) != trial.key:
             return []
@@ -72,7 +73,7 @@ class Packing:
         return self._held.pop(network, [])
 
     def ended(self, trial: PlannedTrial) -> list[int]:
-        """If the trial ended before it was measured, another is the first; returns the positions that waited."""
+        """Return the positions that waited for a trial that ended unmeasured; the next trial is measured instead."""
         network = _network(trial)
         if self._measuring.get(network) != trial.key:
             return []
@@ -81,29 +82,30 @@ class Packing:
 
 
 def smallest_accelerator() -> int:
-    """The bytes of the accelerator with the least memory, of all that Ray has. Asks one on each machine.
+    """Return the memory of the smallest GPU of the cluster in bytes, queried on one GPU of each node.
 
-    Raises `SpecError` where a machine's accelerators are not PyTorch's.
+    Raises:
+        SpecError: if Ray reports a GPU on a node, but PyTorch finds none there.
     """
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU", 0) >= 1]
     ask = ray.remote(_memory)
     there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
     answers = ray.get([ask.options(num_cpus=0, num_gpus=1, scheduling_strategy=each).remote() for each in there])
     if not all(answers):
-        rule = "PyTorch finds no accelerator on a machine for which Ray says that it has one"
-        raise SpecError(f"resources.gpu: {rule}; say a number instead of auto.", field="gpu")
+        rule = "'auto' reads the GPU memory, but PyTorch finds no GPU on a node where Ray reports one"
+        raise SpecError(f"resources.gpu: {rule}; set a number instead of auto.", field="gpu")
     return min(answers)
 
 
 def _memory() -> int:
-    """Of the accelerator that this process was given, in bytes; 0 if there is none."""
+    """Return the memory of this process's GPU in bytes; 0 if there is none."""
     import torch  # noqa: PLC0415 (in Ray's worker)
 
     return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
 
 
 def _network(trial: PlannedTrial) -> Hashable:
-    """What a trial's need of memory depends on."""
+    """Return the properties that determine the memory of a trial."""
     spec = trial.spec
     teacher = spec.teacher.architecture if spec.teacher else None
     recipe = spec.recipe

@@ -1,4 +1,4 @@
-"""A sweep that runs on a cluster as a job, and goes on when this machine leaves."""
+"""Submission of a sweep as a Ray job, which continues if this machine disconnects."""
 
 import asyncio
 import logging
@@ -22,26 +22,26 @@ FILE = "sweep.yaml"
 
 NO_AGENT = "No available agent"
 STARTING = (NO_AGENT, "Initialization failure")
-"""What a cluster says that has just started."""
+"""Parts of the error messages of a cluster that has just started."""
 START_TIMEOUT_S = 60.0
-"""Seconds in which it may find a process for the job."""
+"""Seconds within which a new cluster has to accept the job."""
 PORT_TAKEN = (
-    "its machine may run another Ray, which has the port 52365 that jobs come through; "
-    "`ray start --dashboard-agent-listen-port=0` takes a free one"
+    "another Ray on its machine may use port 52365, which jobs need; "
+    "start the cluster with `ray start --dashboard-agent-listen-port=0`, which chooses a free port"
 )
-"""Why a cluster may never find one (ray 2.60): Ray starts without that port and tells nobody."""
+"""Possible cause of `NO_AGENT` (ray 2.60): Ray starts without that port and reports no error."""
 
 
 class SubmittedSweep:
-    """A job that was sent to a cluster."""
+    """Ray job that runs a sweep."""
 
     def __init__(self, client: JobSubmissionClient, name: str) -> None:
-        """Of a job that the client knows."""
+        """Wrap a job that was submitted through the client."""
         self._client = client
         self.name = name
 
     def lines(self) -> Iterator[str]:
-        """What the job prints, as it does, until its end."""
+        """Iterate over the output of the job until it ends."""
         stream = self._client.tail_job_logs(self.name)
         loop = asyncio.new_event_loop()
         try:
@@ -54,24 +54,24 @@ class SubmittedSweep:
             loop.close()
 
     def succeeded(self) -> bool:
-        """Whether it ended well. Call it once it has ended."""
+        """Return True if the job succeeded. Call this after the job has ended."""
         return self._client.get_job_status(self.name) == JobStatus.SUCCEEDED
 
 
 def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) -> SubmittedSweep:
-    """Sends this package, the sweep's file and its plugins to a cluster, which runs `exeunt sweep` there.
+    """Submit this package, the sweep file and its plugins as a job that runs `exeunt sweep` on a cluster.
 
     Args:
-        sweep: what to run; files of weights that it names must be where it says on the cluster.
-        address: of the cluster's dashboard, such as `http://127.0.0.1:8265`, or of the cluster.
-        storage: a URI or an absolute path that all machines of the cluster share.
-        options: more words for `exeunt sweep`.
+        sweep: sweep to run; weight files that it names must exist at the same paths on the cluster.
+        address: address of the cluster's dashboard, such as `http://127.0.0.1:8265`, or of the cluster.
+        storage: URI or absolute path that all nodes of the cluster share.
+        options: further arguments of `exeunt sweep`.
 
     Raises:
-        SpecError: where there is no cluster, or the storage means something else on each machine.
+        SpecError: if no cluster accepts jobs at the address, or if the storage is a relative path.
     """
     if "://" not in storage and not Path(storage).is_absolute():
-        rule = "on a cluster it is an absolute path that all machines share, or a URI such as s3://BUCKET/FOLDER"
+        rule = "a cluster needs an absolute path that all nodes share, or a URI such as s3://BUCKET/FOLDER"
         raise SpecError(f"--storage {storage}: {rule}.", field="storage")
     for talkative in ("ray.dashboard", "ray._private.runtime_env"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
@@ -101,7 +101,7 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
 
 
 def require_jobs(address: str) -> None:
-    """Raises `SpecError` where no cluster takes jobs at an address."""
+    """Raise `SpecError` if no cluster accepts jobs at an address."""
     try:
         JobSubmissionClient(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -110,5 +110,5 @@ def require_jobs(address: str) -> None:
 
 def _refusal(address: str | None, error: Exception) -> SpecError:
     reason = str(error).strip().splitlines()[0].rstrip(".")
-    advice = f". Perhaps {PORT_TAKEN}" if NO_AGENT in reason else ""
-    return SpecError(f"--address {address or ''}: no cluster takes jobs there: {reason}{advice}.", field="address")
+    advice = f". Possible cause: {PORT_TAKEN}" if NO_AGENT in reason else ""
+    return SpecError(f"--address {address or ''}: no cluster accepts jobs there: {reason}{advice}.", field="address")

@@ -1,4 +1,4 @@
-"""Workers that stop on request: on SIGTERM, before their machine is taken away, or when the driver sets the stop event.
+"""Workers that stop on request: on SIGTERM, before their node is preempted, or when the driver sets the stop event.
 
 A trial runs in a thread of its worker, and only the main thread can handle signals. Ray's own handler, which ends
 the process, is set after a `worker_process_setup_hook` has run (ray 2.60), but before a worker prepares for its first
@@ -40,7 +40,7 @@ def with_stop_event(trial: Callable[[dict[str, Any]], None], stop_event: StopEve
     return Heeding
 
 
-def _go() -> None:  # a name that the class can refer to: it is pickled whole
+def _go() -> None:  # at module level, since the class that refers to it is pickled
     _arrived.set()
 
 

@@ -1,4 +1,4 @@
-"""Runs what is missing of a plan: one Ray Tune experiment, watched from here."""
+"""Execution of the unfinished trials of a plan, as one Ray Tune experiment."""
 
 import functools
 import tempfile
@@ -17,6 +17,7 @@ from ..planning.durations import duration
 from ..planning.plan import Plan
 from ..planning.resources import Resources
 from ..store.trial_store import Store
+from ..terminal.counts import counted
 from ..terminal.progress import ProgressBoard
 from ..tracking.sync import mirrored
 from .early_stopper import EarlyStopper
@@ -46,22 +47,22 @@ def launch(
     most: float,
     search: "Studies | None" = None,
 ) -> None:
-    """Trains the board's trials, as many at once as Ray's resources and `most` allow, and mirrors them to MLflow.
+    """Train the board's trials, as many at once as Ray's resources and `most` allow, and mirror them to MLflow.
 
-    With a search, trials are added until its budgets are used up. A trial that fails, diverges or is stopped early is
-    shown, and the rest goes on. One whose worker or machine died is started again.
+    With a search, trials are added until its budgets are used up. If a trial fails, diverges or is stopped early, the
+    board shows it and the sweep continues. A trial whose worker died or whose node failed is retried.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C or SIGTERM, when all that ran has its checkpoint; at once after a second one.
-        TimeBudgetExceeded: likewise, when the time that `shutdown` knows is over.
-        StorageError: when the storage could not be written, after as many attempts as a trial has.
-        SpecError: for resources that there are not, for which Ray would wait for ever.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, once all running trials have a checkpoint; at once after a second.
+        TimeBudgetExceeded: if the time budget of `shutdown` is used up, once all running trials have a checkpoint.
+        StorageError: if the storage is not writable in any attempt of a trial.
+        SpecError: if no node has the requested resources, since Ray would wait forever.
     """
     resources, stopping = plan.sweep.resources, plan.sweep.stopping
     progress = store.progress_of((trial.key for trial in plan.trials), stopping)
     for key in board.trials:
         if progress[key].state == "failed":
-            store.trial(key).forget_failure()  # so that there is one only if an attempt of this run failed
+            store.trial(key).forget_failure()  # so that a recorded failure is one of this run
     ray_ready()
     _check_resources(resources)
     known = {trial.key: trial for trial in plan.trials}
@@ -72,7 +73,7 @@ def launch(
         [key for key, known in progress.items() if known.state == "done"],
         retries=resources.retries,
         gpu=Packing(smallest_accelerator()) if resources.gpu == "auto" else resources.gpu,
-        most=most if tuning is None else min(most, _capacity(resources)),  # what is asked early is asked knowing less
+        most=most if tuning is None else min(most, _capacity(resources)),  # early proposals see fewer results
         recorded=lambda key: store.progress(key).state,
         give_up=lambda key, reason: board.end(key, problem=reason),
         shutting_down=shutdown.is_requested,
@@ -98,12 +99,12 @@ def launch(
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=SweepScheduler(early_stopper, shutdown, on_shutdown=lambda: _shut_down(stop_event, board)),
-                num_samples=-1,  # the searcher says when all have ended, however often each was started
+                num_samples=-1,  # the searcher ends the experiment; a retry counts as a sample
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
                 name=plan.sweep.name,
-                storage_path=scratch,  # Tune's own records are not needed: the store says what is done
+                storage_path=scratch,  # Tune's own records are not needed: the trial store has all states
                 verbose=0,
                 callbacks=[_Watch(plan, store, board, searcher, shutdown, changed), _Silence()],
             ),
@@ -111,19 +112,19 @@ def launch(
         try:
             tuner.fit()
         except RuntimeError as error:
-            if "trial_dir_name" not in str(error):  # all has ended; Tune cannot describe what never began (ray 2.60)
+            if "trial_dir_name" not in str(error):  # Tune cannot print a trial that never started (ray 2.60)
                 raise
     if board.unfinished:
         raise shutdown.outcome()
 
 
 def _requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    """What a trial occupies."""
+    """Return the resources of a trial."""
     return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
 
 
 def _early_stopper(plan: Plan, store: Store) -> EarlyStopper | None:
-    """Who stops trials early; knows what was measured before."""
+    """Return the plan's early stopper, with all earlier records; None if the plan has no stopping rule."""
     if plan.sweep.stopping is None:
         return None
     early_stopper = EarlyStopper(plan.sweep.stopping, plan.trials)
@@ -135,14 +136,15 @@ def _early_stopper(plan: Plan, store: Store) -> EarlyStopper | None:
 def _shut_down(stop_event: StopEvent, board: ProgressBoard) -> None:
     stop_event.set()
     if board.running:
-        board.say(f"{len(board.running)} trials write a checkpoint and stop; Ctrl-C (again) leaves at once")
+        trials = counted(len(board.running), "running trial")
+        board.say(f"{trials} will write a checkpoint and stop. Press Ctrl-C (again) to stop at once.")
 
 
 def _check_resources(wanted: Resources) -> None:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     for name, number in (("cpu", wanted.cores), ("gpu", 1 if wanted.gpu == "auto" else wanted.gpu)):
         if number > (most := max(node.get(name.upper(), 0) for node in nodes)):
-            rule = f"a trial cannot have {number:g}, the largest machine has only {most:g}"
+            rule = f"a trial requires {number:g}, but the largest node has {most:g}; set at most {most:g}"
             raise SpecError(f"resources.{name}: {rule}.", field=name)
 
 
@@ -153,17 +155,17 @@ def _tuning(search: "Studies", *of_sweep: Any) -> "Tuning":
 
 
 def _capacity(wanted: Resources) -> float:
-    """How many trials can run at once."""
+    """Return the number of trials that can run at once."""
     shares = {"CPU": wanted.cores, "GPU": 0 if wanted.gpu == "auto" else wanted.gpu}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return sum(min(node.get(name, 0) // share for name, share in shares.items() if share) for node in nodes)
 
 
 def _reason(trial: Trial) -> str:
-    """Why an attempt ended after which there is another."""
+    """Return the cause of an attempt's end, for a trial that is retried."""
     match trial.last_result:
         case {"state": "stopped"}:
-            return "its worker was told to go"
+            return "worker received SIGTERM"
         case {"state": "unwritable", "reason": str(reason)}:
             return reason.rstrip(".")
         case _:
@@ -171,25 +173,25 @@ def _reason(trial: Trial) -> str:
 
 
 def _forget_statistics(trial: Trial) -> None:
-    """Of a trial that has ended: Tune would keep 20 KB, which nobody asks for, as long as the sweep runs."""
+    """Delete Tune's statistics of a trial that has ended: 20 KB that are never read."""
     trial.run_metadata.metric_analysis.clear()
     trial.run_metadata.metric_n_steps.clear()
 
 
 class _Silence(TrialProgressCallback):
-    """In the place of Tune's own, which prints a line of every trial that ends before it began."""
+    """Replacement for Tune's callback, which prints a line for every trial that ends before it started."""
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return tune.Callback, ()
 
     def on_trial_result(self, *_: Any, **info: Any) -> None:
-        """The board shows it."""
+        """Do nothing: the board shows the result."""
 
     on_trial_error = on_trial_complete = on_trial_result
 
 
 class _Watch(tune.Callback):
-    """Passes on what happens to trials."""
+    """Callback that passes the events of trials to the board, the store and the mirror."""
 
     def __init__(
         self,
@@ -208,7 +210,7 @@ class _Watch(tune.Callback):
         self._changed = changed
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
-        # Tune pickles its callbacks so that it could restore them, which nobody asks it to.
+        # Tune pickles its callbacks to restore them later; we never do.
         return tune.Callback, ()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -224,7 +226,7 @@ class _Watch(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         _forget_statistics(trial)
         key, last = trial.config["key"], trial.last_result
-        if "state" not in last:  # it never began: the sweep is to end
+        if "state" not in last:  # it never started, because the sweep shuts down
             self._board.pause(key)
         elif last["state"] == "running" and self._stopping is not None:
             with self._halting_without_storage(key):
@@ -246,7 +248,7 @@ class _Watch(tune.Callback):
         elif self._shutdown.is_requested():
             self._board.pause(key)
         else:
-            self._board.pause(key, f"{_reason(trial)}; starts again in {duration(seconds)}")
+            self._board.pause(key, f"{_reason(trial)}; next attempt in {duration(seconds)}")
 
     def _end(self, key: str, unsaid: str = "") -> None:
         progress = self._store.progress(key)
@@ -256,15 +258,15 @@ class _Watch(tune.Callback):
             problem = progress.reason
             if not problem:
                 deaths = self._searcher.failures(key)
-                problem = unsaid + (f" (the last of {deaths} attempts)" if deaths > 1 else "")
-                with suppress(StorageError):  # which the next trial will tell of
+                problem = unsaid + (f" (last of {deaths} attempts)" if deaths > 1 else "")
+                with suppress(StorageError):  # the next trial reports it
                     self._store.trial(key).write_failure({"reason": problem})
             self._board.end(key, problem=problem)
         self._changed.add(key)
 
     @contextmanager
     def _halting_without_storage(self, key: str) -> Iterator[None]:
-        """Ends the sweep where the storage cannot be written; the trial is taken up when it can."""
+        """Shut down the sweep if the storage is not writable; the next run resumes the trial."""
         try:
             yield
         except StorageError as error:

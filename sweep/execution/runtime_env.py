@@ -1,4 +1,4 @@
-"""Exeunt itself as a folder that Ray can send to other machines."""
+"""Copy of the `exeunt` package that Ray sends to other nodes."""
 
 import importlib.util
 import shutil
@@ -12,7 +12,7 @@ PARTS = ("specs", "losses", "models", "training", "results", "sweep")
 
 @contextmanager
 def packed() -> Iterator[Path]:
-    """A folder with `exeunt/` in it, for as long as the context lasts: from a wheel or a checkout, the same."""
+    """Copy `exeunt/`, from a wheel or a checkout, to a temporary directory that exists inside the context."""
     with tempfile.TemporaryDirectory(prefix="exeunt-") as folder:
         for part in PARTS:
             spec = importlib.util.find_spec(f"exeunt.{part}")

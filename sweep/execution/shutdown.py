@@ -1,4 +1,4 @@
-"""Requests to end a sweep before its trials are done: Ctrl-C, SIGTERM, no time left, or no storage."""
+"""Requests to end a sweep before its trials are completed: Ctrl-C, SIGTERM, used-up time budget, storage failure."""
 
 import math
 import os
@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TimeBudgetExceeded(Exception):
-    """The time budget of a sweep is used up and trials are left."""
+    """End of a sweep's time budget with unfinished trials."""
 
 
 class Shutdown:
@@ -24,7 +24,7 @@ class Shutdown:
         self._cause: BaseException | None = None
 
     def is_requested(self) -> bool:
-        """Return whether the sweep is to end."""
+        """Return True if the sweep must shut down."""
         if time.monotonic() >= self._end:
             self.request(TimeBudgetExceeded())
         return self._cause is not None
@@ -34,12 +34,12 @@ class Shutdown:
         self._cause = self._cause or cause
 
     def outcome(self) -> BaseException:
-        """What to raise when the sweep has ended for that."""
+        """Return the exception to raise after the shutdown."""
         return self._cause or KeyboardInterrupt()
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Inside, the first signal is noted; after the second none is heeded any more. Of the main thread."""
+        """Request a shutdown at the first signal and ignore all after the second. Main thread only."""
         before = {number: signal.getsignal(number) for number in SIGNALS}
         at_once = False
 

@@ -15,7 +15,7 @@ POLL_INTERVAL_S = 0.5
 class StopEvent:
     """An event that the driver sets once and that its workers poll.
 
-    It is set when Ray knows an actor of its name, so an event that is never set costs no process. Use it as a context:
+    It is set once Ray has an actor with its name, so an event that is never set needs no process. Use it as a context:
     on exit the actor is killed, since Ray may outlive the sweep.
     """
 
@@ -56,4 +56,4 @@ class StopEvent:
 
 
 class _Set:
-    """An actor whose existence is the message."""
+    """Actor whose existence means that the event is set."""

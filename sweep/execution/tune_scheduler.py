@@ -17,9 +17,9 @@ class SweepScheduler(FIFOScheduler):
         """Make the scheduler of one experiment.
 
         Args:
-            early_stopper: decides after each epoch whether a trial stops; None trains all to the end.
-            shutdown: whether the sweep is to end.
-            on_shutdown: called once when it is, to stop the running trials.
+            early_stopper: early stopper, called after each epoch; None trains all trials to the end.
+            shutdown: source of shutdown requests.
+            on_shutdown: function that is called once at a shutdown, to stop the running trials.
         """
         super().__init__()
         self._early_stopper = early_stopper
@@ -39,7 +39,7 @@ class SweepScheduler(FIFOScheduler):
         return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Stop what has not started at a shutdown; Tune calls this several times a second and starts trials itself."""
+        """Drop trials that have not started at a shutdown. Tune calls this often, and starts trials itself."""
         if not self._shutdown.is_requested():
             return
         if not self._told:

@@ -1,4 +1,4 @@
-"""Which trial runs next: those whose teacher is done, in the plan's order."""
+"""Ray Tune's searcher of a sweep: trials whose teacher is completed, in the plan's order."""
 
 import heapq
 import json
@@ -14,26 +14,26 @@ from ..planning.plan import PlannedTrial
 from .gpu_packing import Packing
 
 FIRST_RETRY_DELAY_S = 2.0
-"""Seconds until a trial whose worker died is started again; each further time twice as long."""
+"""Seconds before the first retry of a trial whose worker died; doubled for each further retry."""
 
 
 class Proposals(Protocol):
-    """Where trials come from that are in no plan, because each depends on how those before it ended."""
+    """Source of trials that are not in the plan, because each depends on the results of earlier ones."""
 
     def propose(self, done: Container[str]) -> PlannedTrial | None:
-        """Another trial that can run now, given the keys of those that are done; None if there is none at present."""
+        """Return another trial that can run now, given the keys of completed trials; None if there is none yet."""
         ...
 
     def ended(self, key: str, state: str) -> None:
-        """The trial with this key will not be run again; the state is that of its last report."""
+        """Record that the trial with this key will not run again; the state is that of its last report."""
         ...
 
 
 class PlanSearcher(Searcher):
-    """Hands a plan's trials to Ray Tune; where only blocked ones are left, Tune waits without a barrier.
+    """Searcher that suggests a plan's trials to Ray Tune as soon as they can run, without a barrier for teachers.
 
-    A trial whose worker or machine died is handed out again. One that failed or diverged by itself is not, and those
-    that wait for it are given up.
+    A trial whose worker died or whose node failed is suggested again. A trial that failed or diverged is not, and
+    trials that depend on it are given up.
     """
 
     def __init__(
@@ -50,19 +50,19 @@ class PlanSearcher(Searcher):
         shutting_down: Callable[[], bool] = lambda: False,
         proposals: Proposals | None = None,
     ) -> None:
-        """Of the trials to run and the keys of those that are done already.
+        """Create a searcher for the trials to run.
 
         Args:
-            trials: in the order in which they are handed out.
-            done: what teachers need not run.
-            retries: how often a trial is handed out again after its worker died.
-            back_off: seconds before the first time, doubled for each further one.
-            most: how many trials may run at once.
-            gpu: the accelerators or the share of one that each trial gets; suggested as `gpu`.
-            recorded: a trial's state in the store, asked when its worker ended with an error.
-            give_up: told the key of a trial that cannot run, and why.
-            shutting_down: whether to hand out nothing more.
-            proposals: asked for more trials when all that may run are handed out.
+            trials: trials to run, in the order in which they are suggested.
+            done: keys of trials that are already completed, on which others may depend.
+            retries: maximum number of retries of a trial whose worker died.
+            back_off: seconds before the first retry, doubled for each further one.
+            most: maximum number of trials that run at once.
+            gpu: GPUs or share of a GPU per trial; suggested as `gpu`.
+            recorded: function that returns a trial's state in the store; called if its worker ended with an error.
+            give_up: function that is called with the key of a trial that cannot run, and the reason.
+            shutting_down: function that returns True if no more trials may start.
+            proposals: source of more trials, used if all trials that can run have started.
         """
         super().__init__()
         self._trials = list(trials)
@@ -76,22 +76,20 @@ class PlanSearcher(Searcher):
         self._give_up = give_up
         self._shutting_down = shutting_down
         self._proposals = proposals
-        self._ready: list[int] = []  # a heap of positions in the plan
-        self._again: list[tuple[float, int]] = []  # a heap of the times from which trials may run again
-        self._dependents: defaultdict[str, list[int]] = defaultdict(
-            list
-        )  # by the key of the teacher that they wait for
-        self._running: dict[str, int] = {}  # by Tune's name for the attempt
+        self._ready: list[int] = []  # heap of positions in the plan
+        self._again: list[tuple[float, int]] = []  # heap of the earliest time and the position of each retry
+        self._dependents: defaultdict[str, list[int]] = defaultdict(list)  # by the key of their teacher
+        self._running: dict[str, int] = {}  # by Tune's ID of the attempt
         self._reported: dict[str, str] = {}
         self._deaths: Counter[str] = Counter()
         self._begin()
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
-        # Tune pickles its searcher so that it could restore it, which nobody asks it to.
+        # Tune pickles its searcher to restore it later; we never do.
         return Searcher, ()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's key and spec as JSON, None while all that is left has to wait, or `FINISHED`."""
+        """Return the next trial's key and spec as JSON, None while all remaining trials must wait, or `FINISHED`."""
         if self._shutting_down():
             return Searcher.FINISHED
         if len(self._running) >= self._most:
@@ -108,18 +106,18 @@ class PlanSearcher(Searcher):
             share = self._packing.share(trial, position) if self._packing else self._gpu
             if share is not None:
                 self._running[trial_id] = position
-                # As text: Tune keeps and copies each suggestion, entry by entry.
+                # As JSON, because Tune keeps and copies each suggestion entry by entry.
                 return {"key": trial.key, "spec": json.dumps(trial.spec.to_dict()), "gpu": share}
         return None if self._running or self._again else Searcher.FINISHED
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Notes how the trial is, and what memory it takes."""
+        """Record the trial's state and peak memory."""
         self._reported[trial_id] = result["state"]
         if self._packing and "peak_memory_bytes" in result:
             self._release(self._packing.measured(self._trials[self._running[trial_id]], result["peak_memory_bytes"]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Frees the trials that waited for this one, or puts it back."""
+        """Release the trials that waited for this one, or schedule its retry."""
         position = self._running.pop(trial_id)
         trial = self._trials[position]
         state = self._reported.pop(trial_id, "")
@@ -127,13 +125,13 @@ class PlanSearcher(Searcher):
             self._release(self._packing.ended(trial))
         storage_is_away = state == "unwritable"
         if error and state not in ("done", "diverged", "failed", "stopped"):
-            state = self._recorded(trial.key)  # it may have ended well and died before it could say so
+            state = self._recorded(trial.key)  # it may have died after its result and before its last report
         elif not error:
             state = result["state"] if result else ""
         if state == "done":
             self._done.add(trial.key)
             self._release(self._dependents.pop(trial.key, []))
-        elif state == "stopped":  # its machine goes; it said so, and has its checkpoint
+        elif state == "stopped":  # it received SIGTERM and has a checkpoint
             self._put_back(position, self._back_off)
         elif error and state not in ("diverged", "failed") and self._dies(trial.key) <= self._retries:
             self._put_back(position, self._back_off * 2 ** (self._deaths[trial.key] - 1))
@@ -144,12 +142,12 @@ class PlanSearcher(Searcher):
             self._proposals.ended(trial.key, "failed" if error and state == "running" else state)
 
     def retry_delay(self, key: str) -> float | None:
-        """In how many seconds a trial is handed out again; None if it is not."""
+        """Return the seconds until a trial is retried; None if it is not."""
         times = (at for at, position in self._again if self._trials[position].key == key)
         return next((at - time.monotonic() for at in times), None)
 
     def failures(self, key: str) -> int:
-        """How often a trial's worker or machine died."""
+        """Return the number of times a trial's worker died or its node failed."""
         return self._deaths[key]
 
     def _dies(self, key: str) -> int:
@@ -174,16 +172,16 @@ class PlanSearcher(Searcher):
         heapq.heappush(self._again, (time.monotonic() + seconds, position))
 
     def _give_up_pupils(self, teacher: str) -> None:
-        """And those who wait for them."""
+        """Give up the trials that depend on this teacher, and those that depend on them."""
         if self._shutting_down():
             return
         for position in self._dependents.pop(teacher, []):
             key = self._trials[position].key
-            self._give_up(key, f"its teacher, trial {teacher}, did not end well")
+            self._give_up(key, f"its teacher, trial {teacher}, did not complete")
             self._give_up_pupils(key)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the trial store says what is done."""
+        """Do nothing: the trial store has all states."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a restart makes a new plan from the trial store."""
+        """Do nothing: a restart makes a new plan from the trial store."""

@@ -1,4 +1,4 @@
-"""What runs in a Ray worker: one trial after another, none of which sees anything of the one before."""
+"""Function that a Ray worker runs for each trial, without state from the trial before."""
 
 import json
 import traceback
@@ -21,7 +21,7 @@ from .distributed_launch import ProcessDiedError, train_together
 from .preemption import stop_requested
 
 TOLD = ("epoch", "peak_memory_bytes", *(f"{split}/final/top1" for split in ("validation", "test_by_epoch", "train")))
-"""What the driver is told of an epoch: Tune keeps 2 KB for each number of each trial. The store has the rest."""
+"""Metrics of an epoch that are reported to the driver, where Tune keeps 2 KB per metric. The store has the others."""
 
 
 def run_trial(
@@ -36,11 +36,11 @@ def run_trial(
     processes: int,
     accelerated: bool,
 ) -> None:
-    """Trains the trial that the searcher suggested; reports each epoch, and how the attempt ended.
+    """Train the trial that the searcher suggested; report each epoch and the end of the attempt.
 
-    The last report has a `state`: of the result, or `stopped` at SIGTERM, or with a `reason` `failed`, or `unwritable`
-    where the storage is. Where the trial has no result, an exception ends the attempt, so that Tune gives this worker
-    no other trial.
+    The last report has a `state`: that of the result, or `stopped` after SIGTERM, or `failed` or `unwritable` (the
+    storage), both with a `reason`. If the trial has no result, an exception ends the attempt, so that Tune starts no
+    other trial in this worker.
     """
     use(plugins)
     trial = TrialSpec.from_dict(json.loads(config["spec"]))

@@ -1,6 +1,6 @@
-"""Attempts at a trial are numbered, and the newer one wins.
+"""Fencing of the attempts at a trial: attempts are numbered, and only the newest may write.
 
-A worker that was cut off from its cluster goes on for seconds before it notices. By then another may train the trial.
+A worker that loses its cluster continues for seconds before it notices. By then another may train the trial.
 """
 
 import json
@@ -15,33 +15,35 @@ PREFIX = "attempt-"
 
 
 class StaleAttemptError(Exception):
-    """Another attempt at the trial, or another driver of the sweep, has begun: this one may write nothing more."""
+    """Write by an attempt at a trial, or a driver of a sweep, that a newer one has replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One of the attempts at the trial that has this folder."""
+    """Attempt at the trial with this directory."""
 
     folder: Folder
     number: int
-    """From 1."""
+    """Number of the attempt, from 1."""
 
     def require_newest(self) -> None:
-        """Raises `StaleAttemptError` if a newer one has begun."""
+        """Raise `StaleAttemptError` if a newer attempt has started."""
         if (newest := newest_attempt(self.folder)) > self.number:
-            raise StaleAttemptError(f"attempt {self.number} gives way to attempt {newest}")
+            raise StaleAttemptError(f"attempt {self.number} was replaced by attempt {newest}")
 
     def require_unclaimed(self) -> None:
-        """Raises `StaleAttemptError` if this number or a newer one is taken."""
+        """Raise `StaleAttemptError` if this number or a newer one is taken."""
         if (newest := newest_attempt(self.folder)) >= self.number:
-            raise StaleAttemptError(f"attempt {newest} has begun elsewhere")
+            raise StaleAttemptError(f"attempt {newest} has started in another process")
 
 
 def begin_attempt(folder: Folder) -> TrialDirectory:
-    """The trial's files for a new attempt: they change only until a newer one begins.
+    """Start a new attempt and return its view of the trial's files, writable until a newer attempt starts.
 
-    A file such as `attempt-00002.json` says where the attempt runs and since when.
-    Raises `StaleAttemptError` if another attempt begins at the same time.
+    A file such as `attempt-00002.json` records the host, the process and the start time of the attempt.
+
+    Raises:
+        StaleAttemptError: if another attempt starts at the same time.
     """
     attempt = Attempt(folder=folder, number=newest_attempt(folder) + 1)
     whose = {"host": socket.gethostname(), "pid": os.getpid(), "began": time.time()}
@@ -53,6 +55,6 @@ def begin_attempt(folder: Folder) -> TrialDirectory:
 
 
 def newest_attempt(folder: Folder) -> int:
-    """The number of the newest attempt at a trial, 0 before the first."""
+    """Return the number of the newest attempt at a trial; 0 before the first."""
     names = [name for name in folder.entries() if name.startswith(PREFIX)]
     return int(names[-1].removeprefix(PREFIX).removesuffix(".json")) if names else 0

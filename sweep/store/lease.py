@@ -1,4 +1,4 @@
-"""Which process runs a sweep: one at a time, wherever it is."""
+"""Lease of a sweep: one process at a time runs it, on any machine."""
 
 import json
 import os
@@ -18,24 +18,24 @@ from .fencing import StaleAttemptError
 
 FILE = "driver.json"
 HEARTBEAT_INTERVAL_S = 10.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 STALE_AFTER_S = 60.0
-"""Seconds without one after which a driver on another machine may be dead; it is watched before it is taken for so."""
+"""Seconds without a heartbeat after which a driver on another machine may be dead, and is observed for a while."""
 
 
 class SweepLockedError(SpecError):
-    """Another process runs the sweep."""
+    """Conflict with another process that runs the sweep."""
 
 
 @contextmanager
 def hold_lease(folder: Folder, name: str) -> Iterator[str]:
-    """Makes this process the driver of the sweep with this folder, for as long as the context lasts.
+    """Make this process the driver of the sweep with this directory while the context lasts.
 
-    Yields a word by which its workers know it. A driver that has died holds nothing: one on this machine is known by
-    its process, one elsewhere by its silence.
+    The context yields a token by which workers identify the driver. The lease of a dead driver is void: on this
+    machine its process is checked, on another machine its heartbeat.
 
     Raises:
-        SweepLockedError: where another process runs the sweep; the message says which, where and since when.
+        SweepLockedError: if another process runs the sweep; the message has its PID, host and start time.
     """
     ours = {
         "host": socket.gethostname(),
@@ -51,22 +51,20 @@ def hold_lease(folder: Folder, name: str) -> Iterator[str]:
         if holder is not None and _is_alive(folder, holder):
             since = datetime.fromtimestamp(holder["since"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
             whose = f"process {holder['pid']} on {holder['host']} since {since}"
-            raise SweepLockedError(
-                f"sweep {name!r} is being run by {whose}; `exeunt status {name}` says how far it is."
-            )
+            raise SweepLockedError(f"sweep {name!r} is being run by {whose}; follow it with `exeunt status {name}`.")
 
     def write(place: Folder) -> None:
         place.write(FILE, json.dumps(ours | {"seen": time.time()}).encode())
 
     require_free()
     write(folder.guarded(require_free))
-    if not _is_ours(folder, ours):  # an object store has no locks: of two that began at once, the later one has it
+    if not _is_ours(folder, ours):  # an object store has no locks: if two start at once, the later write wins
         require_free()
     finished = threading.Event()
 
     def live() -> None:
         while not finished.wait(HEARTBEAT_INTERVAL_S):
-            with suppress(StorageError):  # a full disk is told of by what needs it
+            with suppress(StorageError):  # a full disk is reported by the trials
                 if not _is_ours(folder, ours):
                     return
                 write(folder)
@@ -84,22 +82,22 @@ def hold_lease(folder: Folder, name: str) -> Iterator[str]:
 
 
 def lease_owner(folder: Folder) -> dict[str, Any] | None:
-    """The driver of the sweep with this folder: `host`, `pid` and `since`; None if there is none, or it is dead."""
+    """Return the driver of the sweep with this directory (`host`, `pid`, `since`); None if there is none or it died."""
     holder = _holder(folder)
     return holder if holder is not None and _is_alive(folder, holder) else None
 
 
 def require_driver(folder: Folder, token: str) -> None:
-    """For a worker: whether the sweep with this folder is still run by the driver that sent it.
+    """Check, in a worker, that the driver that started it still runs the sweep with this directory.
 
     Raises:
-        StorageError: where nothing of the driver is seen, since this machine has another folder at that place.
-        StaleAttemptError: where another driver has taken over.
+        StorageError: if there is no lease, because this machine has a different directory at that path.
+        StaleAttemptError: if another driver has taken over.
     """
     holder = _holder(folder)
     if holder is None:
-        rule = "on several machines --storage is a folder that all of them share, or a URI such as s3://BUCKET/FOLDER"
-        raise StorageError(f"{folder.located(FILE)} is not seen on {socket.gethostname()}: {rule}.")
+        rule = "on a cluster, --storage must be a directory that all nodes share, or a URI such as s3://BUCKET/FOLDER"
+        raise StorageError(f"{folder.located(FILE)} does not exist on {socket.gethostname()}: {rule}.")
     if holder["token"] != token:
         raise StaleAttemptError(f"process {holder['pid']} on {holder['host']} runs the sweep now")
 
@@ -107,7 +105,7 @@ def require_driver(folder: Folder, token: str) -> None:
 def _holder(folder: Folder) -> dict[str, Any] | None:
     try:
         return json.loads(folder.read(FILE) or b"null")
-    except ValueError:  # cut off by something that Exeunt has no hand in
+    except ValueError:  # truncated by something other than Exeunt
         return None
 
 
@@ -121,28 +119,28 @@ def _is_alive(folder: Folder, holder: dict[str, Any]) -> bool:
         return holder["born"] == _born(holder["pid"])
     if 0 <= time.time() - holder["seen"] < STALE_AFTER_S:
         return True
-    time.sleep(1.5 * HEARTBEAT_INTERVAL_S)  # its clock may be wrong
+    time.sleep(1.5 * HEARTBEAT_INTERVAL_S)  # the clocks of the machines may differ
     later = _holder(folder)
     return later is not None and later["seen"] != holder["seen"]
 
 
 def _born(pid: int) -> str | None:
-    """What tells a process from a later one with its number; None if there is no such process."""
+    """Return the start time of a process, which a later process with its PID does not have; None if it ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
-    except PermissionError:  # another user's, but alive
+    except PermissionError:  # process of another user
         pass
     try:
         state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:  # not Linux
         return "alive"
-    return None if state == "Z" else facts[18]  # when it began, in clock ticks
+    return None if state == "Z" else facts[18]  # start time in clock ticks
 
 
 def _namespace() -> str:
-    """What tells this machine's process numbers from those of a container with the same host name."""
+    """Return the PID namespace; it differs between this machine and a container with the same host name."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:

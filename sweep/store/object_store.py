@@ -1,4 +1,4 @@
-"""Folders of an object store such as s3://, through pyarrow's file systems."""
+"""Directories of an object store such as s3://, through pyarrow's file systems."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from ...training import FileInfo, Folder, StorageError
 
 
 class RemoteFolder(Folder):
-    """A folder behind a URI. An object appears whole or not at all there, so nothing needs to be renamed."""
+    """Directory behind a URI. Object stores write objects atomically, so no rename is needed."""
 
     def __init__(self, uri: str) -> None:
-        """Of a URI such as `s3://bucket/sweeps?endpoint_override=http://127.0.0.1:9000`; raises `SpecError`."""
+        """Open a URI such as `s3://bucket/sweeps?endpoint_override=http://127.0.0.1:9000`. Raises `SpecError`."""
         self._uri = uri
         self._open()
 
@@ -24,7 +24,7 @@ class RemoteFolder(Folder):
         try:
             self._files, self._path = fs.FileSystem.from_uri(self._uri)
         except (OSError, ValueError) as error:
-            raise SpecError(f"{self._uri!r} is no storage: {error}", field="storage") from error
+            raise SpecError(f"{self._uri!r} cannot be used as storage: {error}", field="storage") from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_uri": self._uri, "_guard": self._guard}
@@ -34,18 +34,18 @@ class RemoteFolder(Folder):
         self._open()
 
     def inside(self, *names: str) -> "RemoteFolder":
-        """A folder in this one."""
+        """Return a directory in this one."""
         base, question, options = self._uri.partition("?")
         return RemoteFolder("/".join((base.rstrip("/"), *names)) + question + options)
 
     def folders(self) -> list[str]:
-        """The names of the folders in it, in order."""
+        """Return the sorted names of the directories in this one."""
         with self._told("read"):
             found = self._files.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
             return sorted(item.base_name for item in found if item.type == fs.FileType.Directory)
 
     def entries(self) -> dict[str, FileInfo]:
-        """Its objects."""
+        """Return the objects in this directory by name."""
         with self._told("read"):
             found = self._files.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
             return {
@@ -55,7 +55,7 @@ class RemoteFolder(Folder):
             }
 
     def read(self, name: str) -> bytes | None:
-        """An object's content."""
+        """Return the content of an object; None if it does not exist."""
         with self._told("read", name):
             try:
                 with self._files.open_input_stream(self._at(name)) as stream:
@@ -64,41 +64,41 @@ class RemoteFolder(Folder):
                 return None
 
     def write(self, name: str, content: bytes | memoryview) -> None:
-        """Puts an object. Another writer's may appear between the guard's answer and this one."""
+        """Write an object. Another writer can write it between the guard's check and this write."""
         with self._told("written", name):
             self._ask()
             with self._files.open_output_stream(self._at(name)) as stream:
                 stream.write(content)
 
     def remove(self, name: str) -> None:
-        """Removes an object."""
+        """Remove an object."""
         with self._told("removed", name):
             if self._files.get_file_info(self._at(name)).type != fs.FileType.NotFound:
                 self._ask()
                 self._files.delete_file(self._at(name))
 
     def remove_all(self) -> None:
-        """Removes all objects whose names begin with the folder's, and its own that marks it as there."""
+        """Remove the directory: all objects under its prefix, and the object that marks it."""
         with self._told("removed"):
             if self._files.get_file_info(self._path).type != fs.FileType.NotFound:
                 self._files.delete_dir(self._path)
 
     def rename(self, name: str, new: str) -> None:
-        """Copies an object and removes it under its old name."""
+        """Copy an object to a new name and remove the old one."""
         with self._told("renamed", name):
             self._ask()
             self._files.move(self._at(name), self._at(new))
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
-        """A copy, for as long as the context lasts."""
+        """Copy an object to a temporary file that exists inside the context; yield its path."""
         with tempfile.TemporaryDirectory() as folder:
             if (content := self.read(name)) is not None:
                 (Path(folder) / name).write_bytes(content)
             yield Path(folder) / name
 
     def located(self, name: str) -> str:
-        """The URI."""
+        """Return the URI of an object, without the options of the store."""
         return f"{self._uri.partition('?')[0].rstrip('/')}/{name}"
 
     def _at(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Copies of plugins beside what they made, so that it is read again without the files that they came from."""
+"""Copies of plugins beside the sweeps and trials that use them, which can then be read without the original files."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,11 @@ from ...training import Folder
 from ...training.plugins import Plugin
 
 FOLDER = "plugins"
-"""In the folder of a sweep, and in that of a trial."""
+"""Name of the plugin directory, in the directory of a sweep or a trial."""
 
 
 def keep(folder: Folder, plugins: Iterable[Plugin]) -> None:
-    """Makes these, and no other, the plugins of the sweep or trial that has this folder."""
+    """Store exactly these plugins in the directory of a sweep or trial."""
     kept, wanted = folder.inside(FOLDER), {plugin.name: plugin for plugin in plugins}
     for name in kept.entries().keys() - wanted.keys():
         kept.remove(name)
@@ -19,7 +19,7 @@ def keep(folder: Folder, plugins: Iterable[Plugin]) -> None:
 
 
 def kept(folder: Folder) -> tuple[Plugin, ...]:
-    """The plugins of the sweep or trial that has this folder."""
+    """Return the plugins in the directory of a sweep or trial."""
     kept = folder.inside(FOLDER)
     return tuple(
         Plugin(name=name, source=content.decode(errors="replace"))

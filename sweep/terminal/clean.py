@@ -1,21 +1,22 @@
-"""What `exeunt clean` would remove, as a table."""
+"""Table of the files that `exeunt clean` can remove."""
 
 from collections.abc import Sequence
 
 from rich.table import Table
 
 from ..clean import KINDS, Removable
+from .counts import counted
 
 SHOWN = 10
-"""Of each kind, the largest."""
+"""Maximum number of rows for each kind; the largest items are shown."""
 
 
 def rubbish_table(found: Sequence[Removable], location: str) -> Table:
-    """A section for each kind, with where it is in the store at this location, and how large."""
+    """Return a table with a section for each kind: location in the store, and size in MiB."""
     table = Table(title=f"in {location}", title_justify="left")
     root = location.partition("?")[0].rstrip("/") + "/"
-    table.add_column("what", overflow="fold")
-    table.add_column("where", overflow="fold")
+    table.add_column("kind", overflow="fold")
+    table.add_column("location", overflow="fold")
     table.add_column("MiB", justify="right", no_wrap=True)
     for kind, meaning in KINDS.items():
         of_kind = sorted((one for one in found if one.kind == kind), key=lambda one: -one.size)
@@ -28,9 +29,8 @@ def rubbish_table(found: Sequence[Removable], location: str) -> Table:
 
 
 def total(found: Sequence[Removable]) -> str:
-    """How much it is: `3 things, 120.4 MiB`."""
-    things = "1 thing" if len(found) == 1 else f"{len(found)} things"
-    return f"{things}, {_mib(sum(one.size for one in found))} MiB"
+    """Return the number of items and their size: `3 items, 120.4 MiB`."""
+    return f"{counted(len(found), 'item')}, {_mib(sum(one.size for one in found))} MiB"
 
 
 def _mib(size: int) -> str:

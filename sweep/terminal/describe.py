@@ -1,4 +1,4 @@
-"""What each exit of a network costs, as a table."""
+"""Table of the cost of each exit of a network."""
 
 from rich.console import Group
 from rich.table import Table
@@ -9,13 +9,13 @@ from ...models import MultiExitNetwork, exit_activation_bytes, exit_costs, exit_
 def description(
     name: str, network: MultiExitNetwork, image_shape: tuple[int, int, int], *, batch_size: int, device: str | None
 ) -> Group:
-    """A table with a row per exit; with the measured time of each where a device to measure on is given."""
+    """Return a table with a row for each exit, and with its measured time in ms if `device` is given."""
     costs = exit_costs(network, image_shape)
     shape = "x".join(map(str, image_shape))
-    title = f"{name} at {shape}, {parameters(network):,} parameters in all"
-    padding = (0, 1 if device is None else 0)  # with the time it would not fit into 80 columns
+    title = f"{name} at {shape}, {parameters(network):,} parameters in total"
+    padding = (0, 1 if device is None else 0)  # the column of times fits into 80 columns only without padding
     table = Table(title=title, title_justify="left", padding=padding)
-    headings = ["exit", "after", "parameters", "multiply-\nadds, M", "with exits\nbefore, M", "activations,\nMiB"]
+    headings = ["exit", "after", "parameters", "multiply-\nadds, M", "with prior\nexits, M", "activations,\nMiB"]
     if device is not None:
         headings.append(f"{device}, batch {batch_size},\nms")
     for heading in headings:
@@ -38,6 +38,7 @@ def description(
         table.add_row(*row)
     return Group(
         table,
-        "A row is the network truncated at that exit. One multiply-add is one multiplication with its addition, or two "
-        "FLOPs; convolutions and linear layers count. Activations: the most that one image holds at once, in float32.",
+        "Each row is the network truncated at that exit. One multiply-add (MAC) is one multiplication and one "
+        "addition, or two FLOPs. Only convolutions and linear layers are counted. Activations: peak memory for one "
+        "image in float32.",
     )

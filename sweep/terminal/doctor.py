@@ -1,4 +1,4 @@
-"""What `exeunt doctor` found, line by line."""
+"""Lines of `exeunt doctor`, one for each finding."""
 
 from rich.table import Table
 from rich.text import Text
@@ -9,7 +9,7 @@ STYLES: dict[Verdict, str] = {"ok": "green", "advice": "yellow", "wrong": "red"}
 
 
 def finding_line(finding: Finding) -> Table:
-    """The verdict, its subject, what was found, and below it what to do."""
+    """Return a line with verdict, subject and finding, and a second line with the fix if there is one."""
     line = Table.grid(padding=(0, 2, 0, 0))
     line.add_column(width=6, style=STYLES[finding.verdict])
     line.add_column(width=11)

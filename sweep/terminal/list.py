@@ -1,4 +1,4 @@
-"""What a sweep file can name."""
+"""Table of the names that a sweep file can use."""
 
 import functools
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ IMAGE = (3, 32, 32)
 
 
 def listing(kind: Kind) -> Table:
-    """Everything of a kind, a name to a row with what there is to say of it."""
+    """Return a table of all names of a kind, one in each row with its description."""
     rows = {
         "methods": _methods,
         "architectures": _architectures,
@@ -34,7 +34,7 @@ def listing(kind: Kind) -> Table:
         "heads": _heads,
     }
     table = Table(show_header=False, show_lines=kind in ("methods", "recipes"))
-    table.add_column(no_wrap=True)  # a name, to be copied
+    table.add_column(no_wrap=True)  # so that a name can be copied
     table.add_column(overflow="fold")
     for row in rows[kind]():
         table.add_row(*row)
@@ -44,31 +44,35 @@ def listing(kind: Kind) -> Table:
 def _methods() -> Iterator[tuple[str, str]]:
     for name in methods:
         spec = methods[name]
-        cost = f"a step costs {_relative_cost(spec):.2f} times the baseline's (resnet18, 32x32)"
+        cost = f"one step costs {_relative_cost(spec):.2f} times a baseline step (resnet18, 32x32)"
         needs = f"{EXITS[spec.exits]}; {TEACHER[spec.teacher]}; {cost}"
         settings = [_setting(setting) for setting in spec.field_infos().values()]
         yield name, "\n".join([_summary(spec), spec.paper, needs, *settings])
 
 
-EXITS = {"required": "needs exits", "optional": "exits if you like", "ignored": "no exits"}
-TEACHER = {"required": "needs a teacher", "self": "a teacher of its own architecture", "ignored": "no teacher"}
+EXITS = {"required": "requires exits", "optional": "exits optional", "ignored": "no exits"}
+TEACHER = {
+    "required": "requires a teacher",
+    "self": "requires a teacher of the same architecture",
+    "ignored": "no teacher",
+}
 
 
 def _setting(setting: FieldInfo) -> str:
-    """A setting with its default and what it may hold."""
-    default = "depends on the others" if setting.default is None else _yaml(setting.default)
+    """Return a setting with its default and its allowed values."""
+    default = "depends on other settings" if setting.default is None else _yaml(setting.default)
     return f"  {setting.name}: {default}" + (f"   ({setting.rule})" if setting.rule else "")
 
 
 def _yaml(value: object) -> str:
-    """A setting's value as a sweep file has it."""
+    """Return the value of a setting as a sweep file writes it."""
     return str(value).lower() if isinstance(value, bool) else str(list(value) if isinstance(value, tuple) else value)
 
 
 def _relative_cost(spec: type[Method]) -> float:
-    """Multiply-adds of a training step of resnet18 with its defaults at 32x32, relative to the baseline's.
+    """Return the multiply-adds of a training step relative to a baseline step: resnet18, 32x32, default settings.
 
-    A backward pass counts as two forward passes; a teacher is of the same architecture.
+    A backward pass counts as two forward passes. The teacher has the architecture of the student.
     """
     if spec.cohort:
         return float(spec.field_infos()["networks"].default)
@@ -88,7 +92,7 @@ def _architectures() -> Iterator[tuple[str, str]]:
         stages = architecture_layout(name, IMAGE, 10).stages
         yield name, f"{len(stages)} stages of {', '.join(str(len(stage)) for stage in stages)} blocks"
     for prefix, example in (("torchvision/", "resnet50"), ("timm/", "resnet26")):
-        yield f"{prefix}...", f"any of its networks that is a row of blocks, such as {prefix}{example}"
+        yield f"{prefix}...", f"any network that is a sequence of blocks, such as {prefix}{example}"
 
 
 def _datasets() -> Iterator[tuple[str, str]]:
@@ -96,12 +100,12 @@ def _datasets() -> Iterator[tuple[str, str]]:
         facts = datasets[name]
         shape = "x".join(map(str, facts.image_shape))
         yield name, f"{facts.description}; {shape} pixels, {facts.classes} classes"
-    yield "NAME@20%", "a fifth of each class of its training images, always the same; tested on all of its test images"
-    yield "folder:PATH", "your own images: PATH/train/CLASS/*.png or *.jpg, and PATH/test/CLASS/ or PATH/val/CLASS/"
+    yield "NAME@20%", "20% of the training images of each class, always the same images; the complete test set"
+    yield "folder:PATH", "image folder: PATH/train/CLASS/*.png or *.jpg, and PATH/test/CLASS/ or PATH/val/CLASS/"
 
 
 def _recipes() -> Iterator[tuple[str, str]]:
-    """The one with all defaults in full, with what each setting may hold; of the others what they change in it."""
+    """Iterate over the recipes: all settings of `paper`, and the differences of each other recipe from it."""
     paper = recipes["paper"].to_dict()
     yield "paper", "\n".join(_setting(setting) for setting in Recipe.field_infos().values())
     for name in recipes:

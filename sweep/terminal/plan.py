@@ -1,4 +1,4 @@
-"""What a sweep file asks for, beside what the store holds of it and what it costs, method by method."""
+"""Table of the trials of a sweep file by architecture and method: states in the store, and cost."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,28 +9,29 @@ from rich.text import Text
 
 from ..planning.estimate import Cost, CostRow, Estimate
 from ..store.trial_store import State
+from .counts import counted
 
 STATES: tuple[State, ...] = ("waiting", "running", "done", "pruned", "diverged", "failed")
-NAMES = {"running": "begun"}
-"""The store knows that a trial has begun, not whether somebody trains it at this moment."""
+NAMES = {"running": "started"}
+"""Printed names of states. The store records that a trial has started, but not that a process still trains it."""
 PREFIXES = ((1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 SHOWN_PROBLEMS = 20
 
 
 def overview(estimate: Estimate) -> Group:
-    """A table of the trials by architecture, method and state, what they cost, and the reasons of those that failed."""
+    """Return a table of trials and cost by architecture, method and state, and the reason of each failed trial."""
     parts: list[RenderableType] = [_table(estimate), *map(Text, _sentences(estimate))]
     for trial, state, reason in estimate.problems[:SHOWN_PROBLEMS]:
         parts.append(Text(f"{state}: {trial} (trial {trial.key}): {reason}"))
     if (more := len(estimate.problems) - SHOWN_PROBLEMS) > 0:
-        parts.append(Text(f"and {more:,} more; exeunt plan --json has them all."))
+        parts.append(Text(f"and {more:,} more; list all with: exeunt plan FILE --json"))
     return Group(*parts)
 
 
 def _table(estimate: Estimate) -> Table:
     states = sum((row.states for row in estimate.rows), Counter[State]())
     shown: list[State] = [state for state in STATES if state == "done" or states[state]]
-    title = Text(f"{estimate.name}: {estimate.total.trials:,} trials in {estimate.storage}")
+    title = Text(f"{estimate.name}: {counted(estimate.total.trials, 'trial')} in {estimate.storage}")
     table = Table(title=title, title_justify="left")
     for heading in ("architecture", "method"):
         table.add_column(heading, overflow="fold")
@@ -57,23 +58,23 @@ def _table(estimate: Estimate) -> Table:
 def _sentences(estimate: Estimate) -> Iterable[str]:
     if estimate.flat_grid is not None:
         yield _saved(estimate, estimate.flat_grid)
-    left = f"Still to do: {estimate.left.trials:,} trials, {_with_prefix(estimate.left.multiply_adds)} multiply-adds"
+    trials = counted(estimate.left.trials, "trial")
+    left = f"Remaining: {trials}, {_with_prefix(estimate.left.multiply_adds)} multiply-adds"
     if estimate.pace is not None:
         left += f", {_hours(estimate.left.hours)} device-hours"
-    yield f"{left}. Training alone counts: no tests, no waiting."
+    yield f"{left}. Only training is counted, not evaluation or waiting."
     if estimate.pace is not None:
         pace = estimate.pace
-        yield f"Hours of a device that trains one trial at a time, {pace.origin}: {pace.device}."
+        yield f"Device-hours for one trial at a time on each device, {pace.origin}: {pace.device}."
         yield from (f"Not measured: {problem}" for problem in pace.problems)
 
 
 def _saved(estimate: Estimate, flat_grid: int) -> str:
     merged, teachers = estimate.asked - estimate.results, estimate.total.trials - estimate.results
-    saved = f"A flat grid of all axes would train {flat_grid:,} networks."
+    planned = counted(estimate.results, "trial") + (f" and {counted(teachers, 'teacher')}" if teachers else "")
+    saved = f"Full grid: {counted(flat_grid, 'network')}. Plan: {planned}."
     if merged:
-        saved += f" {merged:,} more were asked for, but are the same experiment as another."
-    if teachers:
-        saved += f" {teachers:,} {'is' if teachers == 1 else 'are'} trained only to teach."
+        saved += f" Skipped: {counted(merged, 'duplicate')} of other trials."
     return saved
 
 
@@ -82,7 +83,7 @@ def _method(row: CostRow) -> str:
 
 
 def _with_prefix(number: float) -> str:
-    """With three digits and a prefix of the SI."""
+    """Return a number with three significant digits and an SI prefix."""
     for size, prefix in PREFIXES:
         if number >= size:
             return f"{number / size:.3g} {prefix}" if number < 999.5 * size else f"{number / size:.0f} {prefix}"

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees while a sweep runs."""
+"""Progress of a running sweep on the terminal."""
 
 import time
 from abc import ABC, abstractmethod
@@ -16,23 +16,23 @@ from ..planning.durations import duration
 from ..planning.plan import PlannedTrial
 
 ACCURACIES = {"validation": "validation", "test_by_epoch": "test", "train": "training"}
-"""By what the measured names of an epoch begin with, the images that the first accuracy found is of."""
+"""Printed names of image splits by the prefix of a metric name; the first recorded accuracy is shown."""
 ROWS = 20
-"""Running trials that are drawn at most."""
+"""Maximum number of running trials on the screen."""
 SUMMARY_INTERVAL_S = 60.0
-"""Seconds after which a log says how the sweep stands, if nothing else was said."""
+"""Seconds without a line after which a log gets a summary line."""
 
 
 class ProgressBoard(ABC):
-    """Counts trials as they start and end, and estimates the time left. Subclasses show it."""
+    """Counter of started and ended trials, with an estimate of the time left. Subclasses show it."""
 
     def __init__(self, trials: Iterable[PlannedTrial], already_done: int, console: Console) -> None:
-        """Of the trials that will run.
+        """Start with the trials that will run.
 
         Args:
-            trials: those to come.
-            already_done: how many of the sweep's trials need not run.
-            console: where to show it.
+            trials: trials to run.
+            already_done: number of trials of the sweep that need not run.
+            console: console for the output.
         """
         self.trials = {trial.key: trial for trial in trials}
         self.total = len(self.trials) + already_done
@@ -40,45 +40,45 @@ class ProgressBoard(ABC):
         self.failed = 0
         self.pruned = 0
         self.coming = 0
-        """How many trials there will be besides `trials`, which are not known yet."""
+        """Number of expected trials whose settings are not known yet."""
         self.running: dict[str, str] = {}
-        """Of each running trial, how far it is."""
+        """Stage of each running trial by key, such as `epoch 3 of 10`."""
         self.console = console
         self._pace = TimeEstimator(self.trials.values())
         self._started = time.monotonic()
         self._ended = 0
 
     def add_expected(self, like: PlannedTrial, number: int) -> None:
-        """So many trials will come, each of about the cost of this one."""
+        """Add a number of expected trials with about the cost of this one."""
         self.total += number
         self.coming += number
         self._pace.add_expected(like, number)
 
     def expect(self, trial: PlannedTrial, *, instead_of: PlannedTrial) -> None:
-        """One of those that were announced is known now."""
+        """Replace one expected trial by this trial."""
         self._come(instead_of)
         self.trials[trial.key] = trial
         self._pace.expect(trial)
 
     def skip_expected(self, announced: PlannedTrial) -> None:
-        """One of those that were announced need not run."""
+        """Count one expected trial as done, because it need not run."""
         self._come(announced)
         self.done += 1
 
     def start(self, key: str) -> None:
-        """A trial has begun, anew or where it was."""
+        """Record that a trial has started or resumed."""
         self.running[key] = "starting"
         self._pace.start(key)
         self.show("start", self.trials[key])
 
     def advance(self, key: str, record: Mapping[str, Any]) -> None:
-        """A trial has finished the epoch with this record, which has `epochs` too."""
+        """Record a completed epoch of a trial; `record` has `epoch` and the total `epochs`."""
         self.running[key] = f"epoch {record['epoch']} of {record['epochs']}{_accuracy(record)}"
         self._pace.advance(key, record["epoch"], record["epochs"])
         self.refresh()
 
     def end(self, key: str, *, problem: str = "", seconds: float = 0.0) -> None:
-        """A trial has ended; with a problem if it failed or diverged."""
+        """Record the end of a trial; `problem` is given if it failed or diverged."""
         if problem:
             self.failed += 1
             self._leave(key, "FAILED", f": {problem}")
@@ -87,57 +87,57 @@ class ProgressBoard(ABC):
             self._leave(key, "done", f" in {duration(seconds)}")
 
     def prune(self, key: str, reason: str) -> None:
-        """A trial was stopped early."""
+        """Record that a trial was stopped early."""
         self.pruned += 1
         self._leave(key, "pruned", f": {reason}")
 
     def pause(self, key: str, reason: str = "") -> None:
-        """A trial does not run any more, but will; with a reason where that is news."""
+        """Record that a trial waits to run again; show it if a reason is given."""
         self.running.pop(key, None)
         self._pace.pause(key)
         if reason:
-            self.show("again", self.trials[key], f": {reason}")
+            self.show("retry", self.trials[key], f": {reason}")
         self.refresh()
 
     @property
     def unfinished(self) -> int:
-        """How many trials have not ended."""
+        """Number of trials that have not ended."""
         return len(self.trials) + self.coming - self._ended
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the board was made."""
+        """Seconds since the board was created."""
         return time.monotonic() - self._started
 
     @property
     def time_left(self) -> str:
-        """An estimate from the epochs so far, once there is one."""
+        """Estimate of the time left from the completed epochs."""
         seconds = self._pace.seconds_left()
-        return "time left: not known yet" if seconds is None else f"about {duration(seconds)} left"
+        return "time left: unknown" if seconds is None else f"about {duration(seconds)} left"
 
     @property
     def counts(self) -> str:
-        """The state of the sweep in a line."""
+        """Number of trials in each state, on one line."""
         waiting = self.total - self.done - self.failed - self.pruned - len(self.running)
         pruned = f", {self.pruned} pruned" if self.pruned else ""
         return f"{self.done} done, {len(self.running)} running, {waiting} waiting, {self.failed} failed{pruned}"
 
     @abstractmethod
     def show(self, what: str, trial: PlannedTrial, how: str = "") -> None:
-        """Something has become of a trial: `start`, `again`, `done`, `pruned` or `FAILED`."""
+        """Show an event of a trial: `start`, `retry`, `done`, `pruned` or `FAILED`."""
 
     def say(self, line: str) -> None:
-        """Tells the person something that is of no one trial."""
+        """Print a line about the sweep as a whole."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def refresh(self) -> None:  # noqa: B027 (a board of lines has nothing to redraw)
-        """Something changed that a line is not worth."""
+        """Redraw after a small change."""
 
-    def close(self) -> None:  # noqa: B027 (nor anything to close)
-        """Nothing more will be shown."""
+    def close(self) -> None:  # noqa: B027 (a board of lines has nothing to close)
+        """End the display."""
 
     def _come(self, announced: PlannedTrial) -> None:
-        if self.coming:  # where a budget is in hours, nobody knows how many will come
+        if self.coming:  # 0 if the budget is in hours: the number of trials is then unknown
             self.coming -= 1
             self._pace.add_expected(announced, -1)
         else:
@@ -151,31 +151,31 @@ class ProgressBoard(ABC):
 
 
 class PlainBoard(ProgressBoard):
-    """A line for each trial that starts or ends, and one for each quiet minute: for files, pipes and logs."""
+    """Board for files, pipes and logs: a line for each trial that starts or ends, and one for each quiet minute."""
 
     _said = -SUMMARY_INTERVAL_S
 
     def show(self, what: str, trial: PlannedTrial, how: str = "") -> None:
-        """Prints the trial, what became of it, and if it has ended how the sweep stands."""
-        standing = "" if what in ("start", "again") else f" ({self.counts}; {self.time_left})"
+        """Print the event and the trial, and after its end the state of the sweep."""
+        standing = "" if what in ("start", "retry") else f" ({self.counts}; {self.time_left})"
         self.say(f"{what:6} {trial}{how}{standing}")
 
     def say(self, line: str) -> None:
-        """Prints a line."""
+        """Print a line and note the time."""
         super().say(line)
         self._said = time.monotonic()
 
     def refresh(self) -> None:
-        """Says how the sweep stands, if nothing was said for a minute."""
+        """Print a summary if no line was printed for a minute."""
         if time.monotonic() - self._said >= SUMMARY_INTERVAL_S:
             self.say(f"so far {self.counts}; {self.time_left}")
 
 
 class LiveBoard(ProgressBoard):
-    """A bar and the running trials, redrawn in place: for terminals."""
+    """Board for terminals: a bar and the running trials, redrawn in place."""
 
     def __init__(self, trials: Iterable[PlannedTrial], already_done: int, console: Console) -> None:
-        """Starts to draw."""
+        """Start to draw."""
         super().__init__(trials, already_done, console)
         self._bar = Progress(BarColumn(), MofNCompleteColumn(), TextColumn("trials"), console=console)
         self._task = self._bar.add_task("", total=self.total, completed=self.done)
@@ -183,18 +183,18 @@ class LiveBoard(ProgressBoard):
         self._live.start()
 
     def show(self, what: str, trial: PlannedTrial, how: str = "") -> None:
-        """Moves the bar; what is no matter of course stays on the screen."""
+        """Redraw; keep every event except `start` and `done` on the screen."""
         if what not in ("start", "done"):
             self.console.print(Text(f"{what:6} {trial}{how}", style="red" if what == "FAILED" else "yellow"))
         self.refresh()
 
     def refresh(self) -> None:
-        """Draws the present state."""
+        """Draw the current state."""
         self._bar.update(self._task, total=self.total, completed=self.total - self.unfinished)
         self._live.update(self._draw())
 
     def close(self) -> None:
-        """Leaves the screen to what follows."""
+        """Stop drawing."""
         self._live.stop()
 
     def _draw(self) -> Group:
@@ -207,12 +207,12 @@ class LiveBoard(ProgressBoard):
 
 
 def make_board(trials: Iterable[PlannedTrial], already_done: int, console: Console) -> ProgressBoard:
-    """The board that suits where the output goes."""
+    """Return a board for the console: `LiveBoard` on a terminal, otherwise `PlainBoard`."""
     return (LiveBoard if console.is_terminal else PlainBoard)(trials, already_done, console)
 
 
 def _accuracy(record: Mapping[str, Any]) -> str:
-    """The final exit's, in percent, on the images that the protocol measures after every epoch."""
+    """Return the top-1 accuracy of the final exit in percent, on the images that are evaluated after every epoch."""
     for split, images in ACCURACIES.items():
         if (top1 := record.get(f"{split}/final/top1")) is not None:
             return f", {top1:.1f}% on {images} images"

@@ -1,4 +1,4 @@
-"""What a search found, as a table."""
+"""Table of the results of a search."""
 
 from collections.abc import Iterable
 
@@ -9,15 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from ..search import Outcome, settings
+from .counts import counted
 
 SHOWN = 5
-"""Settings of a Pareto front that are shown of each method."""
+"""Maximum number of settings of a Pareto front that are shown for each study."""
 
 
 def search_table(stand: Iterable[Outcome]) -> Group:
-    """For each method: how much of its budget is used, and the best settings so far.
+    """Return a table with a row for each study: its used budget and its best values so far.
 
-    Whether the budgets are equal is said below, and so is a method of whose trials at least half failed.
+    Lines below the table name the best settings, compare the budgets, and name each study with at least half of its
+    trials failed.
     """
     stand = list(stand)
     table = Table(box=box.SIMPLE_HEAD)
@@ -50,7 +52,7 @@ def _sentences(stand: list[Outcome]) -> Iterable[str]:
     short = [outcome for outcome in stand if not outcome.is_full]
     efforts = {outcome.effort for outcome in stand}
     if short:
-        yield f"Not over: each method gets {stand[0].search.effort}."
+        yield f"Not finished: the budget of each method is {stand[0].search.effort}."
     elif len(efforts) == 1:
         yield f"Equal budgets: each method had {efforts.pop()}."
     else:
@@ -58,4 +60,4 @@ def _sentences(stand: list[Outcome]) -> Iterable[str]:
     for outcome in stand:
         if outcome.mostly_failed:
             failed = outcome.count(TrialState.FAIL)
-            yield f"{outcome.space.name}: {failed} of its {len(outcome.trials)} trials failed."
+            yield f"{outcome.space.name}: {failed} of {counted(len(outcome.trials), 'trial')} failed."

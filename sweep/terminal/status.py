@@ -1,4 +1,4 @@
-"""How a sweep stands, for the terminal: once, or again and again."""
+"""Status of a sweep on the terminal: printed once, or refreshed until the sweep is over."""
 
 import time
 from collections import Counter
@@ -12,23 +12,24 @@ from rich.text import Text
 
 from ..status import ActiveTrial, StatusReader, SweepStatus
 from ..store.trial_store import State
+from .counts import counted
 from .progress import duration
 
 ALWAYS: tuple[State, ...] = ("done", "running", "waiting", "failed")
 IF_ANY: tuple[State, ...] = ("pruned", "diverged")
 REFRESH_INTERVAL_S = 2.0
-"""Seconds between two looks at the store."""
+"""Seconds between two reads of the store."""
 LATEST_PROBLEMS = 5
-"""How many stay on the screen while the sweep is watched."""
+"""Number of failures on the screen while the sweep is watched."""
 
 
 def situation(sweep: SweepStatus) -> Group:
-    """All there is to say: counts by method, the trials that have begun, and why others did not end well."""
+    """Return counts by method, the trials that have started, and the reason of each trial that failed."""
     return Group(*_heading(sweep), _by_method(sweep), *_begun(sweep), *_problems(sweep))
 
 
 def watch(observer: StatusReader, console: Console) -> None:
-    """Shows the situation until the sweep is over: redrawn in place; where that cannot be, a line for each change."""
+    """Show the status until the sweep is over: redrawn in place on a terminal, otherwise a line for each change."""
     if not console.is_terminal:
         line = None
         while True:
@@ -50,19 +51,20 @@ def watch(observer: StatusReader, console: Console) -> None:
 
 
 def _heading(sweep: SweepStatus) -> Iterator[Text]:
-    yield Text(f"{sweep.plan.sweep.name}: {len(sweep.plan.trials)} trials in {sweep.location}", overflow="fold")
+    trials = counted(len(sweep.plan.trials), "trial")
+    yield Text(f"{sweep.plan.sweep.name}: {trials} in {sweep.location}", overflow="fold")
     if sweep.driver is not None:
         since = datetime.fromtimestamp(sweep.driver["since"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        yield Text(f"run by process {sweep.driver['pid']} on {sweep.driver['host']} since {since}")
+        yield Text(f"Running as process {sweep.driver['pid']} on {sweep.driver['host']} since {since}")
     elif not sweep.is_over:
         command = "sweep" if sweep.plan.sweep.search is None else "search"
-        yield Text(f"nobody runs it; `exeunt {command} FILE` goes on with it")
+        yield Text(f"Not running. Resume with: exeunt {command} FILE")
     left = "" if sweep.seconds_left is None or sweep.is_over else f"; about {duration(sweep.seconds_left)} left"
     yield Text(_counts(sweep) + left)
 
 
 def _counts(sweep: SweepStatus) -> str:
-    names: dict[State, str] = {} if sweep.driver else {"running": "begun"}
+    names: dict[State, str] = {} if sweep.driver else {"running": "started"}
     counts = sweep.counts
     shown: list[State] = [*ALWAYS, *(state for state in IF_ANY if counts[state])]
     return ", ".join(f"{counts[state]} {names.get(state, state)}" for state in shown)
@@ -87,10 +89,10 @@ def _by_method(sweep: SweepStatus) -> Table:
 def _begun(sweep: SweepStatus) -> Iterator[Table]:
     if not sweep.active:
         return
-    table = _table("running" if sweep.driver else "begun")
+    table = _table("running" if sweep.driver else "started")
     table.add_column("epoch", justify="right", no_wrap=True)
     table.add_column("top-1, %", justify="right", no_wrap=True)
-    table.add_column("last wrote")
+    table.add_column("last write")
     for one in sweep.active:
         accuracy = "-" if one.accuracy is None else f"{one.accuracy:.2f} {one.images}"
         epochs = f"{one.epoch} of {one.trial.spec.recipe.epochs}"
@@ -99,7 +101,7 @@ def _begun(sweep: SweepStatus) -> Iterator[Table]:
 
 
 def _last_wrote(one: ActiveTrial) -> str:
-    return f"{duration(one.silent)} ago" + (": dead?" if one.is_quiet else "")
+    return f"{duration(one.silent)} ago" + (": stalled?" if one.is_quiet else "")
 
 
 def _problems(sweep: SweepStatus) -> Iterator[Text]:

@@ -1,4 +1,4 @@
-"""The comparison table of a sweep: shown, and kept as CSV and LaTeX."""
+"""Comparison table of a sweep: printed, and written as CSV and LaTeX."""
 
 import shlex
 import tempfile
@@ -17,9 +17,9 @@ FILES = {"csv": "table.csv", "latex": "table.tex"}
 
 
 def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> None:
-    """Brings MLflow up to date, shows the table that follows from it, and says where it is kept.
+    """Update MLflow, print the comparison table of its runs, and print the paths of the written files.
 
-    Where MLflow cannot be reached, the table is made from the store alone, and it is said how MLflow gets the rest.
+    If MLflow cannot be reached, build the table from the store, and print the command that updates MLflow later.
     """
     problem = None
     try:
@@ -50,4 +50,4 @@ def _recorded(plan: Plan, store: Store, tracking_uri: str) -> pd.DataFrame:
 def _not_recorded(problem: TrackingError, plan: Plan, store: Store, tracking_uri: str) -> str:
     where = ["--storage", store.location, "--tracking", tracking_uri]
     command = shlex.join(["exeunt", "sync", plan.sweep.name, *where])
-    return f"lacks some of this. {problem} The table is made from the storage; when it is back: {shown(command)}"
+    return f"incomplete. {problem} The table was built from the storage. To update MLflow, run: {shown(command)}"

@@ -1,4 +1,4 @@
-"""What `exeunt verify` found, as a table."""
+"""Table of the problems that `exeunt verify` found."""
 
 from collections.abc import Iterable
 
@@ -8,10 +8,10 @@ from ..verify import Problem
 
 
 def problems_table(problems: Iterable[Problem]) -> Table:
-    """A row for each problem: of which trial, what it is, what to do."""
+    """Return a table with a row for each problem: its trial or sweep, the problem, the fix."""
     table = Table(show_lines=True)
-    for heading in ("of", "problem", "what to do"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "of")
+    for heading in ("subject", "problem", "fix"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "subject")
     for problem in problems:
         table.add_row(problem.subject, problem.what, problem.remedy)
     return table

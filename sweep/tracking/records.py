@@ -1,4 +1,4 @@
-"""What MLflow holds of a trial: the tags, parameters and metrics of its run."""
+"""Tags, parameters and metrics of a trial's MLflow run."""
 
 import json
 import math
@@ -13,11 +13,11 @@ from ..planning.plan import PlannedTrial
 from ..store.trial_store import Progress
 
 TERMINATED = {"done": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
-"""MLflow's word for the state of a trial that has ended; any other is RUNNING."""
+"""MLflow run status by the state of a trial that has ended; all other trials are RUNNING."""
 
 
 def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
-    """What the trial is, how it stands, and on what it was trained."""
+    """Return the tags of a trial: its identity, state and environment."""
     tags = {
         "exeunt.key": trial.key,
         "exeunt.method": trial.spec.method.name,
@@ -45,38 +45,38 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
         tags["exeunt.training_seconds"] = str(progress.result["seconds"])
         if "early_exit" in progress.result:
             tags["exeunt.early_exit"] = json.dumps(progress.result["early_exit"])
-        bins = progress.result.get("reliability", {})  # of all exits they may be more than MLflow takes
+        bins = progress.result.get("reliability", {})  # the bins of all exits can exceed MLflow's limit
         tags |= {f"exeunt.reliability.{exit}": json.dumps(bins[exit]) for exit in ("final", "ensemble") if exit in bins}
         tags |= {f"exeunt.environment.{name}": str(value) for name, value in environment.items()}
     return tags
 
 
 def params_of(trial: PlannedTrial) -> list[Param]:
-    """The trial's spec, flattened: `recipe.learning_rate`."""
+    """Return the trial's spec as flat parameters, such as `recipe.learning_rate`."""
     return [Param(name, str(value)) for name, value in _flat(_described(trial))]
 
 
 def metrics_of(record: Record) -> list[Metric]:
-    """What was measured in an epoch."""
+    """Return the metrics of an epoch."""
     at = int(record["time"] * 1000)
     numbers = {name: value for name, value in record.items() if name not in ("epoch", "time")}
     return [Metric(name, value, at, record["epoch"]) for name, value in numbers.items()]
 
 
 def differing(reported: Mapping[str, float], recorded: Mapping[str, float]) -> list[str]:
-    """The names of the reported metrics that MLflow lacks or has other values of."""
+    """Return the names of the reported metrics that are missing or different in MLflow."""
     return [name for name, value in reported.items() if not _same(value, recorded.get(name))]
 
 
 def _same(reported: float, recorded: float | None) -> bool:
     if recorded is None or math.isnan(reported):
         return recorded is not None and math.isnan(recorded)
-    largest = sys.float_info.max  # as which MLflow's databases hold an infinity
+    largest = sys.float_info.max  # MLflow's databases store an infinity as this number
     return recorded == reported or recorded == max(-largest, min(largest, reported))
 
 
 def _described(trial: PlannedTrial) -> dict[str, Any]:
-    """What the trial was, with the teacher by what tells it from others; its environment names the plugins."""
+    """Return the trial's spec with a short teacher and without plugins, which the environment lists."""
     described = trial.spec.to_dict()
     described.pop("plugins", None)
     if trial.spec.teacher is not None:

@@ -1,4 +1,4 @@
-"""MLflow is brought up to what the store holds while the sweep goes on."""
+"""Synchronization of MLflow with the store while a sweep runs."""
 
 import threading
 import time
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from .writer import Mirror
 
 SYNC_INTERVAL_S = 3.0
-"""Seconds between two looks at what is new for MLflow, at least."""
+"""Minimum number of seconds between two updates of MLflow."""
 BATCH = 50
-"""Trials that are written at once: the end of a sweep waits seconds for them."""
+"""Number of trials per write, which the end of a sweep may have to wait for."""
 FINAL_SYNC_TIMEOUT_S = 10.0
-"""Seconds that a sweep which is left early waits for MLflow, at most."""
+"""Maximum number of seconds that an interrupted sweep waits for MLflow."""
 
 
 @contextmanager
@@ -29,24 +29,24 @@ def mirrored(
     announce: Callable[[str], None],
     left_early: Callable[[], bool],
 ) -> Iterator[set[str]]:
-    """Writes the known trials whose keys are put into the set to MLflow, every few seconds, beside the training.
+    """Write trials to MLflow every few seconds during training; yield the set of keys to write.
 
-    MLflow may go away and come back: each is announced in a line, and the keys stay in the set until they are written.
-    A sweep that is left early has what is in the set written, if that is done in seconds; one that ends is to bring all
-    of MLflow up to date itself. An error inside waits for nothing.
+    If MLflow becomes unreachable or reachable again, one line is announced. Keys stay in the set until they are
+    written. An interrupted sweep writes the remaining keys within `FINAL_SYNC_TIMEOUT_S`. After a complete sweep, the
+    caller has to update all of MLflow. An exception inside the context skips the last write.
     """
     changed: set[str] = set()
     finished = threading.Event()
     last = False
 
     def say(line: str) -> None:
-        if not finished.is_set():  # later it is told otherwise how the sweep ended
+        if not finished.is_set():  # later, other lines report the end of the sweep
             announce(line)
 
     writer = _Writer(plan, known, store, tracking_uri, say)
 
     def write(*, until: Callable[[], bool]) -> None:
-        due = list(changed)  # where it is empty, the mirror is opened for trials that were planned before
+        due = list(changed)  # if empty, the mirror is still opened, which marks trials of earlier plans
         while writer.write(due[:BATCH], changed) and due[BATCH:] and not until():
             del due[:BATCH]
 
@@ -55,7 +55,7 @@ def mirrored(
         while not finished.wait(pause):
             started = time.monotonic()
             write(until=finished.is_set)
-            pause = max(SYNC_INTERVAL_S, time.monotonic() - started)  # half of the time is the driver's
+            pause = max(SYNC_INTERVAL_S, time.monotonic() - started)  # leave half of the time to the driver
         if last and changed:
             write(until=lambda: False)
 
@@ -70,7 +70,7 @@ def mirrored(
 
 
 class _Writer:
-    """A mirror that is opened again after whatever went wrong."""
+    """Mirror that is opened again after every error."""
 
     def __init__(
         self,
@@ -89,22 +89,23 @@ class _Writer:
         self._away_since: float | None = None
 
     def write(self, batch: list[str], changed: set[str]) -> bool:
-        """Writes what is new of the trials with these keys, and takes those out that are written.
+        """Write new data of the trials with these keys, and remove written keys from `changed`.
 
-        Returns whether MLflow is there.
+        Returns:
+            True if MLflow is reachable.
         """
-        # Late, when something is being trained already: MLflow takes seconds to load.
+        # Imported while the first trials train, because MLflow takes seconds to load.
         from ...results.mlflow_client import answering  # noqa: PLC0415
         from .writer import Mirror  # noqa: PLC0415
 
-        changed.difference_update(batch)  # before they are read: what changes meanwhile is put in anew
+        changed.difference_update(batch)  # before they are read, so that a change meanwhile adds its key again
         try:
             with answering(self._tracking_uri):
                 if self._mirror is None:
                     self._mirror = Mirror(self._plan, self._store, self._tracking_uri)
                     self._mirror.mark_unplanned(self._known)
                 self._mirror.update(self._known[key] for key in batch)
-        except Exception as error:  # whatever it is, the sweep goes on, and its end tries once more
+        except Exception as error:  # no error of MLflow may end the sweep; its end tries again
             changed.update(batch)
             self._mirror = None
             self._went_away(error)
@@ -115,11 +116,11 @@ class _Writer:
     def _went_away(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = time.time()
-            consequence = "The sweep goes on; what MLflow lacks is written when it is back."
+            consequence = "The sweep continues; missing data is written when MLflow is reachable again."
             self._announce(f"{time.strftime('%H:%M:%S')} {error} {consequence}")
 
     def _came_back(self) -> None:
         if self._away_since is not None:
             seconds = time.time() - self._away_since
-            self._announce(f"{time.strftime('%H:%M:%S')} MLflow is written again, after {seconds:.0f} s.")
+            self._announce(f"{time.strftime('%H:%M:%S')} MLflow is reachable again after {seconds:.0f} s.")
             self._away_since = None

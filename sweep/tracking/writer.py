@@ -1,4 +1,4 @@
-"""MLflow mirrors the trial store: one experiment per sweep, one flat run per trial, written by the driver alone."""
+"""Mirror of the trial store in MLflow: one experiment per sweep, one flat run per trial, written only by the driver."""
 
 import logging
 import os
@@ -16,38 +16,38 @@ from ..planning.plan import Plan, PlannedTrial
 from ..store.trial_store import Progress, Store
 from .records import TERMINATED, differing, metrics_of, params_of, tags_of
 
-logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it announces each step of making a database
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it logs each migration of a new database
 for talkative in ("mlflow.store.db.utils", "urllib3.connectionpool"):
-    logging.getLogger(talkative).setLevel(logging.ERROR)  # and these each attempt; what comes of them is raised
+    logging.getLogger(talkative).setLevel(logging.ERROR)  # they log each retry; the last error is raised
 
 BATCH = 800
-"""How many metrics go in one call: with tags and parameters they stay below the 1000 entries that MLflow takes."""
+"""Metrics per call; with tags and parameters they stay below MLflow's limit of 1000 entries."""
 
 STORAGE, LOCATION = "exeunt.storage", "exeunt.location"
-"""Tags of an experiment: the mark of its sweep in its storage, and where that was seen last."""
+"""Tags of an experiment: ID of its sweep, and last known location of the sweep's storage."""
 
 
 @dataclass(kw_only=True)
 class _Run:
-    """What MLflow holds of a trial."""
+    """State of a trial's MLflow run."""
 
     id: str
     tags: dict[str, str]
     metrics: dict[str, float] = field(default_factory=dict)
-    """The latest value of each."""
+    """Latest value of each metric."""
     epochs: int = 0
-    """Of how many epochs this process knows that MLflow has them."""
+    """Number of epochs that this process has written."""
 
 
 class Mirror:
-    """Brings MLflow up to what the store holds, trial by trial; doing so twice changes nothing.
+    """Mirror that updates MLflow from the store, trial by trial; updates are idempotent.
 
-    Every method raises `MlflowException` where MLflow cannot be reached or refuses. Then a new mirror is needed: what
-    was asked for last may have been done.
+    Every method raises `MlflowException` if MLflow is unreachable or rejects a call. Then a new mirror is needed,
+    since MLflow may have executed the last call.
     """
 
     def __init__(self, plan: Plan, store: Store, tracking_uri: str) -> None:
-        """Opens the sweep's experiment, and creates an SQLite database if there is none."""
+        """Open the sweep's experiment; create an SQLite database that does not exist."""
         path = sqlite_file(tracking_uri)
         if path is not None and not path.exists():
             create_database(path)
@@ -58,18 +58,18 @@ class Mirror:
         self._runs = self._existing_runs()
 
     def update(self, trials: Iterable[PlannedTrial]) -> int:
-        """Writes what is new of these trials, and returns how many there were to write."""
+        """Write new data of these trials and return the number of trials written."""
         return sum(self._update(trial, self._store.progress(trial.key, self._plan.sweep.stopping)) for trial in trials)
 
     def update_all(self) -> int:
-        """Writes what is new of the whole plan, and marks the runs of trials that it does not hold any more."""
+        """Write new data of the whole plan, mark the runs of other trials, and return the number of runs written."""
         planned = {trial.key: trial for trial in self._plan.trials}
         progress = self._store.progress_of(planned, self._plan.sweep.stopping)
         written = sum(self._update(trial, progress[key]) for key, trial in planned.items())
         return written + self.mark_unplanned(planned)
 
     def mark_unplanned(self, planned: Container[str]) -> int:
-        """Marks the runs of trials whose keys are not among the planned ones, so that no table counts them."""
+        """Mark the runs of trials that are not planned, so that no table counts them; return their number."""
         unplanned = [
             run for key, run in self._runs.items() if key not in planned and run.tags.get("exeunt.role") != "unplanned"
         ]
@@ -81,20 +81,20 @@ class Mirror:
         tags = tags_of(trial, progress)
         run = self._runs.get(trial.key)
         if run and run.tags.get("exeunt.state") == progress.state and self._was_retrained(trial.key, progress, run):
-            self._client.delete_run(run.id)  # the metrics of a run cannot be changed
+            self._client.delete_run(run.id)  # MLflow cannot overwrite the metrics of a run
             run = None
         if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
             return False
         run = run or self._create(trial, tags)
         if run.tags.get("exeunt.state") != progress.state:
-            if progress.state == "running":  # again
+            if progress.state == "running":  # it had ended and resumes
                 self._client.update_run(run.id, "RUNNING")
             else:
                 self._client.set_terminated(run.id, TERMINATED[progress.state])
         return self._write(run, self._history(trial.key), tags, params_of(trial))
 
     def _was_retrained(self, key: str, progress: Progress, run: _Run) -> bool:
-        """Whether the trial reports other numbers than MLflow has, and has them in its history too."""
+        """Return True if the trial reports other metrics than MLflow has, and its history agrees with the trial."""
         reported = progress.result["metrics"] if progress.result else {}
         return bool(
             differing(reported, run.metrics)
@@ -105,53 +105,53 @@ class Mirror:
     def _history(self, key: str) -> list[Record]:
         try:
             return self._store.trial(key).history()
-        except DamagedFileError:  # it must not keep the other trials from MLflow; `exeunt verify` tells of it
+        except DamagedFileError:  # it must not block the other trials; `exeunt verify` reports it
             return []
 
     def _open_experiment(self, name: str) -> str:
-        """Raises `TrackingError` where it is of a sweep that has this name in another storage."""
+        """Open the experiment. Raises `TrackingError` if it belongs to a sweep in another storage."""
         mark = self._store.sweep_id(name)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             return self._client.create_experiment(name, tags=self._tags(mark))
         theirs = experiment.tags.get(STORAGE, mark)
-        if experiment.lifecycle_stage != "active":  # it was deleted, and MLflow gives its name to no other
+        if experiment.lifecycle_stage != "active":  # it was deleted, and MLflow still reserves its name
             self._client.restore_experiment(experiment.experiment_id)
         elif theirs != mark:
-            whose = f"the experiment {name!r} there is of a sweep in another storage, {experiment.tags.get(LOCATION)}"
-            raise TrackingError(f"{whose}. Give this sweep another name, or delete that experiment in MLflow.")
+            whose = f"experiment {name!r} belongs to a sweep in another storage, {experiment.tags.get(LOCATION)}"
+            raise TrackingError(f"{whose}. Rename this sweep, or delete that experiment in MLflow.")
         for tag, value in self._tags(mark).items():
             if experiment.tags.get(tag) != value:
                 self._client.set_experiment_tag(experiment.experiment_id, tag, value)
         return experiment.experiment_id
 
     def _tags(self, mark: str) -> dict[str, str]:
-        """Of the experiment: whose it is."""
+        """Return the tags of the experiment, which identify its sweep and storage."""
         return {STORAGE: mark, LOCATION: self._store.location}
 
     def _existing_runs(self) -> dict[str, _Run]:
-        """By key. Of two that hold one trial, because an answer of MLflow's was lost, the older one is kept."""
+        """Return the runs by key. If a lost response left two runs of one trial, the older one is kept."""
         runs: dict[str, _Run] = {}
         for run in runs_of(self._client, self._experiment):
             tags = {name: value for name, value in run.data.tags.items() if name.startswith("exeunt.")}
             key = tags.get("exeunt.key")
             if key in runs:
                 self._client.delete_run(run.info.run_id)
-            elif key is not None:  # others are not ours
+            elif key is not None:  # Exeunt did not write runs without a key
                 runs[key] = _Run(id=run.info.run_id, tags=tags, metrics=run.data.metrics)
         return runs
 
     def _create(self, trial: PlannedTrial, tags: dict[str, str]) -> _Run:
         spec = trial.spec
         name = f"{spec.method.name} {spec.architecture.name} seed {spec.seed}"
-        tags = tags | {"exeunt.state": "running"}  # until all the rest is written
+        tags = tags | {"exeunt.state": "running"}  # until all other data is written
         created = self._client.create_run(self._experiment, tags=tags | {"mlflow.runName": name})
         run = self._runs[trial.key] = _Run(id=created.info.run_id, tags=tags)
         return run
 
     def _write(self, run: _Run, history: list[Record], tags: dict[str, str], params: list[Param]) -> bool:
-        # What is written twice stands there once, so a restart may write it all again. The tags come last, so that
-        # a run whose writing was cut off does not look complete.
+        # MLflow stores repeated metrics once, so a restart may write all of them again. Tags are written last, so that
+        # an interrupted write does not make the run look complete.
         metrics = [metric for record in history[run.epochs :] for metric in metrics_of(record)]
         changed = [RunTag(name, value) for name, value in tags.items() if run.tags.get(name) != value]
         gone = run.tags.keys() - tags.keys()
@@ -169,13 +169,13 @@ class Mirror:
 
 
 def create_database(path: Path) -> None:
-    """Makes the database elsewhere and puts it in its place whole: MLflow cannot open one that was left half made."""
+    """Create the database elsewhere and move it into place, since MLflow cannot open an incomplete one."""
     workshop = path.with_name(f".{path.name}.{os.getpid()}")
     shutil.rmtree(workshop, ignore_errors=True)
     workshop.mkdir(parents=True)
     try:
         MlflowClient(f"sqlite:///{workshop / path.name}").search_experiments(max_results=1)
-        if not path.exists():  # another sweep may have been quicker
+        if not path.exists():  # another sweep may have created it meanwhile
             (workshop / path.name).replace(path)
     finally:
         shutil.rmtree(workshop)
