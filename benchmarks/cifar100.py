@@ -7,7 +7,8 @@ from pathlib import Path
 
 from exeunt.losses import EED, Baseline, Method
 from exeunt.models import ArchitectureSpec, ExitSpec
-from exeunt.training import DatasetSpec, DataSource, Recipe, TrialDirectory, TrialSpec, train
+from exeunt.store import TrialFiles
+from exeunt.training import DatasetSpec, DataSource, Recipe, TrialSpec, train
 from rows import report
 
 METHODS: dict[str, Method] = {"baseline": Baseline(), "eed": EED()}
@@ -28,7 +29,7 @@ def main() -> None:
             recipe=Recipe(epochs=1),
         )
         with tempfile.TemporaryDirectory() as folder:
-            directory = TrialDirectory(Path(folder))
+            directory = TrialFiles(Path(folder))
             result = train(trial, directory, source=source, device="cpu", threads=cores)
             record = directory.history()[0]
         what = f"training: resnet20, {name}, cifar100, {result['environment']['precision']}, {cores} threads"

@@ -23,14 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from exeunt.store import Record, TrialFiles
+from exeunt.store.lease import hold_lease
+from exeunt.store.trial_store import Store
 from exeunt.sweep.execution.cluster import ray_at
 from exeunt.sweep.execution.shutdown import Shutdown
 from exeunt.sweep.planning.plan import Plan, make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
-from exeunt.sweep.store.lease import hold_lease
-from exeunt.sweep.store.trial_store import Store
 from exeunt.sweep.terminal.progress import PlainBoard
-from exeunt.training import DataSource, Record, TrialDirectory, TrialSpec
+from exeunt.training import DataSource, TrialSpec
 from rich.console import Console
 from rows import report
 
@@ -92,7 +93,7 @@ def launched(plan: Plan, store: Store, replace: Callable[[Any], None]) -> Stopwa
     """Run a sweep like the command, after `replace` has patched the module that launches it."""
     board = Stopwatch(plan)
     with (
-        hold_lease(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver,
+        hold_lease(store.sweep_directory(plan.sweep.name), plan.sweep.name) as driver,
         closing(board),
         ray_at(None) as ready,
     ):
@@ -114,7 +115,7 @@ def launched(plan: Plan, store: Store, replace: Callable[[Any], None]) -> Stopwa
 
 
 def train_nothing(
-    trial: TrialSpec, directory: TrialDirectory, *, on_epoch: Callable[[Record], None], **settings: object
+    trial: TrialSpec, directory: TrialFiles, *, on_epoch: Callable[[Record], None], **settings: object
 ) -> Record:
     """Write the files of a training of one epoch, in the order of a real training."""
     from simulated import record_of, result_of  # noqa: PLC0415 (in Ray's worker)

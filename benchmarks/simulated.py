@@ -9,9 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from exeunt.store import Record
+from exeunt.store.trial_store import Store
 from exeunt.sweep.execution.worker import TOLD
-from exeunt.sweep.store.trial_store import Store
-from exeunt.training import Record
 from ray.air.execution._internal.tracked_actor import TrackedActor
 
 Answer = Callable[[], object]

@@ -20,12 +20,12 @@ import uuid
 from pathlib import Path
 
 import numpy as np
+from exeunt.store import Record
+from exeunt.store.trial_store import Progress
 from exeunt.sweep.planning.plan import PlannedTrial, make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
-from exeunt.sweep.store.trial_store import Progress
 from exeunt.sweep.tracking.records import params_of, tags_of
 from exeunt.sweep.tracking.writer import create_database
-from exeunt.training import Record
 from mlflow import MlflowClient
 from rows import report
 

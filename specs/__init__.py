@@ -4,6 +4,7 @@ Only the standard library is imported, so that losses, models and training need 
 """
 
 from .errors import SpecError, nearest, require, unknown
+from .identity import configuration_id, trial_key
 from .registry import Registry
 from .spec import (
     Count,
@@ -29,9 +30,11 @@ __all__ = [
     "Spec",
     "SpecError",
     "canonical_json",
+    "configuration_id",
     "content_key",
     "nearest",
     "require",
     "short_hash",
+    "trial_key",
     "unknown",
 ]

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..training import FileInfo, Folder, LocalFolder
+from ..store import Directory, FileInfo, LocalDirectory, Store, lease_owner
 from ..training.trial import TrainedWeights
 from .planning.plan import Plan, PlannedTrial
 from .status import QUIET_AFTER_S
-from .store.lease import lease_owner
-from .store.trial_store import Store
 
 Kind = Literal["orphan", "checkpoint", "damaged file", "temporary file"]
 
@@ -32,22 +30,22 @@ class Removable:
     """File or directory that can be removed."""
 
     kind: Kind
-    folder: Folder
+    directory: Directory
     name: str | None
     """File name in the directory; None for the whole directory."""
     size: int
     """Size in bytes."""
 
     def __str__(self) -> str:
-        return self.folder.located(self.name or "").rstrip("/")
+        return self.directory.located(self.name or "").rstrip("/")
 
     def remove(self) -> None:
         """Remove it. Raises `StorageError` if that fails."""
         if self.name is not None:
-            self.folder.remove(self.name)
+            self.directory.remove(self.name)
             return
-        self.folder.remove("result.json")  # first, so that a partly removed trial does not look complete
-        self.folder.remove_all()
+        self.directory.remove("result.json")  # first, so that a partly removed trial does not look complete
+        self.directory.remove_all()
 
 
 def find_removable(store: Store, plans: Iterable[Plan]) -> Iterator[Removable]:
@@ -63,15 +61,15 @@ def find_removable(store: Store, plans: Iterable[Plan]) -> Iterator[Removable]:
     running: set[str] = set()
     for plan in plans:
         keys = {trial.key for trial in plan.trials}
-        planned |= keys | {folder for trial in plan.trials if (folder := _teacher_folder(trial))}
-        if lease_owner(store.sweep_folder(plan.sweep.name)) is not None:
+        planned |= keys | {directory for trial in plan.trials if (directory := _teacher_folder(trial))}
+        if lease_owner(store.sweep_directory(plan.sweep.name)) is not None:
             running |= keys
     begun = store.keys()
     for key in begun:
-        entries = store.trial(key).folder.entries()
+        entries = store.trial(key).directory.entries()
         if key not in running and not _is_active(entries.values()):
             yield from _of_trial(store, key, entries, is_planned=key in planned)
-    if isinstance(store.root, LocalFolder):
+    if isinstance(store.root, LocalDirectory):
         yield from _temporary_files(store.root.path)
 
 
@@ -86,30 +84,30 @@ def _is_active(entries: Iterable[FileInfo]) -> bool:
 
 
 def _of_trial(store: Store, key: str, entries: dict[str, FileInfo], *, is_planned: bool) -> Iterator[Removable]:
-    folder = store.trial(key).folder
+    directory = store.trial(key).directory
     if not is_planned:
         size = sum(entry.size for entry in entries.values())
-        yield Removable(kind="orphan", folder=folder, name=None, size=size)
+        yield Removable(kind="orphan", directory=directory, name=None, size=size)
         return
     for name, entry in entries.items():
         if name.startswith("damaged-"):
-            yield Removable(kind="damaged file", folder=folder, name=name, size=entry.size)
+            yield Removable(kind="damaged file", directory=directory, name=name, size=entry.size)
     checkpoints = [name for name in entries if name.startswith("checkpoint-")]
     if checkpoints and store.progress(key).result is not None:
         for name in checkpoints:
-            yield Removable(kind="checkpoint", folder=folder, name=name, size=entries[name].size)
+            yield Removable(kind="checkpoint", directory=directory, name=name, size=entries[name].size)
 
 
 def _temporary_files(root: Path) -> Iterator[Removable]:
     """Iterate over incomplete files, and directories in which the creation of a database was interrupted."""
-    for folder in (root, *root.glob("trials/*"), *root.glob("sweeps/*")):
-        for path in folder.glob(".*"):
+    for directory in (root, *root.glob("trials/*"), *root.glob("sweeps/*")):
+        for path in directory.glob(".*"):
             match = _TEMPORARY.fullmatch(path.name)
             if match and time.time() - path.stat().st_mtime > DAY_S and not _lives(int(match[1])):
                 files = [file for file in (path, *path.rglob("*")) if file.is_file()]
-                inside, name = (LocalFolder(path), None) if path.is_dir() else (LocalFolder(folder), path.name)
+                inside, name = (LocalDirectory(path), None) if path.is_dir() else (LocalDirectory(directory), path.name)
                 size = sum(file.stat().st_size for file in files)
-                yield Removable(kind="temporary file", folder=inside, name=name, size=size)
+                yield Removable(kind="temporary file", directory=inside, name=name, size=size)
 
 
 def _lives(pid: int) -> bool:

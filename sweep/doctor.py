@@ -18,8 +18,7 @@ from .execution.ports import answers
 from .terminal.counts import counted
 
 if TYPE_CHECKING:
-    from ..training import Folder
-    from .store.trial_store import Store
+    from ..store import Directory, Store
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow", "pandas")
 """Packages whose versions are reported; other requirements are reported only if they are not met."""
@@ -133,11 +132,11 @@ def devices() -> Iterator[Finding]:
 
 def storage(store: "Store") -> Finding:
     """Check that the storage is writable; report the free space and the file system of a directory."""
-    from ..training import LocalFolder
+    from ..store import LocalDirectory
 
     place = _nearest(Path(store.location)) if store.is_local else None
     try:
-        _write(LocalFolder(place) if place else store.root)
+        _write(LocalDirectory(place) if place else store.root)
     except SpecError as error:
         return Finding("wrong", "storage", str(error), "choose a writable directory: --storage DIR")
     if place is None:
@@ -156,7 +155,7 @@ def storage(store: "Store") -> Finding:
 def mlflow(tracking_uri: str) -> Finding:
     """Check that MLflow is reachable and writable."""
     from ..results.mlflow_client import answering, connect, shown, sqlite_file
-    from ..training import LocalFolder
+    from ..store import LocalDirectory
 
     database = sqlite_file(tracking_uri)
     remedy = "choose another database: --tracking sqlite:///FILE"
@@ -164,7 +163,7 @@ def mlflow(tracking_uri: str) -> Finding:
         remedy = "start it, or choose another with --tracking (sweeps train without it; `exeunt sync` fills it later)"
     try:
         if database is not None and not database.exists():
-            _write(LocalFolder(_nearest(database.absolute().parent)))
+            _write(LocalDirectory(_nearest(database.absolute().parent)))
             return Finding("ok", "MLflow", f"{tracking_uri}, does not exist yet, can be created")
         if database is None and not answers(tracking_uri):
             return Finding("wrong", "MLflow", f"no server listens at {shown(tracking_uri)}", remedy)
@@ -234,7 +233,7 @@ def datasets(data: Path | None) -> Iterator[Finding]:
     yield Finding("ok", "data", f"{where}; found: {', '.join(present)}; not found: {', '.join(absent) or 'none'}")
 
 
-def _write(folder: "Folder") -> None:
+def _write(folder: "Directory") -> None:
     folder.write(PROBE, b"")
     folder.remove(PROBE)
 

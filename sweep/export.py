@@ -7,12 +7,10 @@ import torch
 
 from ..models import SUFFIXES, Cohort, Format, MultiExitNetwork, TruncatedNetwork, export_network
 from ..specs import SpecError, nearest
+from ..store import WEIGHTS, Store, kept_plugins
+from ..store.checkpoints import digest
 from ..training import TrialSpec, build_student
-from ..training.checkpoints import digest
-from ..training.directory import WEIGHTS
 from ..training.plugins import use
-from .store.plugins import kept
-from .store.trial_store import Store
 
 
 def export_trial(store: Store, key: str, format: Format, exit: int | None, output: Path | None) -> str:
@@ -22,18 +20,18 @@ def export_trial(store: Store, key: str, format: Format, exit: int | None, outpu
         SpecError: if the key has no trained network, if the weights do not match its result, or if `export_network`
             rejects the network or the format.
     """
-    directory = store.trial(key)
-    spec, weights, result = directory.spec(), directory.weights(), directory.result()
+    files = store.trial(key)
+    spec, weights, result = files.spec(), files.weights(), files.result()
     if spec is None or weights is None or result is None:
         begun = store.keys()
-        trained = [name for name in begun if WEIGHTS in store.trial(name).folder.entries()]
+        trained = [name for name in begun if WEIGHTS in store.trial(name).directory.entries()]
         raise SpecError(
             f"no trained network has the key {key!r} in {store.location}; {nearest(key, trained)}.", field="key"
         )
     if digest(weights) != result.get("weights", digest(weights)):  # results of older versions have no digest
-        file = directory.folder.located(WEIGHTS)
+        file = files.directory.located(WEIGHTS)
         raise SpecError(f"{file} does not match result.json (digests differ); run `exeunt verify`.", field="key")
-    use(kept(directory.folder))
+    use(kept_plugins(files.directory))
     trial = TrialSpec.from_dict(spec)
     facts = trial.dataset_facts
     network = build_student(trial)

@@ -7,11 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..training import Record
+from ..store import ENDED, Progress, Record, State, Store, lease_owner, newest_attempt
 from .planning.plan import Plan, PlannedTrial
-from .store.fencing import newest_attempt
-from .store.lease import lease_owner
-from .store.trial_store import ENDED, Progress, State, Store
 
 QUIET_AFTER_S = 900.0
 """Seconds without a write after which a trial may have died: a training trial writes every ten minutes."""
@@ -84,21 +81,21 @@ class StatusReader:
             self._plan = self._replan()
         left = [trial for trial in self._plan.trials if trial.key not in self._ended]
         known = set(self._store.keys())
-        found = self._store.progress_of((trial.key for trial in left), self._plan.sweep.stopping)
+        found = self._store.progress_of((trial.key for trial in left), self._plan.stopping)
         self._ended |= {key: progress for key, progress in found.items() if progress.state in ENDED}
         histories: dict[str, list[Record]] = {}
         begun = []
         for trial in left:
-            directory = self._store.trial(trial.key)
+            files = self._store.trial(trial.key)
             may_run = found[trial.key].state in ("running", "waiting") and trial.key in known
-            if may_run and newest_attempt(directory.folder):
+            if may_run and newest_attempt(files.directory):
                 found[trial.key] = Progress(state="running")
-                history = histories[trial.key] = directory.history()
-                wrote = max(entry.modified for entry in directory.folder.entries().values())
+                history = histories[trial.key] = files.history()
+                wrote = max(entry.modified for entry in files.directory.entries().values())
                 begun.append(_begun(trial, history, silent=max(0.0, time.time() - wrote)))
         everything = self._ended | found
         progress = {trial.key: everything[trial.key] for trial in self._plan.trials}
-        driver = lease_owner(self._store.sweep_folder(self._plan.sweep.name))
+        driver = lease_owner(self._store.sweep_directory(self._plan.sweep.name))
         return SweepStatus(
             plan=self._plan,
             location=self._store.location,

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from ..results.mlflow_client import connect, runs_of
-from ..training import DamagedFileError, Record, StorageError, TrialDirectory, TrialSpec, build_student
-from ..training.checkpoints import digest
+from ..store import ENDED, DamagedFileError, Record, StorageError, Store, TrialFiles, kept_plugins
+from ..store.checkpoints import digest
+from ..training import TrialSpec, build_student
 from ..training.plugins import use
-from .store.plugins import kept
-from .store.trial_store import ENDED, Store
 from .tracking.records import differing
 
 AGAIN = "run the sweep again to retrain the trial"
@@ -44,21 +43,21 @@ class Verifier:
             yield Problem(subject=key, what=str(error), remedy="make the storage readable and verify again")
 
     def _problems_of(self, key: str) -> Iterator[Problem]:
-        directory = self._store.trial(key)
-        anew = f"remove {directory.folder.located('result.json')} and {AGAIN}"
+        files = self._store.trial(key)
+        anew = f"remove {files.directory.located('result.json')} and {AGAIN}"
 
         def problem(what: str, remedy: str = anew) -> Problem:
             return Problem(subject=key, what=what, remedy=remedy)
 
         try:
-            spec, result = directory.spec(), directory.result()
+            spec, result = files.spec(), files.result()
         except DamagedFileError as damage:
             yield problem(str(damage), AGAIN if "result.json" in str(damage) else anew)
             return
         if result is None:
             return
         try:
-            use(kept(directory.folder))
+            use(kept_plugins(files.directory))
             trial = TrialSpec.from_dict(spec or {})
         except Exception as error:  # a damaged file can raise anything
             reason = "is missing" if spec is None else f"is not a trial of this version ({error})"
@@ -68,11 +67,11 @@ class Verifier:
             if found != key:
                 why = "another version of Exeunt wrote it, or it was modified"
                 yield problem(f"{place} belongs to trial {found}: {why}")
-        yield from map(problem, self._weights(trial, result, directory))
-        yield from map(problem, _history(trial, result, directory))
+        yield from map(problem, self._weights(trial, result, files))
+        yield from map(problem, _history(trial, result, files))
 
-    def _weights(self, trial: TrialSpec, result: Record, directory: TrialDirectory) -> Iterator[str]:
-        if (content := directory.weights()) is None:
+    def _weights(self, trial: TrialSpec, result: Record, files: TrialFiles) -> Iterator[str]:
+        if (content := files.weights()) is None:
             yield "weights.pt is missing"
         elif digest(content) != result.get("weights", digest(content)):  # results of older versions have no digest
             yield "weights.pt does not match result.json: the digests differ"
@@ -92,9 +91,9 @@ class Verifier:
         return self._shapes[network]
 
 
-def _history(trial: TrialSpec, result: Record, directory: TrialDirectory) -> Iterator[str]:
+def _history(trial: TrialSpec, result: Record, files: TrialFiles) -> Iterator[str]:
     try:
-        history = directory.history()
+        history = files.history()
     except DamagedFileError as damage:
         yield str(damage)
         return

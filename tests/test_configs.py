@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from exeunt.models.placement import architecture_layout
+from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.cost import Costs
 from exeunt.sweep.planning.estimate import Estimate, estimate
 from exeunt.sweep.planning.plan import Plan, make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.planning.throughput import AssumedPace
 from exeunt.sweep.search import search_plan
-from exeunt.sweep.store.trial_store import Store
 from exeunt.training import TrialSpec
 
 CONFIGS = Path(__file__).parents[1] / "configs"

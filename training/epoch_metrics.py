@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .directory import Record
+from ..store import Record
 from .distributed import ProcessGroup
 from .evaluation import ExitMetrics
 from .step import Batch

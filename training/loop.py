@@ -4,7 +4,6 @@ import functools
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,9 +12,9 @@ from torch.nn import SyncBatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from ..specs import SpecError
+from ..store import Record
 from .batches import TrainingBatches, evaluation_batches
 from .data import DataSource, ImageSet, split_validation
-from .directory import Record
 from .distributed import ProcessGroup
 from .early_exit_metrics import EarlyExitMetrics
 from .environment import Precision, choose_precision
@@ -27,7 +26,7 @@ from .resource_usage import ResourceUsage
 from .rng import derive_seed, seed_modules
 from .step import Batch, TrainingStep
 from .student import build_student, leaving_costs, network_costs, network_shape
-from .teacher import build_teacher
+from .teacher import TeacherWeights, build_teacher
 from .trial import TrialSpec
 
 SPLIT_SEED = 0
@@ -38,7 +37,12 @@ class TrainingLoop:
     """Training of one network: its position in epochs and steps, and the metrics so far."""
 
     def __init__(
-        self, trial: TrialSpec, device: torch.device, teacher: Path | None, source: DataSource, processes: ProcessGroup
+        self,
+        trial: TrialSpec,
+        device: torch.device,
+        teacher: TeacherWeights | None,
+        source: DataSource,
+        processes: ProcessGroup,
     ) -> None:
         """Start at the first step of the first epoch."""
         self.trial = trial
@@ -72,6 +76,8 @@ class TrainingLoop:
             self._network.compile(mode="reduce-overhead" if trial.recipe.compile == "cuda_graphs" else "default")
         self._objective = DistributedDataParallel(objective) if processes.count > 1 else objective
         self._past_logits: Tensor | None = None  # of all training images, from the previous epoch
+        self.teacher_sha256 = teacher.sha256 if teacher else None
+        """SHA-256 of the teacher's weights; None without a teacher."""
         self.history: list[Record] = []
         """Records of the completed epochs."""
         self.details: Record = {}
@@ -171,9 +177,10 @@ class TrainingLoop:
             "network": self._network.state_dict(),
             "loss": self._loss.state_dict(),
             "updates": self._updates.state_dict(),
-            "previous_epoch_logits": self._past_logits,
+            "past_logits": self._past_logits,
             "history": self.history,
             "details": self.details,
+            "teacher": self.teacher_sha256,
             "totals": self._totals.state(),
         }
 
@@ -182,7 +189,7 @@ class TrainingLoop:
         self._network.load_state_dict(state["network"])
         self._loss.load_state_dict(state["loss"])
         self._updates.load_state_dict(state["updates"])
-        self._past_logits = state["previous_epoch_logits"]
+        self._past_logits = state["past_logits"]
         self.history = state["history"]
         self.details = state["details"]
         self._start_epoch()
@@ -264,10 +271,8 @@ class TrainingLoop:
         return torch.tensor(costs, device=self.device) if len(costs) > 1 else None
 
 
-def _trained_teacher(trial: TrialSpec, weights: Path | None, device: torch.device) -> nn.Module | None:
-    if trial.teacher is None:
+def _trained_teacher(trial: TrialSpec, weights: TeacherWeights | None, device: torch.device) -> nn.Module | None:
+    if weights is None:
         return None
-    if weights is None or not weights.exists():
-        raise SpecError(f"the teacher's weights are missing: {weights}. Train the teacher first.", field="teacher")
     network = build_teacher(trial, weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)

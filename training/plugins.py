@@ -1,59 +1,26 @@
 """Methods, architectures and heads from outside this package: from your own files and from installed packages."""
 
 import functools
-import hashlib
 import importlib.metadata
 import linecache
 import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from ..losses import methods
 from ..models import architecture_layout, architectures, heads
 from ..specs import Registry, SpecError, nearest, short_hash
+from ..store import Plugin
 
 GROUP = "exeunt.plugins"
 """Entry point group with which installed packages declare their plugin modules."""
 
 REGISTRIES: tuple[Registry[Any], ...] = (methods, architectures, heads)
 """Registries that a plugin can extend."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plugin:
-    """A Python file that registers methods, architectures or heads when it runs."""
-
-    name: str
-    """File name, such as `my_method.py`."""
-    source: str
-    """Content of the file."""
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Return the plugin in a file. Raise `SpecError` if its name is invalid or it cannot be read."""
-        if not re.fullmatch(r"\w[\w-]*\.py", path.name):
-            rule = "the name of a plugin must be letters, digits, '_' or '-' and end with .py, such as my_method.py"
-            raise SpecError(f"--plugin {path}: {rule}.", field="plugin")
-        try:
-            return cls(name=path.name, source=path.read_bytes().decode())
-        except UnicodeDecodeError as error:
-            raise SpecError(
-                f"--plugin {path}: the file is not UTF-8 text; save it as UTF-8.", field="plugin"
-            ) from error
-        except OSError as error:
-            beside = [file.name for file in path.parent.glob("*.py") if file.is_file()]
-            hint = f"; {nearest(path.name, beside)}" if beside and isinstance(error, FileNotFoundError) else ""
-            raise SpecError(f"--plugin {path}: cannot be read: {error.strerror}{hint}.", field="plugin") from error
-
-    @functools.cached_property
-    def sha256(self) -> str:
-        """SHA-256 of the file's content, as 64 hexadecimal digits."""
-        return hashlib.sha256(self.source.encode()).hexdigest()
 
 
 class _Entered(NamedTuple):
@@ -73,11 +40,26 @@ def read_plugins(paths: Iterable[Path]) -> tuple[Plugin, ...]:
     """Return the plugins in these files, each once. Raise `SpecError` if one is unreadable or a name occurs twice."""
     plugins: dict[str, Plugin] = {}
     for path in paths:
-        plugin = Plugin.read(path)
+        plugin = _read(path)
         if plugins.setdefault(plugin.name, plugin) != plugin:
             rule = "another plugin has the same file name; rename one of them"
             raise SpecError(f"--plugin {path}: {rule}.", field="plugin")
     return tuple(plugins.values())
+
+
+def _read(path: Path) -> Plugin:
+    """Return the plugin in a file. Raise `SpecError` if its name is invalid or it cannot be read."""
+    if not re.fullmatch(r"\w[\w-]*\.py", path.name):
+        rule = "the name of a plugin must be letters, digits, '_' or '-' and end with .py, such as my_method.py"
+        raise SpecError(f"--plugin {path}: {rule}.", field="plugin")
+    try:
+        return Plugin(name=path.name, source=path.read_bytes().decode())
+    except UnicodeDecodeError as error:
+        raise SpecError(f"--plugin {path}: the file is not UTF-8 text; save it as UTF-8.", field="plugin") from error
+    except OSError as error:
+        beside = [file.name for file in path.parent.glob("*.py") if file.is_file()]
+        hint = f"; {nearest(path.name, beside)}" if beside and isinstance(error, FileNotFoundError) else ""
+        raise SpecError(f"--plugin {path}: cannot be read: {error.strerror}{hint}.", field="plugin") from error
 
 
 def use(plugins: Iterable[Plugin] = ()) -> None:

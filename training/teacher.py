@@ -1,37 +1,53 @@
 """Teacher of a trial: the trained network of another trial, or one with weights from a file."""
 
-import hashlib
 import io
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from ..models import ArchitectureSpec, build_network
 from ..specs import SpecError
+from ..store import digest
 from .data import DatasetSpec, datasets
 from .student import build_student
 from .trial import TrainedWeights, TrialSpec
 
 
-def build_teacher(trial: TrialSpec, weights: Path) -> nn.Module:
-    """Build the teacher, with the weights of its trial or of a file.
+@dataclass(frozen=True, kw_only=True)
+class TeacherWeights:
+    """A file with a teacher's weights, read once: what is checked is what is used."""
 
-    Raises:
-        SpecError: if the file is missing, cannot be read, or is not the one in the spec.
-    """
+    path: Path
+    content: bytes
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path | None, expected: str | None = None) -> Self:
+        """Read a file and compare it with its expected SHA-256, if there is one.
+
+        Raises:
+            SpecError: if the file is missing, cannot be read, or is another one than expected.
+        """
+        if path is None or not path.is_file():
+            raise SpecError(f"the teacher's weights are missing: {path}. Train the teacher first.", field="teacher")
+        content = _content(path)
+        if (found := digest(content)) != (expected or found):
+            fix = "Restore the file. For the teacher of a sweep, `exeunt verify` names the remedy."
+            raise SpecError(f"{path} has changed: its SHA-256 is {found}, but was {expected}. {fix}", field="teacher")
+        return cls(path=path, content=content, sha256=found)
+
+
+def build_teacher(trial: TrialSpec, weights: TeacherWeights) -> nn.Module:
+    """Build the teacher of a trial with these weights. Raises `SpecError` if they are those of another network."""
     if isinstance(trial.teacher, TrainedWeights):
-        content = _content(weights)
-        if (found := hashlib.sha256(content).hexdigest()) != trial.teacher.sha256:
-            raise SpecError(
-                f"{weights} has changed: its SHA-256 is {found}, but was {trial.teacher.sha256}. Restore the file.",
-                field="teacher",
-            )
-        return _network_of_file(weights, content, trial.teacher.architecture, trial.dataset)
+        return _network_of_file(weights.path, weights.content, trial.teacher.architecture, trial.dataset)
     assert trial.teacher is not None
     network = build_student(trial.teacher)
-    network.load_state_dict(_state(weights, _content(weights)))
+    network.load_state_dict(_state(weights.path, weights.content))
     return network
 
 
@@ -46,7 +62,7 @@ def trained_weights(path: Path, architecture: ArchitectureSpec, dataset: Dataset
     """
     content = _content(path)
     _network_of_file(path, content, architecture, dataset)
-    return TrainedWeights(architecture=architecture, sha256=hashlib.sha256(content).hexdigest(), path=str(path))
+    return TrainedWeights(architecture=architecture, sha256=digest(content), path=str(path))
 
 
 def _content(path: Path) -> bytes:

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import torch
 
-from .checkpoints import digest
+from ..store import Record, TrialFiles, digest
+from .checkpoints import deserialized, serialized
 from .data import DataSource
-from .directory import Record, TrialDirectory
 from .distributed import ProcessGroup
 from .environment import choose_device, describe_environment, training_conditions
 from .loop import TrainingLoop
 from .nonfinite import TrainingDiverged
 from .resource_usage import is_out_of_memory
+from .teacher import TeacherWeights
 from .trial import TrialSpec
 
 
@@ -30,9 +31,10 @@ class OutOfMemoryError(Exception):
 
 def train(
     trial: TrialSpec,
-    directory: TrialDirectory,
+    files: TrialFiles,
     *,
     teacher: Path | None = None,
+    teacher_sha256: str | None = None,
     source: DataSource = DataSource(),  # noqa: B008 (frozen)
     device: str = "auto",
     threads: int = 1,
@@ -40,15 +42,16 @@ def train(
     on_epoch: Callable[[Record], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Record:
-    """Train a network, resuming from the last checkpoint in the directory if there is one, and write the result.
+    """Train a network and write its result: the existing one is returned, and the last checkpoint resumed.
 
     If PyTorch's default process group is initialised, its processes train the network together, each on its share of
     every batch. Only rank 0 writes files.
 
     Args:
         trial: spec of the trial.
-        directory: destination of checkpoints, history, weights and result.
+        files: destination of checkpoints, history, weights and result.
         teacher: file with the trained weights of the trial's teacher, if it has one.
+        teacher_sha256: SHA-256 that this file must have; None to accept any. The result records the digest.
         source: location of the images.
         device: `auto`, `cpu`, `cuda` or `cuda:1`; `auto` is the GPU if available.
         threads: number of CPU threads; runs are bit-identical only if it is equal.
@@ -64,11 +67,14 @@ def train(
         TrainingInterrupted: if training was stopped; a checkpoint has been written.
         OutOfMemoryError: if memory is too small; the message suggests a setting that needs less.
     """
+    if (result := files.result()) is not None:
+        return result
     trial = trial.canonical()
+    weights = None if trial.teacher is None else TeacherWeights.read(teacher, teacher_sha256)
     processes = ProcessGroup.current()
     chosen = choose_device(device)
     if processes.first:
-        directory.write_spec(trial.to_dict())
+        files.write_spec(trial.to_dict())
     with training_conditions(threads), _terminations() as terminated:
         torch.manual_seed(trial.seed)  # PyTorch's global generators must not depend on earlier trials
 
@@ -76,15 +82,17 @@ def train(
             return terminated() or (stop is not None and stop())
 
         with _enough_memory(lambda: _too_large(trial, chosen)):
-            run = TrainingLoop(trial, chosen, teacher, source, processes)
+            run = TrainingLoop(trial, chosen, weights, source, processes)
             with processes.main_process_first(chosen):  # it renames damaged checkpoints
-                state = directory.checkpoints.latest(chosen)
-            if state is not None:
-                run.restore(state)
+                checkpoint = files.checkpoints.latest()
+            if checkpoint is not None:
+                state = deserialized(checkpoint, chosen)
+                if state.get("teacher", run.teacher_sha256) == run.teacher_sha256:  # else its teacher was retrained
+                    run.restore(state)
         outcome: Record = {"state": "done"}
         try:
             with _enough_memory(lambda: _advice(run)):
-                _train_to_the_end(run, directory, processes, checkpoint_minutes, on_epoch, wanted)
+                _train_to_the_end(run, files, processes, checkpoint_minutes, on_epoch, wanted)
         except TrainingDiverged as divergence:
             outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}
         result = (
@@ -99,16 +107,18 @@ def train(
             }
         )
         if processes.first:
-            if trial.protocol != "paper" or directory.weights() is None:
-                directory.write_weights(run.trained_network.state_dict())
-            result["weights"] = digest(directory.weights() or b"")
-            directory.write_result(result)
+            if trial.protocol != "paper" or files.weights() is None:
+                files.write_weights(serialized(run.trained_network.state_dict()))
+            result["weights"] = digest(files.weights() or b"")
+            if run.teacher_sha256 is not None:
+                result["teacher"] = run.teacher_sha256
+            files.write_result(result)
     return result
 
 
 def _train_to_the_end(
     run: TrainingLoop,
-    directory: TrialDirectory,
+    files: TrialFiles,
     processes: ProcessGroup,
     checkpoint_minutes: float,
     on_epoch: Callable[[Record], None] | None,
@@ -122,24 +132,24 @@ def _train_to_the_end(
                 continue
             stopping, due = processes.any_rank(stop(), due, device=run.device)
             if stopping or due:
-                _keep(run, directory, processes)
+                _keep(run, files, processes)
                 written = time.monotonic()
             if stopping:
                 raise TrainingInterrupted(f"stopped in epoch {run.epoch + 1} after step {run.step}")
         is_reported = run.finish_epoch()
         if processes.first and run.trial.protocol == "paper" and is_reported:
-            directory.write_weights(run.trained_network.state_dict())
-        _keep(run, directory, processes)
+            files.write_weights(serialized(run.trained_network.state_dict()))
+        _keep(run, files, processes)
         written = time.monotonic()
         if on_epoch is not None and processes.first:
             on_epoch(run.history[-1])
 
 
-def _keep(run: TrainingLoop, directory: TrialDirectory, processes: ProcessGroup) -> None:
+def _keep(run: TrainingLoop, files: TrialFiles, processes: ProcessGroup) -> None:
     state = run.state()
     if processes.first:
-        directory.checkpoints.write(state, epoch=run.epoch, step=run.step)
-        directory.write_history(run.history)
+        files.checkpoints.write(serialized(state), epoch=run.epoch, step=run.step)
+        files.write_history(run.history)
 
 
 @contextmanager

@@ -134,22 +134,23 @@ class TrialSpec(Spec):
         return form
 
     @functools.cached_property
+    def configuration(self) -> str:
+        """ID of the trial's configuration: content hash of everything but the seed, as `configuration_id` gives it."""
+        return short_hash(_joined(self.canonical()._texts))
+
+    @functools.cached_property
     def key(self) -> str:
-        """Content hash of the trial, equal for all notations of the same experiment."""
-        return short_hash(self.canonical().text)
+        """Key of the trial, equal for all notations of the same experiment: `CONFIGURATION-sSEED`."""
+        return f"{self.configuration}-s{self.seed}"
 
     def with_seeds(self, seeds: Iterable[int]) -> "Iterator[Self]":
-        """Iterate over the spec with each of these seeds.
-
-        Only the seeds are checked, and the text of the keys is built once.
-        """
-        before, after = self.canonical()._text_around_seed
-        fields = {name: getattr(self, name) for name in self.field_infos()}
+        """Iterate over the spec with each of these seeds. Only the seeds are checked."""
+        fields = {name: getattr(self, name) for name in self.field_infos()} | {"configuration": self.configuration}
         for seed in seeds:
             if not isinstance(seed, int) or isinstance(seed, bool) or not SEEDS.contains(seed):
                 require(False, SEEDS.rule("seed"), seed=seed)
             trial = object.__new__(type(self))
-            trial.__dict__.update(fields, seed=seed, key=short_hash(f"{before}{seed}{after}"))
+            trial.__dict__.update(fields, seed=seed)
             yield trial
 
     @property
@@ -190,12 +191,11 @@ class TrialSpec(Spec):
     @property
     def text(self) -> str:  # type: ignore[override]
         """Canonical JSON of `to_dict`."""
-        before, after = self._text_around_seed
-        return f"{before}{self.seed}{after}"
+        return _joined(self._texts | {"seed": str(self.seed)})
 
     @functools.cached_property
-    def _text_around_seed(self) -> tuple[str, str]:
-        """Canonical JSON before and after the seed, assembled from the JSON of the parts."""
+    def _texts(self) -> dict[str, str]:
+        """Canonical JSON of each part but the seed."""
         skipped = self.inactive_fields()
         parts = {name: getattr(self, name) for name in sorted(self.field_infos()) if name not in skipped}
         texts = {
@@ -206,11 +206,7 @@ class TrialSpec(Spec):
         texts["method"] = _method_text(self.method)
         if self.plugins:
             texts["plugins"] = canonical_json(self.plugins)
-        before, after = (
-            ",".join(f'"{name}":{texts[name]}' for name in sorted(texts) if (name < "seed") is is_before)
-            for is_before in (True, False)
-        )
-        return f'{{{before},"seed":', f",{after}}}"
+        return texts
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -264,6 +260,11 @@ class TrialSpec(Spec):
 @functools.cache  # many trials share a method
 def _method_text(method: Method) -> str:
     return canonical_json(_method_dict(method))
+
+
+def _joined(texts: Mapping[str, str]) -> str:
+    """Return the canonical JSON of an object from that of its values."""
+    return "{" + ",".join(f'"{name}":{texts[name]}' for name in sorted(texts)) + "}"
 
 
 def _method_dict(method: Method) -> dict[str, Any]:

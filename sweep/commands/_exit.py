@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ...results.mlflow_client import shown
-from ...training import StorageError
+from ...store import StorageError
 from ..execution.shutdown import TimeBudgetExceeded
 
 OUT_OF_TIME = 3

@@ -11,10 +11,10 @@ from ...specs import SpecError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...store import Store
     from ...training.plugins import Plugin
     from ..planning.plan import Plan
     from ..planning.sweep_file import Sweep
-    from ..store.trial_store import Store
 
 SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 """Accepted schemes of a tracking URI. MLflow accepts no new file stores."""
@@ -79,8 +79,8 @@ Download = Annotated[bool, typer.Option("--download", help="Download of missing 
 
 def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Plan, Store]":
     """Return the plan of a sweep file, and the store of its trials."""
+    from ...store import Store
     from ...training.plugins import read_plugins
-    from ..store.trial_store import Store
 
     store = Store(storage)
     plan = _plan(file, store, read_plugins(plugins or ()))
@@ -112,12 +112,11 @@ def load_launched_plan(name: str, storage: str) -> "tuple[Plan, Store]":
     Raises:
         SpecError: if no sweep of this name was launched in the storage.
     """
-    from ..store.plugins import kept
-    from ..store.trial_store import Store
+    from ...store import Store, kept_plugins
 
     store = Store(storage)
     with store.saved_sweep(name) as file:
-        return _plan(file, store, kept(store.sweep_folder(name))), store
+        return _plan(file, store, kept_plugins(store.sweep_directory(name))), store
 
 
 def resume_command(options: dict[str, object], *, data: Path | None, tracking: str | None, download: bool) -> list[str]:

@@ -7,8 +7,8 @@ from ...specs import SpecError
 from ._options import Storage, app, load_launched_plan
 
 if TYPE_CHECKING:
+    from ...store import Store
     from ..planning.plan import Plan
-    from ..store.trial_store import Store
 
 Yes = Annotated[bool, typer.Option("--yes", help="Removal without confirmation")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List of removable files only, without removal")]
@@ -19,8 +19,8 @@ def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) 
     """Remove unused files: trials of no sweep, old checkpoints, damaged and incomplete files."""
     from rich.console import Console
 
+    from ...store import Store
     from ..clean import find_removable
-    from ..store.trial_store import Store
     from ..terminal.clean import rubbish_table, total
 
     store, console = Store(storage), Console()

@@ -50,7 +50,7 @@ def doctor(storage: Storage = "runs", data: Data = None, tracking: Tracking = No
         if wrong := wrong_in(versions()):
             console.print("The other checks need these fixes first.")
         else:
-            from ..store.trial_store import Store  # this import needs the packages
+            from ...store import Store  # this import needs the packages
 
             store = Store(storage)
             wrong = wrong_in(surroundings(store, tracking_uri(store, tracking), address, data))

@@ -25,12 +25,12 @@ def explain(
     """Trace a cell of the main table to its trials, their MLflow runs and their files."""
     from ...results import explain, load, render
     from ...results.mlflow_client import shown
-    from ..store.trial_store import Store
+    from ...store import Store
 
     store = Store(storage)
     store.require_launched(name)
     uri = tracking_uri(store, tracking)
-    sheet = explain(load(uri, name), architecture, method, files=lambda key: store.trial(key).folder.entries())
+    sheet = explain(load(uri, name), architecture, method, files=lambda key: store.trial(key).directory.entries())
     typer.echo(render(sheet, format), nl=False)
     if format == "text":
         typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {shown(uri)}")

@@ -29,7 +29,7 @@ def export(
     storage: Storage = "runs",
 ) -> None:
     """Export a trained network to a file, and check that the file gives the same outputs."""
+    from ...store import Store
     from ..export import export_trial
-    from ..store.trial_store import Store
 
     typer.echo(export_trial(Store(storage), key, format, exit, out))

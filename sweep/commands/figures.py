@@ -24,13 +24,12 @@ def figures(
     """Draw the figures of a sweep from its MLflow runs, as PDF, PNG and SVG with captions."""
     from ...results import history, load
     from ...results.figures import draw
-    from ...training.folder import LocalFolder
-    from ..store.trial_store import Store
+    from ...store import LocalDirectory, Store
 
     store = Store(storage)
     store.require_launched(name)
     uri = tracking_uri(store, tracking)
-    folder = store.sweep_folder(name).inside("figures") if out is None else LocalFolder(out)
+    folder = store.sweep_directory(name).inside("figures") if out is None else LocalDirectory(out)
     drawn = draw(load(uri, name), history(uri, name))
     for figure in drawn:
         for form, content in {"pdf": figure.pdf(), "png": figure.png(), "svg": figure.svg().encode()}.items():

@@ -20,7 +20,7 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
     from ...results import history, load
     from ...results.report import Origin, experiment_url, without_password
     from ...results.report import report as written
-    from ...training import LocalFolder
+    from ...store import LocalDirectory
 
     if out is not None and out.is_dir():
         raise SpecError(f"--out {out} is a directory; give the path of a file.", field="out")
@@ -37,7 +37,7 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
         experiment=experiment_url(uri, name),
     )
     page = written(load(uri, name), history(uri, name), origin)
-    folder = store.sweep_folder(name) if out is None else LocalFolder(out.parent)
+    folder = store.sweep_directory(name) if out is None else LocalDirectory(out.parent)
     file = "report.html" if out is None else out.name
     folder.write(file, page.encode())
     typer.echo(f"{name}: report written to {folder.located(file)}")

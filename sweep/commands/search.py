@@ -24,9 +24,9 @@ from .sweep import Address, MaxConcurrent, TimeBudget
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ...store import Store
     from ...training import DataSource
     from ..planning.plan import Plan
-    from ..store.trial_store import Store
 
 FileOrName = Annotated[
     str,
@@ -75,11 +75,12 @@ def search(
     from rich.console import Console
 
     from ...specs import SpecError
+    from ...store import hold_lease
     from ...training import DataSource, datasets
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
+    from ..planning.plan import missing
     from ..search import Studies, is_over, outcomes, search_plan
-    from ..store.lease import hold_lease
     from ..terminal.counts import counted
     from ..terminal.search import search_table
     from ..terminal.tables import publish
@@ -94,13 +95,13 @@ def search(
     console, source = Console(), DataSource(directory=data, download=download)
 
     def unconfirmed() -> bool:
-        return any(trial.role == "result" for trial in store.missing(plan))
+        return any(trial.role == "result" for trial in missing(plan, store))
 
     again = ["exeunt", "search", file, "--storage", storage, *options]
-    with hold_lease(store.sweep_folder(name), name) as driver, leaving(console, again):
+    with hold_lease(store.sweep_directory(name), name) as driver, leaving(console, again):
         for dataset in {asked.trial.dataset.name for asked in plan.sweep.configurations}:
             datasets[dataset].load(source)
-        store.save_sweep(plan)
+        store.save_sweep(plan.sweep.name, plan.sweep.text, plan.sweep.plugins)
         studies = Studies(plan.sweep, store)
         studies.mend()
         studied = counted(len(wanted.spaces), "study", "studies")
@@ -132,9 +133,10 @@ def _train(
     """Train the missing trials of a plan, except failed trials of the search: they count towards its budget."""
     from ..execution.cluster import ray_at
     from ..planning.durations import duration
+    from ..planning.plan import missing
     from ..terminal.progress import make_board
 
-    board = make_board([trial for trial in store.missing(plan) if trial.role != "search"], 0, console)
+    board = make_board([trial for trial in missing(plan, store) if trial.role != "search"], 0, console)
     with closing(board), ray_at(address) as ray_ready:
         from ..execution.runner import launch  # while Ray starts
 
@@ -159,7 +161,7 @@ def _show(plan: "Plan", store: "Store") -> None:
         raise SpecError(f"--show: sweep {name!r} has no search; name a sweep of `exeunt search`.", field="name")
     console, studies = Console(), Studies(plan.sweep, store)
     console.print(search_table(outcomes(studies)))
-    place = Path(store.sweep_folder(name).located("figures")) if store.is_local else Path(f"{name}-figures")
+    place = Path(store.sweep_directory(name).located("figures")) if store.is_local else Path(f"{name}-figures")
     for space in plan.sweep.search.spaces:
         folder = place / space.name.replace("/", "-")
         written = studies.steadily(partial(write_figures, studies.of(space), folder))

@@ -91,12 +91,13 @@ def sweep(
     from rich.console import Console
 
     from ...specs import SpecError
+    from ...store import hold_lease
     from ...training import DataSource, datasets
     from ..execution.cluster import ray_at
     from ..execution.shutdown import Shutdown
     from ..planning.durations import duration, seconds_of
     from ..planning.only import selected
-    from ..store.lease import hold_lease
+    from ..planning.plan import missing
     from ..terminal.counts import counted
     from ..terminal.progress import make_board
     from ..terminal.tables import publish
@@ -111,9 +112,9 @@ def sweep(
 
     if plan.sweep.search is not None:
         raise SpecError(f"{file} has a `search` part; run: exeunt search {file}", field="search")
-    with hold_lease(store.sweep_folder(plan.sweep.name), plan.sweep.name) as driver:
-        todo = [trial for trial in store.missing(plan) if trial.key in chosen]
-        store.save_sweep(plan)
+    with hold_lease(store.sweep_directory(plan.sweep.name), plan.sweep.name) as driver:
+        todo = [trial for trial in missing(plan, store) if trial.key in chosen]
+        store.save_sweep(plan.sweep.name, plan.sweep.text, plan.sweep.plugins)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
         console.print(f"{plan.sweep.name}: {planned}, {len(todo)} to train", highlight=False)
         if todo:
@@ -127,5 +128,5 @@ def sweep(
                 launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, shutdown=shutdown, most=most)
             board.say(f"{board.counts} after {duration(board.elapsed)}")
         publish(plan, store, recorded_at, console)
-        if any(trial.key in chosen for trial in store.missing(plan)):
+        if any(trial.key in chosen for trial in missing(plan, store)):
             raise typer.Exit(1)

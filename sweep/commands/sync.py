@@ -11,14 +11,14 @@ def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) 
     A new MLflow server is filled in the same way.
     """
     from ...results.mlflow_client import answering, shown
-    from ..store.lease import lease_owner
+    from ...store import lease_owner
     from ..terminal.counts import counted
     from ..tracking.writer import Mirror
 
     plan, store = load_launched_plan(name, storage)
     recorded_at = tracking_uri(store, tracking)
     # Two writers at a time could create two runs of one trial.
-    if (holder := lease_owner(store.sweep_folder(name))) is not None:
+    if (holder := lease_owner(store.sweep_directory(name))) is not None:
         whose = f"process {holder['pid']} on {holder['host']}"
         what = f"sweep {name!r} is being run by {whose}, which also writes to MLflow"
         raise SpecError(f"{what}; run exeunt sync after it has ended.", field="name")

@@ -43,7 +43,7 @@ def table(
 ) -> None:
     """Print a table of a sweep from its MLflow runs, by default the comparison of its methods."""
     from ...results import history, load, render, tabulate
-    from ..store.trial_store import Store
+    from ...store import Store
 
     store = Store(storage)
     store.require_launched(name)

@@ -20,8 +20,8 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     from rich.progress import track
 
     from ...results.mlflow_client import TrackingError, answering
+    from ...store import Store
     from ..planning.yaml_document import DocumentError
-    from ..store.trial_store import Store
     from ..terminal.counts import counted
     from ..terminal.verify import problems_table
     from ..verify import Problem, Verifier, run_problems

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from ...training import OutOfMemoryError, Record, TrainingInterrupted, TrialDirectory, TrialSpec, train
+from ...store import Record, TrialFiles
+from ...training import OutOfMemoryError, TrainingInterrupted, TrialSpec, train
 from ...training.plugins import Plugin, plugins_in_use, use
 
 Members = dict[Any, SpawnProcess]
@@ -37,7 +38,7 @@ class ProcessDiedError(Exception):
 
 def train_together(
     trial: TrialSpec,
-    directory: TrialDirectory,
+    files: TrialFiles,
     *,
     processes: int,
     accelerated: bool,
@@ -49,7 +50,7 @@ def train_together(
 
     Args:
         trial: trial to train.
-        directory: directory of the trial's files.
+        files: directory of the trial's files.
         processes: number of processes.
         accelerated: True if each process uses a GPU, the one with the number of its rank.
         on_epoch: function that is called with each epoch's record.
@@ -69,7 +70,7 @@ def train_together(
                 listener, speaker = spawn.Pipe(duplex=False)
                 device = f"cuda:{rank}" if accelerated else "cpu"
                 place = {"init_method": meeting, "rank": rank, "world_size": processes}
-                arguments = {"directory": directory, "device": device, **settings}
+                arguments = {"files": files, "device": device, **settings}
                 what = trial.to_dict(), plugins_in_use()  # a plugin has to be loaded before its methods are parsed
                 members[listener] = spawn.Process(target=_take_part, args=(what, place, arguments, speaker))
                 members[listener].start()

@@ -12,10 +12,8 @@ from pathlib import Path
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from ...specs import SpecError
-from ...training import LocalFolder
+from ...store import PLUGINS, LocalDirectory, keep_plugins
 from ..planning.sweep_file import Sweep
-from ..store.plugins import FOLDER as PLUGINS
-from ..store.plugins import keep
 from .runtime_env import packed
 
 FILE = "sweep.yaml"
@@ -81,7 +79,7 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
     name = f"exeunt-{re.sub(r'[^A-Za-z0-9_-]', '-', sweep.name)}-{secrets.token_hex(4)}"
     with packed() as package:
         (package / FILE).write_text(sweep.text, encoding="utf-8")
-        keep(LocalFolder(package), sweep.plugins)
+        keep_plugins(LocalDirectory(package), sweep.plugins)
         patience = time.monotonic() + START_TIMEOUT_S
         while True:
             try:

@@ -12,11 +12,11 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from ...specs import SpecError
-from ...training import DataSource, StorageError
+from ...store import StorageError, Store
+from ...training import DataSource
 from ..planning.durations import duration
 from ..planning.plan import Plan
 from ..planning.resources import Resources
-from ..store.trial_store import Store
 from ..terminal.counts import counted
 from ..terminal.progress import ProgressBoard
 from ..tracking.sync import mirrored
@@ -58,7 +58,7 @@ def launch(
         StorageError: if the storage is not writable in any attempt of a trial.
         SpecError: if no node has the requested resources, since Ray would wait forever.
     """
-    resources, stopping = plan.sweep.resources, plan.sweep.stopping
+    resources, stopping = plan.sweep.resources, plan.stopping
     progress = store.progress_of((trial.key for trial in plan.trials), stopping)
     for key in board.trials:
         if progress[key].state == "failed":
@@ -202,19 +202,21 @@ class _Watch(tune.Callback):
         shutdown: Shutdown,
         changed: set[str],
     ) -> None:
-        self._stopping = plan.sweep.stopping
+        self._stopping = plan.stopping
         self._store = store
         self._board = board
         self._searcher = searcher
         self._shutdown = shutdown
         self._changed = changed
+        self._busy: set[str] = set()  # trials that another sweep trains: each is shown once
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         # Tune pickles its callbacks to restore them later; we never do.
         return tune.Callback, ()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._board.start(trial.config["key"])
+        key = trial.config["key"]
+        self._board.start(key, silently=key in self._busy)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -228,6 +230,9 @@ class _Watch(tune.Callback):
         key, last = trial.config["key"], trial.last_result
         if "state" not in last:  # it never started, because the sweep shuts down
             self._board.pause(key)
+        elif last["state"] == "busy":
+            self._board.pause(key, "" if key in self._busy else last["reason"])
+            self._busy.add(key)
         elif last["state"] == "running" and self._stopping is not None:
             with self._halting_without_storage(key):
                 self._store.prune(key, self._stopping, epoch=last["epoch"], epochs=last["epochs"])

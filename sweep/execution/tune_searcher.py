@@ -13,6 +13,8 @@ from ray.tune.search import Searcher
 from ..planning.plan import PlannedTrial
 from .gpu_packing import Packing
 
+BUSY_DELAY_S = 10.0
+"""Seconds before a trial that another sweep trains is tried again, which costs no retry."""
 FIRST_RETRY_DELAY_S = 2.0
 """Seconds before the first retry of a trial whose worker died; doubled for each further retry."""
 
@@ -124,11 +126,14 @@ class PlanSearcher(Searcher):
         if self._packing:
             self._release(self._packing.ended(trial))
         storage_is_away = state == "unwritable"
-        if error and state not in ("done", "diverged", "failed", "stopped"):
-            state = self._recorded(trial.key)  # it may have died after its result and before its last report
+        busy = not error and result is not None and result["state"] == "busy"
+        if busy or (error and state not in ("done", "diverged", "failed", "stopped")):
+            state = self._recorded(trial.key)  # it may have ended in another sweep, or before its last report
         elif not error:
             state = result["state"] if result else ""
-        if state == "done":
+        if busy and state not in ("done", "diverged"):
+            self._put_back(position, BUSY_DELAY_S)
+        elif state == "done":
             self._done.add(trial.key)
             self._release(self._dependents.pop(trial.key, []))
         elif state == "stopped":  # it received SIGTERM and has a checkpoint

@@ -9,14 +9,20 @@ from typing import Any
 
 from ray import tune
 
-from ...training import DataSource, OutOfMemoryError, Record, StorageError, TrainingInterrupted, TrialSpec, train
-from ...training.directory import WEIGHTS
-from ...training.plugins import Plugin, use
+from ...store import (
+    WEIGHTS,
+    Plugin,
+    Record,
+    StaleAttemptError,
+    StorageError,
+    Store,
+    TrialBusyError,
+    keep_plugins,
+    require_driver,
+)
+from ...training import DataSource, OutOfMemoryError, TrainingInterrupted, TrialSpec, train
+from ...training.plugins import use
 from ...training.trial import TrainedWeights
-from ..store.fencing import StaleAttemptError
-from ..store.lease import require_driver
-from ..store.plugins import keep
-from ..store.trial_store import Store
 from .distributed_launch import ProcessDiedError, train_together
 from .preemption import stop_requested
 
@@ -38,9 +44,9 @@ def run_trial(
 ) -> None:
     """Train the trial that the searcher suggested; report each epoch and the end of the attempt.
 
-    The last report has a `state`: that of the result, or `stopped` after SIGTERM, or `failed` or `unwritable` (the
-    storage), both with a `reason`. If the trial has no result, an exception ends the attempt, so that Tune starts no
-    other trial in this worker.
+    The last report has a `state`: that of the result, `stopped` after SIGTERM, or with a `reason` `busy` (another sweep
+    trains it), `failed` or `unwritable` (the storage). If the trial was started and has no result, an exception ends
+    the attempt, so that Tune starts no other trial in this worker.
     """
     use(plugins)
     trial = TrialSpec.from_dict(json.loads(config["spec"]))
@@ -50,23 +56,26 @@ def run_trial(
         tune.report({**told, "state": "running", "epochs": trial.recipe.epochs})
 
     try:
-        require_driver(store.sweep_folder(sweep), driver)
-        directory = store.start_attempt(config["key"])
-        keep(directory.folder, [plugin for plugin in plugins if plugin.sha256 in trial.plugins])
-        try:
-            with _teacher_weights(trial, store) as teacher, stop_requested() as stop:
-                how = {"teacher": teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
-                if processes == 1:
-                    result = train(trial, directory, **how)
-                else:
-                    result = train_together(trial, directory, processes=processes, accelerated=accelerated, **how)
-        except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
-            raise
-        except Exception as error:
-            reason = _reason(error)
-            tune.report({"state": "failed", "reason": reason})
-            directory.write_failure({"reason": reason, "traceback": traceback.format_exc()})
-            raise
+        require_driver(store.sweep_directory(sweep), driver)
+        with store.attempt(config["key"], driver) as files:
+            keep_plugins(files.directory, [plugin for plugin in plugins if plugin.sha256 in trial.plugins])
+            try:
+                with _teacher_weights(trial, store) as teacher, stop_requested() as stop:
+                    how = {**teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
+                    if processes == 1:
+                        result = train(trial, files, **how)
+                    else:
+                        result = train_together(trial, files, processes=processes, accelerated=accelerated, **how)
+            except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
+                raise
+            except Exception as error:
+                reason = _reason(error)
+                tune.report({"state": "failed", "reason": reason})
+                files.write_failure({"reason": reason, "traceback": traceback.format_exc()})
+                raise
+    except TrialBusyError as error:  # nothing has run here, so this worker can take another trial
+        tune.report({"state": "busy", "reason": str(error)})
+        return
     except TrainingInterrupted:
         tune.report({"state": "stopped"})
         raise
@@ -81,11 +90,13 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _teacher_weights(trial: TrialSpec, store: Store) -> Iterator[Path | None]:
+def _teacher_weights(trial: TrialSpec, store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of `train` about the teacher: its weights, and the digest that its result has of them."""
     if trial.teacher is None:
-        yield None
+        yield {}
     elif isinstance(trial.teacher, TrainedWeights):
-        yield Path(trial.teacher.path)
+        yield {"teacher": Path(trial.teacher.path), "teacher_sha256": trial.teacher.sha256}
     else:
-        with store.trial(trial.teacher.key).folder.local(WEIGHTS) as path:
-            yield path
+        files = store.trial(trial.teacher.key)
+        with files.directory.local(WEIGHTS) as path:
+            yield {"teacher": path, "teacher_sha256": (files.result() or {}).get("weights")}

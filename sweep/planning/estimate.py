@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...store import ENDED, State, Store
 from ...training import TrialSpec
-from ..store.trial_store import ENDED, State, Store
 from .cost import Costs
 from .plan import Plan, PlannedTrial, Role
 from .throughput import Throughput
@@ -107,7 +107,7 @@ def estimate(plan: Plan, store: Store, pace: Throughput | None = None) -> Estima
         pace: the throughput that gives device-hours; without it, costs are multiply-adds alone.
     """
     costs = Costs()
-    progress = store.progress_of((trial.key for trial in plan.trials), plan.sweep.stopping)
+    progress = store.progress_of((trial.key for trial in plan.trials), plan.stopping)
     rows: dict[tuple[str, str, Role], CostRow] = {}
     problems = []
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from ...models import ExitSpec
+from ...store import ENDED, Store
 from ...training import TrialSpec
 from .cost import Costs
 from .garbage import no_search_for_garbage
@@ -79,6 +80,11 @@ class Plan:
     coming: tuple[tuple[PlannedTrial, int], ...] = ()
     """Expected trials of a search that is not over, as examples with default settings and the number of each."""
 
+    @property
+    def stopping(self) -> dict[str, Any] | None:
+        """Rule that stops trials early, as plain values; None if all are trained to the end."""
+        return None if self.sweep.stopping is None else self.sweep.stopping.to_dict()
+
 
 @no_search_for_garbage()
 def make_plan(sweep: Sweep) -> Plan:
@@ -92,6 +98,12 @@ def make_plan(sweep: Sweep) -> Plan:
     }
     in_turn = sorted(planned.values(), key=ranks[sweep.order])
     return Plan(sweep=sweep, trials=tuple(_teachers_first(in_turn, planned)))
+
+
+def missing(plan: Plan, store: Store) -> list[PlannedTrial]:
+    """Return the trials of a plan that have not ended."""
+    progress = store.progress_of((trial.key for trial in plan.trials), plan.stopping)
+    return [trial for trial in plan.trials if progress[trial.key].state not in ENDED]
 
 
 def _merged(sweep: Sweep) -> dict[str, PlannedTrial]:

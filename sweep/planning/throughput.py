@@ -2,7 +2,6 @@
 
 import itertools
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,12 +9,15 @@ from pathlib import Path
 import torch
 
 from ...specs import SpecError
+from ...store import digest
 from ...training import DataSource, TrialSpec
+from ...training.checkpoints import serialized
 from ...training.distributed import ProcessGroup
 from ...training.environment import choose_device, training_conditions
 from ...training.loop import TrainingLoop
 from ...training.resource_usage import is_out_of_memory
 from ...training.student import build_student
+from ...training.teacher import TeacherWeights
 from ...training.trial import TrainedWeights
 from .cost import Costs
 from .plan import Plan
@@ -118,29 +120,27 @@ def step_of(trial: TrialSpec) -> Step:
 
 
 def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, device: torch.device) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        run = TrainingLoop(trial, device, _teacher_weights(trial, Path(folder)), source, ProcessGroup())
-        started = time.perf_counter()
-        marks = [started]
-        for _ in itertools.islice(run.train_epoch(), 1 + TIMED_STEPS):
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            marks.append(time.perf_counter())
-            if marks[-1] - started > TIMING_LIMIT_S:
-                break
+    run = TrainingLoop(trial, device, _teacher_weights(trial), source, ProcessGroup())
+    started = time.perf_counter()
+    marks = [started]
+    for _ in itertools.islice(run.train_epoch(), 1 + TIMED_STEPS):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        marks.append(time.perf_counter())
+        if marks[-1] - started > TIMING_LIMIT_S:
+            break
     seconds = [after - before for before, after in itertools.pairwise(marks)]
     return statistics.median(seconds[1:] or seconds) / min(trial.recipe.batch_size, images)
 
 
-def _teacher_weights(trial: TrialSpec, folder: Path) -> Path | None:
-    """Return the path of teacher weights; for an untrained teacher, of its initial weights, which give equal times."""
+def _teacher_weights(trial: TrialSpec) -> TeacherWeights | None:
+    """Return the teacher's weights; for an untrained teacher its initial weights, which give equal times."""
     if trial.teacher is None:
         return None
     if isinstance(trial.teacher, TrainedWeights):
-        return Path(trial.teacher.path)
-    path = folder / "teacher.pt"
-    torch.save(build_student(trial.teacher).state_dict(), path)
-    return path
+        return TeacherWeights.read(Path(trial.teacher.path), trial.teacher.sha256)
+    content = bytes(serialized(build_student(trial.teacher).state_dict()))
+    return TeacherWeights(path=Path("teacher.pt"), content=content, sha256=digest(content))
 
 
 def _described(device: torch.device, resources: Resources) -> str:

@@ -9,11 +9,11 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ...specs import SpecError
+from ...store import ENDED, Store
 from ..execution.early_stopper import EarlyStopper
 from ..execution.shutdown import Shutdown
 from ..planning.plan import PlannedTrial
 from ..planning.search_space import SearchSpace
-from ..store.trial_store import ENDED, Store
 from ..terminal.progress import ProgressBoard
 from .studies import Answer, Studies, StudiesError
 from .study_summary import KEY, REASON, SECONDS, tried_trial
@@ -113,15 +113,15 @@ class Tuning:
 
     def _recorded(self, key: str) -> str:
         """Return the final state of a trial that the store holds already; an empty text for other trials."""
-        state = self._store.progress(key, self._studies.stopping).state
+        state = self._store.progress(key, self._studies.stopping and self._studies.stopping.to_dict()).state
         if state == "failed":
             self._store.trial(key).forget_failure()
         return {"pruned": "running"}.get(state, state) if state in ENDED else ""
 
     def _tell(self, space: "_InStudy", asked: optuna.Trial, key: str, state: str) -> None:
-        directory = self._store.trial(key)
-        history = directory.history()
-        result: dict[str, Any] = directory.result() or {} if state == "done" else {}
+        files = self._store.trial(key)
+        history = files.history()
+        result: dict[str, Any] = files.result() or {} if state == "done" else {}
         metrics = result.get("metrics", {})
         values = [metrics.get(objective.metric) for objective in self._search.objectives]
         seconds = result.get("seconds", sum(record["seconds"] for record in history))

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ...specs import SpecError
+from ...store import Store
 from ...training import TrialSpec
 from ..planning.plan import Plan, PlannedTrial, TuningInfo, make_plan
 from ..planning.sweep_file import Configuration, Sweep
-from ..store.trial_store import Store
 from .studies import Studies
 from .study_summary import Outcome, is_over, outcomes, tried_trial
 

@@ -25,7 +25,7 @@ from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState
 
 from ...results.figures.style import COLORS, MARGIN, PRINT
-from ...training.folder import LocalFolder
+from ...store import LocalDirectory
 from .drawing import Drawing, tidy
 
 PAGE = "figures.html"
@@ -92,7 +92,7 @@ def write_figures(study: optuna.Study, folder: Path) -> list[Path]:
     if sections:
         files[PAGE] = _page(study, sections).encode()
     for name, content in files.items():
-        LocalFolder(folder).write(name, content)
+        LocalDirectory(folder).write(name, content)
     return [folder / name for name in files]
 
 

@@ -16,10 +16,9 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from ...training import StorageError
+from ...store import StorageError, Store
 from ..planning.search_space import Categorical, Direction, NumericRange, Sampler, SearchPlan, SearchSpace
 from ..planning.sweep_file import Sweep
-from ..store.trial_store import Store
 from .optuna_storage import UNAVAILABLE, BadUrlError, open_database, reason_of
 
 JOURNAL = "studies.journal"
@@ -61,7 +60,7 @@ class Studies:
 
     def exist(self) -> bool:
         """Return True if the journal exists or a database is configured; opens neither."""
-        return self.search.studies is not None or JOURNAL in self._store.sweep_folder(self._sweep).entries()
+        return self.search.studies is not None or JOURNAL in self._store.sweep_directory(self._sweep).entries()
 
     def mend(self) -> None:
         """Repair the journal after its writer was killed. Only the driver may call this, the only writer."""
@@ -158,7 +157,7 @@ class Studies:
 
     @property
     def _journal_path(self) -> Path:
-        return Path(self._store.sweep_folder(self._sweep).located(JOURNAL))
+        return Path(self._store.sweep_directory(self._sweep).located(JOURNAL))
 
     def _open(self, name: str) -> optuna.Study:
         objectives = self.search.objectives

@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...store import State
 from ..planning.estimate import Cost, CostRow, Estimate
-from ..store.trial_store import State
 from .counts import counted
 
 STATES: tuple[State, ...] = ("waiting", "running", "done", "pruned", "diverged", "failed")

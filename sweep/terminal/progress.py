@@ -65,11 +65,12 @@ class ProgressBoard(ABC):
         self._come(announced)
         self.done += 1
 
-    def start(self, key: str) -> None:
-        """Record that a trial has started or resumed."""
+    def start(self, key: str, *, silently: bool = False) -> None:
+        """Record that a trial has started or resumed, and show it."""
         self.running[key] = "starting"
         self._pace.start(key)
-        self.show("start", self.trials[key])
+        if not silently:
+            self.show("start", self.trials[key])
 
     def advance(self, key: str, record: Mapping[str, Any]) -> None:
         """Record a completed epoch of a trial; `record` has `epoch` and the total `epochs`."""

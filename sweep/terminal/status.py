@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ...store import State
 from ..status import ActiveTrial, StatusReader, SweepStatus
-from ..store.trial_store import State
 from .counts import counted
 from .progress import duration
 

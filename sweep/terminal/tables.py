@@ -9,8 +9,8 @@ from rich.console import Console
 
 from ...results import comparison, load, main, render, to_rich
 from ...results.mlflow_client import TrackingError, answering, shown
+from ...store import Store
 from ..planning.plan import Plan
-from ..store.trial_store import Store
 from ..tracking.writer import Mirror
 
 FILES = {"csv": "table.csv", "latex": "table.tex"}
@@ -33,7 +33,7 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
         console.print(to_rich(table))
     else:
         console.out(render(table, "text"), highlight=False)
-    folder = store.sweep_folder(plan.sweep.name)
+    folder = store.sweep_directory(plan.sweep.name)
     for form, name in FILES.items():
         folder.write(name, render(table, form).encode())
         console.print(f"{form + ':':7}{folder.located(name)}", markup=False, highlight=False, soft_wrap=True)

@@ -8,9 +8,8 @@ from typing import Any
 
 from mlflow.entities import Metric, Param
 
-from ...training import Record
+from ...store import Progress, Record
 from ..planning.plan import PlannedTrial
-from ..store.trial_store import Progress
 
 TERMINATED = {"done": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
 """MLflow run status by the state of a trial that has ended; all other trials are RUNNING."""

@@ -11,9 +11,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 
 from ...results.mlflow_client import TrackingError, connect, runs_of, sqlite_file
-from ...training import DamagedFileError, Record
+from ...store import DamagedFileError, Progress, Record, Store
 from ..planning.plan import Plan, PlannedTrial
-from ..store.trial_store import Progress, Store
 from .records import TERMINATED, differing, metrics_of, params_of, tags_of
 
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it logs each migration of a new database
@@ -59,12 +58,12 @@ class Mirror:
 
     def update(self, trials: Iterable[PlannedTrial]) -> int:
         """Write new data of these trials and return the number of trials written."""
-        return sum(self._update(trial, self._store.progress(trial.key, self._plan.sweep.stopping)) for trial in trials)
+        return sum(self._update(trial, self._store.progress(trial.key, self._plan.stopping)) for trial in trials)
 
     def update_all(self) -> int:
         """Write new data of the whole plan, mark the runs of other trials, and return the number of runs written."""
         planned = {trial.key: trial for trial in self._plan.trials}
-        progress = self._store.progress_of(planned, self._plan.sweep.stopping)
+        progress = self._store.progress_of(planned, self._plan.stopping)
         written = sum(self._update(trial, progress[key]) for key, trial in planned.items())
         return written + self.mark_unplanned(planned)
 

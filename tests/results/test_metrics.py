@@ -2,7 +2,8 @@ import pytest
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.results import describe
-from exeunt.training import DatasetSpec, Recipe, TrialDirectory, TrialSpec, train
+from exeunt.store import TrialFiles
+from exeunt.training import DatasetSpec, Recipe, TrialSpec, train
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_everything_that_a_trial_records_is_known(tmp_path):
         protocol="paper",
         validation=0.1,
     )
-    directory = TrialDirectory(tmp_path)
+    directory = TrialFiles(tmp_path)
     train(trial, directory, device="cpu")
     (record,) = directory.history()
     recorded = record.keys() - {"epoch", "time"}

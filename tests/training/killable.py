@@ -7,7 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
-from exeunt.training import TrialDirectory, TrialSpec, train
+from exeunt.store import TrialFiles
+from exeunt.training import TrialSpec, train
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__])
@@ -49,7 +50,7 @@ def _train(trial: str, folder: Path, checkpoint_minutes: float, moment: str, fat
     sys.addaudithook(die)
     train(
         TrialSpec.from_dict(json.loads(trial)),
-        TrialDirectory(folder),
+        TrialFiles(folder),
         device="cpu",
         checkpoint_minutes=checkpoint_minutes,
     )

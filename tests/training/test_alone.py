@@ -45,7 +45,8 @@ import json, sys
 from pathlib import Path
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec
-from exeunt.training import DatasetSpec, Recipe, TrainingInterrupted, TrialDirectory, TrialSpec, train
+from exeunt.training import DatasetSpec, Recipe, TrainingInterrupted, TrialSpec, train
+from exeunt.store import TrialFiles
 
 trial = TrialSpec(
     dataset=DatasetSpec(name=f"folder:{sys.argv[1]}"),
@@ -55,7 +56,7 @@ trial = TrialSpec(
     recipe=Recipe(epochs=1, batch_size=8),
     validation=0.25,
 )
-directory = TrialDirectory(Path(sys.argv[2]))
+directory = TrialFiles(Path(sys.argv[2]))
 try:
     train(trial, directory, device="cpu", stop=lambda: True)
 except TrainingInterrupted as stopped:

@@ -15,7 +15,8 @@ import pytest
 import torch
 from exeunt.losses import EED, PSKD, Baseline, methods
 from exeunt.specs import SpecError
-from exeunt.training import DataSource, TrialDirectory, build_student, train
+from exeunt.store import TrialFiles
+from exeunt.training import DataSource, build_student, train
 from exeunt.training.batches import TrainingBatches, evaluation_batches
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.evaluation import ExitMetrics
@@ -29,7 +30,8 @@ import hashlib, json, sys
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from exeunt.training import TrialDirectory, TrialSpec, train
+from exeunt.training import TrialSpec, train
+from exeunt.store import TrialFiles
 
 module = sys.modules["exeunt.training.train"]  # the package attribute of this name is the function
 
@@ -59,7 +61,7 @@ for line in sys.stdin:
     answer = {}
     try:
         result = train(
-            trial, TrialDirectory(Path(job["folder"])), device="cpu", stop=stop,
+            trial, TrialFiles(Path(job["folder"])), device="cpu", stop=stop,
             teacher=Path(job["folder"]) / "teacher.pt", checkpoint_minutes=job["checkpoint_minutes"],
             on_epoch=lambda record: told.append(record["epoch"]),
         )
@@ -126,7 +128,7 @@ def pair(tmp_path_factory):
 
 
 def measured(folder):
-    records = TrialDirectory(folder).history()
+    records = TrialFiles(folder).history()
     return [{name: value for name, value in record.items() if name not in CLOCK} for record in records]
 
 
@@ -162,7 +164,7 @@ def test_two_processes_train_the_network_that_one_trains_on_the_same_halves(
     assert first["told"] == [1, 2]
     assert second["told"] == []
     assert first["result"]["environment"]["processes"] == 2
-    train(halves(trial), TrialDirectory(tmp_path / "one"), device="cpu")
+    train(halves(trial), TrialFiles(tmp_path / "one"), device="cpu")
     assert_close(
         parameters(tmp_path / "two", weights_of), parameters(tmp_path / "one", weights_of), rtol=1e-4, atol=1e-6
     )
@@ -211,7 +213,7 @@ def test_what_one_of_them_sees_diverge_has_diverged_for_both(culprit, pair, make
     assert first["result"]["state"] == second["result"]["state"] == "diverged"
     assert first["result"]["reason"] == second["result"]["reason"]
     assert first["result"]["reason"].startswith("epoch 2, step 3: ")
-    assert TrialDirectory(tmp_path).result() == first["result"]
+    assert TrialFiles(tmp_path).result() == first["result"]
 
 
 @pytest.mark.slow
@@ -243,7 +245,7 @@ def test_killed_at_random_steps_they_end_bit_for_bit_as_if_they_had_not_been(pai
             time.sleep(0.001)
         doomed.kill()
         assert [process.returncode for process in doomed.processes] == [-signal.SIGKILL] * 2
-    assert TrialDirectory(folder).result() is None
+    assert TrialFiles(folder).result() is None
     last = sorted(folder.glob("checkpoint-*"))[-1]
     last.write_bytes(last.read_bytes()[:-100])  # only one of them may rename it
     answers = pair.train(trial, folder)
@@ -274,7 +276,7 @@ def test_normalisation_over_processes_is_refused_without_accelerators(pair, make
     answers = pair.train(make_trial(sync_batch_norm=True), tmp_path)
     assert all(answer["error"].startswith("SpecError: `sync_batch_norm` needs GPUs") for answer in answers), answers
     assert not list(tmp_path.glob("*.pt"))
-    assert train(make_trial(sync_batch_norm=True, epochs=1), TrialDirectory(tmp_path), device="cpu")["state"] == "done"
+    assert train(make_trial(sync_batch_norm=True, epochs=1), TrialFiles(tmp_path), device="cpu")["state"] == "done"
 
 
 def test_the_network_is_the_same_with_normalisation_over_processes(make_trial):

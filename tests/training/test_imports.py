@@ -15,13 +15,14 @@ import sys
 from pathlib import Path
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec
-from exeunt.training import DatasetSpec, Recipe, TrialDirectory, TrialSpec, train
+from exeunt.training import DatasetSpec, Recipe, TrialSpec, train
+from exeunt.store import TrialFiles
 
 trial = TrialSpec(
     dataset=DatasetSpec(name="digits"), architecture=ArchitectureSpec(name="resnet8"), exits=ExitSpec(placement="all"),
     method=EED(), recipe=Recipe(epochs=1, batch_size=512, crop="none", flip=False), seed=0,
 )
-assert train(trial, TrialDirectory(Path(sys.argv[1])), device="cpu")["state"] == "done"
+assert train(trial, TrialFiles(Path(sys.argv[1])), device="cpu")["state"] == "done"
 print(*sys.modules)
 """
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 from exeunt.losses import EED, PSKD
-from exeunt.training import DatasetSpec, OutOfMemoryError, TrainingInterrupted, TrialDirectory, datasets, train
+from exeunt.store import TrialFiles
+from exeunt.training import DatasetSpec, OutOfMemoryError, TrainingInterrupted, datasets, train
 from torch.testing import assert_close
 
 from .killable import Training
@@ -27,7 +28,7 @@ def newest(folder):
 
 
 def history(folder):
-    records = TrialDirectory(folder).history()
+    records = TrialFiles(folder).history()
     return [{name: value for name, value in record.items() if name not in CLOCK} for record in records]
 
 
@@ -51,7 +52,7 @@ def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_b
     hard, tmp_path, weights_of, precision
 ):
     trial = replace(hard, recipe=replace(hard.recipe, precision=precision))
-    train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
+    train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
     chance, folder = random.Random(precision), tmp_path / "killed"
     steps = 11  # of 1,295 images in batches of 128; one epoch
     kills = sorted(
@@ -63,7 +64,7 @@ def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_b
         status, complaint = Training(trial, folder, moment=moment, fatal=f"checkpoint-{epoch:05d}-{step:07d}-").finish()
         assert status == -signal.SIGKILL, complaint
         assert newest(folder) < (epoch, step)
-    assert TrialDirectory(folder).result() is None
+    assert TrialFiles(folder).result() is None
     status, complaint = Training(trial, folder).finish()
     assert status == 0, complaint
     assert_same(folder, tmp_path / "whole", weights_of)
@@ -73,14 +74,14 @@ def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_b
 @pytest.mark.parametrize("fatal", ["weights", "result"])
 def test_killed_between_its_last_step_and_its_result_it_goes_on(make_trial, tmp_path, weights_of, fatal):
     trial = make_trial(EED(), exits="all")
-    train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
+    train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
     folder = tmp_path / "killed"
     status, complaint = Training(trial, folder, moment="os.rename", fatal=fatal).finish()
     assert status == -signal.SIGKILL, complaint
     assert (folder / "weights.pt").exists() == (fatal == "result")
-    assert TrialDirectory(folder).result() is None
-    train(trial, TrialDirectory(folder), device="cpu")
-    assert TrialDirectory(folder).result()["state"] == "done"
+    assert TrialFiles(folder).result() is None
+    train(trial, TrialFiles(folder), device="cpu")
+    assert TrialFiles(folder).result()["state"] == "done"
     assert_same(folder, tmp_path / "whole", weights_of)
 
 
@@ -91,7 +92,7 @@ def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
     make_trial, tmp_path, weights_of, method, stop_after
 ):
     trial = make_trial(method, exits="all", epochs=3, accumulation=2, ema_decay=0.8)
-    train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
+    train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
     asked = []
 
     def stop():
@@ -101,10 +102,10 @@ def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
     with pytest.raises(
         TrainingInterrupted, match=f"epoch {(stop_after - 1) // 6 + 1} after step {(stop_after - 1) % 6 + 1}"
     ):
-        train(trial, TrialDirectory(tmp_path / "stopped"), device="cpu", stop=stop)
+        train(trial, TrialFiles(tmp_path / "stopped"), device="cpu", stop=stop)
     assert len(asked) == stop_after
     assert newest(tmp_path / "stopped") == ((stop_after - 1) // 6, (stop_after - 1) % 6 + 1)
-    train(trial, TrialDirectory(tmp_path / "stopped"), device="cpu")
+    train(trial, TrialFiles(tmp_path / "stopped"), device="cpu")
     assert_same(tmp_path / "stopped", tmp_path / "whole", weights_of)
 
 
@@ -126,7 +127,7 @@ def test_sigterm_writes_a_checkpoint_and_ends_the_training_at_once(hard, tmp_pat
 @pytest.mark.slow
 def test_a_damaged_checkpoint_costs_what_was_trained_since_the_one_before(make_trial, tmp_path, weights_of):
     trial = make_trial(EED(), exits="all", epochs=3)
-    train(trial, TrialDirectory(tmp_path / "whole"), device="cpu")
+    train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
 
     def stop_in_the_third_epoch(record):
         if record["epoch"] == 2:
@@ -134,12 +135,12 @@ def test_a_damaged_checkpoint_costs_what_was_trained_since_the_one_before(make_t
 
     folder = tmp_path / "damaged"
     with pytest.raises(InterruptedError):
-        train(trial, TrialDirectory(folder), device="cpu", on_epoch=stop_in_the_third_epoch)
+        train(trial, TrialFiles(folder), device="cpu", on_epoch=stop_in_the_third_epoch)
     last = sorted(folder.glob("checkpoint-*"))[-1]
     last.write_bytes(last.read_bytes()[:-100])
     told = []
     with pytest.warns(UserWarning, match="damaged"):
-        train(trial, TrialDirectory(folder), device="cpu", on_epoch=told.append)
+        train(trial, TrialFiles(folder), device="cpu", on_epoch=told.append)
     assert [record["epoch"] for record in told] == [2, 3]
     assert_same(folder, tmp_path / "whole", weights_of)
 
@@ -158,7 +159,7 @@ trial = TrialSpec(dataset=digits, architecture=wide, method=Baseline(), recipe=r
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 1_000_000_000, -1))
 try:
-    train(trial, TrialDirectory(Path(sys.argv[1])), device="cpu")
+    train(trial, TrialFiles(Path(sys.argv[1])), device="cpu")
 except OutOfMemoryError as outcome:
     print(outcome)
 """
@@ -170,7 +171,7 @@ def test_too_little_memory_is_told_with_batch_size_peak_and_a_way_out(tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("out of memory with batch_size 1400 and accumulation 1; the peak was "), ended.stderr
     assert "Set `accumulation: 2` to need less memory." in ended.stdout
-    assert TrialDirectory(tmp_path).result() is None
+    assert TrialFiles(tmp_path).result() is None
 
 
 @pytest.mark.slow
@@ -188,7 +189,7 @@ def test_images_that_are_too_many_for_the_memory_are_told_before_the_first_step(
     try:
         trial = replace(make_trial(), dataset=DatasetSpec(name="enormous"))
         with pytest.raises(OutOfMemoryError, match="the images of enormous do not fit into the free memory of cpu"):
-            train(trial, TrialDirectory(tmp_path), device="cpu")
+            train(trial, TrialFiles(tmp_path), device="cpu")
     finally:
         datasets.unregister("enormous")
 
@@ -203,7 +204,7 @@ def test_memory_does_not_grow_with_epochs(make_trial, tmp_path):
             sizes.append(int(file.read().split()[1]) * page)
 
     trial = make_trial(EED(), exits="all", epochs=50, mixup=0.2, ema_decay=0.9)
-    train(trial, TrialDirectory(tmp_path), device="cpu", on_epoch=note)
+    train(trial, TrialFiles(tmp_path), device="cpu", on_epoch=note)
     assert len(sizes) == 50
     assert max(sizes[25:]) <= 1.02 * max(sizes[5:15])
 
@@ -211,8 +212,8 @@ def test_memory_does_not_grow_with_epochs(make_trial, tmp_path):
 @pytest.mark.slow
 def test_the_papers_protocol_keeps_the_best_epoch_on_test(make_trial, tmp_path, weights_of):
     trial = replace(make_trial(epochs=4, batch_size=64, milestones=(2,), decay=20.0), protocol="paper")
-    result = train(trial, TrialDirectory(tmp_path / "paper"), device="cpu")
-    by_epoch = [record["test_by_epoch/final/top1"] for record in TrialDirectory(tmp_path / "paper").history()]
+    result = train(trial, TrialFiles(tmp_path / "paper"), device="cpu")
+    by_epoch = [record["test_by_epoch/final/top1"] for record in TrialFiles(tmp_path / "paper").history()]
     best = by_epoch.index(max(by_epoch)) + 1
     assert best < 4, by_epoch  # otherwise the test proves nothing
     assert result["protocol"] == "best epoch on test, chosen on test"
@@ -224,7 +225,7 @@ def test_the_papers_protocol_keeps_the_best_epoch_on_test(make_trial, tmp_path, 
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        train(trial, TrialDirectory(tmp_path / "until"), device="cpu", on_epoch=stop)
+        train(trial, TrialFiles(tmp_path / "until"), device="cpu", on_epoch=stop)
     assert_close(weights_of(tmp_path / "until"), kept, rtol=0, atol=0)
 
 
@@ -240,7 +241,7 @@ def test_tuning_never_reads_the_test_images(make_trial, tmp_path, monkeypatch):
         return images_of(images, order, boxes)
 
     monkeypatch.setattr(Images, "batches", counted)
-    metrics = train(trial, TrialDirectory(tmp_path), device="cpu")["metrics"]
+    metrics = train(trial, TrialFiles(tmp_path), device="cpu")["metrics"]
     assert not any(name.startswith("test") for name in metrics)
     assert sorted(sizes) == [287, 1151]  # of the digits' 1,438 images for training; 359 are for test
     assert torch.isfinite(torch.tensor(metrics["validation/final/top1"]))

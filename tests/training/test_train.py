@@ -10,15 +10,17 @@ import torch
 from exeunt.losses import EED, KD, FinalTarget
 from exeunt.models import ExitSpec, build_network
 from exeunt.specs import SpecError
-from exeunt.training import DamagedFileError, TrialDirectory, TrialSpec, datasets, train
+from exeunt.store import DamagedFileError, TrialFiles
+from exeunt.training import TrialSpec, datasets, train
 from torch.testing import assert_close
 
 CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules"}
 FRESH_PROCESS = """
 import json, sys
 from pathlib import Path
-from exeunt.training import TrialDirectory, TrialSpec, train
-train(TrialSpec.from_dict(json.loads(sys.argv[1])), TrialDirectory(Path(sys.argv[2])), device="cpu")
+from exeunt.training import TrialSpec, train
+from exeunt.store import TrialFiles
+train(TrialSpec.from_dict(json.loads(sys.argv[1])), TrialFiles(Path(sys.argv[2])), device="cpu")
 """
 
 
@@ -39,7 +41,7 @@ def run(tmp_path_factory):
     """Function that trains a trial in a new directory and returns the directory."""
 
     def trained(trial: TrialSpec, **options):
-        directory = TrialDirectory(tmp_path_factory.mktemp("trial") / "trial")
+        directory = TrialFiles(tmp_path_factory.mktemp("trial") / "trial")
         train(trial, directory, device="cpu", **options)
         return directory
 
@@ -59,7 +61,7 @@ def trained_eed(run, eed):
 @pytest.fixture(scope="module")
 def teacher(run, make_trial):
     trial = make_trial(seed=1, epochs=1)
-    return trial, run(trial).folder.path / "weights.pt"
+    return trial, run(trial).directory.path / "weights.pt"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def kd(make_trial, teacher):
 
 
 def assert_same_weights(weights_of, first, second):
-    assert_close(weights_of(first.folder.path), weights_of(second.folder.path), rtol=0, atol=0)
+    assert_close(weights_of(first.directory.path), weights_of(second.directory.path), rtol=0, atol=0)
 
 
 @pytest.mark.slow
@@ -86,15 +88,15 @@ def test_a_trial_gives_the_same_weights_after_a_different_one_in_the_same_proces
 def test_a_trial_gives_the_same_weights_in_a_fresh_process(weights_of, eed, trained_eed, tmp_path):
     spec = json.dumps(eed.to_dict())
     subprocess.run([sys.executable, "-c", FRESH_PROCESS, spec, str(tmp_path)], check=True)
-    fresh = TrialDirectory(tmp_path)
+    fresh = TrialFiles(tmp_path)
     assert_same_weights(weights_of, fresh, trained_eed)
     assert without_clock(fresh.history()) == without_clock(trained_eed.history())
 
 
 @pytest.mark.slow
 def test_another_seed_gives_other_weights(run, weights_of, eed, trained_eed):
-    other = weights_of(run(replace(eed, seed=8)).folder.path)
-    first = weights_of(trained_eed.folder.path)
+    other = weights_of(run(replace(eed, seed=8)).directory.path)
+    first = weights_of(trained_eed.directory.path)
     assert [name for name in first if "weight" in name and torch.equal(first[name], other[name])] == []
 
 
@@ -116,7 +118,7 @@ def test_a_trial_interrupted_after_an_epoch_ends_as_if_it_had_not_been(
     options = {"teacher": teacher[1] if isinstance(method, KD) else None}
     whole = run(trial, **options)
     for epoch in (1, 2):
-        directory = TrialDirectory(tmp_path / str(epoch))
+        directory = TrialFiles(tmp_path / str(epoch))
         with pytest.raises(InterruptedError):
             train(trial, directory, device="cpu", on_epoch=killed_after(epoch), **options)
         assert directory.result() is None
@@ -133,8 +135,8 @@ def test_a_trial_interrupted_after_an_epoch_ends_as_if_it_had_not_been(
 def test_a_continued_trial_tells_only_of_the_epochs_it_trained(make_trial, tmp_path):
     trial, told = make_trial(epochs=3), []
     with pytest.raises(InterruptedError):
-        train(trial, TrialDirectory(tmp_path), device="cpu", on_epoch=killed_after(2))
-    train(trial, TrialDirectory(tmp_path), device="cpu", on_epoch=told.append)
+        train(trial, TrialFiles(tmp_path), device="cpu", on_epoch=killed_after(2))
+    train(trial, TrialFiles(tmp_path), device="cpu", on_epoch=told.append)
     assert [record["epoch"] for record in told] == [3]
 
 
@@ -153,7 +155,7 @@ def test_settings_of_training_hold_while_it_lasts(make_trial, tmp_path, interrup
             raise InterruptedError
 
     try:
-        train(make_trial(epochs=1), TrialDirectory(tmp_path), device="cpu", threads=threads + 1, on_epoch=on_epoch)
+        train(make_trial(epochs=1), TrialFiles(tmp_path), device="cpu", threads=threads + 1, on_epoch=on_epoch)
     except InterruptedError:
         assert interrupted
     assert seen == [(threads + 1, True, True)]
@@ -163,7 +165,7 @@ def test_settings_of_training_hold_while_it_lasts(make_trial, tmp_path, interrup
 
 
 def test_the_result_is_absent_until_the_end_and_the_test_images_are_seen_once(make_trial, tmp_path):
-    directory, seen = TrialDirectory(tmp_path), []
+    directory, seen = TrialFiles(tmp_path), []
 
     def on_epoch(record):
         names = {path.name for path in tmp_path.iterdir() if not path.name.startswith("checkpoint-")}
@@ -193,7 +195,7 @@ def test_a_result_tells_what_was_run_and_how_it_ended(eed, trained_eed):
     }
     costs = {f"cost/{name}/{cost}" for name in exits for cost in ("parameters", "multiply_adds")} | {"cost/parameters"}
     assert set(result["metrics"]) == measured | training | costs
-    assert TrialSpec.from_dict(json.loads((trained_eed.folder.path / "spec.json").read_text())) == eed.canonical()
+    assert TrialSpec.from_dict(json.loads((trained_eed.directory.path / "spec.json").read_text())) == eed.canonical()
 
 
 def test_what_is_recorded_of_the_test_images_is_what_the_kept_weights_say(eed, trained_eed, weights_of):
@@ -201,7 +203,7 @@ def test_what_is_recorded_of_the_test_images_is_what_the_kept_weights_say(eed, t
 
     facts = datasets["digits"]
     network = build_network(eed.architecture, eed.exits, image_shape=facts.image_shape, classes=10, seed=0)
-    network.load_state_dict(weights_of(trained_eed.folder.path))
+    network.load_state_dict(weights_of(trained_eed.directory.path))
     test = facts.load()[1]
     with torch.no_grad():
         logits = network.eval()((test.pixels / 255 - facts.mean[0]) / facts.std[0]).logits
@@ -220,7 +222,7 @@ def test_a_network_learns_the_digits(run, make_trial):
 
 def test_a_trial_without_the_weights_of_its_teacher_is_refused(kd, tmp_path):
     for missing in (None, tmp_path / "nowhere" / "weights.pt"):
-        directory = TrialDirectory(tmp_path / "student")
+        directory = TrialFiles(tmp_path / "student")
         with pytest.raises(SpecError, match=f"the teacher's weights are missing: {missing}") as refusal:
             train(kd, directory, teacher=missing, device="cpu")
         assert refusal.value.field == "teacher"
@@ -232,12 +234,12 @@ def test_a_teacher_is_listened_to_and_left_as_it_was(run, kd, teacher, weights_o
     trial, weights = teacher
     before = weights.read_bytes()
     taught = run(kd, teacher=weights)
-    other_teacher = run(replace(trial, seed=2)).folder.path / "weights.pt"
+    other_teacher = run(replace(trial, seed=2)).directory.path / "weights.pt"
     taught_otherwise = run(kd, teacher=other_teacher)
     assert weights.read_bytes() == before
     assert not torch.equal(
-        weights_of(taught.folder.path)["trunk.classifier.weight"],
-        weights_of(taught_otherwise.folder.path)["trunk.classifier.weight"],
+        weights_of(taught.directory.path)["trunk.classifier.weight"],
+        weights_of(taught_otherwise.directory.path)["trunk.classifier.weight"],
     )
 
 
@@ -265,7 +267,7 @@ def test_a_diverged_trial_ends_with_its_reason_and_the_weights_before_the_loss_b
     assert "not finite (label nan, output nan," in result["reason"]
     assert result["metrics"] == {}
     assert diverged.history() == []
-    assert torch.isfinite(weights_of(diverged.folder.path)["trunk.classifier.weight"]).all()
+    assert torch.isfinite(weights_of(diverged.directory.path)["trunk.classifier.weight"]).all()
 
 
 def test_a_trial_that_diverges_later_keeps_the_epochs_before(run, make_trial):
@@ -299,7 +301,7 @@ def test_irrelevant_settings_do_not_change_the_weights(run, eed, trained_eed, we
 def test_an_accelerator_that_is_not_there_is_refused(make_trial, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SpecError, match="device 'cuda' is not available"):
-        train(make_trial(), TrialDirectory(tmp_path), device="cuda")
+        train(make_trial(), TrialFiles(tmp_path), device="cuda")
 
 
 @pytest.mark.parametrize(
@@ -317,10 +319,10 @@ def test_an_accelerator_that_is_not_there_is_refused(make_trial, tmp_path, monke
 def test_a_damaged_result_is_an_error_that_names_the_file_and_what_it_lacks(tmp_path, written, said):
     (tmp_path / "result.json").write_text(written)
     with pytest.raises(DamagedFileError, match=re.escape(f"{tmp_path / 'result.json'} {said}")):
-        TrialDirectory(tmp_path).result()
+        TrialFiles(tmp_path).result()
 
 
 def test_a_history_that_lacks_what_every_epoch_has_is_damaged(tmp_path):
     (tmp_path / "history.jsonl").write_text('{"epoch": 1, "seconds": 2.0, "time": 3.0}\n{"epoch": 2}\n')
     with pytest.raises(DamagedFileError, match=r"history\.jsonl is damaged \(missing or invalid: seconds, time\)"):
-        TrialDirectory(tmp_path).history()
+        TrialFiles(tmp_path).history()

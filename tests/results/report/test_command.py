@@ -1,9 +1,9 @@
 """Tests of `exeunt report` on a store with trials recorded in MLflow."""
 
 import pytest
+from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
-from exeunt.sweep.store.trial_store import Store
 from exeunt.sweep.tracking.writer import Mirror
 
 pytestmark = pytest.mark.slow

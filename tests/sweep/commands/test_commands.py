@@ -2,8 +2,8 @@ import subprocess
 import sys
 
 import pytest
+from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.store.trial_store import Store
 
 from ...command_line import run_in_process
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from exeunt.store.trial_store import Store
 from exeunt.sweep import doctor as examination
 from exeunt.sweep.execution.ports import answers
-from exeunt.sweep.store.trial_store import Store
 from mlflow import MlflowClient
 
 NOBODY = "127.0.0.1:9"

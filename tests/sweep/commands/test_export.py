@@ -4,7 +4,7 @@ import pytest
 import torch
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec, TruncatedNetwork
-from exeunt.sweep.store.trial_store import Store
+from exeunt.store.trial_store import Store
 from exeunt.training import DatasetSpec, Recipe, TrialSpec, build_student, train
 
 FORMATS = {"safetensors": ".safetensors", "torch": ".pt2", "onnx": ".onnx"}
@@ -35,7 +35,7 @@ def store(trial, tmp_path_factory):
 @pytest.fixture(scope="module")
 def network(trial, store):
     network = build_student(trial)
-    network.load_state_dict(torch.load(store.trial(trial.key).folder.path / "weights.pt", weights_only=True))
+    network.load_state_dict(torch.load(store.trial(trial.key).directory.path / "weights.pt", weights_only=True))
     return network.eval()
 
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_exported_is_one_message_and_status_2(export, trial, tmp_
 
 
 def test_other_weights_than_those_of_the_result_are_refused(export, trial, store):
-    file = store.trial(trial.key).folder.path / "weights.pt"
+    file = store.trial(trial.key).directory.path / "weights.pt"
     content = file.read_bytes()
     file.write_bytes(content[:-1])
     try:

@@ -13,8 +13,9 @@ import torch
 from exeunt.losses import KD, Baseline
 from exeunt.models import ArchitectureSpec
 from exeunt.specs import SpecError
+from exeunt.store import TrialFiles
 from exeunt.sweep.execution.distributed_launch import ProcessDiedError
-from exeunt.training import Recipe, TrainingInterrupted, TrialDirectory
+from exeunt.training import Recipe, TrainingInterrupted
 from exeunt.training.plugins import Plugin, use
 
 from ...command_line import meanwhile, wait_until, workers_of
@@ -142,11 +143,11 @@ def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_agai
     assert gone([*first, *second])
     assert not files(tmp_path, "failure.json")
     for key in files(tmp_path, "result.json"):
-        directory = TrialDirectory(tmp_path / "storage" / "trials" / key)
+        directory = TrialFiles(tmp_path / "storage" / "trials" / key)
         assert directory.result()["environment"]["processes"] == 2
         assert directory.result()["environment"]["threads"] == 1
         assert [record["epoch"] for record in directory.history()] == list(range(1, 31))
-        assert all(torch.isfinite(weight).all() for weight in torch.load(directory.folder.path / "weights.pt").values())
+        assert all(torch.isfinite(weight).all() for weight in torch.load(directory.directory.path / "weights.pt").values())
 
 
 @pytest.mark.nightly
@@ -183,6 +184,6 @@ def check_left_once(answer, folder):
     assert "FAILED" not in answer.out
     assert "worker received SIGTERM; next attempt in" in answer.out
     (key,) = files(folder, "result.json")
-    history = TrialDirectory(folder / "storage" / "trials" / key).history()
+    history = TrialFiles(folder / "storage" / "trials" / key).history()
     assert [record["epoch"] for record in history] == list(range(1, 31))
     assert len(files(folder, "attempt-00003.json")) == 0

@@ -7,11 +7,12 @@ import pytest
 import torch
 from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 from exeunt.specs import SpecError
+from exeunt.store import TrialFiles
+from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.planning.yaml_document import DocumentError
-from exeunt.sweep.store.trial_store import Store
-from exeunt.training import TrialDirectory, TrialSpec, train
+from exeunt.training import TrialSpec, train
 from safetensors.torch import save_file
 
 FILE = """\
@@ -170,7 +171,7 @@ def test_a_file_that_changed_since_the_sweep_was_read_teaches_nothing(read, file
     trial = only_trial(read(FILE)).spec
     torch.save({name: tensor + 1 for name, tensor in weights().items()}, file)
     with pytest.raises(SpecError, match=r"teacher\.pt has changed: its SHA-256 is"):
-        train(trial, TrialDirectory(tmp_path / "trial"), teacher=file, device="cpu")
+        train(trial, TrialFiles(tmp_path / "trial"), teacher=file, device="cpu")
 
 
 @pytest.mark.slow
@@ -181,20 +182,20 @@ def test_the_same_weights_teach_the_same_in_every_kind_of_file(read, file, tmp_p
     students = []
     for name in ("teacher.pt", "exits.pt", "teacher.safetensors"):
         trial = only_trial(read(FILE.replace("teacher.pt", name))).spec
-        directory = TrialDirectory(tmp_path / name)
+        directory = TrialFiles(tmp_path / name)
         train(trial, directory, teacher=file.with_name(name), device="cpu")
-        students.append(torch.load(directory.folder.path / "weights.pt"))
+        students.append(torch.load(directory.directory.path / "weights.pt"))
     assert all(torch.equal(tensor, other[name]) for other in students[1:] for name, tensor in students[0].items())
     torch.save({name: 2 * tensor for name, tensor in weights().items()}, file)
-    train(only_trial(read(FILE)).spec, again := TrialDirectory(tmp_path / "other"), teacher=file, device="cpu")
-    other = torch.load(again.folder.path / "weights.pt")
+    train(only_trial(read(FILE)).spec, again := TrialFiles(tmp_path / "other"), teacher=file, device="cpu")
+    other = torch.load(again.directory.path / "weights.pt")
     assert not all(torch.equal(tensor, other[name]) for name, tensor in students[0].items())
 
 
 @pytest.mark.slow
 def test_what_one_trial_left_teaches_in_a_sweep_that_trains_no_teacher(read, exeunt, tmp_path):
     with_exits = FILE.replace("resnet8", "resnet14").replace('kd: {teacher: "resnet14@weights/teacher.pt"}', "eed: {}")
-    train(only_trial(read(with_exits)).spec, TrialDirectory(tmp_path / "weights"), device="cpu")
+    train(only_trial(read(with_exits)).spec, TrialFiles(tmp_path / "weights"), device="cpu")
     (tmp_path / "sweep.yaml").write_text(FILE.replace("teacher.pt", "weights.pt"))
     answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage")
     assert answer.status == 0, answer.err

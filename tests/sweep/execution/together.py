@@ -2,8 +2,9 @@
 
 from exeunt.losses import EED
 from exeunt.models import ArchitectureSpec, ExitSpec
+from exeunt.store import TrialFiles
 from exeunt.sweep.execution.distributed_launch import train_together
-from exeunt.training import DatasetSpec, Recipe, TrialDirectory, TrialSpec
+from exeunt.training import DatasetSpec, Recipe, TrialSpec
 
 
 def trial(method=None, **fields):
@@ -20,4 +21,4 @@ def trial(method=None, **fields):
 
 def trained(spec, folder, *, on_epoch=print, stop=lambda: False, **settings):
     together = {"processes": 2, "accelerated": False, "on_epoch": on_epoch, "stop": stop}
-    return train_together(spec, TrialDirectory(folder), **together, **settings)
+    return train_together(spec, TrialFiles(folder), **together, **settings)

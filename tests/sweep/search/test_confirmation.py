@@ -5,6 +5,7 @@ from collections import Counter
 
 import optuna
 import pytest
+from exeunt.sweep.planning.plan import missing
 from exeunt.sweep.search import Studies, is_over, outcomes, search_plan
 from exeunt.sweep.search.study_summary import Outcome, settings
 from exeunt.sweep.terminal.search import search_table
@@ -164,7 +165,7 @@ class TestPlan:
         confirmed = drive(sweep).run()
         assert Counter(confirmed.board.trials[key].role for key in confirmed.handed_out) == {"teacher": 1, "result": 12}
         assert drive(sweep).run().handed_out == []
-        assert store.missing(search_plan(sweep, store)) == []
+        assert missing(search_plan(sweep, store), store) == []
 
     def test_nothing_is_confirmed_before_every_study_has_its_budget(self, read_file, store, drive):
         sweep = read_file()

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.search import Studies
 from exeunt.sweep.search.studies import JOURNAL
-from exeunt.sweep.store.trial_store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def test_studies_and_their_trials_are_shown(objectives, tmp_path):
             trial = studies.ask(space)
             studies.of(space).tell(trial.number, [float(value)] * len(objectives))
     studies.ask(studies.search.spaces[0])  # a running trial
-    journal = Path(store.sweep_folder("shown").located(JOURNAL))
+    journal = Path(store.sweep_directory("shown").located(JOURNAL))
     before = journal.read_bytes()
     directions = ["maximize", "minimize"][: len(objectives)]
     numbers = {"dks/resnet8": 3, "eed/resnet8": 3}

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from exeunt.store import TrialFiles
 from exeunt.sweep.planning.sweep_file import read_sweep
-from exeunt.training import DataSource, TrialDirectory, TrialSpec, datasets, train
+from exeunt.training import DataSource, TrialSpec, datasets, train
 from exeunt.training.data.in_memory import ImageSet
 
 from .searches import TAUGHT
@@ -46,13 +47,13 @@ def test_no_trial_of_a_search_reads_it(search, tmp_path):
     baseline, kd = search.spaces
     teacher = search.teacher(kd)
     source = {"source": DataSource()}
-    train(teacher, TrialDirectory(tmp_path / "teacher"), **source)
+    train(teacher, TrialFiles(tmp_path / "teacher"), **source)
     weights = tmp_path / "teacher" / "weights.pt"
     for number, trial in enumerate([search.trial(baseline, {"recipe.learning_rate": 0.2}), search.trial(kd, {})]):
-        result = train(trial, TrialDirectory(tmp_path / str(number)), teacher=weights, **source)
+        result = train(trial, TrialFiles(tmp_path / str(number)), teacher=weights, **source)
         assert "validation/final/top1" in result["metrics"]
 
 
 def test_a_confirmation_does(search, tmp_path):
     with pytest.raises(TestSetReadError):
-        train(search.spaces[0].default, TrialDirectory(tmp_path / "confirmed"), source=DataSource())
+        train(search.spaces[0].default, TrialFiles(tmp_path / "confirmed"), source=DataSource())

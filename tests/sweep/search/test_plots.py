@@ -7,8 +7,8 @@ import warnings
 import matplotlib as mpl
 import optuna
 import pytest
+from exeunt.store import StorageError
 from exeunt.sweep.search.plots import CONTOURED, write_figures
-from exeunt.training.folder import StorageError
 from matplotlib import pyplot as plt
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler

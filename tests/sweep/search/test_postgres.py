@@ -20,10 +20,10 @@ from typing import Any
 import optuna
 import psycopg
 import pytest
+from exeunt.store.trial_store import Store
 from exeunt.sweep.execution.shutdown import Shutdown
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.search import Studies, Tuning
-from exeunt.sweep.store.trial_store import Store
 from exeunt.sweep.terminal.progress import make_board
 from optuna.trial import TrialState
 from rich.console import Console

@@ -10,9 +10,9 @@ from collections import Counter
 
 import optuna
 import pytest
+from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.search import Studies, outcomes
-from exeunt.sweep.store.trial_store import Store
 from mlflow import MlflowClient
 
 from ...command_line import Answer, meanwhile, wait_until, workers_of

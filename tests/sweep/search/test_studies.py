@@ -5,10 +5,10 @@ import math
 import warnings
 
 import pytest
+from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.search import Studies
 from exeunt.sweep.search.studies import JOURNAL, SAMPLER_CLASSES, StudiesError, mend_journal
-from exeunt.sweep.store.trial_store import Store
 
 FILE = """\
 name: suggested

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from exeunt.results import load
 from exeunt.results.mlflow_client import TrackingError, shown
+from exeunt.store.lease import hold_lease
+from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.store.lease import hold_lease
-from exeunt.sweep.store.trial_store import Store
 from exeunt.sweep.tracking.writer import BATCH, Mirror
 from mlflow import MlflowClient
 
@@ -148,7 +148,7 @@ def test_numbers_that_are_none_are_written_once(value, plan, store, trained):
 def test_a_damaged_history_keeps_no_other_trial_from_mlflow(plan, store, runs, trained):
     for trial in plan.trials[:2]:
         trained(trial)
-    store.trial(plan.trials[0].key).folder.write("history.jsonl", b'{"epoch": 1, "ti')
+    store.trial(plan.trials[0].key).directory.write("history.jsonl", b'{"epoch": 1, "ti')
     Mirror(plan, store, store.tracking_uri).update_all()
     assert runs()[plan.trials[1].key].data.metrics["test/final/top1"] == 90.0
     assert Mirror(plan, store, store.tracking_uri).update_all() == 0
@@ -295,7 +295,7 @@ def test_a_database_whose_making_was_cut_off_is_made_anew(plan, store, trained):
 def test_a_sweep_that_is_being_run_is_not_written_twice(plan, store, runs, trained, run):
     trained(plan.trials[0])
     store.save_sweep(plan)
-    with hold_lease(store.sweep_folder("tiny"), "tiny"):
+    with hold_lease(store.sweep_directory("tiny"), "tiny"):
         status, _, err = run("sync", "tiny")
     assert status == 2
     assert f"is being run by process {os.getpid()} on " in err

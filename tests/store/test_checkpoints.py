@@ -1,7 +1,7 @@
 import pytest
 import torch
-from exeunt.training import LocalFolder
-from exeunt.training.checkpoints import Checkpoints
+from exeunt.store import LocalDirectory
+from exeunt.store.checkpoints import Checkpoints
 
 CPU = torch.device("cpu")
 
@@ -11,7 +11,7 @@ def files(folder):
 
 
 def test_the_last_two_are_kept_and_the_newest_is_read(tmp_path):
-    checkpoints = Checkpoints(LocalFolder(tmp_path / "new"))
+    checkpoints = Checkpoints(LocalDirectory(tmp_path / "new"))
     assert checkpoints.latest(CPU) is None
     for epoch, step in [(0, 7), (1, 0), (9, 12), (10, 3)]:
         checkpoints.write({"at": (epoch, step), "weights": torch.arange(5)}, epoch=epoch, step=step)
@@ -25,7 +25,7 @@ def test_the_last_two_are_kept_and_the_newest_is_read(tmp_path):
 
 @pytest.mark.parametrize("damage", ["a bit", "an end", "everything"])
 def test_a_damaged_one_is_told_of_and_set_aside_for_the_one_before(tmp_path, damage):
-    checkpoints = Checkpoints(LocalFolder(tmp_path))
+    checkpoints = Checkpoints(LocalDirectory(tmp_path))
     for step in (1, 2):
         checkpoints.write({"step": step, "weights": torch.zeros(1000)}, epoch=0, step=step)
     path = tmp_path / files(tmp_path)[-1]
@@ -44,14 +44,14 @@ def test_no_code_in_a_checkpoint_is_run(tmp_path):
         def __reduce__(self):
             return (tmp_path.joinpath("ran").touch, ())
 
-    Checkpoints(LocalFolder(tmp_path)).write({"state": Mischief()}, epoch=0, step=1)
+    Checkpoints(LocalDirectory(tmp_path)).write({"state": Mischief()}, epoch=0, step=1)
     with pytest.raises(Exception, match="weights_only"):
-        Checkpoints(LocalFolder(tmp_path)).latest(CPU)
+        Checkpoints(LocalDirectory(tmp_path)).latest(CPU)
     assert not (tmp_path / "ran").exists()
 
 
 def test_what_cannot_be_written_whole_leaves_the_one_before(tmp_path):
-    checkpoints = Checkpoints(LocalFolder(tmp_path))
+    checkpoints = Checkpoints(LocalDirectory(tmp_path))
     checkpoints.write({"step": 1}, epoch=0, step=1)
     with pytest.raises(Exception, match="pickle"):
         checkpoints.write({"step": lambda: None}, epoch=0, step=2)

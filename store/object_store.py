@@ -8,11 +8,11 @@ from typing import Any
 
 from pyarrow import fs
 
-from ...specs import SpecError
-from ...training import FileInfo, Folder, StorageError
+from ..specs import SpecError
+from .directory import Directory, FileInfo, StorageError
 
 
-class RemoteFolder(Folder):
+class ObjectStoreDirectory(Directory):
     """Directory behind a URI. Object stores write objects atomically, so no rename is needed."""
 
     def __init__(self, uri: str) -> None:
@@ -33,20 +33,20 @@ class RemoteFolder(Folder):
         self._uri, self._guard = state["_uri"], state["_guard"]
         self._open()
 
-    def inside(self, *names: str) -> "RemoteFolder":
+    def inside(self, *names: str) -> "ObjectStoreDirectory":
         """Return a directory in this one."""
         base, question, options = self._uri.partition("?")
-        return RemoteFolder("/".join((base.rstrip("/"), *names)) + question + options)
+        return ObjectStoreDirectory("/".join((base.rstrip("/"), *names)) + question + options)
 
-    def folders(self) -> list[str]:
+    def subdirectories(self) -> list[str]:
         """Return the sorted names of the directories in this one."""
-        with self._told("read"):
+        with self._reported("read"):
             found = self._files.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
             return sorted(item.base_name for item in found if item.type == fs.FileType.Directory)
 
     def entries(self) -> dict[str, FileInfo]:
         """Return the objects in this directory by name."""
-        with self._told("read"):
+        with self._reported("read"):
             found = self._files.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
             return {
                 item.base_name: FileInfo(size=item.size, modified=item.mtime.timestamp() if item.mtime else 0.0)
@@ -56,7 +56,7 @@ class RemoteFolder(Folder):
 
     def read(self, name: str) -> bytes | None:
         """Return the content of an object; None if it does not exist."""
-        with self._told("read", name):
+        with self._reported("read", name):
             try:
                 with self._files.open_input_stream(self._at(name)) as stream:
                     return stream.read()
@@ -65,37 +65,43 @@ class RemoteFolder(Folder):
 
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Write an object. Another writer can write it between the guard's check and this write."""
-        with self._told("written", name):
-            self._ask()
+        with self._reported("written", name):
+            self._check_guard()
             with self._files.open_output_stream(self._at(name)) as stream:
                 stream.write(content)
 
-    def remove(self, name: str) -> None:
-        """Remove an object."""
-        with self._told("removed", name):
-            if self._files.get_file_info(self._at(name)).type != fs.FileType.NotFound:
-                self._ask()
-                self._files.delete_file(self._at(name))
+    def remove(self, *names: str) -> None:
+        """Remove the objects that exist."""
+        for name in names:
+            with self._reported("removed", name):
+                if self._files.get_file_info(self._at(name)).type != fs.FileType.NotFound:
+                    self._check_guard()
+                    self._files.delete_file(self._at(name))
 
     def remove_all(self) -> None:
         """Remove the directory: all objects under its prefix, and the object that marks it."""
-        with self._told("removed"):
+        with self._reported("removed"):
             if self._files.get_file_info(self._path).type != fs.FileType.NotFound:
                 self._files.delete_dir(self._path)
 
     def rename(self, name: str, new: str) -> None:
         """Copy an object to a new name and remove the old one."""
-        with self._told("renamed", name):
-            self._ask()
+        with self._reported("renamed", name):
+            self._check_guard()
+            self._files.move(self._at(name), self._at(new))
+
+    def rename_subdirectory(self, name: str, new: str) -> None:
+        """Copy the objects of a subdirectory under a new name and remove the old ones."""
+        with self._reported("renamed", name):
             self._files.move(self._at(name), self._at(new))
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         """Copy an object to a temporary file that exists inside the context; yield its path."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as scratch:
             if (content := self.read(name)) is not None:
-                (Path(folder) / name).write_bytes(content)
-            yield Path(folder) / name
+                (Path(scratch) / name).write_bytes(content)
+            yield Path(scratch) / name
 
     def located(self, name: str) -> str:
         """Return the URI of an object, without the options of the store."""
@@ -104,12 +110,12 @@ class RemoteFolder(Folder):
     def _at(self, name: str) -> str:
         return f"{self._path}/{name}"
 
-    def _ask(self) -> None:
+    def _check_guard(self) -> None:
         if self._guard is not None:
             self._guard()
 
     @contextmanager
-    def _told(self, what: str, name: str = "") -> Iterator[None]:
+    def _reported(self, what: str, name: str = "") -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -3,8 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from exeunt.training import LocalFolder, StorageError
-from exeunt.training.folder import Folder
+from exeunt.store import Directory, LocalDirectory, StorageError
 
 
 class RefusedError(Exception):
@@ -12,8 +11,8 @@ class RefusedError(Exception):
 
 
 @pytest.fixture
-def folder(tmp_path) -> Folder:
-    return LocalFolder(tmp_path / "new")
+def folder(tmp_path) -> Directory:
+    return LocalDirectory(tmp_path / "new")
 
 
 def test_files_are_written_listed_renamed_and_removed(folder):
@@ -32,19 +31,19 @@ def test_files_are_written_listed_renamed_and_removed(folder):
     folder.remove("never there")
     assert list(folder.entries()) == ["b"]
     folder.inside("x", "y").write("z", b"")
-    assert folder.folders() == ["x"]
+    assert folder.subdirectories() == ["x"]
     assert list(folder.entries()) == ["b"]
 
 
 def test_where_it_may_not_write_the_error_says_so_and_leaves_nothing(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot be written: Not a directory"):
-        LocalFolder(tmp_path / "file" / "folder").write("a", b"")
+        LocalDirectory(tmp_path / "file" / "folder").write("a", b"")
     with pytest.raises(StorageError, match="cannot be written: File name too long"):
-        LocalFolder(tmp_path).write("a" * 255, b"")
+        LocalDirectory(tmp_path).write("a" * 255, b"")
     (tmp_path / "taken").mkdir()
     with pytest.raises(StorageError, match="taken cannot be written: Is a directory"):
-        LocalFolder(tmp_path).write("taken", b"")
+        LocalDirectory(tmp_path).write("taken", b"")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
 
 
@@ -68,8 +67,8 @@ def test_a_guard_is_asked_last_and_keeps_everything_as_it_is(folder):
 CLAIM = """
 import sys, time
 from pathlib import Path
-from exeunt.training import LocalFolder
-folder = LocalFolder(Path(sys.argv[1]))
+from exeunt.store import LocalDirectory
+folder = LocalDirectory(Path(sys.argv[1]))
 class Taken(Exception): pass
 claimed = 0
 for number in range(200):

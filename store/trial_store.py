@@ -1,22 +1,19 @@
 """Trial store: the files of all trials and sweeps."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
-from ...specs import SpecError, nearest
-from ...training import DamagedFileError, Folder, LocalFolder, Record, TrialDirectory
-from .fencing import begin_attempt
-from .plugins import keep
-from .pruning import reason_pruned, write_pruned
-
-if TYPE_CHECKING:  # workers start faster without the modules that read sweep files
-    from ..planning.plan import Plan, PlannedTrial
-    from ..planning.stopping import Stopping
+from ..specs import SpecError, nearest
+from .directory import Directory, LocalDirectory
+from .fencing import hold_attempt
+from .plugins import Plugin, keep_plugins
+from .records import DamagedFileError, Record
+from .trial_files import TrialFiles
 
 State = Literal["waiting", "running", "done", "pruned", "diverged", "failed"]
 ENDED: tuple[State, ...] = ("done", "pruned", "diverged")
@@ -55,13 +52,13 @@ class Store:
         return "://" not in self.location
 
     @property
-    def root(self) -> Folder:
+    def root(self) -> Directory:
         """Root directory of the store."""
         if self.is_local:
-            return LocalFolder(Path(self.location))
-        from .object_store import RemoteFolder  # noqa: PLC0415 (pyarrow takes a while to load)
+            return LocalDirectory(Path(self.location))
+        from .object_store import ObjectStoreDirectory  # noqa: PLC0415 (pyarrow takes a while to load)
 
-        return RemoteFolder(self.location)
+        return ObjectStoreDirectory(self.location)
 
     @property
     def database(self) -> Path | None:
@@ -76,50 +73,52 @@ class Store:
             raise SpecError(f"{self.location}: {rule}, such as --tracking sqlite:///mlflow.db.", field="tracking")
         return f"sqlite:///{self.database}"
 
-    def trial(self, key: str) -> TrialDirectory:
+    def trial(self, key: str) -> TrialFiles:
         """Return the files of the trial with this key, for reading."""
-        return TrialDirectory(self.root.inside("trials", key))
+        return TrialFiles(self.root.inside("trials", key), key)
 
-    def start_attempt(self, key: str) -> TrialDirectory:
-        """Start a new attempt at the trial with this key, which replaces all others, and return its files."""
-        return begin_attempt(self.root.inside("trials", key))
+    def attempt(self, key: str, driver: str) -> AbstractContextManager[TrialFiles]:
+        """Return the context of a new attempt at the trial with this key, see `hold_attempt`."""
+        return hold_attempt(self.trial(key), driver)
 
     def keys(self) -> list[str]:
         """Return the keys of all trials that have started."""
-        return self.root.inside("trials").folders()
+        return self.root.inside("trials").subdirectories()
 
     def sweeps(self) -> list[str]:
         """Return the names of all sweeps that were launched."""
         return [
-            name for name in self.root.inside("sweeps").folders() if "sweep.yaml" in self.sweep_folder(name).entries()
+            name
+            for name in self.root.inside("sweeps").subdirectories()
+            if "sweep.yaml" in self.sweep_directory(name).entries()
         ]
 
-    def sweep_folder(self, name: str) -> Folder:
+    def sweep_directory(self, name: str) -> Directory:
         """Return the directory of a sweep, with its sweep file and its tables."""
         return self.root.inside("sweeps", name)
 
-    def progress(self, key: str, stopping: "Stopping | None" = None) -> Progress:
+    def progress(self, key: str, stopping: Mapping[str, Any] | None = None) -> Progress:
         """Return the state of a trial from its files; a damaged file counts as a failure.
 
         A trial that was stopped early is `pruned` only under the rule that stopped it; otherwise it has not ended.
         """
-        directory = self.trial(key)
+        files = self.trial(key)
         try:
-            if (result := directory.result()) is not None:
+            if (result := files.result()) is not None:
                 return Progress(state=result["state"], reason=result.get("reason", ""), result=result)
-            if stopping is not None and (reason := reason_pruned(directory.folder, stopping)) is not None:
+            if stopping is not None and (reason := files.reason_pruned(stopping)) is not None:
                 return Progress(state="pruned", reason=reason)
-            if (failure := directory.failure()) is not None:
+            if (failure := files.failure()) is not None:
                 return Progress(state="failed", reason=failure["reason"])
-            return Progress(state="running" if directory.history() else "waiting")
+            return Progress(state="running" if files.history() else "waiting")
         except DamagedFileError as damage:
             return Progress(state="failed", reason=f"{damage} Run the sweep again to retrain this trial.")
 
-    def prune(self, key: str, stopping: "Stopping", *, epoch: int, epochs: int) -> None:
+    def prune(self, key: str, stopping: Mapping[str, Any], *, epoch: int, epochs: int) -> None:
         """Record that a rule stopped a trial after an epoch."""
-        write_pruned(self.trial(key).folder, stopping, epoch=epoch, epochs=epochs)
+        self.trial(key).write_pruned(stopping, epoch=epoch, epochs=epochs)
 
-    def progress_of(self, keys: Iterable[str], stopping: "Stopping | None" = None) -> dict[str, Progress]:
+    def progress_of(self, keys: Iterable[str], stopping: Mapping[str, Any] | None = None) -> dict[str, Progress]:
         """Return the states of many trials from their files."""
         progress = dict.fromkeys(keys, Progress(state="waiting"))
         begun = progress.keys() & self.keys()
@@ -131,22 +130,17 @@ class Store:
             progress.update(readers.map(look, begun))
         return progress
 
-    def missing(self, plan: "Plan") -> "list[PlannedTrial]":
-        """Return the trials of a plan that have not ended."""
-        progress = self.progress_of((trial.key for trial in plan.trials), plan.sweep.stopping)
-        return [trial for trial in plan.trials if progress[trial.key].state not in ENDED]
-
-    def save_sweep(self, plan: "Plan") -> None:
-        """Save the sweep file and its plugins as launched, so that commands can refer to the sweep by name."""
-        folder = self.sweep_folder(plan.sweep.name)
-        keep(folder, plan.sweep.plugins)
-        folder.write("sweep.yaml", plan.sweep.text.encode())
+    def save_sweep(self, name: str, text: str, plugins: Iterable[Plugin]) -> None:
+        """Save a sweep file and its plugins as launched, so that commands can refer to the sweep by name."""
+        directory = self.sweep_directory(name)
+        keep_plugins(directory, plugins)
+        directory.write("sweep.yaml", text.encode())
 
     def sweep_id(self, name: str) -> str:
         """Return the ID that distinguishes this sweep from a sweep of the same name in another storage."""
-        folder = self.sweep_folder(name)
-        if (mark := folder.read(MARK)) is None:
-            folder.write(MARK, mark := secrets.token_hex(8).encode())
+        directory = self.sweep_directory(name)
+        if (mark := directory.read(MARK)) is None:
+            directory.write(MARK, mark := secrets.token_hex(8).encode())
         return mark.decode()
 
     def require_launched(self, name: str) -> None:
@@ -158,4 +152,4 @@ class Store:
     def saved_sweep(self, name: str) -> AbstractContextManager[Path]:
         """Return a context with the path of the sweep file as launched. Raises `SpecError` for an unknown name."""
         self.require_launched(name)
-        return self.sweep_folder(name).local("sweep.yaml")
+        return self.sweep_directory(name).local("sweep.yaml")

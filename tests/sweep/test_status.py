@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from exeunt.store.lease import hold_lease
 from exeunt.sweep.status import QUIET_AFTER_S, StatusReader
-from exeunt.sweep.store.lease import hold_lease
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def begun(store):
         directory.write_spec(trial.spec.to_dict())
         record = {"train/final/top1": 50.0, "seconds": seconds, "time": time.time()}
         directory.write_history([record | {"epoch": epoch + 1} for epoch in range(epochs)])
-        for file in Path(directory.folder.path).iterdir():
+        for file in Path(directory.directory.path).iterdir():
             os.utime(file, (time.time() - silent,) * 2)
 
     return leave
@@ -32,7 +32,7 @@ def begun(store):
 @pytest.fixture
 def driver(store):
     """Hold the lease of the sweep."""
-    with hold_lease(store.sweep_folder("tiny"), "tiny"):
+    with hold_lease(store.sweep_directory("tiny"), "tiny"):
         yield
 
 
@@ -103,7 +103,7 @@ def test_status_says_who_runs_what_and_fits_80_columns(plan, store, trained, beg
     assert "no room no room" in out
     assert max(map(len, out.splitlines()[1:])) <= 80
     assert "\x1b" not in out
-    with hold_lease(store.sweep_folder("tiny"), "tiny"):
+    with hold_lease(store.sweep_directory("tiny"), "tiny"):
         out = run("status", "tiny")[1]
     assert f"Running as process {os.getpid()} on " in out
     assert f"1 done, 1 running, {len(plan.trials) - 3} waiting, 1 failed; about " in out

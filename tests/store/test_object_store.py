@@ -5,11 +5,11 @@ import boto3
 import pytest
 import torch
 from exeunt.specs import SpecError
-from exeunt.sweep.store.fencing import StaleAttemptError
-from exeunt.sweep.store.lease import SweepLockedError, hold_lease
-from exeunt.sweep.store.object_store import RemoteFolder
-from exeunt.sweep.store.trial_store import Store
-from exeunt.training import StorageError
+from exeunt.store import StorageError
+from exeunt.store.fencing import StaleAttemptError
+from exeunt.store.lease import SweepLockedError, hold_lease
+from exeunt.store.object_store import ObjectStoreDirectory
+from exeunt.store.trial_store import Store
 from moto.server import ThreadedMotoServer
 
 
@@ -33,12 +33,12 @@ def uri(server, monkeypatch, request):
 
 @pytest.fixture
 def folder(uri):
-    return RemoteFolder(uri)
+    return ObjectStoreDirectory(uri)
 
 
 def test_files_are_written_listed_renamed_and_removed(folder):
     assert folder.entries() == {}
-    assert folder.folders() == []
+    assert folder.subdirectories() == []
     assert folder.read("a") is None
     folder.write("b", b"two")
     folder.write("a", memoryview(b"one"))
@@ -53,7 +53,7 @@ def test_files_are_written_listed_renamed_and_removed(folder):
     folder.remove("never there")
     assert list(folder.entries()) == ["b"]
     folder.inside("x", "y").write("z", b"")
-    assert folder.folders() == ["x"]
+    assert folder.subdirectories() == ["x"]
     assert list(folder.entries()) == ["b"]
     assert pickle.loads(pickle.dumps(folder)).read("b") == b"three"
 
@@ -83,9 +83,9 @@ def test_one_driver_at_a_time(folder):
 
 def test_what_is_no_storage_is_refused(server):
     with pytest.raises(SpecError, match="'gopher://x/y' cannot be used as storage"):
-        RemoteFolder("gopher://x/y")
+        ObjectStoreDirectory("gopher://x/y")
     with pytest.raises(StorageError, match="s3://there-is-none/folder/a cannot be written"):
-        RemoteFolder(f"s3://there-is-none/folder?endpoint_override={server}&region=us-east-1").write("a", b"")
+        ObjectStoreDirectory(f"s3://there-is-none/folder?endpoint_override={server}&region=us-east-1").write("a", b"")
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
     assert "baseline" in answer.out
     store = Store(uri)
     assert {progress.state for progress in store.progress_of(store.keys()).values()} == {"done"}
-    assert set(store.sweep_folder("far").entries()) == {"mark", "sweep.yaml", "table.csv", "table.tex"}
+    assert set(store.sweep_directory("far").entries()) == {"mark", "sweep.yaml", "table.csv", "table.tex"}
     answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
     assert "0 to train" in answer.out
     assert "baseline" in exeunt("table", "far", "--storage", uri, "--tracking", database).out
@@ -121,7 +121,7 @@ def test_a_sweep_there_is_recorded_looked_at_verified_and_cleaned(plan, store, t
     done, orphan = plan.trials[0], replace(plan.trials[1], key="f" * 16)
     for trial in (done, orphan):
         trained(trial, weights=True)
-    store.trial(done.key).folder.write("checkpoint-00001-0000000-0123456789abcdef.pt", b"old")
+    store.trial(done.key).directory.write("checkpoint-00001-0000000-0123456789abcdef.pt", b"old")
     store.save_sweep(plan)
     tracking = ("--tracking", f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert run("sync", "tiny")[0] == 2, "an object store cannot hold a database"

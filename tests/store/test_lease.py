@@ -4,16 +4,15 @@ import sys
 import time
 
 import pytest
-from exeunt.sweep.store import lease
-from exeunt.sweep.store.lease import FILE, SweepLockedError, hold_lease, lease_owner
-from exeunt.training import LocalFolder
+from exeunt.store import LocalDirectory, lease
+from exeunt.store.lease import FILE, SweepLockedError, hold_lease, lease_owner
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from exeunt.sweep.store.lease import hold_lease
-from exeunt.training import LocalFolder
-with hold_lease(LocalFolder(Path(sys.argv[1])), "s"):
+from exeunt.store.lease import hold_lease
+from exeunt.store import LocalDirectory
+with hold_lease(LocalDirectory(Path(sys.argv[1])), "s"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -21,7 +20,7 @@ with hold_lease(LocalFolder(Path(sys.argv[1])), "s"):
 
 @pytest.fixture
 def folder(tmp_path):
-    return LocalFolder(tmp_path)
+    return LocalDirectory(tmp_path)
 
 
 @pytest.fixture
@@ -42,14 +41,14 @@ def test_a_second_driver_is_told_who_holds_the_sweep(folder, other):
 
 def test_of_two_drivers_that_begin_at_once_one_is_refused(folder, other, monkeypatch):
     """The other process starts between the check and the write of this one."""
-    theirs, guarded = folder.read(FILE), LocalFolder.guarded
+    theirs, guarded = folder.read(FILE), LocalDirectory.guarded
 
     def guarded_after_the_other(place, guard):
         place.write(FILE, theirs)
         return guarded(place, guard)
 
     folder.remove(FILE)
-    monkeypatch.setattr(LocalFolder, "guarded", guarded_after_the_other)
+    monkeypatch.setattr(LocalDirectory, "guarded", guarded_after_the_other)
     with pytest.raises(SweepLockedError, match=f"process {other.pid}"):
         hold_lease(folder, "s").__enter__()
     assert folder.read(FILE) == theirs

@@ -33,8 +33,12 @@ class FileInfo:
     """Time of the last modification, in seconds since 1970."""
 
 
-class Folder(ABC):
-    """A directory on a disk or elsewhere, which need not exist yet. Every method raises `StorageError` if it fails."""
+class Directory(ABC):
+    """A directory on a disk or elsewhere, which need not exist yet.
+
+    A change is durable when the method returns: it survives a loss of power. Every method raises `StorageError` if it
+    fails.
+    """
 
     _guard: WriteGuard | None = None
 
@@ -45,11 +49,11 @@ class Folder(ABC):
         return twin
 
     @abstractmethod
-    def inside(self, *names: str) -> "Folder":
+    def inside(self, *names: str) -> "Directory":
         """Return a subdirectory, without a guard."""
 
     @abstractmethod
-    def folders(self) -> list[str]:
+    def subdirectories(self) -> list[str]:
         """Return the names of the subdirectories, sorted."""
 
     @abstractmethod
@@ -65,8 +69,8 @@ class Folder(ABC):
         """Write a file atomically, replacing an existing one."""
 
     @abstractmethod
-    def remove(self, name: str) -> None:
-        """Remove a file if it exists."""
+    def remove(self, *names: str) -> None:
+        """Remove the files that exist."""
 
     @abstractmethod
     def remove_all(self) -> None:
@@ -77,6 +81,10 @@ class Folder(ABC):
         """Rename a file."""
 
     @abstractmethod
+    def rename_subdirectory(self, name: str, new: str) -> None:
+        """Rename a subdirectory, without calling the guard."""
+
+    @abstractmethod
     def local(self, name: str) -> AbstractContextManager[Path]:
         """Return a context with a local path at which the file can be read."""
 
@@ -85,24 +93,24 @@ class Folder(ABC):
         """Return the location of a file, for messages."""
 
 
-class LocalFolder(Folder):
+class LocalDirectory(Directory):
     """A directory on a mounted disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def inside(self, *names: str) -> "LocalFolder":
+    def inside(self, *names: str) -> "LocalDirectory":
         """Return a subdirectory, without a guard."""
-        return LocalFolder(self.path.joinpath(*names))
+        return LocalDirectory(self.path.joinpath(*names))
 
-    def folders(self) -> list[str]:
+    def subdirectories(self) -> list[str]:
         """Return the names of the subdirectories, sorted; none if the directory does not exist."""
-        with self._told("read"):
+        with self._reported("read"):
             return sorted(item.name for item in os.scandir(self.path) if item.is_dir()) if self.path.exists() else []
 
     def entries(self) -> dict[str, FileInfo]:
         """Return the files by name, sorted, without hidden and temporary files, whose names begin with a dot."""
-        with self._told("read"):
+        with self._reported("read"):
             if not self.path.exists():
                 return {}
             found = {}
@@ -114,7 +122,7 @@ class LocalFolder(Folder):
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file, or None if it does not exist."""
-        with self._told("read", name):
+        with self._reported("read", name):
             try:
                 return (self.path / name).read_bytes()
             except FileNotFoundError:
@@ -123,8 +131,8 @@ class LocalFolder(Folder):
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Write to a temporary file in the directory, flush it to the disk, and rename it."""
         temporary = self.path / f".{name}.{os.getpid()}"
-        with self._told("written", name):
-            self.path.mkdir(parents=True, exist_ok=True)
+        with self._reported("written", name):
+            _make(self.path)
             try:
                 with temporary.open("wb") as file:
                     file.write(content)
@@ -137,22 +145,33 @@ class LocalFolder(Folder):
                 raise
             _sync(self.path)
 
-    def remove(self, name: str) -> None:
-        """Remove a file if it exists."""
-        with self._told("removed", name):
-            if (self.path / name).exists():
+    def remove(self, *names: str) -> None:
+        """Remove the files that exist."""
+        with self._reported("removed", *names[:1]):
+            if existing := [path for name in names if (path := self.path / name).exists()]:
                 with self._permitted():
-                    (self.path / name).unlink(missing_ok=True)
+                    for path in existing:
+                        path.unlink(missing_ok=True)
+                _sync(self.path)
 
     def remove_all(self) -> None:
         """Remove the directory with all of its content, if it exists."""
-        with self._told("removed"), suppress(FileNotFoundError):
+        with self._reported("removed"), suppress(FileNotFoundError):
             shutil.rmtree(self.path)
+            _sync(self.path.parent)
 
     def rename(self, name: str, new: str) -> None:
         """Rename a file."""
-        with self._told("renamed", name), self._permitted():
+        with self._reported("renamed", name):
+            with self._permitted():
+                (self.path / name).rename(self.path / new)
+            _sync(self.path)
+
+    def rename_subdirectory(self, name: str, new: str) -> None:
+        """Rename a subdirectory, without calling the guard."""
+        with self._reported("renamed", name):
             (self.path / name).rename(self.path / new)
+            _sync(self.path)
 
     def local(self, name: str) -> AbstractContextManager[Path]:
         """Return a context with the path of the file."""
@@ -174,15 +193,24 @@ class LocalFolder(Folder):
             yield
 
     @contextmanager
-    def _told(self, what: str, name: str = "") -> Iterator[None]:
+    def _reported(self, what: str, name: str = "") -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise StorageError(f"{self.path / name} cannot be {what}: {error.strerror or error}.") from error
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _make(path: Path) -> None:
+    """Create a directory and its missing parents; each new entry is synced in its parent."""
+    if not path.is_dir():
+        _make(path.parent)
+        path.mkdir(exist_ok=True)
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Flush the entries of a directory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

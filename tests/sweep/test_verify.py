@@ -2,9 +2,10 @@ import json
 
 import pytest
 import torch
+from exeunt.store.checkpoints import digest
+from exeunt.sweep.planning.plan import missing
 from exeunt.sweep.tracking.writer import Mirror
 from exeunt.sweep.verify import Verifier
-from exeunt.training.checkpoints import digest
 from mlflow import MlflowClient
 
 RESULT, SPEC, WEIGHTS, HISTORY = "result.json", "spec.json", "weights.pt", "history.jsonl"
@@ -14,7 +15,7 @@ RESULT, SPEC, WEIGHTS, HISTORY = "result.json", "spec.json", "weights.pt", "hist
 def one(plan, store, trained):
     """Return the key and the directory of a completed trial."""
     trained(plan.trials[0], epochs=plan.trials[0].spec.recipe.epochs, weights=True)
-    return plan.trials[0].key, store.trial(plan.trials[0].key).folder
+    return plan.trials[0].key, store.trial(plan.trials[0].key).directory
 
 
 @pytest.fixture
@@ -121,19 +122,19 @@ def test_what_is_no_result_is_damaged_for_every_command_and_trained_again(
     store.save_sweep(plan)
     assert run("sync", "tiny")[0] == 0
     damaged = plan.trials[0]
-    store.trial(damaged.key).folder.write(RESULT, content)
+    store.trial(damaged.key).directory.write(RESULT, content)
     assert "is damaged" in run("status", "tiny")[1]
     assert run("sync", "tiny")[0] == 0
     status, out, _ = run("verify", "tiny")
     assert status == 1
     assert "is damaged" in out
     assert run("table", "tiny")[0] == 0
-    assert damaged in store.missing(plan)
+    assert damaged in missing(plan, store)
 
 
 @pytest.mark.usefixtures("one")
 def test_a_sweep_that_can_no_longer_be_planned_is_a_problem(store, run):
-    store.sweep_folder("gone").write("sweep.yaml", b"name: gone\n")
+    store.sweep_directory("gone").write("sweep.yaml", b"name: gone\n")
     status, out, _ = run("verify")
     assert status == 1
     assert "gone" in out

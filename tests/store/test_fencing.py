@@ -4,8 +4,8 @@ import sys
 
 import pytest
 import torch
-from exeunt.sweep.store.fencing import StaleAttemptError
-from exeunt.sweep.store.trial_store import Store
+from exeunt.store.fencing import StaleAttemptError
+from exeunt.store.trial_store import Store
 from exeunt.training import train
 
 
@@ -15,7 +15,7 @@ def store(tmp_path):
 
 
 def content(store):
-    path = store.trial("k").folder.path
+    path = store.trial("k").directory.path
     return {file.name: file.read_bytes() for file in path.iterdir() if not file.name.startswith(".")}
 
 
@@ -61,7 +61,7 @@ def test_a_new_attempt_forgets_why_the_one_before_failed(store):
 
 ORPHAN = """
 import json, sys
-from exeunt.sweep.store.trial_store import Store
+from exeunt.store.trial_store import Store
 from exeunt.training import TrialSpec, train
 trial, store = TrialSpec.from_dict(json.loads(sys.argv[1])), Store(sys.argv[2])
 train(trial, store.start_attempt(trial.key), device="cpu", on_epoch=lambda record: print(record["epoch"], flush=True))
@@ -88,6 +88,6 @@ def test_a_worker_that_was_cut_off_and_trains_on_spoils_nothing(tmp_path, read, 
     assert "StaleAttemptError: attempt 1 was replaced by attempt 2" in problem
     alone = Store(tmp_path / "alone")
     train(trial, alone.start_attempt(trial.key), device="cpu")
-    ours, expected = (torch.load(each.trial(trial.key).folder.path / "weights.pt") for each in (store, alone))
+    ours, expected = (torch.load(each.trial(trial.key).directory.path / "weights.pt") for each in (store, alone))
     assert all(torch.equal(ours[name], expected[name]) for name in expected)
     assert [record["epoch"] for record in store.trial(trial.key).history()] == [1, 2, 3, 4, 5, 6]

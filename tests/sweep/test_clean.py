@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from exeunt.store.lease import hold_lease
 from exeunt.sweep.clean import find_removable
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.store.lease import hold_lease
 
 HOUR = 3600.0
 DEAD = 4_000_000
@@ -80,7 +80,7 @@ def test_checkpoints_go_once_the_trial_has_its_result(plan, store, trained):
     trained(done)
     for trial in (done, begun, failed):
         for name in ("checkpoint-00001-0000000-0123456789abcdef.pt", "damaged-checkpoint-00001.pt"):
-            store.trial(trial.key).folder.write(name, bytes(2**20))
+            store.trial(trial.key).directory.write(name, bytes(2**20))
     store.trial(failed.key).write_failure({"reason": "no room"})
     age(Path(store.location), HOUR)
     assert [(kind, Path(path).parent.name) for kind, path in found(store, plan)] == [
@@ -89,7 +89,7 @@ def test_checkpoints_go_once_the_trial_has_its_result(plan, store, trained):
     ]
     store.trial(failed.key).write_history([])  # it is training again
     assert failed.key not in str(found(store, plan))
-    with hold_lease(store.sweep_folder("tiny"), "tiny"):
+    with hold_lease(store.sweep_directory("tiny"), "tiny"):
         assert found(store, plan) == []
 
 
@@ -148,7 +148,7 @@ def test_at_a_terminal_it_asks(answer, orphan, store, folder):
 
 
 def test_where_a_sweep_cannot_be_planned_orphans_cannot_be_told(orphan, store, folder, run):
-    store.sweep_folder("gone").write("sweep.yaml", b"name: gone\n")
+    store.sweep_directory("gone").write("sweep.yaml", b"name: gone\n")
     status, _, err = run("clean", "--yes")
     assert status == 2
     assert "'gone'" in err
@@ -161,7 +161,7 @@ def test_a_part_of_a_removed_trial_does_not_look_like_a_trial(orphan, fewer, sto
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(removable.folder), "remove_all", interrupted)
+    monkeypatch.setattr(type(removable.directory), "remove_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
         removable.remove()
     assert json.loads((folder(orphan) / "spec.json").read_text())

@@ -1,0 +1,16 @@
+"""Identity of trials: a configuration is everything that is compared, and a trial is a configuration with a seed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .spec import content_key
+
+
+def configuration_id(spec: Mapping[str, Any]) -> str:
+    """Return the content hash of a trial's canonical spec without its seed, 16 hexadecimal digits."""
+    return content_key({name: value for name, value in spec.items() if name != "seed"})
+
+
+def trial_key(spec: Mapping[str, Any]) -> str:
+    """Return the key of the trial with this canonical spec: `CONFIGURATION-sSEED`."""
+    return f"{configuration_id(spec)}-s{spec['seed']}"

@@ -1,0 +1,132 @@
+"""JSON records of the trial store. Every file is read here, where its format, shape and identity are checked."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..specs import SpecError
+from .directory import Directory
+
+FORMAT = 1
+"""Format version of all files that this release writes. Files of 0.1.0 have none and are read as well."""
+
+Record = dict[str, Any]
+"""Plain JSON values by name."""
+
+Check = Callable[[object], bool]
+
+
+class DamagedFileError(SpecError):
+    """A file of the store whose content is not what was written there. The message names the file and the remedy."""
+
+
+class NewerFormatError(SpecError):
+    """A file of the store that a later release of Exeunt has written."""
+
+
+def is_text(value: object) -> bool:
+    """Return True for a string."""
+    return isinstance(value, str)
+
+
+def is_number(value: object) -> bool:
+    """Return True for an integer or a float, which may be infinite or NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_count(value: object) -> bool:
+    """Return True for an integer that is not negative."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def is_object(value: object) -> bool:
+    """Return True for a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> bool:
+    """Return True for a JSON array."""
+    return isinstance(value, list)
+
+
+def is_digest(value: object) -> bool:
+    """Return True for a SHA-256 in hexadecimal digits."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def object_of(check: Check) -> Check:
+    """Return the check for a JSON object whose values all pass `check`."""
+    return lambda value: isinstance(value, dict) and all(map(check, value.values()))
+
+
+def one_of(*values: object) -> Check:
+    """Return the check for one of these values."""
+    return lambda value: value in values
+
+
+def optional(check: Check) -> Check:
+    """Return the check for null or a value that passes `check`."""
+    return lambda value: value is None or check(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordFile:
+    """Shape of a JSON file of the store."""
+
+    required: Mapping[str, Check]
+    """Keys that every record has, with the checks of their values."""
+    optional: Mapping[str, Check] = field(default_factory=dict)
+    remedy: str
+    """Sentence about what to do if the file is damaged; `{directory}` and `{file}` are replaced by its place."""
+
+    def read(self, directory: Directory, name: str) -> Record | None:
+        """Return the record in a file, or None if the file does not exist.
+
+        Raises:
+            DamagedFileError: if the content is no JSON object of this shape.
+            NewerFormatError: if a later release has written it.
+        """
+        content = directory.read(name)
+        return None if content is None else self._parse(directory, name, content)
+
+    def read_lines(self, directory: Directory, name: str) -> list[Record]:
+        """Return the records in a file with one record per line; none if the file does not exist."""
+        return [self._parse(directory, name, line) for line in (directory.read(name) or b"").splitlines()]
+
+    def write(self, directory: Directory, name: str, record: Record) -> None:
+        """Write a record with the format version of this release."""
+        directory.write(name, (json.dumps({"format": FORMAT, **record}, indent=2) + "\n").encode())
+
+    def write_lines(self, directory: Directory, name: str, records: list[Record]) -> None:
+        """Write records, one per line."""
+        lines = (json.dumps({"format": FORMAT, **record}) + "\n" for record in records)
+        directory.write(name, "".join(lines).encode())
+
+    def damaged(self, directory: Directory, name: str, reason: str) -> DamagedFileError:
+        """Return the error for a file of this kind."""
+        file = directory.located(name)
+        remedy = self.remedy.format(directory=directory.located("").rstrip("/"), file=file)
+        return DamagedFileError(f"{file} is damaged ({reason}). {remedy}")
+
+    def _parse(self, directory: Directory, name: str, content: bytes) -> Record:
+        try:
+            record = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(directory, name, str(error)) from error
+        if not isinstance(record, dict):
+            raise self.damaged(directory, name, "not a JSON object")
+        version = record.pop("format", 0)
+        if not is_count(version):
+            raise self.damaged(directory, name, "invalid: format")
+        if version > FORMAT:
+            found = f"{directory.located(name)} has format {version}, but this release reads up to format {FORMAT}"
+            raise NewerFormatError(f"{found}. Upgrade Exeunt to the release that wrote it.")
+        if problems := [*self._problems(record)]:
+            raise self.damaged(directory, name, f"missing or invalid: {', '.join(problems)}")
+        return record
+
+    def _problems(self, record: Record) -> Iterator[str]:
+        yield from (key for key, check in self.required.items() if key not in record or not check(record[key]))
+        yield from (key for key, check in self.optional.items() if key in record and not check(record[key]))
