@@ -8,6 +8,7 @@ from .checkpoints import CheckpointFiles, digest
 from .directory import Directory, FileInfo, LocalDirectory, StorageError, WriteGuard
 from .fencing import StaleAttemptError, TrialBusyError, living_attempt, newest_attempt
 from .lease import SweepLockedError, hold_lease, lease_owner, require_driver
+from .plan_record import SWEEP_FILE, Configuration, Plan, PlannedTrial, Role, TuningInfo
 from .plugins import PLUGINS, Plugin, keep_plugins, kept_plugins
 from .records import DamagedFileError, NewerFormatError, Record
 from .trial_files import WEIGHTS, TrialFiles
@@ -16,16 +17,21 @@ from .trial_store import ENDED, Progress, State, Store
 __all__ = [
     "ENDED",
     "PLUGINS",
+    "SWEEP_FILE",
     "WEIGHTS",
     "CheckpointFiles",
+    "Configuration",
     "DamagedFileError",
     "Directory",
     "FileInfo",
     "LocalDirectory",
     "NewerFormatError",
+    "Plan",
+    "PlannedTrial",
     "Plugin",
     "Progress",
     "Record",
+    "Role",
     "StaleAttemptError",
     "State",
     "StorageError",
@@ -33,6 +39,7 @@ __all__ = [
     "SweepLockedError",
     "TrialBusyError",
     "TrialFiles",
+    "TuningInfo",
     "WriteGuard",
     "digest",
     "hold_lease",

@@ -202,7 +202,7 @@ class LocalDirectory(Directory):
 
 def _make(path: Path) -> None:
     """Create a directory and its missing parents; each new entry is synced in its parent."""
-    if not path.is_dir():
+    if not path.exists():
         _make(path.parent)
         path.mkdir(exist_ok=True)
         _sync(path.parent)

@@ -49,9 +49,9 @@ class Attempt:
             raise StaleAttemptError(f"attempt {self.number} was replaced by attempt {newest}")
 
     def require_unclaimed(self) -> None:
-        """Raise `StaleAttemptError` if this number or a newer one is taken."""
+        """Raise `TrialBusyError` if this number or a newer one is taken."""
         if (newest := newest_attempt(self.directory)) >= self.number:
-            raise StaleAttemptError(f"attempt {newest} has started in another process")
+            raise TrialBusyError(f"attempt {newest} has just started in another process")
 
 
 @contextmanager
@@ -65,16 +65,16 @@ def hold_attempt(files: TrialFiles, driver: str) -> Iterator[TrialFiles]:
         driver: token of the sweep's driver. An earlier attempt of the same driver is replaced even if it still runs.
 
     Raises:
-        TrialBusyError: if an attempt of another driver runs.
-        StaleAttemptError: if another attempt starts at the same time.
+        TrialBusyError: if an attempt of another driver runs, or another attempt starts at the same time.
     """
     directory = files.directory
-    newest = newest_attempt(directory)
-    if newest and (rival := living_attempt(directory)) is not None and rival.get("driver") != driver:
+    attempt = Attempt(directory=directory, number=newest_attempt(directory) + 1)
+    if (rival := living_attempt(directory, driver)) is not None:
         raise TrialBusyError(f"process {rival['pid']} on {rival['host']} trains it for another sweep")
-    attempt = Attempt(directory=directory, number=newest + 1)
     record = this_process() | {"driver": driver, "ended": False}
     ATTEMPT.write(directory.guarded(attempt.require_unclaimed), attempt.name, record)
+    if ATTEMPT.read(directory, attempt.name) != record:  # an object store has no locks: the later writer trains it
+        raise TrialBusyError("another process has started to train it at the same time")
     ours = directory.guarded(attempt.require_newest)
 
     def beat() -> bool:
@@ -93,12 +93,14 @@ def hold_attempt(files: TrialFiles, driver: str) -> Iterator[TrialFiles]:
             ATTEMPT.write(ours, attempt.name, record | {"ended": True})
 
 
-def living_attempt(directory: Directory) -> Record | None:
-    """Return the record of the newest attempt at a trial if it runs, or None."""
+def living_attempt(directory: Directory, driver: str = "") -> Record | None:
+    """Return the record of the newest attempt at a trial if it runs, and not for this driver; otherwise None."""
     number = newest_attempt(directory)
     name = Attempt(directory=directory, number=number).name
     record = ATTEMPT.read(directory, name) if number else None
-    if record is None or record.get("ended") or not PROCESS.keys() <= record.keys():  # 0.1.0 records no heartbeat
+    if record is None or record.get("ended") or record.get("driver") == driver:
+        return None
+    if not PROCESS.keys() <= record.keys():  # 0.1.0 records no heartbeat
         return None
     return record if is_alive(record, lambda: ATTEMPT.read(directory, name), must_beat=True) else None
 

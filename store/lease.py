@@ -11,11 +11,11 @@ from ..specs import SpecError
 from .directory import Directory, StorageError
 from .fencing import StaleAttemptError
 from .liveness import PROCESS, heartbeat, is_alive, this_process
-from .records import Record, RecordFile, is_number, is_text
+from .records import Record, RecordFile, is_text, is_time
 
 FILE = "driver.json"
 DRIVER = RecordFile(
-    required=PROCESS | {"since": is_number, "token": is_text},
+    required=PROCESS | {"since": is_time, "token": is_text},
     remedy="If no process runs the sweep, remove the file.",
 )
 

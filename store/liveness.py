@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..specs import SpecError
-from .records import Check, Record, is_count, is_number, is_text, optional
+from .records import Check, Record, is_count, is_text, is_time
 
 HEARTBEAT_INTERVAL_S = 10.0
 """Seconds between two heartbeats."""
@@ -19,9 +19,9 @@ STALE_AFTER_S = 60.0
 PROCESS: dict[str, Check] = {
     "host": is_text,
     "pid": is_count,
-    "born": optional(is_text),
+    "born": is_text,
     "namespace": is_text,
-    "seen": is_number,
+    "seen": is_time,
 }
 """Shape of a process's record."""
 

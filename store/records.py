@@ -41,14 +41,19 @@ def is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def is_time(value: object) -> bool:
+    """Return True for seconds since 1970 that are a date before the year 5000."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 9e10
+
+
 def is_object(value: object) -> bool:
     """Return True for a JSON object."""
     return isinstance(value, dict)
 
 
-def is_list(value: object) -> bool:
-    """Return True for a JSON array."""
-    return isinstance(value, list)
+def list_of(check: Check) -> Check:
+    """Return the check for a JSON array whose items all pass `check`."""
+    return lambda value: isinstance(value, list) and all(map(check, value))
 
 
 def is_digest(value: object) -> bool:
@@ -59,6 +64,13 @@ def is_digest(value: object) -> bool:
 def object_of(check: Check) -> Check:
     """Return the check for a JSON object whose values all pass `check`."""
     return lambda value: isinstance(value, dict) and all(map(check, value.values()))
+
+
+def shaped(**checks: Check) -> Check:
+    """Return the check for a JSON object that has these keys, with values that pass their checks."""
+    return lambda value: (
+        isinstance(value, dict) and all(name in value and check(value[name]) for name, check in checks.items())
+    )
 
 
 def one_of(*values: object) -> Check:
@@ -78,6 +90,8 @@ class RecordFile:
     required: Mapping[str, Check]
     """Keys that every record has, with the checks of their values."""
     optional: Mapping[str, Check] = field(default_factory=dict)
+    compact: bool = False
+    """True for large records, which are written without indentation."""
     remedy: str
     """Sentence about what to do if the file is damaged; `{directory}` and `{file}` are replaced by its place."""
 
@@ -97,7 +111,8 @@ class RecordFile:
 
     def write(self, directory: Directory, name: str, record: Record) -> None:
         """Write a record with the format version of this release."""
-        directory.write(name, (json.dumps({"format": FORMAT, **record}, indent=2) + "\n").encode())
+        text = json.dumps({"format": FORMAT, **record}, indent=None if self.compact else 2)
+        directory.write(name, (text + "\n").encode())
 
     def write_lines(self, directory: Directory, name: str, records: list[Record]) -> None:
         """Write records, one per line."""

@@ -15,6 +15,7 @@ from .records import (
     is_number,
     is_object,
     is_text,
+    is_time,
     object_of,
     one_of,
 )
@@ -31,7 +32,7 @@ SPEC = RecordFile(
     },
     remedy=RETRAIN,
 )
-HISTORY = RecordFile(required={"epoch": is_count, "seconds": is_number, "time": is_number}, remedy=RETRAIN)
+HISTORY = RecordFile(required={"epoch": is_count, "seconds": is_number, "time": is_time}, remedy=RETRAIN)
 RESULT = RecordFile(
     required={
         "state": one_of("done", "diverged"),
@@ -83,8 +84,13 @@ class TrialFiles:
     def spec(self) -> Record | None:
         """Return the canonical spec of the trial, or None if it has not started."""
         spec = SPEC.read(self.directory, "spec.json")
-        if spec is not None:
-            self._require_key(trial_key(spec), SPEC, "spec.json")
+        if spec is None:
+            return None
+        try:
+            key = trial_key(spec)
+        except (ValueError, RecursionError) as error:  # NaN, or nested deeper than any spec
+            raise SPEC.damaged(self.directory, "spec.json", str(error)) from error
+        self._require_key(key, SPEC, "spec.json")
         return spec
 
     def write_spec(self, spec: Record) -> None:
@@ -103,6 +109,15 @@ class TrialFiles:
         RESULT.write(self.directory, "result.json", result)
         self.checkpoints.clear()
         self.forget_failure()
+
+    def set_result_aside(self) -> None:
+        """Rename a damaged result, so that the trial is trained again."""
+        self.directory.rename("result.json", "damaged-result.json")
+
+    def start_over(self) -> None:
+        """Remove everything that an earlier training has left, because its inputs were not those of the next one."""
+        self.directory.remove(WEIGHTS, "history.jsonl")
+        self.checkpoints.clear()
 
     def failure(self) -> Record | None:
         """Return the failure of the last attempt, or None."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ..specs import SpecError, nearest
 from .directory import Directory, LocalDirectory
 from .fencing import hold_attempt
-from .plugins import Plugin, keep_plugins
+from .plan_record import Plan
 from .records import DamagedFileError, Record
 from .trial_files import TrialFiles
 
@@ -130,11 +130,24 @@ class Store:
             progress.update(readers.map(look, begun))
         return progress
 
-    def save_sweep(self, name: str, text: str, plugins: Iterable[Plugin]) -> None:
-        """Save a sweep file and its plugins as launched, so that commands can refer to the sweep by name."""
-        directory = self.sweep_directory(name)
-        keep_plugins(directory, plugins)
-        directory.write("sweep.yaml", text.encode())
+    def save_sweep(self, plan: Plan) -> None:
+        """Save the plan of a sweep as launched, so that commands can refer to the sweep by name."""
+        plan.save(self.sweep_directory(plan.name))
+
+    def plan(self, name: str) -> Plan:
+        """Return the plan of a sweep as launched last.
+
+        Raises:
+            SpecError: if no sweep with this name was launched.
+        """
+        self.require_launched(name)
+        plan = Plan.load(self.sweep_directory(name))
+        if plan is None:
+            problem = f"sweep {name!r} in {self.location} was launched by Exeunt 0.1.0"
+            raise SpecError(
+                f"{problem}; convert the storage with: exeunt migrate --storage {self.location}", field="name"
+            )
+        return plan
 
     def sweep_id(self, name: str) -> str:
         """Return the ID that distinguishes this sweep from a sweep of the same name in another storage."""
@@ -148,8 +161,3 @@ class Store:
         if name not in (launched := self.sweeps()):
             known = nearest(name, launched)
             raise SpecError(f"no sweep {name!r} was launched in {self.location}; {known}.", field="name")
-
-    def saved_sweep(self, name: str) -> AbstractContextManager[Path]:
-        """Return a context with the path of the sweep file as launched. Raises `SpecError` for an unknown name."""
-        self.require_launched(name)
-        return self.sweep_directory(name).local("sweep.yaml")

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..store import Directory, FileInfo, LocalDirectory, Store, lease_owner
-from ..training.trial import TrainedWeights
-from .planning.plan import Plan, PlannedTrial
+from ..store import Directory, FileInfo, LocalDirectory, Plan, PlannedTrial, Store, lease_owner
 from .status import QUIET_AFTER_S
 
 Kind = Literal["orphan", "checkpoint", "damaged file", "temporary file"]
@@ -62,7 +60,7 @@ def find_removable(store: Store, plans: Iterable[Plan]) -> Iterator[Removable]:
     for plan in plans:
         keys = {trial.key for trial in plan.trials}
         planned |= keys | {directory for trial in plan.trials if (directory := _teacher_folder(trial))}
-        if lease_owner(store.sweep_directory(plan.sweep.name)) is not None:
+        if lease_owner(store.sweep_directory(plan.name)) is not None:
             running |= keys
     begun = store.keys()
     for key in begun:
@@ -75,8 +73,7 @@ def find_removable(store: Store, plans: Iterable[Plan]) -> Iterator[Removable]:
 
 def _teacher_folder(trial: PlannedTrial) -> str:
     """Return the name of the directory that trained weights are read from; it may be a trial directory."""
-    teacher = trial.spec.teacher
-    return Path(teacher.path).parent.name if isinstance(teacher, TrainedWeights) else ""
+    return Path(trial.configuration.weights).parent.name
 
 
 def _is_active(entries: Iterable[FileInfo]) -> bool:

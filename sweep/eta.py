@@ -4,7 +4,10 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 
-from .planning.plan import PlannedTrial
+from ..store import PlannedTrial
+
+Groups = tuple[tuple[str, ...], ...]
+"""Cost groups of a trial, the most similar first."""
 
 
 class TimeEstimator:
@@ -19,8 +22,8 @@ class TimeEstimator:
         """
         self._clock = clock
         self._left: dict[str, int] = {}
-        self._networks: dict[str, tuple[Hashable, ...]] = {}
-        self._epochs_left: Counter[tuple[Hashable, ...]] = Counter()
+        self._networks: dict[str, Groups] = {}
+        self._epochs_left: Counter[Groups] = Counter()
         for trial in trials:
             self.expect(trial)
         self._seconds: defaultdict[Hashable, float] = defaultdict(float)
@@ -30,13 +33,13 @@ class TimeEstimator:
 
     def expect(self, trial: PlannedTrial) -> None:
         """Add a trial that will run."""
-        network, epochs = _network(trial), trial.spec.recipe.epochs
+        network, epochs = trial.configuration.cost_groups, trial.configuration.epochs
         self._networks[trial.key], self._left[trial.key] = network, epochs
         self._epochs_left[network] += epochs
 
     def add_expected(self, like: PlannedTrial, number: int) -> None:
         """Add `number` trials like this one, or remove trials if it is negative."""
-        self._epochs_left[_network(like)] += number * like.spec.recipe.epochs
+        self._epochs_left[like.configuration.cost_groups] += number * like.configuration.epochs
 
     def start(self, key: str) -> None:
         """Record that a trial has started or resumed."""
@@ -47,7 +50,7 @@ class TimeEstimator:
         """Record that a running trial has finished an epoch."""
         now = self._clock()
         network = self._networks[key]
-        for group in _groups(network):
+        for group in network:
             self._seconds[group] += now - self._since[key]
             self._epochs[group] += 1
         self._since[key] = now
@@ -70,22 +73,11 @@ class TimeEstimator:
         running = (self._left[key] * self._seconds_per_epoch(self._networks[key]) for key in self._since)
         return max([work / self._widest, *running])
 
-    def _seconds_per_epoch(self, network: tuple[Hashable, ...]) -> float:
+    def _seconds_per_epoch(self, network: Groups) -> float:
         """Return the mean seconds per epoch of this network, or of the most similar ones that were measured."""
-        measured = next(group for group in _groups(network) if self._epochs[group])
+        measured = next(group for group in network if self._epochs[group])
         return self._seconds[measured] / self._epochs[measured]
 
     def _leave(self, key: str, epochs: int) -> None:
         self._epochs_left[self._networks[key]] += epochs - self._left[key]
         self._left[key] = epochs
-
-
-def _network(trial: PlannedTrial) -> tuple[Hashable, ...]:
-    """Return the properties that determine the seconds per epoch, the most important first."""
-    spec = trial.spec
-    return spec.dataset.name, spec.architecture.name, spec.method.name, spec.exits
-
-
-def _groups(network: tuple[Hashable, ...]) -> Iterable[tuple[Hashable, ...]]:
-    """Return the groups of comparable networks that contain this one, the most similar first."""
-    return [network[:length] for length in range(len(network), -1, -1)]

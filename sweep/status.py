@@ -3,12 +3,11 @@
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..store import ENDED, Progress, Record, State, Store, lease_owner, newest_attempt
-from .planning.plan import Plan, PlannedTrial
+from ..store import ENDED, Plan, PlannedTrial, Progress, Record, State, Store, lease_owner, newest_attempt
 
 QUIET_AFTER_S = 900.0
 """Seconds without a write after which a trial may have died: a training trial writes every ten minutes."""
@@ -95,7 +94,7 @@ class StatusReader:
                 begun.append(_begun(trial, history, silent=max(0.0, time.time() - wrote)))
         everything = self._ended | found
         progress = {trial.key: everything[trial.key] for trial in self._plan.trials}
-        driver = lease_owner(self._store.sweep_directory(self._plan.sweep.name))
+        driver = lease_owner(self._store.sweep_directory(self._plan.name))
         return SweepStatus(
             plan=self._plan,
             location=self._store.location,
@@ -112,15 +111,17 @@ class StatusReader:
         pace: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
         for trial in self._plan.trials:
             for seconds in _epoch_seconds(trial, progress[trial.key], histories.get(trial.key, [])):
-                for likeness in _likenesses(trial):
-                    pace[likeness].append(seconds)
+                for group in trial.configuration.cost_groups:
+                    pace[group].append(seconds)
         if not pace:
             return None
         left = 0.0
         for trial in self._plan.trials:
             if progress[trial.key].state in ("running", "waiting"):
-                epochs = trial.spec.recipe.epochs - len(histories.get(trial.key, []))
-                left += epochs * statistics.fmean(next(pace[like] for like in _likenesses(trial) if like in pace))
+                epochs = trial.configuration.epochs - len(histories.get(trial.key, []))
+                left += epochs * statistics.fmean(
+                    next(pace[group] for group in trial.configuration.cost_groups if group in pace)
+                )
         return left / max(1, sum(not one.is_quiet for one in begun))
 
 
@@ -137,11 +138,4 @@ def _epoch_seconds(trial: PlannedTrial, progress: Progress, history: list[Record
     if history:
         yield statistics.fmean(record["seconds"] for record in history)
     elif progress.state == "done" and progress.result is not None:
-        yield progress.result["seconds"] / trial.spec.recipe.epochs
-
-
-def _likenesses(trial: PlannedTrial) -> Iterable[tuple[str, ...]]:
-    """Return the groups of trials with similar epoch times that contain this one, the most similar first."""
-    spec = trial.spec
-    most_alike = (spec.dataset.name, spec.architecture.name, spec.method.name)
-    return [most_alike[:length] for length in (3, 2, 1, 0)]
+        yield progress.result["seconds"] / trial.configuration.epochs

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..store import Record, TrialFiles, digest
+from ..store import DamagedFileError, Record, TrialFiles, digest
 from .checkpoints import deserialized, serialized
 from .data import DataSource
 from .distributed import ProcessGroup
@@ -42,7 +42,7 @@ def train(
     on_epoch: Callable[[Record], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Record:
-    """Train a network and write its result: the existing one is returned, and the last checkpoint resumed.
+    """Train a network and write its result. An existing result is returned; the last checkpoint is resumed.
 
     If PyTorch's default process group is initialised, its processes train the network together, each on its share of
     every batch. Only rank 0 writes files.
@@ -67,11 +67,15 @@ def train(
         TrainingInterrupted: if training was stopped; a checkpoint has been written.
         OutOfMemoryError: if memory is too small; the message suggests a setting that needs less.
     """
-    if (result := files.result()) is not None:
-        return result
+    processes = ProcessGroup.current()
+    try:
+        if (result := files.result()) is not None:
+            return result
+    except DamagedFileError:
+        if processes.first:
+            files.set_result_aside()
     trial = trial.canonical()
     weights = None if trial.teacher is None else TeacherWeights.read(teacher, teacher_sha256)
-    processes = ProcessGroup.current()
     chosen = choose_device(device)
     if processes.first:
         files.write_spec(trial.to_dict())
@@ -83,12 +87,8 @@ def train(
 
         with _enough_memory(lambda: _too_large(trial, chosen)):
             run = TrainingLoop(trial, chosen, weights, source, processes)
-            with processes.main_process_first(chosen):  # it renames damaged checkpoints
-                checkpoint = files.checkpoints.latest()
-            if checkpoint is not None:
-                state = deserialized(checkpoint, chosen)
-                if state.get("teacher", run.teacher_sha256) == run.teacher_sha256:  # else its teacher was retrained
-                    run.restore(state)
+            with processes.main_process_first(chosen):  # it renames or removes checkpoints that cannot be used
+                _resume(run, files)
         outcome: Record = {"state": "done"}
         try:
             with _enough_memory(lambda: _advice(run)):
@@ -114,6 +114,16 @@ def train(
                 result["teacher"] = run.teacher_sha256
             files.write_result(result)
     return result
+
+
+def _resume(run: TrainingLoop, files: TrialFiles) -> None:
+    """Restore the last checkpoint, unless the weights of its teacher were others."""
+    if (checkpoint := files.checkpoints.latest()) is not None:
+        state = deserialized(checkpoint, run.device)
+        if state.get("teacher", run.teacher_sha256) == run.teacher_sha256:
+            run.restore(state)
+        else:
+            files.start_over()
 
 
 def _train_to_the_end(

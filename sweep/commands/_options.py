@@ -11,9 +11,8 @@ from ...specs import SpecError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...store import Store
-    from ...training.plugins import Plugin
-    from ..planning.plan import Plan
+    from ...store import Plugin, Store
+    from ..planning.plan import SweepPlan
     from ..planning.sweep_file import Sweep
 
 SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
@@ -77,13 +76,13 @@ Plugins = Annotated[
 Download = Annotated[bool, typer.Option("--download", help="Download of missing datasets")]
 
 
-def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Plan, Store]":
+def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[SweepPlan, Store]":
     """Return the plan of a sweep file, and the store of its trials."""
     from ...store import Store
     from ...training.plugins import read_plugins
 
     store = Store(storage)
-    plan = _plan(file, store, read_plugins(plugins or ()))
+    plan = planned(file, store, read_plugins(plugins or ()))
     warn(plan.sweep)
     return plan, store
 
@@ -94,7 +93,8 @@ def warn(sweep: "Sweep") -> None:
         typer.echo(f"warning: {warning}", err=True)
 
 
-def _plan(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "Plan":
+def planned(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "SweepPlan":
+    """Return the plan of a sweep file with these plugins."""
     from ..planning.plan import make_plan
     from ..planning.sweep_file import read_sweep
 
@@ -104,19 +104,6 @@ def _plan(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "Plan":
     from ..search import search_plan
 
     return search_plan(sweep, store)
-
-
-def load_launched_plan(name: str, storage: str) -> "tuple[Plan, Store]":
-    """Return the plan of a sweep as it was launched last, and its store.
-
-    Raises:
-        SpecError: if no sweep of this name was launched in the storage.
-    """
-    from ...store import Store, kept_plugins
-
-    store = Store(storage)
-    with store.saved_sweep(name) as file:
-        return _plan(file, store, kept_plugins(store.sweep_directory(name))), store
 
 
 def resume_command(options: dict[str, object], *, data: Path | None, tracking: str | None, download: bool) -> list[str]:

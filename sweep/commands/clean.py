@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...specs import SpecError
-from ._options import Storage, app, load_launched_plan
+from ._options import Storage, app
 
 if TYPE_CHECKING:
-    from ...store import Store
-    from ..planning.plan import Plan
+    from ...store import Plan, Store
 
 Yes = Annotated[bool, typer.Option("--yes", help="Removal without confirmation")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List of removable files only, without removal")]
@@ -24,7 +23,7 @@ def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) 
     from ..terminal.clean import rubbish_table, total
 
     store, console = Store(storage), Console()
-    found = list(find_removable(store, _plans(store, storage)))
+    found = list(find_removable(store, _plans(store)))
     if not found:
         console.print(f"nothing to remove in {store.location}", markup=False, highlight=False, soft_wrap=True)
         return
@@ -38,19 +37,19 @@ def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) 
         if not typer.confirm(f"Remove {total(found)}?"):
             return
     # Search again, because a sweep may have started since.
-    still = {str(removable) for removable in find_removable(store, _plans(store, storage))}
+    still = {str(removable) for removable in find_removable(store, _plans(store))}
     removed = [removable for removable in found if str(removable) in still]
     for removable in removed:
         removable.remove()
     typer.echo(f"removed: {total(removed)}")
 
 
-def _plans(store: "Store", storage: str) -> "list[Plan]":
+def _plans(store: "Store") -> "list[Plan]":
     plans = []
     for name in store.sweeps():
         try:
-            plans.append(load_launched_plan(name, storage)[0])
+            plans.append(store.plan(name))
         except SpecError as error:
-            rule = f"Sweep {name!r} cannot be planned, so its trials cannot be distinguished from orphans"
-            raise SpecError(f"{error} {rule}; run the sweep again, or remove its sweep.yaml.") from error
+            rule = f"Without the plan of sweep {name!r}, its trials cannot be distinguished from orphans."
+            raise SpecError(f"{error} {rule}") from error
     return plans

@@ -4,7 +4,7 @@ from typing import Annotated
 import typer
 
 from ...specs import SpecError
-from ._options import Storage, SweepName, Tracking, app, load_launched_plan, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, tracking_uri
 
 Out = Annotated[
     Path | None,
@@ -20,19 +20,20 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
     from ...results import history, load
     from ...results.report import Origin, experiment_url, without_password
     from ...results.report import report as written
-    from ...store import LocalDirectory
+    from ...store import LocalDirectory, Store
 
     if out is not None and out.is_dir():
         raise SpecError(f"--out {out} is a directory; give the path of a file.", field="out")
-    plan, store = load_launched_plan(name, storage)
+    store = Store(storage)
+    plan = store.plan(name)
     uri = tracking_uri(store, tracking)
     where = ["--storage", without_password(storage)]
     where += ["--tracking", without_password(tracking)] if tracking else []
     origin = Origin(
         storage=without_password(storage),
-        file=plan.sweep.text,
+        file=plan.text,
         planned=len(plan.trials) + sum(number for _, number in plan.coming),
-        commands=_commands(name, where, is_search=plan.sweep.search is not None),
+        commands=_commands(name, where, is_search=plan.command == "search"),
         tracking=without_password(tracking or ""),
         experiment=experiment_url(uri, name),
     )

@@ -12,9 +12,9 @@ from ._options import (
     Storage,
     Tracking,
     app,
-    load_launched_plan,
     load_plan,
     option_words,
+    planned,
     resume_command,
     tracking_uri,
 )
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ...store import Store
     from ...training import DataSource
-    from ..planning.plan import Plan
+    from ..planning.plan import SweepPlan
 
 FileOrName = Annotated[
     str,
@@ -60,7 +60,9 @@ def search(
     Exit status: as for `exeunt sweep`.
     """
     if show:
-        _show(*load_launched_plan(file, storage))
+        from ...store import Store
+
+        _show(Store(storage), file)
         return
 
     limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget}
@@ -99,9 +101,9 @@ def search(
 
     again = ["exeunt", "search", file, "--storage", storage, *options]
     with hold_lease(store.sweep_directory(name), name) as driver, leaving(console, again):
-        for dataset in {asked.trial.dataset.name for asked in plan.sweep.configurations}:
+        for dataset in {asked.trial.dataset.name for asked in plan.sweep.requested}:
             datasets[dataset].load(source)
-        store.save_sweep(plan.sweep.name, plan.sweep.text, plan.sweep.plugins)
+        store.save_sweep(plan)
         studies = Studies(plan.sweep, store)
         studies.mend()
         studied = counted(len(wanted.spaces), "study", "studies")
@@ -111,6 +113,7 @@ def search(
         if not is_over(outcomes(studies)):
             train(plan, search=studies)
             plan = search_plan(plan.sweep, store)
+            store.save_sweep(plan)
         console.print(search_table(outcomes(studies)))
         if not is_over(outcomes(studies)):
             raise shutdown.outcome() if shutdown.is_requested() else typer.Exit(1)
@@ -127,7 +130,7 @@ def _train(
     console: "Console",
     recorded_at: str,
     address: str | None,
-    plan: "Plan",
+    plan: "SweepPlan",
     **how: Any,
 ) -> None:
     """Train the missing trials of a plan, except failed trials of the search: they count towards its budget."""
@@ -144,25 +147,29 @@ def _train(
     board.say(f"{board.counts} after {duration(board.elapsed)}")
 
 
-def _show(plan: "Plan", store: "Store") -> None:
-    """Print the results of the search, and the directories of its figures."""
+def _show(store: "Store", name: str) -> None:
+    """Print the results of the search of a sweep, and the directories of its figures."""
     from functools import partial
 
     from rich.console import Console
 
     from ...specs import SpecError
+    from ...store import SWEEP_FILE
     from ..search import Studies, outcomes
     from ..search.plots import write_figures
     from ..terminal.counts import counted
     from ..terminal.search import search_table
 
-    name = plan.sweep.name
-    if plan.sweep.search is None:
+    launched = store.plan(name)
+    if launched.command != "search":
         raise SpecError(f"--show: sweep {name!r} has no search; name a sweep of `exeunt search`.", field="name")
-    console, studies = Console(), Studies(plan.sweep, store)
+    with store.sweep_directory(name).local(SWEEP_FILE) as file:
+        sweep = planned(file, store, launched.plugins).sweep
+    assert sweep.search is not None
+    console, studies = Console(), Studies(sweep, store)
     console.print(search_table(outcomes(studies)))
     place = Path(store.sweep_directory(name).located("figures")) if store.is_local else Path(f"{name}-figures")
-    for space in plan.sweep.search.spaces:
+    for space in sweep.search.spaces:
         folder = place / space.name.replace("/", "-")
         written = studies.steadily(partial(write_figures, studies.of(space), folder))
         console.print(f"{folder}: {counted(len(written), 'file')}", markup=False, highlight=False, soft_wrap=True)

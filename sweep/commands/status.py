@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import Storage, SweepName, app, load_launched_plan
+from ._options import Storage, SweepName, app
 
 Watch = Annotated[bool, typer.Option("--watch", help="Continuous display until the sweep is over or Ctrl-C is pressed")]
 
@@ -16,13 +16,14 @@ def status(name: SweepName, storage: Storage = "runs", watch: Watch = False) -> 
     """
     from rich.console import Console
 
+    from ...store import Store
     from ..status import StatusReader
     from ..terminal import status as shown
 
-    console = Console()
-    plan, store = load_launched_plan(name, storage)
-    grows = plan.sweep.search is not None
-    observer = StatusReader(plan, store, replan=(lambda: load_launched_plan(name, storage)[0]) if grows else None)
+    console, store = Console(), Store(storage)
+    plan = store.plan(name)
+    grows = plan.command == "search"
+    observer = StatusReader(plan, store, replan=(lambda: store.plan(name)) if grows else None)
     if watch:
         with suppress(KeyboardInterrupt):
             shown.watch(observer, console)

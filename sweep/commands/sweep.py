@@ -112,13 +112,13 @@ def sweep(
 
     if plan.sweep.search is not None:
         raise SpecError(f"{file} has a `search` part; run: exeunt search {file}", field="search")
-    with hold_lease(store.sweep_directory(plan.sweep.name), plan.sweep.name) as driver:
+    with hold_lease(store.sweep_directory(plan.name), plan.name) as driver:
         todo = [trial for trial in missing(plan, store) if trial.key in chosen]
-        store.save_sweep(plan.sweep.name, plan.sweep.text, plan.sweep.plugins)
+        store.save_sweep(plan)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
-        console.print(f"{plan.sweep.name}: {planned}, {len(todo)} to train", highlight=False)
+        console.print(f"{plan.name}: {planned}, {len(todo)} to train", highlight=False)
         if todo:
-            for name in {trial.spec.dataset.name for trial in todo}:
+            for name in {trial.configuration.dataset for trial in todo}:
                 datasets[name].load(source)  # download once, and report errors before any trial runs
             board = make_board(todo, len(chosen) - len(todo), console)
             with leaving(console, again), closing(board), ray_at(address) as ray_ready:

@@ -1,7 +1,7 @@
 import typer
 
 from ...specs import SpecError
-from ._options import Storage, SweepName, Tracking, app, load_launched_plan, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, tracking_uri
 
 
 @app.command()
@@ -11,11 +11,12 @@ def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) 
     A new MLflow server is filled in the same way.
     """
     from ...results.mlflow_client import answering, shown
-    from ...store import lease_owner
+    from ...store import Store, lease_owner
     from ..terminal.counts import counted
     from ..tracking.writer import Mirror
 
-    plan, store = load_launched_plan(name, storage)
+    store = Store(storage)
+    plan = store.plan(name)
     recorded_at = tracking_uri(store, tracking)
     # Two writers at a time could create two runs of one trial.
     if (holder := lease_owner(store.sweep_directory(name))) is not None:

@@ -2,7 +2,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import Storage, Tracking, app, load_launched_plan, tracking_uri
+from ._options import Storage, Tracking, app, tracking_uri
 
 Name = Annotated[
     str | None,
@@ -20,8 +20,7 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     from rich.progress import track
 
     from ...results.mlflow_client import TrackingError, answering
-    from ...store import Store
-    from ..planning.yaml_document import DocumentError
+    from ...store import DamagedFileError, Store
     from ..terminal.counts import counted
     from ..terminal.verify import problems_table
     from ..verify import Problem, Verifier, run_problems
@@ -32,9 +31,9 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     sweeps: dict[str, list[str]] = {}
     for sweep in store.sweeps() if name is None else [name]:
         try:
-            sweeps[sweep] = [trial.key for trial in load_launched_plan(sweep, storage)[0].trials]
-        except DocumentError as error:  # a file that it names may have been moved
-            problems.append(Problem(subject=sweep, what=str(error), remedy="correct the sweep file and run it again"))
+            sweeps[sweep] = [trial.key for trial in store.plan(sweep).trials]
+        except DamagedFileError as error:
+            problems.append(Problem(subject=sweep, what=str(error), remedy="run the sweep again"))
     begun = store.keys()
     keys = begun if name is None else [key for key in sweeps.get(name, []) if key in set(begun)]
     verifier = Verifier(store)

@@ -7,7 +7,8 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
-from ..planning.plan import PlannedTrial
+from ...specs import content_key
+from ...store import PlannedTrial
 from ..planning.stopping import Stopping
 
 Group = tuple[str | int, ...]
@@ -44,7 +45,7 @@ class EarlyStopper:
     def stops(self, key: str, record: Mapping[str, Any]) -> bool:
         """Return True if a trial is stopped after the epoch with this record."""
         trial = self._trials[key]
-        epochs = trial.spec.recipe.epochs
+        epochs = trial.configuration.epochs
         if epochs <= self._stopping.grace or record["epoch"] >= epochs or Stopping.metric not in record:
             return False
         rule, judged = self._rule(trial), _Judged(trial_id=key)
@@ -55,8 +56,10 @@ class EarlyStopper:
         return decision == TrialScheduler.STOP and key not in self._needed
 
     def _rule(self, trial: PlannedTrial) -> TrialScheduler:
-        epochs = trial.spec.recipe.epochs
-        bracket = bracket_of(trial.key, self._stopping, epochs) if self._stopping.rule == "hyperband" else 0
+        epochs = trial.configuration.epochs
+        bracket = (
+            bracket_of(content_key(trial.spec), self._stopping, epochs) if self._stopping.rule == "hyperband" else 0
+        )
         place = (_group(trial), bracket)
         if place not in self._rules:
             self._rules[place] = _make_rule(self._stopping, epochs, bracket)
@@ -64,21 +67,21 @@ class EarlyStopper:
 
 
 def _group(trial: PlannedTrial) -> Group:
-    spec = trial.spec
-    everyone = (spec.dataset.name, spec.recipe.epochs)
+    about = trial.configuration
+    everyone = (about.dataset, about.epochs)
     # Trials of one method must not reduce the budget of another method.
-    return (*everyone, spec.method.name, spec.architecture.name) if trial.role == "search" else everyone
+    return (*everyone, about.method, about.architecture) if trial.role == "search" else everyone
 
 
-def bracket_of(key: str, stopping: Stopping, epochs: int) -> int:
-    """Return HyperBand's bracket of a trial, drawn by the trial's key; bracket 0 stops trials the earliest.
+def bracket_of(spec_hash: str, stopping: Stopping, epochs: int) -> int:
+    """Return HyperBand's bracket of a trial, drawn by the hash of its spec; bracket 0 stops trials the earliest.
 
     Bracket b first compares trials after `grace * factor**b` epochs. Its probability is its share of HyperBand's
     trials, (s_max + 1) / (s + 1) * factor**s with s = s_max - b (Li et al. 2018, algorithm 1).
     """
     last = _rungs(stopping, epochs)
     sizes = [(last + 1) / (last - b + 1) * stopping.factor ** (last - b) for b in range(last + 1)]
-    drawn = int(key, 16) / 16 ** len(key) * sum(sizes)
+    drawn = int(spec_hash, 16) / 16 ** len(spec_hash) * sum(sizes)
     return next(b for b in range(last + 1) if drawn < sum(sizes[: b + 1]))
 
 

@@ -10,8 +10,8 @@ from collections.abc import Hashable
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ...specs import SpecError
-from ..planning.plan import PlannedTrial
+from ...specs import SpecError, canonical_json
+from ...store import PlannedTrial
 
 HEAD_ROOM = 1.2
 """Reserved bytes per byte of a trial's tensors, for fragmentation and the workspaces of convolution algorithms."""
@@ -106,9 +106,9 @@ def _memory() -> int:
 
 def _network(trial: PlannedTrial) -> Hashable:
     """Return the properties that determine the memory of a trial."""
-    spec = trial.spec
-    teacher = spec.teacher.architecture if spec.teacher else None
-    recipe = spec.recipe
-    network = (spec.dataset, spec.architecture, spec.exits, spec.method.name, spec.exit_count, teacher)
-    batch = (recipe.batch_size, recipe.accumulation, recipe.precision, recipe.compile)
-    return network, batch, recipe.optimizer, recipe.ema_decay > 0
+    spec, recipe = trial.configuration.spec, trial.configuration.spec["recipe"]
+    teacher = (trial.configuration.teacher or {}).get("architecture")
+    method = spec["method"]["name"], spec["method"].get("networks")
+    batch = [recipe.get(name) for name in ("batch_size", "accumulation", "precision", "compile", "optimizer")]
+    averages = recipe.get("ema_decay", 0) > 0
+    return canonical_json([spec["dataset"], spec["architecture"], spec.get("exits"), method, teacher, batch, averages])

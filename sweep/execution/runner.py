@@ -2,7 +2,7 @@
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,10 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from ...specs import SpecError
-from ...store import StorageError, Store
+from ...store import PlannedTrial, StorageError, Store
 from ...training import DataSource
 from ..planning.durations import duration
-from ..planning.plan import Plan
+from ..planning.plan import SweepPlan, grown
 from ..planning.resources import Resources
 from ..terminal.counts import counted
 from ..terminal.progress import ProgressBoard
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def launch(
-    plan: Plan,
+    plan: SweepPlan,
     store: Store,
     source: DataSource,
     board: ProgressBoard,
@@ -86,8 +86,8 @@ def launch(
         trainable = functools.partial(
             run_trial,
             store=store,
-            sweep=plan.sweep.name,
-            plugins=plan.sweep.plugins,
+            sweep=plan.name,
+            plugins=plan.plugins,
             driver=driver,
             source=source,
             threads=resources.cores // resources.members,
@@ -103,10 +103,10 @@ def launch(
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                name=plan.sweep.name,
+                name=plan.name,
                 storage_path=scratch,  # Tune's own records are not needed: the trial store has all states
                 verbose=0,
-                callbacks=[_Watch(plan, store, board, searcher, shutdown, changed), _Silence()],
+                callbacks=[_Watch(plan, known, store, board, searcher, shutdown, changed), _Silence()],
             ),
         )
         try:
@@ -123,7 +123,7 @@ def _requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory
     return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
 
 
-def _early_stopper(plan: Plan, store: Store) -> EarlyStopper | None:
+def _early_stopper(plan: SweepPlan, store: Store) -> EarlyStopper | None:
     """Return the plan's early stopper, with all earlier records; None if the plan has no stopping rule."""
     if plan.sweep.stopping is None:
         return None
@@ -195,13 +195,17 @@ class _Watch(tune.Callback):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SweepPlan,
+        known: Mapping[str, PlannedTrial],
         store: Store,
         board: ProgressBoard,
         searcher: PlanSearcher,
         shutdown: Shutdown,
         changed: set[str],
     ) -> None:
+        self._plan = plan
+        self._known = known
+        self._saved = len(known)
         self._stopping = plan.stopping
         self._store = store
         self._board = board
@@ -217,6 +221,10 @@ class _Watch(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = trial.config["key"]
         self._board.start(key, silently=key in self._busy)
+        if len(self._known) > self._saved:  # a search has added trials
+            self._saved = len(self._known)
+            with self._halting_without_storage(key):
+                self._store.save_sweep(grown(self._plan, self._known))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
-from ..planning.plan import PlannedTrial
+from ...store import PlannedTrial
 from .gpu_packing import Packing
 
 BUSY_DELAY_S = 10.0
@@ -109,7 +109,7 @@ class PlanSearcher(Searcher):
             if share is not None:
                 self._running[trial_id] = position
                 # As JSON, because Tune keeps and copies each suggestion entry by entry.
-                return {"key": trial.key, "spec": json.dumps(trial.spec.to_dict()), "gpu": share}
+                return {"key": trial.key, "spec": json.dumps(trial.located_spec), "gpu": share}
         return None if self._running or self._again else Searcher.FINISHED
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...store import ENDED, State, Store
+from ...store import ENDED, PlannedTrial, Role, State, Store
 from ...training import TrialSpec
 from .cost import Costs
-from .plan import Plan, PlannedTrial, Role
+from .plan import SweepPlan
 from .throughput import Throughput
 
 
@@ -98,7 +98,7 @@ class Estimate:
         }
 
 
-def estimate(plan: Plan, store: Store, pace: Throughput | None = None) -> Estimate:
+def estimate(plan: SweepPlan, store: Store, pace: Throughput | None = None) -> Estimate:
     """Return the number and cost of the trials of a plan.
 
     Args:
@@ -112,12 +112,12 @@ def estimate(plan: Plan, store: Store, pace: Throughput | None = None) -> Estima
     problems = []
 
     def count(trial: PlannedTrial, state: State, number: int = 1) -> None:
-        spec = trial.spec
-        key = spec.architecture.name, spec.method.name, trial.role
+        about = trial.configuration
+        key = about.architecture, about.method, trial.role
         row = rows.setdefault(key, CostRow(architecture=key[0], method=key[1], role=key[2]))
         row.states[state] += number
-        hours = _hours(spec, costs, pace)
-        cost = number * costs.training(spec), None if hours is None else number * hours
+        hours = _hours(plan.specs[about.id], costs, pace) if pace else None
+        cost = number * about.cost, None if hours is None else number * hours
         row.total.add(number, *cost)
         if state not in ENDED:
             row.left.add(number, *cost)
@@ -130,12 +130,12 @@ def estimate(plan: Plan, store: Store, pace: Throughput | None = None) -> Estima
     for trial, number in plan.coming:
         count(trial, "waiting", number)
     return Estimate(
-        name=plan.sweep.name,
+        name=plan.name,
         storage=store.location,
         rows=tuple(rows.values()),
         total=_sum(row.total for row in rows.values()),
         left=_sum(row.left for row in rows.values()),
-        asked=sum(len(asked.seeds) for asked in plan.sweep.configurations),
+        asked=sum(len(asked.seeds) for asked in plan.sweep.requested),
         results=sum(trial.role == "result" for trial in plan.trials),
         flat_grid=plan.sweep.flat_grid if plan.sweep.search is None else None,
         problems=tuple(problems),
@@ -150,6 +150,6 @@ def _sum(efforts: Iterable[Cost]) -> Cost:
     return total
 
 
-def _hours(trial: TrialSpec, costs: Costs, pace: Throughput | None) -> float | None:
-    seconds = pace.seconds_per_image(trial) if pace else None
+def _hours(trial: TrialSpec, costs: Costs, pace: Throughput) -> float | None:
+    seconds = pace.seconds_per_image(trial)
     return None if seconds is None else seconds * costs.images(trial) * trial.recipe.epochs / 3600

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from ...specs import SpecError, nearest
-from .plan import Plan, PlannedTrial
+from ...store import Plan, PlannedTrial
 
 
 def selected(plan: Plan, patterns: Iterable[str]) -> list[PlannedTrial]:
@@ -33,4 +33,4 @@ def selected(plan: Plan, patterns: Iterable[str]) -> list[PlannedTrial]:
 
 def name(trial: PlannedTrial) -> str:
     """Return `METHOD/ARCH` of a trial."""
-    return f"{trial.spec.method.name}/{trial.spec.architecture.name}"
+    return f"{trial.configuration.method}/{trial.configuration.architecture}"

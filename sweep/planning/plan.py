@@ -1,103 +1,115 @@
-"""The plan of a sweep: all its trials without duplicates, and the teachers that they need."""
+"""The plan of a sweep file: each trial once, with the teachers that it needs, in execution order."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
-from ...models import ExitSpec
-from ...store import ENDED, Store
+from ...store import ENDED, Configuration, Plan, PlannedTrial, Role, Store
+from ...store.labels import Label, labels, parameters
 from ...training import TrialSpec
+from ...training.trial import TrainedWeights
 from .cost import Costs
 from .garbage import no_search_for_garbage
-from .sweep_file import Configuration, Order, Sweep
-
-Role = Literal["result", "teacher", "search"]
+from .sweep_file import Order, Requested, Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuningInfo:
-    """Origin of the settings of a result in a search: tuned or default, with the search budget."""
-
-    tuning: str
-    """`default`, `tuned` or `default and tuned`; on a Pareto front also the trial number."""
-    budget: str
-    """Search budget of each method, as text."""
-    tried: str
-    """Number of complete, pruned and failed trials of this method, as text."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedTrial:
-    """One trial of the plan."""
-
-    spec: TrialSpec
-    key: str
-    role: Role
-    """`result`: listed in the file. `teacher`: needed by another trial only. `search`: tries settings of a search."""
-    order: int
-    """Position in the order of the file, which is the order of tables."""
-    seed_index: int = 0
-    """Index of its seed among the seeds of its configuration, from 0; in a search, its number in the study."""
-    seeds: int = 1
-    """Number of seeds of its configuration."""
-    exits: str = "none"
-    """Placement of the exits as the file writes it; of duplicates, the first."""
-    confirmed: TuningInfo | None = None
-    """Origin of the settings; None except for results of a search."""
-    tried: str = ""
-    """Settings that a trial of a search tries, as text; empty for other trials."""
-
-    @property
-    def depends_on(self) -> str | None:
-        """Key of the teacher that must be completed first; None if no teacher is trained."""
-        return self.spec.teacher.key if isinstance(self.spec.teacher, TrialSpec) else None
-
-    def __str__(self) -> str:
-        spec = self.spec
-        where = f"{spec.architecture.name}, {spec.dataset.name}"
-        if self.tried:
-            return f"{spec.method.name} ({self.tried}), {where}, trial {self.seed_index}"
-        if self.confirmed is not None:
-            return f"{spec.method.name}, {self.confirmed.tuning}, {where}, seed {spec.seed}"
-        usual = type(spec.method)().to_dict()
-        unusual = {name: value for name, value in spec.method.to_dict().items() if usual.get(name) != value}
-        if spec.exits.placement != "none":
-            unusual["exits"] = spec.exits.placement
-            if spec.exits.head != ExitSpec().head:
-                unusual["head"] = spec.exits.head
-        settings = ", ".join(f"{name}={value}" for name, value in unusual.items())
-        method = f"{spec.method.name} ({settings})" if settings else spec.method.name
-        return f"{method}, {where}, seed {spec.seed}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """The trials of a sweep. Each trial follows its teacher."""
+class SweepPlan(Plan):
+    """Plan of a sweep file, with the specs that a worker trains."""
 
     sweep: Sweep
-    trials: tuple[PlannedTrial, ...]
-    """Trials in the order of execution."""
-    coming: tuple[tuple[PlannedTrial, int], ...] = ()
-    """Expected trials of a search that is not over, as examples with default settings and the number of each."""
-
-    @property
-    def stopping(self) -> dict[str, Any] | None:
-        """Rule that stops trials early, as plain values; None if all are trained to the end."""
-        return None if self.sweep.stopping is None else self.sweep.stopping.to_dict()
+    specs: Mapping[str, TrialSpec]
+    """Spec of each configuration by its ID, with one of its seeds."""
 
 
 @no_search_for_garbage()
-def make_plan(sweep: Sweep) -> Plan:
+def make_plan(sweep: Sweep) -> SweepPlan:
     """Return the plan of a sweep: merge duplicates, add missing teachers, and order the trials."""
-    planned = _merged(sweep)
+    requested = _merged(sweep)
     costs = Costs()
+    settings = labels([_parameters(one.trial, one.exits) for one in requested.values()])
+    configurations: dict[str, Configuration] = {}
+    specs: dict[str, TrialSpec] = {}
+    for one, label in zip(requested.values(), settings, strict=True):
+        about = configuration_of(one.trial, costs, exits=one.exits, seeds=len(one.seeds), label=label)
+        configurations[about.id], specs[about.id] = about, one.trial
+    results = {
+        (trial := PlannedTrial(configuration=about, seed=seed, role="result", order=0, seed_index=turn)).key: trial
+        for about, one in zip(configurations.values(), requested.values(), strict=True)
+        for turn, seed in enumerate(one.seeds)
+    }
+    planned = _with_teachers(results, specs, costs)
     ranks: dict[Order, Callable[[PlannedTrial], float]] = {
         "breadth-first": lambda trial: trial.seed_index,
-        "cheap-first": lambda trial: costs.until_done(trial.spec),
+        "cheap-first": lambda trial: costs.until_done(specs[trial.configuration.id]),
         "file": lambda trial: trial.order,
     }
     in_turn = sorted(planned.values(), key=ranks[sweep.order])
-    return Plan(sweep=sweep, trials=tuple(_teachers_first(in_turn, planned)))
+    return sweep_plan(sweep, tuple(_teachers_first(in_turn, planned)), specs)
+
+
+def sweep_plan(
+    sweep: Sweep,
+    trials: tuple[PlannedTrial, ...],
+    specs: Mapping[str, TrialSpec],
+    coming: tuple[tuple[PlannedTrial, int], ...] = (),
+) -> SweepPlan:
+    """Return the plan of a sweep with these trials."""
+    return SweepPlan(
+        name=sweep.name,
+        command="sweep" if sweep.search is None else "search",
+        text=sweep.text,
+        plugins=sweep.plugins,
+        stopping=None if sweep.stopping is None else sweep.stopping.to_dict(),
+        trials=trials,
+        coming=coming,
+        sweep=sweep,
+        specs=specs,
+    )
+
+
+def configuration_of(
+    trial: TrialSpec, costs: Costs, *, exits: str = "none", seeds: int = 1, label: Label | None = None
+) -> Configuration:
+    """Return the configuration of a trial.
+
+    Args:
+        trial: one of its trials.
+        costs: counter of multiply-adds.
+        exits: placement of the exits as written in the sweep file.
+        seeds: number of seeds that the sweep plans.
+        label: settings that vary within the sweep; none if left out.
+    """
+    spec = trial.canonical().to_dict()
+    del spec["seed"]
+    return Configuration(
+        spec=spec,
+        settings=label.column if label else (),
+        row_settings=label.row if label else (),
+        exits=exits,
+        reported=trial.reported,
+        cost=costs.training(trial),
+        weights=trial.teacher.path if isinstance(trial.teacher, TrainedWeights) else "",
+        seeds=seeds,
+    )
+
+
+def single(trial: TrialSpec, costs: Costs, role: Role, *, order: int = 0) -> PlannedTrial:
+    """Return a planned trial that is the only one of its configuration."""
+    return PlannedTrial(configuration=configuration_of(trial, costs), seed=trial.seed, role=role, order=order)
+
+
+def grown(plan: SweepPlan, known: Mapping[str, PlannedTrial]) -> SweepPlan:
+    """Return the plan with all known trials; those that a search has added are no longer to come."""
+    planned = {trial.key for trial in plan.trials}
+    added = Counter(_space(trial) for trial in known.values() if trial.key not in planned)
+    coming = ((trial, number - added[_space(trial)] * (trial.role == "search")) for trial, number in plan.coming)
+    left = tuple((trial, number) for trial, number in coming if number > 0)
+    return replace(plan, trials=tuple(known.values()), coming=left)
+
+
+def _space(trial: PlannedTrial) -> tuple[str, str]:
+    return trial.configuration.method, trial.configuration.architecture
 
 
 def missing(plan: Plan, store: Store) -> list[PlannedTrial]:
@@ -106,26 +118,32 @@ def missing(plan: Plan, store: Store) -> list[PlannedTrial]:
     return [trial for trial in plan.trials if progress[trial.key].state not in ENDED]
 
 
-def _merged(sweep: Sweep) -> dict[str, PlannedTrial]:
-    """Return the trials without duplicates, by key, in the order of the file; an added teacher precedes its student."""
-    firsts: dict[str, Configuration] = {}
-    seeds: dict[str, dict[int, None]] = {}
-    for asked in sweep.configurations:
-        firsts.setdefault(asked.trial.key, asked)
-        seeds.setdefault(asked.trial.key, {}).update(dict.fromkeys(asked.seeds))
-    results = {
-        trial.key: PlannedTrial(
-            spec=trial, key=trial.key, role="result", order=0, seed_index=turn, seeds=len(seeds[key]), exits=first.exits
-        )
-        for key, first in firsts.items()
-        for turn, trial in enumerate(first.trial.with_seeds(seeds[key]))
-    }
+def _merged(sweep: Sweep) -> dict[str, Requested]:
+    """Return the configurations without duplicates, by ID, in the order of the file, each with all its seeds."""
+    merged: dict[str, Requested] = {}
+    for one in sweep.requested:
+        first = merged.get(one.trial.configuration, one)
+        merged[one.trial.configuration] = replace(first, seeds=tuple(dict.fromkeys((*first.seeds, *one.seeds))))
+    return merged
+
+
+def _parameters(trial: TrialSpec, exits: str) -> dict[str, str]:
+    """Return the parameters of a trial by which it is labelled."""
+    return parameters(trial.canonical().to_dict(), exits)
+
+
+def _with_teachers(
+    results: Mapping[str, PlannedTrial], specs: dict[str, TrialSpec], costs: Costs
+) -> dict[str, PlannedTrial]:
+    """Return the trials by key in the order of the file; an added teacher precedes its first student."""
     planned: dict[str, PlannedTrial] = {}
 
     def add(trial: PlannedTrial) -> None:
-        teacher = trial.spec.teacher
+        teacher = specs[trial.configuration.id].teacher
         if isinstance(teacher, TrialSpec) and teacher.key not in results and teacher.key not in planned:
-            add(PlannedTrial(spec=teacher, key=teacher.key, role="teacher", order=0))
+            added = single(teacher, costs, "teacher")
+            specs[added.configuration.id] = teacher
+            add(added)
         planned[trial.key] = replace(trial, order=len(planned))
 
     for trial in results.values():

@@ -211,8 +211,10 @@ class SearchPlan:
         return short_hash(
             canonical_json(
                 {
-                    "trial": self.trial(space, {}).key,
-                    "ends": [self.trial(space, {name: value}).key for name, _, value in space.ends],
+                    "trial": short_hash(self.trial(space, {}).canonical().text),
+                    "ends": [
+                        short_hash(self.trial(space, {name: value}).canonical().text) for name, _, value in space.ends
+                    ],
                     "ranges": {name: _written(wanted) for name, wanted in space.ranges.items()},
                     "objectives": [objective.name for objective in self.objectives],
                     "sampler": self.sampler,

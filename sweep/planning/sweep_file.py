@@ -32,7 +32,7 @@ Order = Literal["breadth-first", "cheap-first", "file"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Configuration:
+class Requested:
     """A group of trials that differ only in their seed."""
 
     trial: TrialSpec
@@ -47,7 +47,7 @@ class Sweep:
     """The content of a sweep file."""
 
     name: str
-    configurations: tuple[Configuration, ...]
+    requested: tuple[Requested, ...]
     """Configurations in the order of the file; duplicates are included."""
     order: Order
     """Order of execution: first seed of every configuration first, lowest cost first, or order of the file."""
@@ -68,12 +68,12 @@ class Sweep:
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
         """The trials of the file in its order, with duplicates."""
-        return tuple(trial for asked in self.configurations for trial in asked.trial.with_seeds(asked.seeds))
+        return tuple(trial for asked in self.requested for trial in asked.trial.with_seeds(asked.seeds))
 
     @property
     def seeds(self) -> int:
         """Largest number of seeds of a configuration."""
-        return max(len(asked.seeds) for asked in self.configurations)
+        return max(len(asked.seeds) for asked in self.requested)
 
 
 def _file_name(name: str) -> str:
@@ -144,8 +144,8 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         search = read_search(settings.search, candidates, settings.validation, document, judges_early=judges_early)
     return Sweep(
         name=settings.name,
-        configurations=tuple(
-            Configuration(trial=asked.trial, seeds=asked.seeds, exits=asked.way.exits.placement) for asked in candidates
+        requested=tuple(
+            Requested(trial=asked.trial, seeds=asked.seeds, exits=asked.way.exits.placement) for asked in candidates
         ),
         order=settings.order,
         flat_grid=flat_grid,

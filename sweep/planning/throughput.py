@@ -20,7 +20,7 @@ from ...training.student import build_student
 from ...training.teacher import TeacherWeights
 from ...training.trial import TrainedWeights
 from .cost import Costs
-from .plan import Plan
+from .plan import SweepPlan
 from .resources import Resources
 
 TIMED_STEPS = 4
@@ -85,7 +85,7 @@ class AssumedPace(Throughput):
 
 
 def measure(
-    plan: Plan, source: DataSource, watch: Callable[[Iterable[TrialSpec], int], Iterable[TrialSpec]]
+    plan: SweepPlan, source: DataSource, watch: Callable[[Iterable[TrialSpec], int], Iterable[TrialSpec]]
 ) -> Throughput:
     """Time one trial of each kind on this machine, on the type of device that the sweep requests.
 
@@ -97,7 +97,7 @@ def measure(
     resources = plan.sweep.resources
     device = choose_device("cpu" if resources.gpu == 0 else "auto")
     pace = Throughput(_described(device, resources))
-    kinds = {step_of(trial.spec): trial.spec for trial in plan.trials}
+    kinds = {step_of(spec): spec for spec in plan.specs.values()}
     with training_conditions(resources.cores // resources.members):
         for trial in watch(kinds.values(), len(kinds)):
             pace.measure(trial, source, device)

@@ -9,10 +9,11 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ...specs import SpecError
-from ...store import ENDED, Store
+from ...store import ENDED, PlannedTrial, Store
 from ..execution.early_stopper import EarlyStopper
 from ..execution.shutdown import Shutdown
-from ..planning.plan import PlannedTrial
+from ..planning.cost import Costs
+from ..planning.plan import single
 from ..planning.search_space import SearchSpace
 from ..terminal.progress import ProgressBoard
 from .studies import Answer, Studies, StudiesError
@@ -55,7 +56,8 @@ class Tuning:
         self._shutdown = shutdown
         self._known = known
         self._early_stopper = early_stopper
-        self._spaces = [_InStudy(studies, space) for space in self._search.spaces]
+        self._costs = Costs()
+        self._spaces = [_InStudy(studies, space, self._costs) for space in self._search.spaces]
         self._waiting: dict[str, list[tuple[_InStudy, optuna.Trial]]] = {}
         """Trials of studies that wait for the result of a trial in the store, by its key."""
         self._ended: dict[str, str] = {}
@@ -104,7 +106,9 @@ class Tuning:
             self._board.skip_expected(space.default)
             self.ended(key, state)
             return None
-        planned = self._known.setdefault(key, tried_trial(spec, space.space, asked, order=len(self._known)))
+        planned = self._known.setdefault(
+            key, tried_trial(spec, space.space, asked, self._costs, order=len(self._known))
+        )
         self._board.expect(planned, instead_of=space.default)
         if self._early_stopper is not None:
             self._early_stopper.expect(planned)
@@ -178,7 +182,7 @@ class Tuning:
 class _InStudy:
     """A search space with its study and the used part of its budget."""
 
-    def __init__(self, studies: Studies, space: SearchSpace) -> None:
+    def __init__(self, studies: Studies, space: SearchSpace, costs: Costs) -> None:
         self.space = space
         self.study = studies.of(space)
         self._studies = studies
@@ -186,7 +190,7 @@ class _InStudy:
         teacher = self._search.teacher(space)
         self.teacher = teacher.key if teacher else None
         spec = self._search.trial(space, {})
-        self.default = PlannedTrial(spec=spec, key=spec.key, role="search", order=0)
+        self.default = single(spec, costs, "search")
         self._running: set[int] = set()
         self._cut_off: list[optuna.Trial] = []
         studies.steadily(self.look_again)

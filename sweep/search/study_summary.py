@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ...store import PlannedTrial
 from ...training import TrialSpec
-from ..planning.plan import PlannedTrial
+from ..planning.cost import Costs
+from ..planning.plan import configuration_of
 from ..planning.search_space import SearchPlan, SearchSpace
 from .studies import Studies
 
@@ -65,15 +67,16 @@ class Outcome:
         return bool(self.trials) and 2 * self.count(TrialState.FAIL) >= len(self.trials)
 
 
-def tried_trial(spec: TrialSpec, space: SearchSpace, asked: FrozenTrial | optuna.Trial, order: int) -> PlannedTrial:
+def tried_trial(
+    spec: TrialSpec, space: SearchSpace, asked: FrozenTrial | optuna.Trial, costs: Costs, order: int
+) -> PlannedTrial:
     """Return the planned trial for a suggestion of a study."""
     return PlannedTrial(
-        spec=spec,
-        key=spec.key,
+        configuration=configuration_of(spec, costs, exits=space.exits(asked.params)),
+        seed=spec.seed,
         role="search",
         order=order,
         seed_index=asked.number,
-        exits=space.exits(asked.params),
         tried=settings(asked.params),
     )
 

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from ...store import PlannedTrial
 from ..eta import TimeEstimator
 from ..planning.durations import duration
-from ..planning.plan import PlannedTrial
 
 ACCURACIES = {"validation": "validation", "test_by_epoch": "test", "train": "training"}
 """Printed names of image splits by the prefix of a metric name; the first recorded accuracy is shown."""

@@ -52,12 +52,12 @@ def watch(observer: StatusReader, console: Console) -> None:
 
 def _heading(sweep: SweepStatus) -> Iterator[Text]:
     trials = counted(len(sweep.plan.trials), "trial")
-    yield Text(f"{sweep.plan.sweep.name}: {trials} in {sweep.location}", overflow="fold")
+    yield Text(f"{sweep.plan.name}: {trials} in {sweep.location}", overflow="fold")
     if sweep.driver is not None:
         since = datetime.fromtimestamp(sweep.driver["since"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         yield Text(f"Running as process {sweep.driver['pid']} on {sweep.driver['host']} since {since}")
     elif not sweep.is_over:
-        command = "sweep" if sweep.plan.sweep.search is None else "search"
+        command = sweep.plan.command
         yield Text(f"Not running. Resume with: exeunt {command} FILE")
     left = "" if sweep.seconds_left is None or sweep.is_over else f"; about {duration(sweep.seconds_left)} left"
     yield Text(_counts(sweep) + left)
@@ -73,8 +73,8 @@ def _counts(sweep: SweepStatus) -> str:
 def _by_method(sweep: SweepStatus) -> Table:
     counts: dict[tuple[str, str], Counter[State]] = {}
     for trial in sweep.plan.trials:
-        method = trial.spec.method.name + (" (teacher)" if trial.role == "teacher" else "")
-        row = counts.setdefault((trial.spec.architecture.name, method), Counter())
+        method = trial.configuration.method + (" (teacher)" if trial.role == "teacher" else "")
+        row = counts.setdefault((trial.configuration.architecture, method), Counter())
         row[sweep.progress[trial.key].state] += 1
     total = sweep.counts
     shown: list[State] = [state for state in (*ALWAYS, *IF_ANY) if total[state]]
@@ -95,7 +95,7 @@ def _begun(sweep: SweepStatus) -> Iterator[Table]:
     table.add_column("last write")
     for one in sweep.active:
         accuracy = "-" if one.accuracy is None else f"{one.accuracy:.2f} {one.images}"
-        epochs = f"{one.epoch} of {one.trial.spec.recipe.epochs}"
+        epochs = f"{one.epoch} of {one.trial.configuration.epochs}"
         table.add_row(str(one.trial), epochs, accuracy, _last_wrote(one), style="yellow" if one.is_quiet else "")
     yield table
 

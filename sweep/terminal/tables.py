@@ -9,8 +9,7 @@ from rich.console import Console
 
 from ...results import comparison, load, main, render, to_rich
 from ...results.mlflow_client import TrackingError, answering, shown
-from ...store import Store
-from ..planning.plan import Plan
+from ...store import Plan, Store
 from ..tracking.writer import Mirror
 
 FILES = {"csv": "table.csv", "latex": "table.tex"}
@@ -33,7 +32,7 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
         console.print(to_rich(table))
     else:
         console.out(render(table, "text"), highlight=False)
-    folder = store.sweep_directory(plan.sweep.name)
+    folder = store.sweep_directory(plan.name)
     for form, name in FILES.items():
         folder.write(name, render(table, form).encode())
         console.print(f"{form + ':':7}{folder.located(name)}", markup=False, highlight=False, soft_wrap=True)
@@ -44,10 +43,10 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
 def _recorded(plan: Plan, store: Store, tracking_uri: str) -> pd.DataFrame:
     with answering(tracking_uri):
         Mirror(plan, store, tracking_uri).update_all()
-    return load(tracking_uri, plan.sweep.name)
+    return load(tracking_uri, plan.name)
 
 
 def _not_recorded(problem: TrackingError, plan: Plan, store: Store, tracking_uri: str) -> str:
     where = ["--storage", store.location, "--tracking", tracking_uri]
-    command = shlex.join(["exeunt", "sync", plan.sweep.name, *where])
+    command = shlex.join(["exeunt", "sync", plan.name, *where])
     return f"incomplete. {problem} The table was built from the storage. To update MLflow, run: {shown(command)}"

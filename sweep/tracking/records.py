@@ -3,13 +3,12 @@
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from mlflow.entities import Metric, Param
 
-from ...store import Progress, Record
-from ..planning.plan import PlannedTrial
+from ...store import PlannedTrial, Progress, Record
+from ...store.labels import parameters
 
 TERMINATED = {"done": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
 """MLflow run status by the state of a trial that has ended; all other trials are RUNNING."""
@@ -17,19 +16,22 @@ TERMINATED = {"done": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "fai
 
 def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
     """Return the tags of a trial: its identity, state and environment."""
+    about = trial.configuration
     tags = {
         "exeunt.key": trial.key,
-        "exeunt.method": trial.spec.method.name,
-        "exeunt.architecture": trial.spec.architecture.name,
-        "exeunt.seed": str(trial.spec.seed),
+        "exeunt.configuration": about.id,
+        "exeunt.label": about.label,
+        "exeunt.method": about.method,
+        "exeunt.architecture": about.architecture,
+        "exeunt.seed": str(trial.seed),
         "exeunt.role": trial.role,
         "exeunt.order": f"{trial.order:07d}",
-        "exeunt.seeds": str(trial.seeds),
+        "exeunt.seeds": str(about.seeds),
         "exeunt.state": progress.state,
-        "exeunt.protocol": trial.spec.reported,
+        "exeunt.protocol": about.reported,
     }
-    if trial.exits != "none":
-        tags["exeunt.exits"] = trial.exits
+    if about.exits != "none":
+        tags["exeunt.exits"] = about.exits
     if trial.confirmed is not None:
         tags |= {
             "exeunt.tuning": trial.confirmed.tuning,
@@ -52,7 +54,7 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
 
 def params_of(trial: PlannedTrial) -> list[Param]:
     """Return the trial's spec as flat parameters, such as `recipe.learning_rate`."""
-    return [Param(name, str(value)) for name, value in _flat(_described(trial))]
+    return [Param(name, value) for name, value in parameters(trial.spec).items()]
 
 
 def metrics_of(record: Record) -> list[Metric]:
@@ -72,21 +74,3 @@ def _same(reported: float, recorded: float | None) -> bool:
         return recorded is not None and math.isnan(recorded)
     largest = sys.float_info.max  # MLflow's databases store an infinity as this number
     return recorded == reported or recorded == max(-largest, min(largest, reported))
-
-
-def _described(trial: PlannedTrial) -> dict[str, Any]:
-    """Return the trial's spec with a short teacher and without plugins, which the environment lists."""
-    described = trial.spec.to_dict()
-    described.pop("plugins", None)
-    if trial.spec.teacher is not None:
-        teacher = trial.spec.teacher
-        described["teacher"] = {"architecture": teacher.architecture.name, "seed": teacher.seed, "key": teacher.key}
-    return described
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif value is not None:
-            yield prefix + name, value

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...store import Store
-from ..planning.plan import Plan, PlannedTrial
+from ...store import Plan, PlannedTrial, Store
 
 if TYPE_CHECKING:
     from .writer import Mirror

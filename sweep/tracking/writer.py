@@ -11,8 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 
 from ...results.mlflow_client import TrackingError, connect, runs_of, sqlite_file
-from ...store import DamagedFileError, Progress, Record, Store
-from ..planning.plan import Plan, PlannedTrial
+from ...store import DamagedFileError, Plan, PlannedTrial, Progress, Record, Store
 from .records import TERMINATED, differing, metrics_of, params_of, tags_of
 
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it logs each migration of a new database
@@ -53,7 +52,7 @@ class Mirror:
         self._client = connect(tracking_uri)
         self._store = store
         self._plan = plan
-        self._experiment = self._open_experiment(plan.sweep.name)
+        self._experiment = self._open_experiment(plan.name)
         self._runs = self._existing_runs()
 
     def update(self, trials: Iterable[PlannedTrial]) -> int:
@@ -141,8 +140,8 @@ class Mirror:
         return runs
 
     def _create(self, trial: PlannedTrial, tags: dict[str, str]) -> _Run:
-        spec = trial.spec
-        name = f"{spec.method.name} {spec.architecture.name} seed {spec.seed}"
+        about = trial.configuration
+        name = " ".join((about.label, about.architecture, *about.row_settings, f"seed {trial.seed}"))
         tags = tags | {"exeunt.state": "running"}  # until all other data is written
         created = self._client.create_run(self._experiment, tags=tags | {"mlflow.runName": name})
         run = self._runs[trial.key] = _Run(id=created.info.run_id, tags=tags)

@@ -4,7 +4,7 @@ import sys
 import time
 
 import pytest
-from exeunt.store import LocalDirectory, lease
+from exeunt.store import DamagedFileError, LocalDirectory, liveness
 from exeunt.store.lease import FILE, SweepLockedError, hold_lease, lease_owner
 
 HOLD = """
@@ -75,7 +75,7 @@ def test_a_later_process_with_its_number_is_not_it(folder, other):
 @pytest.mark.slow
 @pytest.mark.usefixtures("other")
 def test_a_driver_elsewhere_is_alive_while_it_is_heard_of(folder, monkeypatch):
-    monkeypatch.setattr(lease, "HEARTBEAT_INTERVAL_S", 0.2)
+    monkeypatch.setattr(liveness, "HEARTBEAT_INTERVAL_S", 0.2)
     elsewhere = json.loads(folder.read(FILE)) | {"host": "elsewhere", "token": "theirs"}
     folder.write(FILE, json.dumps(elsewhere | {"seen": time.time() - 30}).encode())
     with pytest.raises(SweepLockedError, match="on elsewhere"):
@@ -88,7 +88,7 @@ def test_a_driver_elsewhere_is_alive_while_it_is_heard_of(folder, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("other")
 def test_a_driver_elsewhere_with_a_wrong_clock_is_heard_of(folder, monkeypatch):
-    monkeypatch.setattr(lease, "HEARTBEAT_INTERVAL_S", 0.6)
+    monkeypatch.setattr(liveness, "HEARTBEAT_INTERVAL_S", 0.6)
     elsewhere = json.loads(folder.read(FILE)) | {"host": "elsewhere", "token": "theirs"}
     for hour in (-3600, 3600):
         script = (
@@ -108,7 +108,7 @@ def test_a_driver_elsewhere_with_a_wrong_clock_is_heard_of(folder, monkeypatch):
 
 
 def test_the_driver_gives_signs_of_life(folder, monkeypatch):
-    monkeypatch.setattr(lease, "HEARTBEAT_INTERVAL_S", 0.05)
+    monkeypatch.setattr(liveness, "HEARTBEAT_INTERVAL_S", 0.05)
     with hold_lease(folder, "s"):
         first = json.loads(folder.read(FILE))["seen"]
         deadline = time.monotonic() + 10
@@ -117,7 +117,21 @@ def test_the_driver_gives_signs_of_life(folder, monkeypatch):
     assert folder.read(FILE) is None
 
 
-def test_a_file_that_says_nothing_holds_nothing(folder):
+def test_a_damaged_file_is_named_with_its_remedy_and_stays(folder):
     folder.write(FILE, b'{"host": ')
+    with pytest.raises(DamagedFileError) as damage:
+        hold_lease(folder, "s").__enter__()
+    assert str(damage.value).startswith(f"{folder.path / FILE} is damaged")
+    assert str(damage.value).endswith("If no process runs the sweep, remove the file.")
+    assert folder.read(FILE) == b'{"host": '
+    folder.remove(FILE)
     with hold_lease(folder, "s"):
         assert lease_owner(folder) is not None
+
+
+def test_a_driver_whose_file_was_damaged_ends_without_an_error(folder, monkeypatch):
+    monkeypatch.setattr(liveness, "HEARTBEAT_INTERVAL_S", 0.01)
+    with hold_lease(folder, "s"):
+        folder.write(FILE, b"{}")
+        time.sleep(0.05)
+    assert folder.read(FILE) == b"{}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from exeunt.losses import EED, KD, methods
 from exeunt.models import ArchitectureSpec, ExitSpec
-from exeunt.specs import SpecError
+from exeunt.specs import SpecError, configuration_id, trial_key
 from exeunt.training import DatasetSpec, Recipe, TrialSpec, recipes
 from exeunt.training.trial import TrainedWeights
 from hypothesis import given
@@ -15,8 +15,10 @@ PLACEMENTS = ["all", "1", "2", " 2,1 ", "block1", "40%"]
 
 
 def by_definition(trial):
-    content = json.dumps(trial.canonical().to_dict(), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    content = trial.canonical().to_dict()
+    seed = content.pop("seed")
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-s{seed}"
 
 
 @st.composite
@@ -47,10 +49,13 @@ def trials(draw, taught=True):
 def test_keys_are_those_of_the_canonical_json_however_they_were_put_together(trial, seeds):
     assert trial.key == by_definition(trial)
     assert trial.canonical().key == trial.key
+    assert trial_key(trial.canonical().to_dict()) == trial.key
+    assert configuration_id(trial.canonical().to_dict()) == trial.configuration == trial.key.rpartition("-s")[0]
     for seed, other in zip(seeds, trial.with_seeds(seeds), strict=True):
         assert other == replace(trial, seed=seed)
         assert other.key == by_definition(replace(trial, seed=seed)) == by_definition(other)
         assert other.canonical() == replace(trial, seed=seed).canonical()
+        assert other.configuration == trial.configuration
 
 
 def test_a_trial_with_another_seed_keeps_nothing_of_the_first_ones(make_trial):

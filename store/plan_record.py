@@ -1,0 +1,283 @@
+"""Plan of a sweep as data: `sweeps/NAME/plan.json`, which every command that reads results uses."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
+
+from ..specs import configuration_id, trial_key
+from .directory import Directory
+from .plugins import Plugin, keep_plugins, kept_plugins
+from .records import (
+    Check,
+    Record,
+    RecordFile,
+    is_count,
+    is_number,
+    is_object,
+    is_text,
+    list_of,
+    object_of,
+    one_of,
+    optional,
+    shaped,
+)
+
+Role = Literal["result", "teacher", "search"]
+FILE, SWEEP_FILE = "plan.json", "sweep.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningInfo:
+    """Search from which the settings of a final trial come, or with whose best settings they are compared."""
+
+    tuning: str
+    """`default`, `tuned` or `default and tuned`; for a Pareto front also the trial of the settings."""
+    budget: str
+    """Search budget of each method, as text."""
+    tried: str
+    """Final states of the search trials of this method, as text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """Everything that is compared: trials of one configuration differ only in their seed."""
+
+    spec: Record
+    """Canonical spec of its trials, without the seed."""
+    settings: tuple[str, ...] = ()
+    """Settings of method, exits and teacher that vary in this sweep, in the words of its file: `output_loss=kl`."""
+    row_settings: tuple[str, ...] = ()
+    """Settings of dataset and recipe that vary in this sweep: `epochs=60`."""
+    exits: str = "none"
+    """Placement of the exits as first written in the sweep file."""
+    reported: str
+    """Description of the protocol: the reported epoch and the images of its evaluation."""
+    cost: float
+    """Multiply-adds of one trial's training."""
+    weights: str = ""
+    """Path of the file with the teacher's weights; empty if no file teaches."""
+    seeds: int = 1
+    """Number of seeds that the sweep plans."""
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Content hash of the spec."""
+        return configuration_id(self.spec)
+
+    @property
+    def label(self) -> str:
+        """Method and the settings that vary, for people: `eed output_loss=kl, temperature=3`."""
+        return f"{self.method} {', '.join(self.settings)}".strip()
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.spec["dataset"]["name"]
+
+    @property
+    def architecture(self) -> str:
+        """Name of the architecture."""
+        return self.spec["architecture"]["name"]
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.spec["method"]["name"]
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs of each trial."""
+        return self.spec["recipe"]["epochs"]
+
+    @property
+    def teacher(self) -> Record | None:
+        """Spec of the teacher: of a trial, or of a weights file with its `sha256`; None without a teacher."""
+        return self.spec.get("teacher")
+
+    @functools.cached_property
+    def cost_groups(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of configurations with similar epoch times that contain this one, the most similar first."""
+        exits = self.spec.get("exits", {})
+        group = self.dataset, self.architecture, self.method, f"{exits.get('placement')} {exits.get('head')}"
+        return tuple(group[:length] for length in range(len(group), -1, -1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTrial:
+    """One training of a plan: a configuration with a seed."""
+
+    configuration: Configuration
+    seed: int
+    role: Role
+    """`result`: a row of the tables. `teacher`: trained only for its students. `search`: tries settings."""
+    order: int
+    """Position in the order of the file, which tables follow."""
+    seed_index: int = 0
+    """Index of the seed among those of the configuration; for a search, number of the trial in its study."""
+    confirmed: TuningInfo | None = None
+    """Search behind a final trial of a search; None for other trials."""
+    tried: str = ""
+    """Settings that a search trial tries, as text; empty for other trials."""
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Key of the trial in the trial store."""
+        return f"{self.configuration.id}-s{self.seed}"
+
+    @property
+    def spec(self) -> Record:
+        """Canonical spec of the trial."""
+        return self.configuration.spec | {"seed": self.seed}
+
+    @property
+    def located_spec(self) -> Record:
+        """Spec of the trial with the path of its teacher's weights, for a worker."""
+        about = self.configuration
+        return self.spec | ({"teacher": {**(about.teacher or {}), "path": about.weights}} if about.weights else {})
+
+    @property
+    def depends_on(self) -> str | None:
+        """Key of the teacher's trial, which must be completed first; None if no trial trains a teacher."""
+        teacher = self.configuration.teacher
+        return trial_key(teacher) if teacher is not None and "sha256" not in teacher else None
+
+    def __str__(self) -> str:
+        about = self.configuration
+        where = ", ".join((about.architecture, *about.row_settings, about.dataset))
+        if self.tried:
+            return f"{about.method} ({self.tried}), {where}, trial {self.seed_index}"
+        if self.confirmed is not None:
+            return f"{about.method}, {self.confirmed.tuning}, {where}, seed {self.seed}"
+        return f"{about.label}, {where}, seed {self.seed}"
+
+
+_CONFIGURATION: dict[str, Check] = {
+    "spec": shaped(
+        dataset=shaped(name=is_text),
+        architecture=shaped(name=is_text),
+        method=shaped(name=is_text),
+        recipe=shaped(epochs=is_count),
+    ),
+    "settings": list_of(is_text),
+    "row_settings": list_of(is_text),
+    "exits": is_text,
+    "reported": is_text,
+    "cost": is_number,
+    "weights": is_text,
+    "seeds": is_count,
+}
+_TRIAL: dict[str, Check] = {
+    "configuration": is_text,
+    "seed": is_count,
+    "role": one_of(*get_args(Role)),
+    "order": is_count,
+    "seed_index": is_count,
+    "confirmed": optional(shaped(tuning=is_text, budget=is_text, tried=is_text)),
+    "tried": is_text,
+}
+
+PLAN = RecordFile(
+    required={
+        "name": is_text,
+        "command": one_of("sweep", "search"),
+        "stopping": optional(is_object),
+        "configurations": object_of(shaped(**_CONFIGURATION)),
+        "trials": list_of(shaped(**_TRIAL)),
+        "coming": list_of(shaped(**_TRIAL, number=is_count)),
+    },
+    compact=True,
+    remedy="Run the sweep again; it writes the file anew.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All trials of a sweep; each teacher comes before its students."""
+
+    name: str
+    """Name of the sweep."""
+    command: Literal["sweep", "search"]
+    """Command that runs the sweep."""
+    text: str
+    """Content of the sweep file, in which weights have absolute paths."""
+    plugins: tuple[Plugin, ...]
+    """Plugins that define names in the sweep file."""
+    stopping: Record | None
+    """Rule that stops trials early; None if all trials are trained to the end."""
+    trials: tuple[PlannedTrial, ...]
+    """Trials in their execution order."""
+    coming: tuple[tuple[PlannedTrial, int], ...] = ()
+    """Examples and numbers of the trials that an unfinished search will still add."""
+
+    def save(self, directory: Directory) -> None:
+        """Write the plan, its sweep file and its plugins to the directory of the sweep."""
+        keep_plugins(directory, self.plugins)
+        directory.write(SWEEP_FILE, self.text.encode())
+        examples = [trial for trial, _ in self.coming]
+        configurations = {trial.configuration.id: trial.configuration for trial in (*self.trials, *examples)}
+        PLAN.write(
+            directory,
+            FILE,
+            {
+                "name": self.name,
+                "command": self.command,
+                "stopping": self.stopping,
+                "configurations": {
+                    id: {name: getattr(configuration, name) for name in _CONFIGURATION}
+                    for id, configuration in configurations.items()
+                },
+                "trials": [_described(trial) for trial in self.trials],
+                "coming": [_described(trial) | {"number": number} for trial, number in self.coming],
+            },
+        )
+
+    @classmethod
+    def load(cls, directory: Directory) -> Self | None:
+        """Return the plan in the directory of a sweep; None if there is none.
+
+        Raises:
+            DamagedFileError: if the file is no plan, or a configuration differs from its ID.
+            NewerFormatError: if a later release has written it.
+        """
+        record = PLAN.read(directory, FILE)
+        if record is None:
+            return None
+        configurations = {id: _configuration(content) for id, content in record["configurations"].items()}
+        for id, configuration in configurations.items():
+            if configuration.id != id:
+                raise PLAN.damaged(directory, FILE, f"configuration {id} is {configuration.id}")
+        return cls(
+            name=record["name"],
+            command=record["command"],
+            text=(directory.read(SWEEP_FILE) or b"").decode(errors="replace"),
+            plugins=kept_plugins(directory),
+            stopping=record["stopping"],
+            trials=tuple(_trial(content, configurations) for content in record["trials"]),
+            coming=tuple((_trial(content, configurations), content["number"]) for content in record["coming"]),
+        )
+
+
+def _configuration(content: Mapping[str, Any]) -> Configuration:
+    values: dict[str, Any] = {name: content[name] for name in _CONFIGURATION}
+    values |= {name: tuple(content[name]) for name in ("settings", "row_settings")}
+    return Configuration(**values)
+
+
+def _described(trial: PlannedTrial) -> Record:
+    confirmed = trial.confirmed and asdict(trial.confirmed)
+    return {
+        "configuration": trial.configuration.id,
+        "seed": trial.seed,
+        "role": trial.role,
+        "order": trial.order,
+        "seed_index": trial.seed_index,
+        "confirmed": confirmed,
+        "tried": trial.tried,
+    }
+
+
+def _trial(content: Mapping[str, Any], configurations: Mapping[str, Configuration]) -> PlannedTrial:
+    confirmed = content["confirmed"] and TuningInfo(**content["confirmed"])
+    own = {name: content[name] for name in ("seed", "role", "order", "seed_index", "tried")}
+    return PlannedTrial(configuration=configurations[content["configuration"]], confirmed=confirmed, **own)
