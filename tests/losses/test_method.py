@@ -66,7 +66,7 @@ class Scaled(Method):
 
 @dataclass(frozen=True, kw_only=True)
 class Counted(Method):
-    """Method with a module, a parameter and a buffer that counts training steps."""
+    """Method with a module, a parameter and a buffer: the number of the training step."""
 
     paper: ClassVar[str] = "none"
     exits: ClassVar[Any] = "optional"
@@ -75,12 +75,12 @@ class Counted(Method):
         return {
             "layer": nn.Linear(shape.classes, shape.classes),
             "scale": nn.Parameter(torch.ones(())),
-            "steps": torch.tensor(0.0),
+            "steps": torch.tensor(1.0),
         }
 
     def loss(self, inputs, learned):
         logits = [learned["layer"](z) * learned["scale"] for z in inputs.logits]
-        return {"label": cross_entropy_sum(logits, inputs.labels) * (1 + learned["steps"])}
+        return {"label": cross_entropy_sum(logits, inputs.labels) * learned["steps"]}
 
     def next_buffers(self, inputs, learned):
         del inputs
@@ -110,10 +110,10 @@ def test_a_loss_that_is_a_function_gets_what_its_method_learns():
     torch.testing.assert_close(second, 2 * first)
     first.backward()  # with the buffer of its own step, although two steps have changed it
     assert all(parameter.grad.abs().sum() > 0 for parameter in loss.parameters())
-    assert float(loss.steps) == 2
+    assert float(loss.steps) == 3
     loss.eval()
     torch.testing.assert_close(loss(inputs)["label"], 3 * first)
-    assert float(loss.steps) == 2
+    assert float(loss.steps) == 3
 
 
 def test_a_loss_reads_modules_that_were_replaced_after_it_was_built():
