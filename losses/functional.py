@@ -86,12 +86,10 @@ def eed_loss(
     Raises:
         SpecError: for an unknown output loss or ensemble.
     """
-    for name, value, allowed in (
-        ("output_loss", output_loss, ("mse", "kl")),
-        ("ensemble", ensemble, ("logits", "probabilities")),
-    ):
-        if value not in allowed:
-            raise unknown(name, value, allowed, field=name)
+    if output_loss not in EED_OUTPUT_WEIGHT:
+        raise unknown("output_loss", output_loss, EED_OUTPUT_WEIGHT, field="output_loss")
+    if ensemble not in ("logits", "probabilities"):
+        raise unknown("ensemble", ensemble, ("logits", "probabilities"), field="ensemble")
     if weights is None:
         weights = dict(enumerate(geometric_weights(1.0, len(logits))))
     if taught is None:
@@ -100,15 +98,14 @@ def eed_loss(
     def students(outputs: Sequence[torch.Tensor]) -> torch.Tensor:  # (K, N, ...) for K taught exits
         return torch.stack([outputs[position] for position in taught])
 
+    def ensemble_without(left_out: int | None, outputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        members = {k: weight for k, weight in weights.items() if k != left_out}
+        total = sum(members.values())
+        return weighted_sum([weight / total for weight in members.values()], [outputs[k] for k in members])
+
+    @torch.no_grad()
     def target(outputs: Sequence[torch.Tensor]) -> torch.Tensor:  # (1, N, ...), or (K, N, ...) with leave_one_out
-        ensembles = [{k: v for k, v in weights.items() if k != out} for out in (taught if leave_one_out else [None])]
-        with torch.no_grad():
-            return torch.stack(
-                [
-                    weighted_sum([v / sum(members.values()) for v in members.values()], [outputs[k] for k in members])
-                    for members in ensembles
-                ]
-            )
+        return torch.stack([ensemble_without(k, outputs) for k in (taught if leave_one_out else [None])])
 
     terms = {"label": label_weight * cross_entropy_sum(logits, labels)}
     if output_weight := EED_OUTPUT_WEIGHT[output_loss] if output_weight is None else output_weight:
