@@ -1,15 +1,20 @@
 """Distillation methods: settings, and losses that map tensors to named loss terms.
 
+`functional` has the loss functions for your own training loop. PyTorch is imported when a loss is built or computed.
+
 >>> from exeunt.losses import NetworkShape, methods
 >>> loss = methods["eed"](output_loss="kl").build(NetworkShape(exits=4, classes=100, feature_dim=512))
 """
 
+from typing import TYPE_CHECKING
+
+from ..specs.lazy import lazy_exports
 from .at import AT
 from .baseline import Baseline
 from .beed import BEED
 from .byot import BYOT
 from .cs_kd import CSKD
-from .dbt import Phuong
+from .dbt import DistillationBasedTraining
 from .deep_supervision import DeepSupervision
 from .dkd import DKD
 from .dks import DKS
@@ -20,11 +25,16 @@ from .fitnet import FitNet
 from .kd import KD
 from .kdcl import KDCL
 from .label_smoothing import LabelSmoothing
-from .method import Loss, LossInputs, Method, NetworkShape, Requirement, TeacherRequirement, method, methods
+from .method import Learned, LossInputs, Method, NetworkShape, Requirement, TeacherRequirement, method, methods
 from .one import ONE
 from .ps_kd import PSKD
 from .tf_kd_reg import TfKDReg
 from .tf_kd_self import TfKDSelf
+
+if TYPE_CHECKING:
+    from .module import Loss
+
+__getattr__, __dir__ = lazy_exports(__name__, {"Loss": ".module"})
 
 __all__ = [
     "AT",
@@ -41,14 +51,15 @@ __all__ = [
     "PSKD",
     "Baseline",
     "DeepSupervision",
+    "DistillationBasedTraining",
     "FinalTarget",
     "FitNet",
     "LabelSmoothing",
+    "Learned",
     "Loss",
     "LossInputs",
     "Method",
     "NetworkShape",
-    "Phuong",
     "Requirement",
     "TeacherRequirement",
     "TfKDReg",

@@ -1,74 +1,14 @@
-"""Common parts of `eed` and its ablation `final_target`: the exits' own outputs form the distillation target."""
+"""Common settings of `eed` and its ablation `final_target`: the exits' own outputs form the distillation target."""
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import Annotated, Any, ClassVar, Literal
 
 from ..specs import Fraction, NonNegative, Positive, Range
-from .functional import cross_entropy_sum, masked_feature_distance, ramp, to_float32
-from .method import Loss, LossInputs, Method, Requirement
-
-
-class ExitDistillationLoss(Loss["ExitDistillation"]):
-    """Loss `L = w_C L_C + r (w_O L_O + w_F L_F)` of the logits z_i (N, C) and features f_i (N, W) of exit i = 1..E.
-
-        L_C = sum_i CE(z_i, y)                                          over all exits
-        L_O = sum_i mean((z_i - t_z)^2)                                 output loss "mse"
-            = sum_i T^2 KL(softmax(t_z / T) || softmax(z_i / T))        output loss "kl"
-        L_F = sum_i mean((f_i - t_f)^2 [f_i > 0 or t_f > 0])
-        r   = min(1, progress / ramp_up), or 1 without a ramp-up
-
-    No gradient flows into the targets t_z and t_f. A subclass defines the targets and the exits in the sums of L_O
-    and L_F (arXiv 2104.00299, section 3). The reductions are those of the authors' code at 146c9cf. For "kl", that
-    code uses the cross-entropy to the softened target, which has a different value and the same gradient.
-    """
-
-    student_exits: Sequence[int]
-    """Positions, from 0, of the exits that are distilled from the target."""
-    probabilities: bool = False
-    """True if targets are computed from probabilities, not from logits."""
-
-    @abstractmethod
-    def target(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the targets from the exits' outputs (N, ...): (K, N, ...) for K taught exits, or one (1, N, ...)."""
-
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the term `label` and, if their weights are not 0, `output` and `feature`."""
-        settings = self.settings
-        share = ramp(inputs.progress, settings.ramp_up)
-        terms = {"label": settings.label_weight * cross_entropy_sum(inputs.logits, inputs.labels)}
-        if settings.output_weight:
-            terms["output"] = share * settings.output_weight * self._output_distance(inputs.logits)
-        if settings.feature_weight:
-            terms["feature"] = share * settings.feature_weight * self._feature_distance(inputs.features)
-        return terms
-
-    def _output_distance(self, exit_logits: Sequence[Tensor]) -> Tensor:
-        logits = [to_float32(z) for z in exit_logits]
-        temperature = self.settings.temperature if self.settings.output_loss == "kl" else 1.0
-        outputs = [(z / temperature).softmax(dim=1) for z in logits] if self.probabilities else logits
-        target = self._target(outputs)
-        if self.settings.output_loss == "mse":
-            return len(self.student_exits) * (self._students(outputs) - target).square().mean()
-        shares = target if self.probabilities else (target / temperature).softmax(dim=-1)
-        log_students = (self._students(logits) / temperature).log_softmax(dim=-1)
-        return temperature**2 / target.shape[1] * F.kl_div(log_students, shares, reduction="sum")
-
-    def _feature_distance(self, exit_features: Sequence[Tensor]) -> Tensor:
-        features = [to_float32(f) for f in exit_features]
-        return len(self.student_exits) * masked_feature_distance(self._students(features), self._target(features))
-
-    def _students(self, outputs: Sequence[Tensor]) -> Tensor:
-        return torch.stack([outputs[position] for position in self.student_exits])
-
-    @torch.no_grad()
-    def _target(self, outputs: Sequence[Tensor]) -> Tensor:
-        return self.target(outputs)
+from ._torch import torch
+from .functional import EED_OUTPUT_WEIGHT, eed_loss, ramp
+from .method import LossInputs, Method, Requirement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +35,22 @@ class ExitDistillation(Method):
         """Set the default of the output weight, which depends on the output loss."""
         super().__post_init__()
         if self.output_weight is None:
-            object.__setattr__(self, "output_weight", 1.0 if self.output_loss == "mse" else 0.1)
+            object.__setattr__(self, "output_weight", EED_OUTPUT_WEIGHT[self.output_loss])
+
+    def _terms(self, inputs: LossInputs, **target: Any) -> dict[str, torch.Tensor]:
+        """Return the terms of `eed_loss` with these settings; `target` are its arguments for exits and ensemble."""
+        return eed_loss(
+            inputs.logits,
+            inputs.features,
+            inputs.labels,
+            output_loss=self.output_loss,
+            temperature=self.temperature,
+            label_weight=self.label_weight,
+            output_weight=self.output_weight,
+            feature_weight=self.feature_weight,
+            distillation_weight=ramp(inputs.progress, self.ramp_up),
+            **target,
+        )
 
     def inactive_fields(self) -> frozenset[str]:
         """Return the temperature if there is no softmax, and the settings of a term with weight 0."""

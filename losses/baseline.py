@@ -1,18 +1,11 @@
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
+from ._torch import torch
 from .functional import cross_entropy_sum
-from .method import Loss, LossInputs, Method, method
-
-
-class BaselineLoss(Loss["Baseline"]):
-    """Loss `CE(z, y)`: the cross-entropy of the final exit."""
-
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the term `label`."""
-        return {"label": cross_entropy_sum(inputs.logits, inputs.labels)}
+from .method import Learned, LossInputs, Method, method
 
 
 @method("baseline")
@@ -21,4 +14,7 @@ class Baseline(Method):
     """Supervised training on the labels, without distillation."""
 
     paper: ClassVar[str] = "none: ordinary supervised training"
-    loss: ClassVar[type[BaselineLoss]] = BaselineLoss
+
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the term `label`, `CE(z, y)`: the cross-entropy of the final exit."""
+        return {"label": cross_entropy_sum(inputs.logits, inputs.labels)}

@@ -1,57 +1,14 @@
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
 from ..specs import NonNegative, Positive, SpecError
+from ._torch import F, torch
 from .functional import geometric_weights, kd_loss, to_float32, weighted_sum
-from .method import Loss, LossInputs, Method, NetworkShape, Requirement, method
-
-
-class BEEDLoss(Loss["BEED"]):
-    """Sum of a balanced label and output term and a feature term over the exits i = 1..E.
-
-        L = sum_i (2 - a_i) CE(z_i, y) + a_i T^2 KL(softmax(t_z / T) || softmax(z_i / T)) + w_F mean((m_i - t_m)^2)
-
-    z_i are the logits (N, C) and m_i the maps (N, W, h, w) that the pooling of exit i reads. The targets are
-    `t_z = sum_i v_i z_i` and `t_m = sum_i v_i m_i`, without gradient. Their weights v_i are proportional to B^(i-1)
-    and sum to 1. The balance `a_i = A^(E-i)` is 1 at the final exit. If maps differ in height or width, the features
-    (N, W) after the pooling replace them. KL is summed over classes, mean over the batch (hjdw2/BEED at d6af149).
-    """
-
-    def __init__(self, settings: "BEED", shape: NetworkShape) -> None:
-        super().__init__(settings, shape)
-        self.ensemble_weights = geometric_weights(settings.ensemble_base, shape.exits)
-        self.balance = [settings.balance_base**k for k in reversed(range(shape.exits))]
-
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the terms `label`, `output` and, if its weight is not 0, `feature`."""
-        logits = [to_float32(z) for z in inputs.logits]
-        label_losses = [F.cross_entropy(z, inputs.labels) for z in logits]
-        target = self._target(logits)
-        divergences = [kd_loss(z, target, self.settings.temperature) for z in logits]
-        terms = {
-            "label": weighted_sum([2 - weight for weight in self.balance], label_losses),
-            "output": weighted_sum(self.balance, divergences),
-        }
-        if self.settings.feature_weight:
-            terms["feature"] = self.settings.feature_weight * self._feature_distance(inputs)
-        return terms
-
-    def _feature_distance(self, inputs: LossInputs) -> Tensor:
-        assert len(inputs.feature_maps) == len(inputs.features)
-        alike = len({compared.shape for compared in inputs.feature_maps}) == 1
-        outputs = [to_float32(compared) for compared in (inputs.feature_maps if alike else inputs.features)]
-        target = self._target(outputs)
-        return torch.stack([F.mse_loss(output, target) for output in outputs]).sum()
-
-    @torch.no_grad()
-    def _target(self, outputs: Sequence[Tensor]) -> Tensor:
-        return weighted_sum(self.ensemble_weights, outputs)
+from .method import Learned, LossInputs, Method, Requirement, method
 
 
 @method("beed")
@@ -64,7 +21,6 @@ class BEED(Method):
 
     paper: ClassVar[str] = 'Lee, Lee, "Rethinking online knowledge distillation with multi-exits", ACCV 2022'
     exits: ClassVar[Requirement] = "required"
-    loss: ClassVar[type[BEEDLoss]] = BEEDLoss
 
     temperature: Positive = 3.0
     """Softmax temperature of both distributions."""
@@ -74,6 +30,36 @@ class BEED(Method):
     """A in the paper: ratio of the output weights of an exit and the exit after it; the final exit has weight 1."""
     feature_weight: NonNegative = 0.1
     """Weight of the feature term; 0 disables it."""
+
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the terms `label`, `output` and, if its weight is not 0, `feature`, summed over the exits i = 1..E.
+
+            (2 - a_i) CE(z_i, y) + a_i T^2 KL(softmax(t_z / T) || softmax(z_i / T)) + w_F mean((m_i - t_m)^2)
+
+        z_i are the logits (N, C) and m_i the maps (N, W, h, w) that the pooling of exit i reads. The targets are
+        `t_z = sum_i v_i z_i` and `t_m = sum_i v_i m_i`, without gradient. Their weights v_i are proportional to B^(i-1)
+        and sum to 1. The balance `a_i = A^(E-i)` is 1 at the final exit. If maps differ in height or width, the
+        features (N, W) after the pooling replace them. KL is summed over classes, mean over the batch (hjdw2/BEED at
+        d6af149).
+        """
+        z = [to_float32(exit_logits) for exit_logits in inputs.logits]
+        balance = [self.balance_base**k for k in reversed(range(len(z)))]
+        target = self._target(z)
+        terms = {
+            "label": weighted_sum([2 - a for a in balance], [F.cross_entropy(z_i, inputs.labels) for z_i in z]),
+            "output": weighted_sum(balance, [kd_loss(z_i, target, self.temperature) for z_i in z]),
+        }
+        if self.feature_weight:
+            assert len(inputs.feature_maps) == len(inputs.features)
+            of_one_size = len({compared.shape for compared in inputs.feature_maps}) == 1
+            m = [to_float32(compared) for compared in (inputs.feature_maps if of_one_size else inputs.features)]
+            target = self._target(m)
+            terms["feature"] = self.feature_weight * torch.stack([F.mse_loss(m_i, target) for m_i in m]).sum()
+        return terms
+
+    def _target(self, outputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        with torch.no_grad():
+            return weighted_sum(geometric_weights(self.ensemble_base, len(outputs)), outputs)
 
     def check(self, exits: int, *, stages: int | None = None) -> None:
         """Raise `SpecError` if the balance gives an exit a negative label weight."""

@@ -1,22 +1,12 @@
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from ..specs import NonNegative
+from ._torch import torch
 from .functional import cross_entropy_sum
-from .method import Loss, LossInputs, Method, Requirement, method
-
-
-class DeepSupervisionLoss(Loss["DeepSupervision"]):
-    """Loss `CE(z_E, y) + w sum_{i < E} CE(z_i, y)`, with z_i the logits (N, C) of exit i = 1..E."""
-
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the terms `label` of the final exit and `auxiliary` of the other exits."""
-        return {
-            "label": cross_entropy_sum(inputs.logits[-1:], inputs.labels),
-            "auxiliary": self.settings.auxiliary_weight * cross_entropy_sum(inputs.logits[:-1], inputs.labels),
-        }
+from .method import Learned, LossInputs, Method, Requirement, method
 
 
 @method("deep_supervision")
@@ -26,7 +16,16 @@ class DeepSupervision(Method):
 
     paper: ClassVar[str] = "Lee, Xie, Gallagher, Zhang, Tu 2015, arXiv 1409.5185"
     exits: ClassVar[Requirement] = "required"
-    loss: ClassVar[type[DeepSupervisionLoss]] = DeepSupervisionLoss
 
     auxiliary_weight: NonNegative = 1.0
     """Weight of the label term of each exit except the final one, which has weight 1."""
+
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the terms `label` of the final exit and `auxiliary` of the other exits.
+
+        Their sum is `CE(z_E, y) + w sum_{i < E} CE(z_i, y)`, with z_i the logits (N, C) of exit i = 1..E.
+        """
+        return {
+            "label": cross_entropy_sum(inputs.logits[-1:], inputs.labels),
+            "auxiliary": self.auxiliary_weight * cross_entropy_sum(inputs.logits[:-1], inputs.labels),
+        }

@@ -1,52 +1,12 @@
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from ..specs import Fraction, NonNegative, Positive
+from ._torch import torch
 from .functional import cross_entropy_sum, kd_loss, ramp, to_float32
-from .method import Loss, LossInputs, Method, Requirement, TeacherRequirement, method
-
-
-class DKDLoss(Loss["DKD"]):
-    """Loss `sum_i CE(z_i, y) + r T^2 (alpha KL(b_t || b_i) + beta KL(q_t || q_i))` over the student's exits.
-
-    z_i and z_t are the logits (N, C) of exit i and of the teacher, and p = softmax(z / T) of either:
-
-        b = (p_y, 1 - p_y)                       (N, 2)        target class against all other classes
-        q = p_k / (1 - p_y) for all k != y       (N, C - 1)    distribution over the other classes
-        r = min(progress / warm_up, 1)
-
-    Each label must be one class: a mixed image has no single target class.
-    """
-
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the terms `label`, `target_class` and `other_classes`."""
-        assert inputs.teacher_logits is not None
-        assert inputs.labels.ndim == 1, "dkd needs one class per label: no mixed images"
-        settings, temperature = self.settings, self.settings.temperature
-        target_split, target_others = _decoupled(inputs.teacher_logits.detach(), inputs.labels, temperature)
-        split_terms, other_terms = [], []
-        for logits in inputs.logits:
-            split, others = _decoupled(logits, inputs.labels, temperature)
-            split_terms.append(kd_loss(split, target_split, 1.0))
-            other_terms.append(kd_loss(others, target_others, 1.0))
-        factor = ramp(inputs.progress, settings.warm_up) * temperature**2
-        return {
-            "label": cross_entropy_sum(inputs.logits, inputs.labels),
-            "target_class": factor * settings.alpha * torch.stack(split_terms).sum(),
-            "other_classes": factor * settings.beta * torch.stack(other_terms).sum(),
-        }
-
-
-def _decoupled(logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Return logits of the distributions b (N, 2) and q (N, C - 1), without a synchronisation with the GPU."""
-    logits = to_float32(logits) / temperature
-    label = labels[:, None]
-    others = torch.arange(logits.shape[1] - 1, device=labels.device)
-    others = logits.gather(1, others + (others >= label))
-    return torch.cat([logits.gather(1, label), others.logsumexp(dim=1, keepdim=True)], dim=1), others
+from .method import Learned, LossInputs, Method, Requirement, TeacherRequirement, method
 
 
 @method("dkd")
@@ -57,7 +17,6 @@ class DKD(Method):
     paper: ClassVar[str] = "Zhao, Cui, Song, Qiu, Liang 2022, arXiv 2203.08679"
     exits: ClassVar[Requirement] = "optional"
     teacher: ClassVar[TeacherRequirement] = "required"
-    loss: ClassVar[type[DKDLoss]] = DKDLoss
     requires_hard_labels: ClassVar[bool] = True
 
     temperature: Positive = 4.0
@@ -69,6 +28,43 @@ class DKD(Method):
     warm_up: Fraction = 20 / 240
     """Share of the training over which the teacher terms grow from 0; 20 of 240 epochs in the authors' code."""
 
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the terms `label`, `target_class` and `other_classes`, summed over the student's exits.
+
+            sum_i CE(z_i, y) + r T^2 (alpha KL(b_t || b_i) + beta KL(q_t || q_i))
+
+        z_i and z_t are the logits (N, C) of exit i and of the teacher, and p = softmax(z / T) of either:
+
+            b = (p_y, 1 - p_y)                       (N, 2)        target class against all other classes
+            q = p_k / (1 - p_y) for all k != y       (N, C - 1)    distribution over the other classes
+            r = min(progress / warm_up, 1)
+
+        Each label must be one class: a mixed image has no single target class.
+        """
+        assert inputs.teacher_logits is not None
+        assert inputs.labels.ndim == 1, "dkd needs one class per label: no mixed images"
+        target_split, target_others = _decoupled(inputs.teacher_logits.detach(), inputs.labels, self.temperature)
+        split_terms, other_terms = [], []
+        for logits in inputs.logits:
+            split, others = _decoupled(logits, inputs.labels, self.temperature)
+            split_terms.append(kd_loss(split, target_split, 1.0))
+            other_terms.append(kd_loss(others, target_others, 1.0))
+        factor = ramp(inputs.progress, self.warm_up) * self.temperature**2
+        return {
+            "label": cross_entropy_sum(inputs.logits, inputs.labels),
+            "target_class": factor * self.alpha * torch.stack(split_terms).sum(),
+            "other_classes": factor * self.beta * torch.stack(other_terms).sum(),
+        }
+
     def inactive_fields(self) -> frozenset[str]:
         """Return the settings of the teacher terms if both have weight 0."""
         return frozenset({"temperature", "warm_up"} if self.alpha == self.beta == 0 else ())
+
+
+def _decoupled(logits: torch.Tensor, labels: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits of the distributions b (N, 2) and q (N, C - 1), without a synchronisation with the GPU."""
+    logits = to_float32(logits) / temperature
+    label = labels[:, None]
+    others = torch.arange(logits.shape[1] - 1, device=labels.device)
+    others = logits.gather(1, others + (others >= label))
+    return torch.cat([logits.gather(1, label), others.logsumexp(dim=1, keepdim=True)], dim=1), others

@@ -1,69 +1,14 @@
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from dataclasses import dataclass
+from typing import Literal, Self
 
 from ..specs import Positive, SpecError
-from ._exit_distillation import ExitDistillation, ExitDistillationLoss
+from ._exit_distillation import ExitDistillation
+from ._torch import F, nn, torch
 from .exit_selection import ALL, all_if_all, canonical_exits, exit_positions
-from .functional import Weight, geometric_weights, to_float32, weighted_sum
-from .method import LossInputs, NetworkShape, method
-
-
-class EEDLoss(ExitDistillationLoss):
-    """Exit distillation from an ensemble, `t_z = sum_k v_k z_k` and `t_f = sum_k v_k f_k`, with `sum_k v_k = 1`.
-
-    In the paper, the ensemble contains all exits with `v_k = 1/E`, and all exits are taught. Variants:
-
-        ensemble "probabilities"     t_p = sum_k v_k softmax(z_k / T) replaces softmax(t_z / T) for "kl";
-                                     for "mse", L_O = sum_i mean((softmax(z_i) - t_p)^2) with T = 1
-        ensemble weights "beed"      v_k proportional to B^k, k = 0 at the shallowest exit of the ensemble
-                         "learned"   v = softmax(a), with a parameter a_k for each exit of the ensemble, initially 0
-
-    No gradient reaches learned weights through a target. A separate term, `CE(sum_k v_k z_k, y)`, trains the ensemble
-    on the labels; its gradient reaches only a.
-    """
-
-    def __init__(self, settings: "EED", shape: NetworkShape) -> None:
-        super().__init__(settings, shape)
-        self.student_exits = exit_positions(settings.taught_exits, shape.exits, field="taught_exits")
-        self.ensemble = exit_positions(settings.ensemble_exits, shape.exits, field="ensemble_exits")
-        self.probabilities = settings.ensemble == "probabilities"
-        self.leave_one_out = settings.leave_one_out
-        base = settings.ensemble_base if settings.ensemble_weights == "beed" else 1.0
-        self.fixed_weights = geometric_weights(base, len(self.ensemble))
-        learned = settings.ensemble_weights == "learned"
-        self.scores = nn.Parameter(torch.zeros(len(self.ensemble))) if learned else None
-
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return `label`, `output` and `feature` if not weighted 0, and `ensemble` if its weights are learned."""
-        terms = super().forward(inputs)
-        if self.scores is not None:
-            logits = [to_float32(inputs.logits[position]).detach() for position in self.ensemble]
-            terms["ensemble"] = F.cross_entropy(weighted_sum(self.weights(), logits), inputs.labels)
-        return terms
-
-    def weights(self) -> Sequence[Weight]:
-        """Return the weights of the exits of the ensemble; they sum to 1."""
-        return self.fixed_weights if self.scores is None else self.scores.softmax(dim=0).unbind()
-
-    def target(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the ensemble (1, N, ...), or for each of K taught exits the ensemble without it (K, N, ...)."""
-        members = list(zip(self.ensemble, self.weights(), strict=True))
-        if not self.leave_one_out:
-            return _ensemble(members, outputs).unsqueeze(0)
-        return torch.stack(
-            [_ensemble([v for v in members if v[0] != taught], outputs) for taught in self.student_exits]
-        )
-
-
-def _ensemble(members: Sequence[tuple[int, Weight]], outputs: Sequence[Tensor]) -> Tensor:
-    """Return the weighted mean of the outputs at the members' positions; the weights are rescaled to sum 1."""
-    total = sum(weight for _, weight in members)
-    return weighted_sum([weight / total for _, weight in members], [outputs[position] for position, _ in members])
+from .functional import geometric_weights, to_float32, weighted_sum
+from .method import Learned, LossInputs, NetworkShape, method
 
 
 @method("eed")
@@ -73,8 +18,6 @@ class EED(ExitDistillation):
 
     The defaults are those of the paper.
     """
-
-    loss: ClassVar[type[EEDLoss]] = EEDLoss
 
     ensemble: Literal["logits", "probabilities"] = "logits"
     """Outputs that the ensemble averages and, with `output_loss: mse`, the loss compares."""
@@ -98,6 +41,38 @@ class EED(ExitDistillation):
             rule = f"exit {self.taught_exits!r} is the only ensemble exit and the only taught exit"
             effect = "so its distillation loss is always 0; choose different exits"
             raise SpecError(f"{rule}, {effect}.", field="taught_exits")
+
+    def build_learned(self, shape: NetworkShape) -> dict[str, nn.Parameter]:
+        """Return a score a_k of each ensemble exit, initially 0, if the weights `v = softmax(a)` are learned."""
+        if self.ensemble_weights != "learned":
+            return {}
+        members = exit_positions(self.ensemble_exits, shape.exits, field="ensemble_exits")
+        return {"scores": nn.Parameter(torch.zeros(len(members)))}
+
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the terms of `eed_loss`, and `ensemble`, `CE(sum_k v_k z_k, y)`, if the weights v_k are learned.
+
+        In the paper, the ensemble contains all exits with `v_k = 1/E`, and all exits are taught. With "beed", v_k is
+        proportional to B^k, k = 0 at the shallowest exit of the ensemble. No gradient reaches learned weights through a
+        target: the term `ensemble` trains them on the labels, and its gradient reaches only them.
+        """
+        exits = len(inputs.logits)
+        members = exit_positions(self.ensemble_exits, exits, field="ensemble_exits")
+        if learned:
+            weights = learned["scores"].softmax(dim=0).unbind()
+        else:
+            weights = geometric_weights(self.ensemble_base if self.ensemble_weights == "beed" else 1.0, len(members))
+        terms = self._terms(
+            inputs,
+            ensemble=self.ensemble,
+            weights=dict(zip(members, weights, strict=True)),
+            taught=exit_positions(self.taught_exits, exits, field="taught_exits"),
+            leave_one_out=self.leave_one_out,
+        )
+        if learned:
+            logits = [to_float32(inputs.logits[k]).detach() for k in members]
+            terms["ensemble"] = F.cross_entropy(weighted_sum(weights, logits), inputs.labels)
+        return terms
 
     def check(self, exits: int, *, stages: int | None = None) -> None:
         """Raise `SpecError` for exits that the network does not have, or for a taught exit without a target."""

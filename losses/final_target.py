@@ -1,23 +1,10 @@
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar
 
-from torch import Tensor
-
-from ._exit_distillation import ExitDistillation, ExitDistillationLoss
-from .method import NetworkShape, method
-
-
-class FinalTargetLoss(ExitDistillationLoss):
-    """Exit distillation from the final exit: the targets of the E - 1 other exits are z_E and f_E."""
-
-    def __init__(self, settings: "FinalTarget", shape: NetworkShape) -> None:
-        super().__init__(settings, shape)
-        self.student_exits = range(shape.exits - 1)
-
-    def target(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the output of the final exit, (1, N, ...)."""
-        return outputs[-1].unsqueeze(0)
+from ._exit_distillation import ExitDistillation
+from ._torch import torch
+from .method import Learned, LossInputs, method
 
 
 @method("final_target")
@@ -25,4 +12,7 @@ class FinalTargetLoss(ExitDistillationLoss):
 class FinalTarget(ExitDistillation):
     """Ablation of EED ("EED off" in the paper): the other exits are distilled from the final exit."""
 
-    loss: ClassVar[type[FinalTargetLoss]] = FinalTargetLoss
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the terms of `eed_loss`: the targets of the E - 1 other exits are z_E and f_E."""
+        final = len(inputs.logits) - 1
+        return self._terms(inputs, weights={final: 1.0}, taught=range(final))

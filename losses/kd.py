@@ -1,40 +1,13 @@
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import torch
-from torch import Tensor
-
 from ..specs import Fraction, Range
+from ._torch import torch
 from .functional import cross_entropy_sum, kd_loss, to_float32
-from .method import Loss, LossInputs, Method, Requirement, TeacherRequirement, method
-
-
-class KDLoss(Loss["KD"]):
-    """Loss `sum_i (1 - w) CE(z_i, y) + w f T^2 KL(softmax(z_t / T) || softmax(z_i / T))` over the student's exits.
-
-    z_i and z_t are the logits (N, C) of exit i and of the teacher. With `standardise`, the divergence uses
-    `(z - mean(z)) / (std(z) + 1e-7)` over the classes of each image, with C - 1 in the denominator of std, as in the
-    authors' code. `tf_kd_self` uses this loss too, with settings of the same names.
-    """
-
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the terms `label` and `teacher`."""
-        assert inputs.teacher_logits is not None
-        settings = self.settings
-        assert settings.temperature is not None
-        assert settings.factor is not None
-        prepared = _standardised if settings.standardise else to_float32
-        target = prepared(inputs.teacher_logits.detach())
-        divergences = [kd_loss(prepared(z), target, settings.temperature) for z in inputs.logits]
-        return {
-            "label": (1 - settings.weight) * cross_entropy_sum(inputs.logits, inputs.labels),
-            "teacher": settings.weight * settings.factor * torch.stack(divergences).sum(),
-        }
-
-
-def _standardised(logits: Tensor) -> Tensor:
-    logits = to_float32(logits)
-    return (logits - logits.mean(dim=1, keepdim=True)) / (logits.std(dim=1, keepdim=True) + 1e-7)
+from .method import Learned, LossInputs, Method, Requirement, TeacherRequirement, method
 
 
 @method("kd")
@@ -47,7 +20,6 @@ class KD(Method):
     )
     exits: ClassVar[Requirement] = "optional"
     teacher: ClassVar[TeacherRequirement] = "required"
-    loss: ClassVar[type[KDLoss]] = KDLoss
 
     temperature: Annotated[float | None, Range(above=0)] = None
     """Softmax temperature of both distributions. Default: 4, or 2 with `standardise`."""
@@ -66,8 +38,44 @@ class KD(Method):
         if self.factor is None:
             object.__setattr__(self, "factor", 10.0 if self.standardise else 1.0)
 
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the terms `label` and `teacher` of `teacher_terms`, on standardised logits with `standardise`."""
+        assert self.temperature is not None
+        assert self.factor is not None
+        prepare = _standardised if self.standardise else to_float32
+        return teacher_terms(inputs, prepare, temperature=self.temperature, weight=self.weight, factor=self.factor)
+
     def inactive_fields(self) -> frozenset[str]:
         """Return the settings of the teacher term if it has weight 0."""
         if self.weight == 0:
             return frozenset({"temperature", "standardise", "factor"})
         return frozenset({"temperature", "standardise"} if self.factor == 0 else ())
+
+
+def teacher_terms(
+    inputs: LossInputs,
+    prepare: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    temperature: float,
+    weight: float,
+    factor: float,
+) -> dict[str, torch.Tensor]:
+    """Return the terms `label` and `teacher`, summed over the student's exits.
+
+        sum_i (1 - w) CE(z_i, y) + w f T^2 KL(softmax(z_t / T) || softmax(z_i / T))
+
+    z_i and z_t are the logits (N, C) of exit i and of the teacher; the divergence uses the prepared logits.
+    """
+    assert inputs.teacher_logits is not None
+    target = prepare(inputs.teacher_logits.detach())
+    divergences = [kd_loss(prepare(z), target, temperature) for z in inputs.logits]
+    return {
+        "label": (1 - weight) * cross_entropy_sum(inputs.logits, inputs.labels),
+        "teacher": weight * factor * torch.stack(divergences).sum(),
+    }
+
+
+def _standardised(logits: torch.Tensor) -> torch.Tensor:
+    """Return `(z - mean(z)) / (std(z) + 1e-7)` over the classes, std with C - 1, as in the authors' code."""
+    logits = to_float32(logits)
+    return (logits - logits.mean(dim=1, keepdim=True)) / (logits.std(dim=1, keepdim=True) + 1e-7)

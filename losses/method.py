@@ -1,59 +1,50 @@
-"""Base classes of methods: a frozen spec, and the loss that it builds."""
+"""Base class of methods: a frozen spec with its loss. It imports no torch."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from ..specs import Registry, Spec, SpecError
+from ..specs.lazy import LazyModule
+from ._torch import nn, torch
+
+if TYPE_CHECKING:
+    from . import module
+else:
+    module = LazyModule(f"{__package__}.module")
 
 Requirement = Literal["required", "optional", "ignored"]
 TeacherRequirement = Literal["required", "self", "ignored"]
+Learned: TypeAlias = Mapping[str, Any]
+"""Modules, parameters and buffers of a method beside those of the network, by the names of `Method.build_learned`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossInputs:
     """Inputs of a loss in one training step, for E exits (the last is the final classifier), N images and C classes."""
 
-    logits: tuple[Tensor, ...]
+    logits: tuple[torch.Tensor, ...]
     """Logits (N, C) of each exit, from the shallowest to the final one."""
-    features: tuple[Tensor, ...]
+    features: tuple[torch.Tensor, ...]
     """Input (N, W) of each exit's classifier, after ReLU and pooling; W is equal for all exits."""
-    labels: Tensor
+    labels: torch.Tensor
     """Class indices (N,), or probabilities (N, C) if images are mixed."""
     progress: float = 0.0
     """Number of the epoch, from 1, divided by the number of epochs: in (0, 1]."""
-    feature_maps: tuple[Tensor, ...] = ()
+    feature_maps: tuple[torch.Tensor, ...] = ()
     """Input (N, W, h, w) of each exit's pooling; h and w can differ between exits."""
-    stage_maps: tuple[Tensor, ...] = ()
+    stage_maps: tuple[torch.Tensor, ...] = ()
     """Output (N, channels, h, w) of each stage of the backbone, from the first to the last."""
-    teacher_logits: Tensor | None = None
+    teacher_logits: torch.Tensor | None = None
     """Teacher logits (N, C), without gradient; only for methods with a teacher."""
-    teacher_stage_maps: tuple[Tensor, ...] = ()
+    teacher_stage_maps: tuple[torch.Tensor, ...] = ()
     """Output of each stage of the teacher's backbone, without gradient."""
-    previous_epoch_logits: Tensor | None = None
+    previous_epoch_logits: torch.Tensor | None = None
     """Logits (N, C) of the final exit for the same images in the previous epoch; only for methods that need them."""
-    same_class_logits: Tensor | None = None
+    same_class_logits: torch.Tensor | None = None
     """Logits (N, C) of the final exit, without gradient, for other images of the same classes."""
-
-
-Settings = TypeVar("Settings", bound="Method")
-
-
-class Loss(nn.Module, ABC, Generic[Settings]):
-    """Training objective of a method."""
-
-    def __init__(self, settings: Settings, shape: "NetworkShape") -> None:
-        """Store the settings of the method; subclasses add the modules that depend on the shape."""
-        super().__init__()
-        del shape
-        self.settings = settings
-
-    @abstractmethod
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the weighted loss terms by name, each a scalar; the trainer minimises their sum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +70,6 @@ class Method(Spec):
     """Name in the registry."""
     paper: ClassVar[str]
     """Authors, year and source of the paper."""
-    loss: ClassVar[type[Loss[Any]]]
-    """Loss class that the settings build."""
     exits: ClassVar[Requirement] = "ignored"
     """Use of exits besides the final one."""
     teacher: ClassVar[TeacherRequirement] = "ignored"
@@ -103,19 +92,36 @@ class Method(Spec):
             exits: Number of exits, the final one included.
             stages: Smaller number of stages of student and teacher; None skips the checks that depend on it.
         """
-        del exits, stages
 
     def canonical(self, exits: int | None = None) -> Self:
         """Return the canonical form of the settings, given the number of exits if it is known."""
-        del exits
         return super().canonical()
 
-    def build(self, shape: NetworkShape) -> Loss[Any]:
+    def build_learned(self, shape: NetworkShape) -> Mapping[str, nn.Module | nn.Parameter | torch.Tensor]:
+        """Build what `loss` needs besides its inputs and the settings: modules, parameters, and tensors as buffers.
+
+        They are trained with the network, and saved in checkpoints under these names.
+        """
+        return {}
+
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the weighted loss terms by name, each a scalar; the trainer minimises their sum.
+
+        A method can define a subclass of `Loss` instead: `loss: ClassVar[type[MyLoss]] = MyLoss`.
+        """
+        raise NotImplementedError
+
+    def next_buffers(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the buffers that change after a training step, with their new values."""
+        return {}
+
+    def build(self, shape: NetworkShape) -> module.Loss[Any]:
         """Build the loss for networks of this shape, or raise `SpecError` if the settings do not fit them."""
         if self.exits != "optional":
             assert (shape.exits > 1) == (self.cohort or self.exits == "required")
         self.check(shape.exits, stages=min(len(shape.stage_channels), len(shape.teacher_stage_channels)) or None)
-        return self.loss(self, shape)
+        own = type(self).loss
+        return own(self, shape) if isinstance(own, type) else module.MethodLoss(self, shape)
 
 
 methods: Registry[type[Method]] = Registry("method")
@@ -134,8 +140,8 @@ def method(name: str) -> Callable[[type[AnyMethod]], type[AnyMethod]]:
         if not (issubclass(spec, Method) and "__dataclass_params__" in vars(spec)):
             rule = "must be a subclass of Method with the decorator @dataclass(frozen=True, kw_only=True)"
             raise SpecError(f"the method {name!r} {rule}, but got {spec.__name__}.", field="method")
-        if lacking := [part for part in ("paper", "loss") if not hasattr(spec, part)]:
-            message = f"the method {name!r}: {spec.__name__} has no `{lacking[0]}`; add this class variable."
+        if lacking := [part for part in ("paper", "loss") if getattr(spec, part, None) is getattr(Method, part, None)]:
+            message = f"the method {name!r}: {spec.__name__} has no `{lacking[0]}`; add it to the class."
             raise SpecError(message, field="method")
         spec.name = name
         methods.register(name)(spec)

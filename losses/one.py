@@ -1,46 +1,12 @@
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 from ..specs import NonNegative, Positive
+from ._torch import F, nn, torch
 from .functional import cross_entropy_sum, kd_loss, to_float32
-from .method import Loss, LossInputs, Method, NetworkShape, Requirement, method
-
-
-class ONELoss(Loss["ONE"]):
-    """Loss `sum_i CE(z_i, y) + CE(t, y) + w T^2 sum_i KL(softmax(sg(t) / T) || softmax(z_i / T))`, `t = sum_i g_i z_i`.
-
-    z_i are the logits (N, C) of exit i = 1..E; sg stops the gradient. The gate
-    `g = softmax(relu(batch_norm(linear(f_1))))`, (N, E), reads the features f_1 (N, W) of the shallowest exit, whose
-    input is shared by all exits. The term CE(t, y) trains the gate, and the exits through it.
-    """
-
-    def __init__(self, settings: "ONE", shape: NetworkShape) -> None:
-        super().__init__(settings, shape)
-        self.linear = nn.Linear(shape.feature_dim, shape.exits)
-        self.norm = nn.BatchNorm1d(shape.exits)
-
-    def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the terms `label`, `ensemble` and `output`."""
-        logits = torch.stack([to_float32(z) for z in inputs.logits], dim=1)
-        ensemble = (self.gate(to_float32(inputs.features[0])).unsqueeze(2) * logits).sum(dim=1)
-        target = ensemble.detach()
-        divergences = [kd_loss(z, target, self.settings.temperature) for z in logits.unbind(dim=1)]
-        return {
-            "label": cross_entropy_sum(inputs.logits, inputs.labels),
-            "ensemble": F.cross_entropy(ensemble, inputs.labels),
-            "output": self.settings.output_weight * torch.stack(divergences).sum(),
-        }
-
-    def gate(self, features: Tensor) -> Tensor:
-        """Return the ensemble weights (N, E) of the exits for each image, from features (N, W)."""
-        scores = self.linear(features)
-        if len(scores) > 1 or not self.training:  # a single image has no variance
-            scores = self.norm(scores)
-        return scores.relu().softmax(dim=1)
+from .method import Learned, LossInputs, Method, NetworkShape, Requirement, method
 
 
 @method("one")
@@ -50,12 +16,37 @@ class ONE(Method):
 
     paper: ClassVar[str] = "Lan, Zhu, Gong 2018, arXiv 1806.04606"
     exits: ClassVar[Requirement] = "required"
-    loss: ClassVar[type[ONELoss]] = ONELoss
 
     temperature: Positive = 3.0
     """Softmax temperature of both distributions."""
     output_weight: NonNegative = 1.0
     """Weight of the output term; the label and ensemble terms have weight 1."""
+
+    def build_learned(self, shape: NetworkShape) -> dict[str, nn.Module]:
+        """Return the linear layer and the batch normalisation of the gate."""
+        return {"linear": nn.Linear(shape.feature_dim, shape.exits), "norm": nn.BatchNorm1d(shape.exits)}
+
+    def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
+        """Return the terms `label`, `ensemble` and `output`.
+
+            sum_i CE(z_i, y) + CE(t, y) + w T^2 sum_i KL(softmax(sg(t) / T) || softmax(z_i / T)),  t = sum_i g_i z_i
+
+        z_i are the logits (N, C) of exit i = 1..E; sg stops the gradient. The gate
+        `g = softmax(relu(batch_norm(linear(f_1))))`, (N, E), reads the features f_1 (N, W) of the shallowest exit,
+        whose input is shared by all exits. The term CE(t, y) trains the gate, and the exits through it.
+        """
+        scores = learned["linear"](to_float32(inputs.features[0]))
+        if len(scores) > 1 or not learned["norm"].training:  # a single image has no variance
+            scores = learned["norm"](scores)
+        gate = scores.relu().softmax(dim=1)
+        logits = torch.stack([to_float32(z) for z in inputs.logits], dim=1)
+        ensemble = (gate.unsqueeze(2) * logits).sum(dim=1)
+        divergences = [kd_loss(z, ensemble.detach(), self.temperature) for z in logits.unbind(dim=1)]
+        return {
+            "label": cross_entropy_sum(inputs.logits, inputs.labels),
+            "ensemble": F.cross_entropy(ensemble, inputs.labels),
+            "output": self.output_weight * torch.stack(divergences).sum(),
+        }
 
     def inactive_fields(self) -> frozenset[str]:
         """Return the temperature if the output term has weight 0."""

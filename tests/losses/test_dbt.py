@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from exeunt.losses import NetworkShape, Phuong
+from exeunt.losses import DistillationBasedTraining, NetworkShape
 from exeunt.specs import SpecError
 
 from .formulas import check_gradient, check_terms, cross_entropies, divergence, inputs_of, total
 
-METHODS = [Phuong(), Phuong(temperature=2.5, output_weight=0.2)]
+METHODS = [DistillationBasedTraining(), DistillationBasedTraining(temperature=2.5, output_weight=0.2)]
 
 
 def phuong(method, now, past, labels, _):
@@ -32,7 +32,7 @@ def test_the_temperature_grows_while_the_final_exit_is_sure_and_is_part_of_the_s
     inputs = inputs_of()
     sure = replace(inputs, logits=(*inputs.logits[:-1], 20.0 * torch.eye(3, dtype=torch.float64)))
     unsure = replace(inputs, logits=(*inputs.logits[:-1], torch.zeros(3, 3, dtype=torch.float64)))
-    loss = Phuong().build(NetworkShape(exits=3, classes=3, feature_dim=4))
+    loss = DistillationBasedTraining().build(NetworkShape(exits=3, classes=3, feature_dim=4))
     total(loss(sure)).backward()
     total(loss(sure)).backward()
     assert float(loss.state_dict()["temperature"]) == pytest.approx(1.05**2)
@@ -45,8 +45,8 @@ def test_the_temperature_grows_while_the_final_exit_is_sure_and_is_part_of_the_s
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        (Phuong(growth=1, confidence_bound=0.9), Phuong(growth=1)),
-        (Phuong(output_weight=0, growth=2), Phuong(output_weight=0)),
+        (DistillationBasedTraining(growth=1, confidence_bound=0.9), DistillationBasedTraining(growth=1)),
+        (DistillationBasedTraining(output_weight=0, growth=2), DistillationBasedTraining(output_weight=0)),
     ],
 )
 def test_two_ways_of_writing_a_method_have_one_canonical_form(typed, meant):
@@ -62,4 +62,4 @@ def test_two_ways_of_writing_a_method_have_one_canonical_form(typed, meant):
 )
 def test_settings_outside_their_range_are_refused(settings, said):
     with pytest.raises(SpecError, match=said):
-        Phuong(**settings)
+        DistillationBasedTraining(**settings)

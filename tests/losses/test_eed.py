@@ -41,7 +41,7 @@ METHODS = [
 
 
 def eed(method, now, past, labels, loss):
-    scores = np.zeros(EXITS) if loss.scores is None else loss.scores.detach().numpy()
+    scores = loss.scores.detach().numpy() if method.ensemble_weights == "learned" else np.zeros(EXITS)
     names = ["1", "2", "final"]
     members = [i for i, name in enumerate(names) if method.ensemble_exits == "all" or name in method.ensemble_exits]
     taught = [i for i, name in enumerate(names) if method.taught_exits == "all" or name in method.taught_exits]
@@ -84,7 +84,7 @@ def eed(method, now, past, labels, loss):
 def with_scores(method):
     """Build the loss for three exits, with unequal ensemble weights if they are learned."""
     loss = built(method, inputs_of())
-    if loss.scores is not None:
+    if method.ensemble_weights == "learned":
         loss.scores.data = torch.tensor(SCORES, dtype=torch.float64)
     return loss
 

@@ -305,8 +305,9 @@ def test_the_regressor_of_fitnet_learns():
 
 @pytest.mark.parametrize(("stages", "middle"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (7, 4)])
 def test_the_hint_is_at_half_the_depth_unless_given(stages, middle):
-    loss = FitNet().build(replace(SHAPE, stage_channels=(2,) * stages, teacher_stage_channels=(3,) * 4))
-    assert (loss.stage, loss.teacher_stage) == (middle, 2)
+    numbered, teacher_numbered = tuple(range(1, stages + 1)), (1, 2, 3, 4)
+    loss = FitNet().build(replace(SHAPE, stage_channels=numbered, teacher_stage_channels=teacher_numbered))
+    assert (loss.regressor[0].in_channels, loss.regressor[0].out_channels) == (middle, 2)
 
 
 def test_a_hint_from_a_stage_that_a_network_lacks_is_refused_before_anything_is_built():
