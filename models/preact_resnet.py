@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from .backbone import Backbone, Block, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone, Block
 from .layers import Pool, initialise
 from .resnet import ResidualBlockBuilder, residual_stages
 
@@ -87,6 +88,7 @@ def preact_resnet(
     return trunk
 
 
-for depth, block, lengths in ((18, basic, (2, 2, 2, 2)), (50, bottleneck, (3, 4, 6, 3))):
-    builder = partial(preact_resnet, block, lengths, (64, 128, 256, 512), stem_width=64)
-    architectures.register(f"preact_resnet{depth}")(builder)
+BUILDERS: dict[str, BackboneBuilder] = {
+    f"preact_resnet{depth}": partial(preact_resnet, block, lengths, (64, 128, 256, 512), stem_width=64)
+    for depth, block, lengths in ((18, basic, (2, 2, 2, 2)), (50, bottleneck, (3, 4, 6, 3)))
+}

@@ -1,13 +1,19 @@
 """Checkpoints of the training state, which survive the failure of a process or node at any moment."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
+from ..specs.lazy import LazyModule
 from .folder import Folder
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 KEPT = 2
 """Number of checkpoints kept; if the last one is damaged, the previous one is used."""

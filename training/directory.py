@@ -1,15 +1,21 @@
 """Files of one trial; `result.json`, written last, makes the trial completed."""
 
+from __future__ import annotations
+
 import io
 import json
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ..specs import SpecError
+from ..specs.lazy import LazyModule
 from .checkpoints import Checkpoints
 from .folder import Folder, LocalFolder
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 Record = dict[str, Any]
 """Plain JSON values by name: one epoch in `history.jsonl`, or the trial in `result.json`."""

@@ -103,9 +103,7 @@ def test_what_a_sweep_starts_listens_on_loopback_alone_and_ctrl_c_twice_leaves_a
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # they do not answer
     command.interrupt()
-    command.wait_for_line(
-        "2 running trials will write a checkpoint and stop. Press Ctrl-C (again) to stop at once.\n"
-    )
+    command.wait_for_line("2 running trials will write a checkpoint and stop. Press Ctrl-C (again) to stop at once.\n")
     command.interrupt()
     answer = command.finish()  # although the stopped workers never answer
     assert answer.status == 130
