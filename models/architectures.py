@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Protocol
 
 from ..specs import Registry
-from .layout_cache import is_remembered
+from .layout_cache import is_cached
 
 if TYPE_CHECKING:
     from .backbone import Backbone
@@ -55,7 +55,7 @@ def _library_builder(module: str, name: str) -> BackboneBuilder:
     def resolved() -> BackboneBuilder:
         return importlib.import_module(f".{module}", __package__).resolve_builder(name)
 
-    if not is_remembered(name):
+    if not is_cached(name):
         return resolved()
     return lambda *, channels, classes: resolved()(channels=channels, classes=classes)
 

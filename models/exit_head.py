@@ -49,8 +49,7 @@ def build_head(name: str, layout: Layout, number: int, classes: int) -> Head:
 def convolutional_body(declared: ConvolutionalBody, channels: int, steps: Sequence[Step]) -> nn.Module:
     """Build the module of a declared row of convolutions for an input with `channels` channels."""
     body = nn.Sequential(nn.AdaptiveAvgPool2d(1)) if declared.pooled else nn.Sequential()
-    for convolution in declared.row(steps):
-        out_channels, size, stride = convolution.out_channels, convolution.size, convolution.stride
+    for size, out_channels, stride in declared.row(steps):
         if declared.pooled:
             body.append(nn.Conv2d(channels, out_channels, size, stride, padding=size // 2))
         else:

@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..specs import Registry
 
@@ -28,12 +28,11 @@ class Step:
     stride: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Convolution:
-    """Convolution of a head, with a padding of `size // 2` pixels."""
+class Convolution(NamedTuple):
+    """Kernel size, output channels and stride of a convolution with a padding of `size // 2` pixels."""
 
+    size: int
     out_channels: int
-    size: int = 1
     stride: int = 1
 
 
@@ -78,10 +77,10 @@ class ConvolutionalBody:
         if self.pooled:
             size = [1, 1]
         total = 0
-        for convolution in self.row(steps):
-            size = [-(-length // convolution.stride) for length in size]
-            total += math.prod(size) * convolution.out_channels * channels * convolution.size**2
-            channels = convolution.out_channels
+        for kernel, out_channels, stride in self.row(steps):
+            size = [-(-length // stride) for length in size]
+            total += math.prod(size) * out_channels * channels * kernel**2
+            channels = out_channels
         return total
 
 
@@ -93,7 +92,7 @@ heads: Registry[HeadBody] = Registry("head")
 def conv(steps: Sequence[Step]) -> Iterator[Convolution]:
     """One 3x3 convolution per remaining stage (Lee, Lee 2021, arXiv 2104.00299; authors' code at 146c9cf)."""
     for step in steps:
-        yield Convolution(out_channels=step.out_channels, size=3, stride=step.stride)
+        yield Convolution(3, step.out_channels, step.stride)
 
 
 @heads.register("bottleneck")
@@ -104,23 +103,23 @@ def bottleneck(steps: Sequence[Step]) -> Iterator[Convolution]:
     All three have the output channels of the stage, so there is no bottleneck; the name is that of the authors.
     """
     for step in steps:
-        yield Convolution(out_channels=step.out_channels)
-        yield Convolution(out_channels=step.out_channels, size=3, stride=step.stride)
-        yield Convolution(out_channels=step.out_channels)
+        yield Convolution(1, step.out_channels)
+        yield Convolution(3, step.out_channels, step.stride)
+        yield Convolution(1, step.out_channels)
 
 
 @heads.register("linear")
 @functools.partial(ConvolutionalBody, pooled=True, activated=False)
 def linear(steps: Sequence[Step]) -> Iterator[Convolution]:
     """Global average pooling and a linear layer, without a nonlinearity."""
-    yield Convolution(out_channels=steps[-1].out_channels)
+    yield Convolution(1, steps[-1].out_channels)
 
 
 @heads.register("mlp")
 @functools.partial(ConvolutionalBody, pooled=True)
 def mlp(steps: Sequence[Step]) -> Iterator[Convolution]:
     """Global average pooling and one hidden layer with the width of the final features."""
-    yield Convolution(out_channels=steps[-1].out_channels)
+    yield Convolution(1, steps[-1].out_channels)
 
 
 def remaining_steps(layout: Layout, number: int) -> list[Step]:

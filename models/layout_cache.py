@@ -1,7 +1,7 @@
-"""Layouts of torchvision's and timm's networks, remembered in the user's cache directory.
+"""Layouts of torchvision's and timm's networks in the user's cache directory.
 
-A plan with remembered layouts imports neither package. The cache only saves time: it is ignored if it cannot be read or
-written. Networks of plugins are not remembered, because a plugin can import files whose changes its hash does not show.
+A plan with cached layouts imports neither package. The cache only saves time: it is ignored if it cannot be read or
+written. Networks of plugins are not cached, because a plugin can import files whose changes its hash does not show.
 """
 
 import functools
@@ -22,10 +22,10 @@ MEASURED_BY = ("backbone", "cost", "external", "layout", "layout_measurement", "
 """Modules that decide what is measured."""
 
 
-def remembered_layout(
+def cached_layout(
     architecture: str, image_shape: tuple[int, int, int], classes: int, measure: Callable[[], Layout]
 ) -> Layout:
-    """Return the layout of a network from the cache, or measure and remember it."""
+    """Return the layout of a network from the cache, or measure it and add it to the cache."""
     folder = _folder(architecture)
     if folder is None:
         return measure()
@@ -41,7 +41,7 @@ def remembered_layout(
     return layout
 
 
-def is_remembered(architecture: str) -> bool:
+def is_cached(architecture: str) -> bool:
     """Return True if any layout of a network is in the cache, so that its name is known to be valid."""
     folder = _folder(architecture)
     with suppress(OSError):

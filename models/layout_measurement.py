@@ -5,7 +5,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import get_args
 
@@ -43,31 +43,28 @@ def measured_table(builder: BackboneBuilder) -> LayoutTable:
         ValueError: for a network whose layouts do not follow from a table.
     """
     with without_weights():
-        grey, colour = (builder(channels=channels, classes=1) for channels in (1, 2))
-    work, more = _work(grey, 1), _work(colour, 2)
+        trunk, with_two_channels = (builder(channels=channels, classes=1) for channels in (1, 2))
+    work, more = _work(trunk, 1), _work(with_two_channels, 2)
     first = next(number for number, part in enumerate(work) if part)  # the stem, or the first block without a stem
     image_channel = more[first] - work[first]
     work[first] -= image_channel
     stem, *of_blocks, neck = map(dict, work)
-    rows = [
-        [
-            BlockTable(block.out_channels, block.stride, block.activated, of_blocks[number - 1])
-            for number, block in ((number, grey.block(number)) for number in stage)
-        ]
-        for stage in grey.stages
+    blocks = [
+        BlockTable(block.out_channels, block.stride, block.activated, part)
+        for block, part in zip(map(trunk.block, range(1, len(of_blocks) + 1)), of_blocks, strict=True)
     ]
     for rounding in get_args(Rounding):
         table = LayoutTable(
-            width=grey.width,
-            smallest_image=grey.smallest_image,
-            stem_stride=grey.stem_stride,
+            width=trunk.width,
+            smallest_image=trunk.smallest_image,
+            stem_stride=trunk.stem_stride,
             rounding=rounding,
             image_channel=dict(image_channel),
             stem=stem,
-            stages=tuple(map(tuple, rows)),
+            stages=tuple(tuple(blocks[number - 1] for number in stage) for stage in trunk.stages),
             neck=neck,
         )
-        odd = (3, 3 * grey.smallest_image - 1, 5 * grey.smallest_image + 1)
+        odd = (3, 3 * trunk.smallest_image - 1, 5 * trunk.smallest_image + 1)
         if table.layout(odd, 7).cost == measured_layout(builder, odd, 7).cost:
             return table
     raise ValueError("the maps of this architecture are rounded neither up nor down throughout")
@@ -88,24 +85,18 @@ def _sum(calls: Iterable[LayerCall], size: int) -> Counter[str]:
     return work
 
 
-def _text(tables: Mapping[str, LayoutTable]) -> str:
-    """Return the content of the file, with a line for each block."""
+def file_content() -> str:
+    """Measure the built-in architectures and return the content of the file, with a line for each block."""
     parts = []
-    for name, table in tables.items():
-        content = asdict(table)
+    for name in (name for names in BUILT_IN.values() for name in names):
+        content = asdict(measured_table(architectures[name]))
         stages = content.pop("stages")
         rows = (",\n        ".join(map(json.dumps, stage)) for stage in stages)
         listed = ",\n".join(f"      [\n        {row}\n      ]" for row in rows)
-        fields = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
-        parts.append(f'  "{name}": {{\n    ' + ",\n    ".join(fields) + f',\n    "stages": [\n{listed}\n    ]\n  }}')
+        fields = ",\n    ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+        parts.append(f'  "{name}": {{\n    {fields},\n    "stages": [\n{listed}\n    ]\n  }}')
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def main() -> None:
-    """Write the file of all built-in architectures."""
-    names = [name for module_names in BUILT_IN.values() for name in module_names]
-    FILE.write_text(_text({name: measured_table(architectures[name]) for name in names}), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    FILE.write_text(file_content(), encoding="utf-8")

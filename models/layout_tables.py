@@ -17,7 +17,7 @@ from .layout import BackboneCost, BlockLayout, Layout, refuse_small_images
 
 FILE = Path(__file__).with_name("layout_tables.json")
 ONCE = "once"
-"""Key of multiply-adds that an image needs once, whatever its size."""
+"""Key of multiply-adds that an image of any size needs once."""
 
 Work = Mapping[str, int]
 """Multiply-adds for each position of a map, by the stride of the map relative to the image as text, or `ONCE`."""

@@ -6,7 +6,7 @@ import re
 from ..specs import SpecError, nearest
 from .architectures import architectures
 from .layout import Layout
-from .layout_cache import remembered_layout
+from .layout_cache import cached_layout
 from .layout_tables import layout_tables
 
 
@@ -15,7 +15,7 @@ def architecture_layout(architecture: str, image_shape: tuple[int, int, int], cl
     """Return the layout of a registered architecture for an image shape (channels, height, width).
 
     That of a built-in architecture is computed from its table, without torch. Others are measured on a network without
-    weights; those of torchvision and timm are remembered on disk.
+    weights; those of torchvision and timm are cached on disk.
 
     Raises:
         SpecError: for an unknown architecture, or for images that are too small for its strides.
@@ -28,7 +28,7 @@ def architecture_layout(architecture: str, image_shape: tuple[int, int, int], cl
 
         return measured_layout(architectures[architecture], image_shape, classes)
 
-    return remembered_layout(architecture, image_shape, classes, measured)
+    return cached_layout(architecture, image_shape, classes, measured)
 
 
 def resolve(placement: str, layout: Layout) -> tuple[int, ...]:

@@ -12,22 +12,14 @@ Initialisation as in the authors' code: He-normal (fan-out) convolutions, zero c
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from .architectures import BackboneBuilder
 from .backbone import Backbone, Block
+from .heads import Convolution
 from .layers import Pool, initialise
 from .resnet import ResidualBlockBuilder, residual_stages
-
-
-class Convolution(NamedTuple):
-    """Kernel size, output channels and stride of a convolution."""
-
-    size: int
-    out_channels: int
-    stride: int = 1
 
 
 class PreActivationBlock(Block):
