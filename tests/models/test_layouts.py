@@ -24,6 +24,10 @@ from .test_every_architecture import ONE_OF_EACH_FAMILY
 
 SHAPES = [((3, 32, 32), 100), ((1, 28, 28), 10), ((1, 8, 8), 10), ((3, 96, 96), 10), ((2, 33, 47), 7), ((3, 65, 16), 1)]
 """Image shapes and numbers of classes; strides divide some of the heights and widths."""
+EVERY = [
+    *ONE_OF_EACH_FAMILY,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in architectures if name not in ONE_OF_EACH_FAMILY),
+]
 TORCHVISION = "torchvision/shufflenet_v2_x0_5"
 
 
@@ -31,7 +35,7 @@ def plain(layout):
     return json.loads(json.dumps(dataclasses.asdict(layout)))
 
 
-@pytest.mark.parametrize("name", architectures)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_table_of_an_architecture_gives_what_is_measured_on_its_network(name):
     for shape, classes in SHAPES:
         assert plain(architecture_layout(name, shape, classes)) == plain(
@@ -51,7 +55,7 @@ def test_every_built_in_name_has_a_builder_and_a_table():
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_FAMILY)
-@pytest.mark.parametrize("head", heads)
+@pytest.mark.parametrize("head", [*heads])
 def test_a_head_costs_what_is_measured_on_its_module(name, head):
     layout = architecture_layout(name, (3, 34, 50), 7)
     for number in range(1, len(layout.blocks)):
