@@ -1,33 +1,59 @@
 """Architectures with auxiliary exits, their costs, early-exit inference and export.
 
+Settings, names, layouts and placements are plain data. PyTorch is imported when a network is built.
+
 >>> from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 >>> resnet18, exits = ArchitectureSpec(name="resnet18"), ExitSpec(placement="all")
 >>> network = build_network(resnet18, exits, image_shape=(3, 32, 32), classes=100, seed=0)
 """
 
-# Each of these modules registers its architectures.
-from . import densenet as densenet
-from . import mobilenet as mobilenet
-from . import msdnet as msdnet
-from . import preact_resnet as preact_resnet
-from . import resnet as resnet
-from . import resnext as resnext
-from . import seresnet as seresnet
-from . import shufflenet as shufflenet
-from . import timm_models as timm_models
-from . import torchvision_models as torchvision_models
-from . import vgg as vgg
-from . import wide_resnet as wide_resnet
-from .backbone import Backbone, Block, architectures
-from .cost import multiply_adds, parameters, peak_activation_bytes
-from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
-from .early_exit.inference import EarlyExit, criteria
-from .early_exit.truncated import TruncatedNetwork
-from .exit_cost import ExitCost, exit_activation_bytes, exit_costs, exit_latencies
-from .export import SUFFIXES, Format, export_network
-from .heads import heads
-from .network import ArchitectureSpec, Cohort, ExitOutputs, ExitSpec, MultiExitNetwork, build_network
-from .placement import Layout, architecture_layout, canonical, resolve
+from typing import TYPE_CHECKING
+
+from ..specs.lazy import lazy_exports
+from .architectures import architectures
+from .heads import head_multiply_adds, heads
+from .layout import Layout
+from .network_specs import ArchitectureSpec, ExitSpec
+from .placement import architecture_layout, canonical, resolve
+
+if TYPE_CHECKING:
+    from .backbone import Backbone, Block
+    from .cost import multiply_adds, parameters, peak_activation_bytes
+    from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
+    from .early_exit.inference import EarlyExit, criteria
+    from .early_exit.truncated import TruncatedNetwork
+    from .exit_cost import ExitCost, exit_activation_bytes, exit_costs, exit_latencies
+    from .export import SUFFIXES, Format, export_network
+    from .network import Cohort, ExitOutputs, MultiExitNetwork, build_network
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Backbone": ".backbone",
+        "Block": ".backbone",
+        "Cohort": ".network",
+        "EarlyExit": ".early_exit.inference",
+        "ExitCost": ".exit_cost",
+        "ExitOutputs": ".network",
+        "Format": ".export",
+        "MultiExitNetwork": ".network",
+        "SUFFIXES": ".export",
+        "TruncatedNetwork": ".early_exit.truncated",
+        "anytime": ".early_exit.calibration",
+        "budgeted": ".early_exit.calibration",
+        "build_network": ".network",
+        "calibrate_to_accuracy": ".early_exit.calibration",
+        "calibrate_to_budget": ".early_exit.calibration",
+        "criteria": ".early_exit.inference",
+        "exit_activation_bytes": ".exit_cost",
+        "exit_costs": ".exit_cost",
+        "exit_latencies": ".exit_cost",
+        "export_network": ".export",
+        "multiply_adds": ".cost",
+        "parameters": ".cost",
+        "peak_activation_bytes": ".cost",
+    },
+)
 
 __all__ = [
     "SUFFIXES",
@@ -56,6 +82,7 @@ __all__ = [
     "exit_costs",
     "exit_latencies",
     "export_network",
+    "head_multiply_adds",
     "heads",
     "multiply_adds",
     "parameters",

@@ -3,11 +3,9 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor, nn
-
-from ..specs import Registry
 
 
 class Block(nn.Module):
@@ -64,6 +62,7 @@ class Backbone(nn.Module):
         self.neck = neck
         self.classifier = nn.Linear(width, classes)
         self.width = width
+        self.stem_stride = stem_stride
         self.stages = tuple(_numbers(stages))
         """Numbers of the blocks of each stage."""
         self.stage_ends = tuple(stage[-1] for stage in self.stages)
@@ -88,14 +87,3 @@ class Backbone(nn.Module):
 def _numbers(stages: Sequence[Sequence[Block]]) -> list[tuple[int, ...]]:
     starts = itertools.accumulate(map(len, stages), initial=1)
     return [tuple(range(start, end)) for start, end in itertools.pairwise(starts)]
-
-
-class TrunkBuilder(Protocol):
-    """Function that builds one architecture with random weights."""
-
-    def __call__(self, *, channels: int, classes: int) -> Backbone:
-        """Build the backbone for images with this number of channels (1 or 3) and this number of classes."""
-        ...
-
-
-architectures: Registry[TrunkBuilder] = Registry("architecture")

@@ -5,12 +5,12 @@ Only convolutions and linear layers are counted, as is usual; normalisation, act
 """
 
 import copy
+import itertools
 import math
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,21 +21,24 @@ from torch.utils._pytree import tree_leaves
 
 from .backbone import Backbone
 from .layers import Module
+from .layout import BackboneCost
 
 _COUNTED = {torch.conv1d, torch.conv2d, torch.conv3d, F.linear}
 """Functions whose multiply-adds are counted: per output value, the number of elements of `weight[0]` (argument 2)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BackboneCost:
-    """Multiply-adds and map shapes of one image in a backbone."""
+class LayerCall(NamedTuple):
+    """Call of a convolution or a linear layer for one image."""
 
-    after_blocks: tuple[int, ...]
-    """Cumulative multiply-adds at the end of block 1, 2, ..."""
-    whole: int
-    """Multiply-adds of the whole backbone."""
-    taps: tuple[tuple[int, ...], ...]
-    """Shape (channels, height, width) of the map that an exit after block 1, 2, ... reads."""
+    output: tuple[int, ...]
+    """Shape of the output."""
+    per_value: int
+    """Multiply-adds of each output value."""
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the call."""
+        return math.prod(self.output) * self.per_value
 
 
 def parameters(module: nn.Module) -> int:
@@ -46,12 +49,14 @@ def parameters(module: nn.Module) -> int:
 def multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
     """Return the multiply-adds of a forward pass in evaluation mode for an input shape with batch dimension."""
     batch, *one = shape
-    return batch * _passed([module], one)[0][-1]
+    calls, _ = layer_calls([module], one)
+    return batch * sum(call.multiply_adds for call in calls[0])
 
 
 def backbone_cost(trunk: Backbone, image_shape: tuple[int, int, int]) -> BackboneCost:
     """Return the cost of one image (channels, height, width) in evaluation mode."""
-    counts, hidden = _passed([trunk.stem, *trunk.blocks, nn.Sequential(trunk.neck, trunk.classifier)], image_shape)
+    calls, hidden = layer_calls([trunk.stem, *trunk.blocks, nn.Sequential(trunk.neck, trunk.classifier)], image_shape)
+    counts = [*itertools.accumulate(sum(call.multiply_adds for call in part) for part in calls)]
     taps = (trunk.block(number).tap(hidden[number]).shape[1:] for number in range(1, len(trunk.blocks) + 1))
     return BackboneCost(after_blocks=tuple(counts[1:-1]), whole=counts[-1], taps=tuple(map(tuple, taps)))
 
@@ -68,8 +73,8 @@ def peak_activation_bytes(module: nn.Module, shape: tuple[int, ...]) -> int:
     return live.peak
 
 
-def _passed(parts: Sequence[nn.Module], shape: Sequence[int]) -> tuple[list[int], list[Any]]:
-    """Return the cumulative multiply-adds of an image after each part, and the output of each part.
+def layer_calls(parts: Sequence[nn.Module], shape: Sequence[int]) -> tuple[list[list[LayerCall]], list[Any]]:
+    """Return the calls of counted layers in each part for an image, and the output of each part.
 
     An empty batch on the CPU propagates shapes without any computation. The meta device does so too, but many of its
     operations are implemented in Python and import `torch._dynamo`, which takes two seconds. It is used only for
@@ -83,28 +88,28 @@ def _passed(parts: Sequence[nn.Module], shape: Sequence[int]) -> tuple[list[int]
 
 
 @torch.no_grad()
-def _pass(parts: Sequence[nn.Module], images: torch.Tensor) -> tuple[list[int], list[Any]]:
-    counts, outputs = [], [images]
-    with _Counter() as counter:
-        for part in parts:
+def _pass(parts: Sequence[nn.Module], images: torch.Tensor) -> tuple[list[list[LayerCall]], list[Any]]:
+    calls, outputs = [], [images]
+    for part in parts:
+        with _Recorder() as recorder:
             outputs.append(_without_values(part, images.device)(outputs[-1]))
-            counts.append(counter.total)
-    return counts, outputs[1:]
+        calls.append(recorder.calls)
+    return calls, outputs[1:]
 
 
-class _Counter(TorchFunctionMode):
-    """Function mode that sums the multiply-adds of one image from the shapes of convolutions and linear layers."""
+class _Recorder(TorchFunctionMode):
+    """Function mode that records the convolutions and linear layers of one image."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.total = 0
+        self.calls: list[LayerCall] = []
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = function(*args, **(kwargs or {}))
         if function in _COUNTED:
-            self.total += math.prod(result.shape[1:]) * math.prod(args[1].shape[1:])
+            self.calls.append(LayerCall(tuple(result.shape[1:]), math.prod(args[1].shape[1:])))
         return result
 
 

@@ -12,7 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .backbone import Backbone, Block, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone, Block
 from .layers import Pool, initialise
 
 
@@ -84,9 +85,7 @@ def densenet(
     return trunk
 
 
-architectures.register("densenet40_12")(
-    partial(densenet, (12, 12, 12), 12, stem_width=16, bottleneck=False, compression=1.0)
-)
-architectures.register("densenet121")(
-    partial(densenet, (6, 12, 24, 16), 32, stem_width=64, bottleneck=True, compression=0.5)
-)
+BUILDERS: dict[str, BackboneBuilder] = {
+    "densenet40_12": partial(densenet, (12, 12, 12), 12, stem_width=16, bottleneck=False, compression=1.0),
+    "densenet121": partial(densenet, (6, 12, 24, 16), 32, stem_width=64, bottleneck=True, compression=0.5),
+}

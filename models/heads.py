@@ -1,42 +1,23 @@
-"""Heads of exits. Every head ends in as many features as the network's own classifier reads."""
+"""Heads of exits, and their cost. Every head ends in as many features as the network's own classifier reads.
 
+A built-in head is a row of convolutions: its module and its cost follow from the row. Its module is built with torch,
+its cost is computed without.
+"""
+
+from __future__ import annotations
+
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..specs import Registry
-from .backbone import Backbone
-from .layers import Pool, conv_bn, initialise
 
+if TYPE_CHECKING:
+    from torch import nn
 
-class ExitOutput(NamedTuple):
-    """Outputs of one exit for N images."""
-
-    logits: Tensor
-    """Logits (N, classes)."""
-    features: Tensor
-    """Input (N, width) of the classifier."""
-    map: Tensor
-    """Input (N, width, h, w) of the final pooling; (N, width, 1, 1) if the exit does not end in a pooling."""
-
-
-class Head(nn.Module):
-    """Auxiliary classifier: `classifier(pool(body(hidden)))`."""
-
-    def __init__(self, body: nn.Module, width: int, classes: int) -> None:
-        super().__init__()
-        self.body = body
-        self.pool = Pool()
-        self.classifier = nn.Linear(width, classes)
-
-    def forward(self, hidden: Tensor) -> ExitOutput:
-        """Return the outputs of the exit for a block's output (N, channels, H, W)."""
-        last_map = self.body(hidden)
-        features = self.pool(last_map)
-        return ExitOutput(self.classifier(features), features, last_map)
+    from .layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +28,14 @@ class Step:
     stride: int
 
 
+class Convolution(NamedTuple):
+    """Kernel size, output channels and stride of a convolution with a padding of `size // 2` pixels."""
+
+    size: int
+    out_channels: int
+    stride: int = 1
+
+
 class HeadBody(Protocol):
     """Function that builds the part of a head before its pooling."""
 
@@ -55,57 +44,109 @@ class HeadBody(Protocol):
         ...
 
 
+class ConvolutionalBody:
+    """Body of a head that is a row of convolutions, each with a normalisation and a ReLU.
+
+    A pooled body averages the whole map first. Its convolutions have a bias instead of normalisation and ReLU.
+    """
+
+    def __init__(
+        self, row: Callable[[Sequence[Step]], Iterable[Convolution]], *, pooled: bool = False, activated: bool = True
+    ) -> None:
+        """Declare a body.
+
+        Args:
+            row: Function from the remaining stages to the convolutions.
+            pooled: True if the convolutions read the average of the map.
+            activated: True if a pooled body ends in a ReLU.
+        """
+        functools.update_wrapper(self, row)
+        self.row = row
+        self.pooled = pooled
+        self.activated = activated
+
+    def __call__(self, channels: int, steps: Sequence[Step]) -> nn.Module:
+        """Build the module for an input with `channels` channels."""
+        from .exit_head import convolutional_body  # noqa: PLC0415 (imports torch)
+
+        return convolutional_body(self, channels, steps)
+
+    def multiply_adds(self, shape: tuple[int, ...], steps: Sequence[Step]) -> int:
+        """Return the multiply-adds of one map (channels, height, width)."""
+        channels, *size = shape
+        if self.pooled:
+            size = [1, 1]
+        total = 0
+        for kernel, out_channels, stride in self.row(steps):
+            size = [-(-length // stride) for length in size]
+            total += math.prod(size) * out_channels * channels * kernel**2
+            channels = out_channels
+        return total
+
+
 heads: Registry[HeadBody] = Registry("head")
 
 
 @heads.register("conv")
-def conv(channels: int, steps: Sequence[Step]) -> nn.Module:
+@ConvolutionalBody
+def conv(steps: Sequence[Step]) -> Iterator[Convolution]:
     """One 3x3 convolution per remaining stage (Lee, Lee 2021, arXiv 2104.00299; authors' code at 146c9cf)."""
-    body = nn.Sequential()
     for step in steps:
-        body.extend([conv_bn(channels, step.out_channels, 3, step.stride), nn.ReLU(inplace=True)])
-        channels = step.out_channels
-    return body
+        yield Convolution(3, step.out_channels, step.stride)
 
 
 @heads.register("bottleneck")
-def bottleneck(channels: int, steps: Sequence[Step]) -> nn.Module:
+@ConvolutionalBody
+def bottleneck(steps: Sequence[Step]) -> Iterator[Convolution]:
     """1x1, 3x3 and 1x1 convolutions per remaining stage (Lee, Lee, ACCV 2022; authors' code at d6af149).
 
     All three have the output channels of the stage, so there is no bottleneck; the name is that of the authors.
     """
-    body = nn.Sequential()
     for step in steps:
-        for size, stride in ((1, 1), (3, step.stride), (1, 1)):
-            body.extend([conv_bn(channels, step.out_channels, size, stride), nn.ReLU(inplace=True)])
-            channels = step.out_channels
-    return body
+        yield Convolution(1, step.out_channels)
+        yield Convolution(3, step.out_channels, step.stride)
+        yield Convolution(1, step.out_channels)
 
 
 @heads.register("linear")
-def linear(channels: int, steps: Sequence[Step]) -> nn.Module:
+@functools.partial(ConvolutionalBody, pooled=True, activated=False)
+def linear(steps: Sequence[Step]) -> Iterator[Convolution]:
     """Global average pooling and a linear layer, without a nonlinearity."""
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, steps[-1].out_channels, 1))
+    yield Convolution(1, steps[-1].out_channels)
 
 
 @heads.register("mlp")
-def mlp(channels: int, steps: Sequence[Step]) -> nn.Module:
+@functools.partial(ConvolutionalBody, pooled=True)
+def mlp(steps: Sequence[Step]) -> Iterator[Convolution]:
     """Global average pooling and one hidden layer with the width of the final features."""
-    return nn.Sequential(linear(channels, steps), nn.ReLU(inplace=True))
+    yield Convolution(1, steps[-1].out_channels)
 
 
-def build_head(name: str, trunk: Backbone, number: int, classes: int) -> Head:
-    """Build the head called `name` for an exit after the block with this number."""
-    block = trunk.block(number)
-    steps = [_step(trunk, stage) for stage in trunk.stages if stage[0] > number]
+def remaining_steps(layout: Layout, number: int) -> list[Step]:
+    """Return the steps of a head after the block with this number: one for each later stage, at least one."""
+    steps = [_step(layout, stage) for stage in layout.stages if stage[0] > number]
     # All exits have as many features as the network's own classifier, even if the backbone's neck adds channels.
-    steps[-1:] = [Step(out_channels=trunk.width, stride=steps[-1].stride if steps else 1)]
-    body = heads[name](block.out_channels, steps)
-    if not block.activated:
-        body = nn.Sequential(nn.BatchNorm2d(block.out_channels), nn.ReLU(inplace=False), body)
-    return initialise(Head(body, trunk.width, classes))
+    steps[-1:] = [Step(out_channels=layout.width, stride=steps[-1].stride if steps else 1)]
+    return steps
 
 
-def _step(trunk: Backbone, stage: Sequence[int]) -> Step:
-    blocks = [trunk.block(number) for number in stage]
+def head_multiply_adds(name: str, layout: Layout, number: int, classes: int) -> int:
+    """Return the multiply-adds of the head called `name` after the block with this number, for one image.
+
+    A head that is no row of convolutions is built and measured.
+    """
+    shape = layout.cost.taps[number - 1]
+    body = heads[name]
+    if isinstance(body, ConvolutionalBody):
+        return body.multiply_adds(shape, remaining_steps(layout, number)) + layout.width * classes
+    from .cost import multiply_adds  # noqa: PLC0415 (imports torch)
+    from .exit_head import build_head  # noqa: PLC0415
+    from .layers import without_weights  # noqa: PLC0415
+
+    with without_weights():
+        return multiply_adds(build_head(name, layout, number, classes), (1, *shape))
+
+
+def _step(layout: Layout, stage: Sequence[int]) -> Step:
+    blocks = [layout.blocks[number - 1] for number in stage]
     return Step(out_channels=blocks[-1].out_channels, stride=math.prod(block.stride for block in blocks))

@@ -8,7 +8,8 @@ is used: He-normal (fan-out) convolutions, and classifier weights with a standar
 
 from torch import Tensor, nn
 
-from .backbone import Backbone, Block, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone, Block
 from .layers import Pool, conv_bn, initialise
 
 
@@ -35,7 +36,6 @@ class InvertedResidual(Block):
         return hidden + residual if self.adds else residual
 
 
-@architectures.register("mobilenet_v2")
 def mobilenet_v2(*, channels: int, classes: int) -> Backbone:
     """Build MobileNetV2 with one stage per resolution: 16 and 24, 32, 64 and 96, 160 and 320 channels."""
     stem = nn.Sequential(conv_bn(channels, 32, 3), nn.ReLU6(inplace=True))
@@ -52,3 +52,6 @@ def mobilenet_v2(*, channels: int, classes: int) -> Backbone:
     nn.init.normal_(trunk.classifier.weight, std=0.01)
     nn.init.zeros_(trunk.classifier.bias)
     return trunk
+
+
+BUILDERS: dict[str, BackboneBuilder] = {"mobilenet_v2": mobilenet_v2}

@@ -17,7 +17,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from .backbone import Backbone, Block, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone, Block
 from .layers import Pool, conv_bn, initialise
 
 Maps = tuple[Tensor, ...]
@@ -134,7 +135,6 @@ def _bottleneck(in_channels: int, out_channels: int, factor: int, stride: int) -
     return nn.Sequential(_activated(narrow), _activated(grow))
 
 
-@architectures.register("msdnet")
 def msdnet(*, channels: int, classes: int) -> Backbone:
     """Build MSDNet with 24 layers in 11 blocks.
 
@@ -167,3 +167,6 @@ def msdnet(*, channels: int, classes: int) -> Backbone:
     )
     nn.init.zeros_(initialise(trunk).classifier.bias)
     return trunk
+
+
+BUILDERS: dict[str, BackboneBuilder] = {"msdnet": msdnet}

@@ -1,50 +1,18 @@
 """Networks with exits and the function that builds them from specs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..specs import Spec, require
-from .backbone import Backbone, architectures
-from .heads import ExitOutput, build_head, heads
+from ..specs import require
+from .architectures import architectures
+from .backbone import Backbone
+from .exit_head import ExitOutput, build_head
 from .layers import Pool
-from .placement import Layout, resolve
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArchitectureSpec(Spec):
-    """Architecture of the backbone."""
-
-    name: str
-    """Name of a registered architecture."""
-
-    def __post_init__(self) -> None:
-        """Raise `SpecError` for an unknown architecture."""
-        super().__post_init__()
-        architectures[self.name]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExitSpec(Spec):
-    """Placement and head of the exits besides the network's own classifier."""
-
-    placement: str = "none"
-    """Positions of the exits: `none`, or a list of `all`, stages (`1,3`), blocks (`block4`) and shares of the
-    multiply-adds (`25%`), separated by commas."""
-    head: str = "conv"
-    """Name of the head of all exits."""
-
-    def __post_init__(self) -> None:
-        """Raise `SpecError` for an unknown head; the placement is checked later, against the architecture."""
-        super().__post_init__()
-        heads[self.head]
-
-    def inactive_fields(self) -> frozenset[str]:
-        """Return the head if there are no exits."""
-        return frozenset({"head"} if self.placement == "none" else ())
+from .network_specs import ArchitectureSpec, ExitSpec
+from .placement import architecture_layout, resolve
 
 
 class ExitOutputs(NamedTuple):
@@ -63,7 +31,7 @@ class ExitOutputs(NamedTuple):
 class MultiExitNetwork(nn.Module):
     """Backbone with heads at some blocks; one forward pass gives the outputs of all exits."""
 
-    def __init__(self, trunk: Backbone, exits: dict[int, nn.Module]) -> None:
+    def __init__(self, trunk: Backbone, exits: Mapping[int, nn.Module]) -> None:
         """Attach a head to each of the blocks with these numbers."""
         super().__init__()
         self.trunk = trunk
@@ -150,10 +118,10 @@ def build_network(
     exits = exits or ExitSpec()
     require(image_shape[0] >= 1, "1 <= channels", channels=image_shape[0])
     require(classes >= 1, "1 <= classes", classes=classes)
+    layout = architecture_layout(architecture.name, image_shape, classes)
+    blocks = resolve(exits.placement, layout)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
         trunk = architectures[architecture.name](channels=image_shape[0], classes=classes)
-        built = {}
-        for block in resolve(exits.placement, Layout(trunk, image_shape)):
-            built[block] = build_head(exits.head, trunk, block, classes)
-    return MultiExitNetwork(trunk, built)
+        heads = {block: build_head(exits.head, layout, block, classes) for block in blocks}
+    return MultiExitNetwork(trunk, heads)

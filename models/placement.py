@@ -4,53 +4,31 @@ import functools
 import re
 
 from ..specs import SpecError, nearest
-from .backbone import Backbone, architectures
-from .cost import BackboneCost, backbone_cost
-from .layers import without_weights
-
-
-class Layout:
-    """Stages, blocks and costs of a backbone that a placement refers to."""
-
-    def __init__(self, trunk: Backbone, image_shape: tuple[int, int, int]) -> None:
-        """Read the layout of a backbone with or without weights, for an image shape (channels, height, width).
-
-        Raises:
-            SpecError: for images that are too small for the strides of the backbone.
-        """
-        if min(image_shape[1:]) < (least := trunk.smallest_image):
-            got = f"{image_shape[1]}x{image_shape[2]}"
-            rule = f"images of {got} pixels are too small for this architecture; it needs at least {least}x{least}"
-            raise SpecError(f"{rule}.", field="architecture")
-        self.trunk = trunk
-        self._image_shape = image_shape
-        self.width = trunk.width
-        """Number of features that classifiers read."""
-        self.stage_channels = tuple(trunk.block(number).out_channels for number in trunk.stage_ends)
-        """Output channels of each stage."""
-        self.smallest_image = least
-        """Smallest height and width of images, in pixels."""
-        self.stages = trunk.stages
-        """Numbers of the blocks of each stage."""
-        self.stage_ends = trunk.stage_ends[:-1]
-        """Blocks that `all` selects: the last block of each stage except the final one."""
-
-    @functools.cached_property
-    def shares(self) -> tuple[float, ...]:
-        """Cumulative share of the backbone's multiply-adds after block 1, 2, ..."""
-        return tuple(count / self.cost.whole for count in self.cost.after_blocks)
-
-    @functools.cached_property
-    def cost(self) -> BackboneCost:
-        """Cost of one image in the backbone."""
-        return backbone_cost(self.trunk, self._image_shape)
+from .architectures import architectures
+from .layout import Layout
+from .layout_cache import cached_layout
+from .layout_tables import layout_tables
 
 
 @functools.cache
 def architecture_layout(architecture: str, image_shape: tuple[int, int, int], classes: int) -> Layout:
-    """Return the layout of a registered architecture, without allocating its weights."""
-    with without_weights():
-        return Layout(architectures[architecture](channels=image_shape[0], classes=classes), image_shape)
+    """Return the layout of a registered architecture for an image shape (channels, height, width).
+
+    That of a built-in architecture is computed from its table, without torch. Others are measured on a network without
+    weights; those of torchvision and timm are cached on disk.
+
+    Raises:
+        SpecError: for an unknown architecture, or for images that are too small for its strides.
+    """
+    if table := layout_tables().get(architecture):
+        return table.layout(image_shape, classes)
+
+    def measured() -> Layout:
+        from .layout_measurement import measured_layout  # noqa: PLC0415 (imports torch)
+
+        return measured_layout(architectures[architecture], image_shape, classes)
+
+    return cached_layout(architecture, image_shape, classes, measured)
 
 
 def resolve(placement: str, layout: Layout) -> tuple[int, ...]:

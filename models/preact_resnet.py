@@ -12,21 +12,14 @@ Initialisation as in the authors' code: He-normal (fan-out) convolutions, zero c
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from .backbone import Backbone, Block, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone, Block
+from .heads import Convolution
 from .layers import Pool, initialise
 from .resnet import ResidualBlockBuilder, residual_stages
-
-
-class Convolution(NamedTuple):
-    """Kernel size, output channels and stride of a convolution."""
-
-    size: int
-    out_channels: int
-    stride: int = 1
 
 
 class PreActivationBlock(Block):
@@ -87,6 +80,7 @@ def preact_resnet(
     return trunk
 
 
-for depth, block, lengths in ((18, basic, (2, 2, 2, 2)), (50, bottleneck, (3, 4, 6, 3))):
-    builder = partial(preact_resnet, block, lengths, (64, 128, 256, 512), stem_width=64)
-    architectures.register(f"preact_resnet{depth}")(builder)
+BUILDERS: dict[str, BackboneBuilder] = {
+    f"preact_resnet{depth}": partial(preact_resnet, block, lengths, (64, 128, 256, 512), stem_width=64)
+    for depth, block, lengths in ((18, basic, (2, 2, 2, 2)), (50, bottleneck, (3, 4, 6, 3)))
+}

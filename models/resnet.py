@@ -16,7 +16,8 @@ from typing import Protocol
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backbone import Backbone, Block, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone, Block
 from .layers import Pool, conv_bn, initialise
 
 
@@ -128,20 +129,23 @@ def resnet(
     return initialise(Backbone(stem=stem, stages=stages, neck=Pool(), width=width, classes=classes))
 
 
-for depth in (8, 14, 20, 32, 44, 56, 110):
-    builder = partial(resnet, BasicBlock, ((depth - 2) // 6,) * 3, (16, 32, 64), stem_width=16)
-    architectures.register(f"resnet{depth}")(builder)
-
-for depth in (8, 32):
-    builder = partial(resnet, BasicBlock, ((depth - 2) // 6,) * 3, (64, 128, 256), stem_width=32)
-    architectures.register(f"resnet{depth}x4")(builder)
-
-for depth, block, lengths in (
-    (18, BasicBlock, (2, 2, 2, 2)),
-    (34, BasicBlock, (3, 4, 6, 3)),
-    (50, BottleneckBlock, (3, 4, 6, 3)),
-    (101, BottleneckBlock, (3, 4, 23, 3)),
-    (152, BottleneckBlock, (3, 8, 36, 3)),
-):
-    builder = partial(resnet, block, lengths, (64, 128, 256, 512), stem_width=64)
-    architectures.register(f"resnet{depth}")(builder)
+BUILDERS: dict[str, BackboneBuilder] = {
+    **{
+        f"resnet{depth}": partial(resnet, BasicBlock, ((depth - 2) // 6,) * 3, (16, 32, 64), stem_width=16)
+        for depth in (8, 14, 20, 32, 44, 56, 110)
+    },
+    **{
+        f"resnet{depth}x4": partial(resnet, BasicBlock, ((depth - 2) // 6,) * 3, (64, 128, 256), stem_width=32)
+        for depth in (8, 32)
+    },
+    **{
+        f"resnet{depth}": partial(resnet, block, lengths, (64, 128, 256, 512), stem_width=64)
+        for depth, block, lengths in (
+            (18, BasicBlock, (2, 2, 2, 2)),
+            (34, BasicBlock, (3, 4, 6, 3)),
+            (50, BottleneckBlock, (3, 4, 6, 3)),
+            (101, BottleneckBlock, (3, 4, 23, 3)),
+            (152, BottleneckBlock, (3, 8, 36, 3)),
+        )
+    },
+}

@@ -13,7 +13,8 @@ from functools import partial
 
 from torch import nn
 
-from .backbone import Backbone, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone
 from .resnet import BottleneckBlock, resnet
 
 
@@ -34,10 +35,11 @@ def resnext(lengths: tuple[int, ...], *, groups: int, group_width: int, channels
     return trunk
 
 
-for depth, lengths, groups, group_width in (
-    (29, (3, 3, 3), 8, 64),
-    (50, (3, 4, 6, 3), 32, 4),
-    (101, (3, 4, 23, 3), 32, 4),
-):
-    builder = partial(resnext, lengths, groups=groups, group_width=group_width)
-    architectures.register(f"resnext{depth}_{groups}x{group_width}d")(builder)
+BUILDERS: dict[str, BackboneBuilder] = {
+    f"resnext{depth}_{groups}x{group_width}d": partial(resnext, lengths, groups=groups, group_width=group_width)
+    for depth, lengths, groups, group_width in (
+        (29, (3, 3, 3), 8, 64),
+        (50, (3, 4, 6, 3), 32, 4),
+        (101, (3, 4, 23, 3), 32, 4),
+    )
+}

@@ -10,7 +10,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from .backbone import architectures
+from .architectures import BackboneBuilder
 from .resnet import BasicBlock, BottleneckBlock, ResidualBlock, resnet
 
 
@@ -38,6 +38,7 @@ def excited(kind: type[BasicBlock | BottleneckBlock], in_channels: int, channels
     return block
 
 
-for depth, kind, lengths in ((18, BasicBlock, (2, 2, 2, 2)), (50, BottleneckBlock, (3, 4, 6, 3))):
-    builder = partial(resnet, partial(excited, kind), lengths, (64, 128, 256, 512), stem_width=64)
-    architectures.register(f"seresnet{depth}")(builder)
+BUILDERS: dict[str, BackboneBuilder] = {
+    f"seresnet{depth}": partial(resnet, partial(excited, kind), lengths, (64, 128, 256, 512), stem_width=64)
+    for depth, kind, lengths in ((18, BasicBlock, (2, 2, 2, 2)), (50, BottleneckBlock, (3, 4, 6, 3)))
+}

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backbone import Backbone, Block, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone, Block
 from .layers import Pool, conv_bn
 
 LENGTHS = (4, 8, 4)
@@ -85,7 +86,6 @@ class Shuffle(nn.Module):
         return hidden.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
 
 
-@architectures.register("shufflenet_v1")
 def shufflenet_v1(*, channels: int, classes: int) -> Backbone:
     """Build ShuffleNet 1x with three groups; the first 1x1 convolution, with few input channels, has one group."""
     stages: list[list[Block]] = []
@@ -96,7 +96,6 @@ def shufflenet_v1(*, channels: int, classes: int) -> Backbone:
     return _trunk(stages, Pool(), width=960, channels=channels, classes=classes)
 
 
-@architectures.register("shufflenet_v2")
 def shufflenet_v2(*, channels: int, classes: int) -> Backbone:
     """Build ShuffleNet V2 1x."""
     stages: list[list[Block]] = []
@@ -121,3 +120,6 @@ def _trunk(stages: list[list[Block]], neck: nn.Module, *, width: int, channels: 
     nn.init.normal_(trunk.classifier.weight, std=0.01)
     nn.init.zeros_(trunk.classifier.bias)
     return trunk
+
+
+BUILDERS: dict[str, BackboneBuilder] = {"shufflenet_v1": shufflenet_v1, "shufflenet_v2": shufflenet_v2}

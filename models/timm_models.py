@@ -15,7 +15,8 @@ from torch import nn
 
 from ..specs import SpecError
 from ..specs.errors import unknown
-from .backbone import Backbone, TrunkBuilder, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone
 from .external import PRETRAINED, Parts, adopt
 
 PREFIX = "timm/"
@@ -73,7 +74,7 @@ _FAMILIES: dict[str, Callable[[Any], Parts]] = {
 """Functions that split the networks of each supported timm module into parts."""
 
 
-def timm_builder(name: str) -> TrunkBuilder:
+def resolve_builder(name: str) -> BackboneBuilder:
     """Return the builder of `timm/NAME` or `timm/NAME:pretrained`.
 
     Raises:
@@ -106,6 +107,3 @@ def _build(
     load = pretrained and torch.get_default_device().type != "meta"
     network = timm.create_model(model, pretrained=load, in_chans=channels, num_classes=classes)
     return adopt(name, parts(network), channels=channels, classes=classes)
-
-
-architectures.register_pattern(f"{PREFIX}*", timm_builder)

@@ -20,7 +20,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..specs import SpecError
 from ..specs.errors import unknown
-from .backbone import Backbone, TrunkBuilder, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone
 from .external import PRETRAINED, Parts, adopt
 from .layers import Pool
 
@@ -166,7 +167,7 @@ _REFUSED = {
 }
 
 
-def torchvision_builder(name: str) -> TrunkBuilder:
+def resolve_builder(name: str) -> BackboneBuilder:
     """Return the builder of `torchvision/NAME` or `torchvision/NAME:pretrained`.
 
     Raises:
@@ -215,6 +216,3 @@ def _build(
     with _KeptValues():
         network = models.get_model(model, **settings)
     return adopt(name, parts(network.to(device)), channels=channels, classes=classes)
-
-
-architectures.register_pattern(f"{PREFIX}*", torchvision_builder)

@@ -13,7 +13,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from .backbone import Backbone, Block, architectures
+from .architectures import BackboneBuilder
+from .backbone import Backbone, Block
 from .layers import Pool, initialise
 
 
@@ -55,11 +56,13 @@ def vgg(lengths: tuple[int, ...], *, channels: int, classes: int) -> Backbone:
     return trunk
 
 
-for depth, lengths in (
-    (8, (1, 1, 1, 1, 1)),
-    (11, (1, 1, 2, 2, 2)),
-    (13, (2, 2, 2, 2, 2)),
-    (16, (2, 2, 3, 3, 3)),
-    (19, (2, 2, 4, 4, 4)),
-):
-    architectures.register(f"vgg{depth}")(partial(vgg, lengths))
+BUILDERS: dict[str, BackboneBuilder] = {
+    f"vgg{depth}": partial(vgg, lengths)
+    for depth, lengths in (
+        (8, (1, 1, 1, 1, 1)),
+        (11, (1, 1, 2, 2, 2)),
+        (13, (2, 2, 2, 2, 2)),
+        (16, (2, 2, 3, 3, 3)),
+        (19, (2, 2, 4, 4, 4)),
+    )
+}

@@ -9,10 +9,12 @@ convolutions, zero classifier bias.
 
 from functools import partial
 
-from .backbone import architectures
+from .architectures import BackboneBuilder
 from .preact_resnet import basic, preact_resnet
 
-for depth, factor in ((16, 1), (16, 2), (40, 1), (40, 2), (28, 10)):
-    widths = (16 * factor, 32 * factor, 64 * factor)
-    builder = partial(preact_resnet, basic, ((depth - 4) // 6,) * 3, widths, stem_width=16)
-    architectures.register(f"wrn_{depth}_{factor}")(builder)
+BUILDERS: dict[str, BackboneBuilder] = {
+    f"wrn_{depth}_{factor}": partial(
+        preact_resnet, basic, ((depth - 4) // 6,) * 3, (16 * factor, 32 * factor, 64 * factor), stem_width=16
+    )
+    for depth, factor in ((16, 1), (16, 2), (40, 1), (40, 2), (28, 10))
+}

@@ -15,7 +15,7 @@ class Registry(Generic[Entry]):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Callable[[], Entry]] = {}
         self._resolvers: dict[str, Callable[[str], Entry]] = {}
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
@@ -26,13 +26,21 @@ class Registry(Generic[Entry]):
         """
 
         def enter(entry: Entry) -> Entry:
-            if name in self._entries:
-                message = f"the {self.kind} {name!r} is already registered; choose another name."
-                raise SpecError(message, field=self.kind)
-            self._entries[name] = entry
+            self.register_lazily(name, lambda: entry)
             return entry
 
         return enter
+
+    def register_lazily(self, name: str, load: Callable[[], Entry]) -> None:
+        """Register the result of a function, such as an import. It is called at each lookup of the entry.
+
+        Raises:
+            SpecError: if the name is already registered.
+        """
+        if name in self._entries:
+            message = f"the {self.kind} {name!r} is already registered; choose another name."
+            raise SpecError(message, field=self.kind)
+        self._entries[name] = load
 
     def unregister(self, name: str) -> None:
         """Remove the entry that is registered under `name`."""
@@ -52,24 +60,33 @@ class Registry(Generic[Entry]):
             raise ValueError(f"the {self.kind} pattern {form!r} is already registered")
         self._resolvers[form] = resolver
 
+    def check(self, name: str) -> None:
+        """Raise `SpecError` with the nearest names if `name` is not registered; the entry is not loaded."""
+        if not (isinstance(name, str) and name in self._entries):
+            self._resolve(name)
+
     def __getitem__(self, name: str) -> Entry:
         """Return the entry called `name`, or raise `SpecError` with the nearest names."""
-        if isinstance(name, str):
-            if name in self._entries:
-                return self._entries[name]
-            for form, resolver in reversed(self._resolvers.items()):
-                if fnmatch.fnmatchcase(name, form):
-                    return resolver(name)
-        raise unknown(self.kind, name, (*self._entries, *self._resolvers), field=self.kind)
+        if isinstance(name, str) and name in self._entries:
+            return self._entries[name]()
+        return self._resolve(name)
 
     def __contains__(self, name: object) -> bool:
         try:
-            return isinstance(name, str) and self[name] is not None
+            self.check(name)  # type: ignore[arg-type]
         except SpecError:
             return False
+        return True
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the registered names in natural order (resnet8 before resnet18); patterns are left out."""
         return iter(
             sorted(self._entries, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])
         )
+
+    def _resolve(self, name: str) -> Entry:
+        """Return the entry of a name that matches a pattern."""
+        for form, resolver in reversed(self._resolvers.items()):
+            if isinstance(name, str) and fnmatch.fnmatchcase(name, form):
+                return resolver(name)
+        raise unknown(self.kind, name, (*self._entries, *self._resolvers), field=self.kind)

@@ -1,10 +1,30 @@
-"""Training of one trial, from its spec to its result: data, training loop, checkpoints, evaluation."""
+"""Training of one trial, from its spec to its result: data, training loop, checkpoints, evaluation.
 
-from .data import Dataset, DatasetSpec, DataSource, Images, datasets
+Specs, the metadata of datasets and trial files need no PyTorch. It is imported when a network is built or trained.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..specs.lazy import lazy_exports
+from .data import Dataset, DatasetSpec, DataSource, datasets
 from .recipe import Recipe, recipes
-from .student import build_student
-from .train import OutOfMemoryError, TrainingInterrupted, train
 from .trial import TrialSpec
+
+if TYPE_CHECKING:
+    from .data import Images
+    from .student import build_student
+    from .train import OutOfMemoryError, TrainingInterrupted, train
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Images": ".data",
+        "OutOfMemoryError": ".train",
+        "TrainingInterrupted": ".train",
+        "build_student": ".student",
+        "train": ".train",
+    },
+)
 
 __all__ = [
     "DataSource",

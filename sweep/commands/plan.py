@@ -52,7 +52,7 @@ def plan(
         pace = AssumedPace(throughput)
     elif measure:
         from ...training import DataSource
-        from ..planning.throughput import measure as measured
+        from ..planning.step_timing import measure as measured
 
         pace = measured(trials, DataSource(directory=data), _watched)
     numbers = estimate(trials, store, pace)

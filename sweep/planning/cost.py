@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from ...models import multiply_adds, resolve
-from ...models.heads import build_head
-from ...models.layers import without_weights
+from ...models import head_multiply_adds, resolve
 from ...training import TrialSpec
 from ...training.data import share_of
-from ...training.data.image_folder import PREFIX, class_names, list_images
+from ...training.data.dataset import FOLDER_PREFIX
 
 TRAINING_IMAGES = {
     "cifar10": 50_000,
@@ -73,14 +71,14 @@ class Costs:
     def _head(self, trial: TrialSpec, block: int) -> int:
         key = (trial.dataset.name, trial.architecture.name, block, trial.exits.head)
         if key not in self._heads:
-            layout = trial.layout
-            with without_weights():
-                head = build_head(trial.exits.head, layout.trunk, block, trial.dataset_facts.classes)
-            self._heads[key] = multiply_adds(head, (1, *layout.cost.taps[block - 1]))
+            classes = trial.dataset_facts.classes
+            self._heads[key] = head_multiply_adds(trial.exits.head, trial.layout, block, classes)
         return self._heads[key]
 
 
 def _counted(dataset: str) -> int:
     """Return the number of training images in an image folder."""
-    train = Path(dataset.removeprefix(PREFIX)).expanduser() / "train"
+    from ...training.data.image_folder import class_names, list_images  # noqa: PLC0415 (imports torch)
+
+    train = Path(dataset.removeprefix(FOLDER_PREFIX)).expanduser() / "train"
     return sum(len(list_images(train / name)) for name in class_names(train))

@@ -30,7 +30,7 @@ class _Exits(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        heads[self.head]
+        heads.check(self.head)
 
 
 @dataclass(frozen=True, kw_only=True)

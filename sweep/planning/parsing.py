@@ -89,7 +89,7 @@ def names(registry: Registry[Any], written: object, document: Document, place: P
     values = axis(written, document, place)
     for position, name in enumerate(values):
         try:
-            registry[name]
+            registry.check(name)
         except SpecError as error:
             where = (*place, position) if isinstance(written, list) else place
             raise document.error(where, str(error)) from error

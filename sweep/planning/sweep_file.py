@@ -16,7 +16,6 @@ from ...models import ArchitectureSpec, architectures
 from ...specs import SpecError, require, unknown
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.plugins import Plugin, use
-from ...training.teacher import trained_weights
 from ...training.trial import Protocol, TrainedWeights
 from .blocks import SweepBlock, read_blocks
 from .exclude import Exclusions
@@ -125,7 +124,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
     blocks = list(read_blocks(document, keys))
     settings = validated(_Settings, {key: document.content[key] for key in keys if key in document.content}, document)
     exclusions = Exclusions(settings.exclude, document)
-    weights = functools.cache(trained_weights)  # a file is read once
+    weights = functools.cache(_trained_weights)  # a file is read once
     candidates: list[TunedConfig] = []
     teachers: list[Teacher] = []
     flat_grid, warnings = 0, dict[str, None]()
@@ -265,6 +264,12 @@ def _warnings(named_recipes: list[tuple[str, Recipe]]) -> Iterator[str]:
             come = f"milestones {', '.join(others)} and {last} come" if others else f"milestone {last} comes"
             epochs = f"{recipe.epochs} epochs" if recipe.epochs > 1 else "1 epoch"
             yield f"recipe {name}: {come} after the last of {epochs}; the learning rate does not change there."
+
+
+def _trained_weights(path: Path, architecture: ArchitectureSpec, dataset: DatasetSpec) -> TrainedWeights:
+    from ...training.teacher import trained_weights  # noqa: PLC0415 (imports torch)
+
+    return trained_weights(path, architecture, dataset)
 
 
 def _weights_path(file: str, document: Document) -> Path:

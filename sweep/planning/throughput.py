@@ -1,32 +1,7 @@
-"""Training throughput of trials: measured on a few steps of each network with each method, or assumed."""
+"""Training throughput of trials, measured or assumed."""
 
-import itertools
-import statistics
-import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-
-import torch
-
-from ...specs import SpecError
-from ...store import digest
-from ...training import DataSource, TrialSpec
-from ...training.checkpoints import serialized
-from ...training.distributed import ProcessGroup
-from ...training.environment import choose_device, training_conditions
-from ...training.loop import TrainingLoop
-from ...training.resource_usage import is_out_of_memory
-from ...training.student import build_student
-from ...training.teacher import TeacherWeights
-from ...training.trial import TrainedWeights
+from ...training import TrialSpec
 from .cost import Costs
-from .plan import SweepPlan
-from .resources import Resources
-
-TIMED_STEPS = 4
-"""Maximum number of timed steps. They follow one untimed step, which selects algorithms and allocates memory."""
-TIMING_LIMIT_S = 10.0
-"""Time after which no further step of a trial is timed."""
 
 Step = tuple[object, ...]
 """Properties of a trial on which the time of a step depends."""
@@ -50,21 +25,6 @@ class Throughput:
         """Return the seconds of training per image on a device that trains one trial; None if not measured."""
         return self._seconds.get(step_of(trial))
 
-    def measure(self, trial: TrialSpec, source: DataSource, device: torch.device) -> None:
-        """Time some steps of a trial. A trial whose dataset was missing before is skipped."""
-        absent = f"{trial.dataset.name}: "
-        if any(problem.startswith(absent) for problem in self.problems):
-            return
-        try:
-            self._seconds[step_of(trial)] = _seconds_per_image(trial, self._costs.images(trial), source, device)
-        except SpecError as error:
-            self.problems.append(absent + str(error))
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            name = f"{trial.method.name} of {trial.architecture.name}"
-            self.problems.append(f"{name}, batch {trial.recipe.batch_size}: {self.device} has too little memory.")
-
 
 class AssumedPace(Throughput):
     """Training time per image at a constant number of multiply-adds a second.
@@ -84,26 +44,6 @@ class AssumedPace(Throughput):
         return self._costs.training(trial) / (self._costs.images(trial) * trial.recipe.epochs * self._throughput)
 
 
-def measure(
-    plan: SweepPlan, source: DataSource, watch: Callable[[Iterable[TrialSpec], int], Iterable[TrialSpec]]
-) -> Throughput:
-    """Time one trial of each kind on this machine, on the type of device that the sweep requests.
-
-    Args:
-        plan: whose trials are timed.
-        source: of the training images.
-        watch: function that gets the trials to time and their number, and yields the trials, for a progress display.
-    """
-    resources = plan.sweep.resources
-    device = choose_device("cpu" if resources.gpu == 0 else "auto")
-    pace = Throughput(_described(device, resources))
-    kinds = {step_of(spec): spec for spec in plan.specs.values()}
-    with training_conditions(resources.cores // resources.members):
-        for trial in watch(kinds.values(), len(kinds)):
-            pace.measure(trial, source, device)
-    return pace
-
-
 def step_of(trial: TrialSpec) -> Step:
     """Return the properties on which a trial's step time depends; equal tuples mean equal times per image."""
     recipe, teacher = trial.recipe, trial.teacher
@@ -117,34 +57,3 @@ def step_of(trial: TrialSpec) -> Step:
         *(recipe.batch_size, recipe.accumulation, recipe.precision, recipe.compile, recipe.optimizer),
         *(recipe.ema_decay > 0, recipe.crop, recipe.flip, recipe.policy, recipe.mixes_labels, recipe.cutout > 0),
     )
-
-
-def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, device: torch.device) -> float:
-    run = TrainingLoop(trial, device, _teacher_weights(trial), source, ProcessGroup())
-    started = time.perf_counter()
-    marks = [started]
-    for _ in itertools.islice(run.train_epoch(), 1 + TIMED_STEPS):
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        marks.append(time.perf_counter())
-        if marks[-1] - started > TIMING_LIMIT_S:
-            break
-    seconds = [after - before for before, after in itertools.pairwise(marks)]
-    return statistics.median(seconds[1:] or seconds) / min(trial.recipe.batch_size, images)
-
-
-def _teacher_weights(trial: TrialSpec) -> TeacherWeights | None:
-    """Return the teacher's weights; for an untrained teacher its initial weights, which give equal times."""
-    if trial.teacher is None:
-        return None
-    if isinstance(trial.teacher, TrainedWeights):
-        return TeacherWeights.read(Path(trial.teacher.path), trial.teacher.sha256)
-    content = bytes(serialized(build_student(trial.teacher).state_dict()))
-    return TeacherWeights(path=Path("teacher.pt"), content=content, sha256=digest(content))
-
-
-def _described(device: torch.device, resources: Resources) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = resources.cores // resources.members
-    return f"cpu, {threads} thread{'s' if threads > 1 else ''}"

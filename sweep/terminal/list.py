@@ -7,15 +7,7 @@ from typing import Literal
 from rich.table import Table
 
 from ...losses import Method, methods
-from ...models import (
-    ArchitectureSpec,
-    ExitSpec,
-    architecture_layout,
-    architectures,
-    build_network,
-    heads,
-    multiply_adds,
-)
+from ...models import ExitSpec, architecture_layout, architectures, head_multiply_adds, heads, resolve
 from ...specs import FieldInfo
 from ...training import Recipe, datasets, recipes
 
@@ -82,9 +74,9 @@ def _relative_cost(spec: type[Method]) -> float:
 
 @functools.cache
 def _forward_with_exits() -> float:
-    resnet18, exits = ArchitectureSpec(name="resnet18"), ExitSpec(placement="all")
-    network = build_network(resnet18, exits, image_shape=IMAGE, classes=100, seed=0)
-    return multiply_adds(network, (1, *IMAGE)) / multiply_adds(network.trunk, (1, *IMAGE))
+    layout = architecture_layout("resnet18", IMAGE, 100)
+    exits = sum(head_multiply_adds(ExitSpec().head, layout, block, 100) for block in resolve("all", layout))
+    return (layout.cost.whole + exits) / layout.cost.whole
 
 
 def _architectures() -> Iterator[tuple[str, str]]:

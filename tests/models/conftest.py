@@ -1,9 +1,17 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from exeunt.models import ArchitectureSpec, ExitSpec, MultiExitNetwork, build_network
 
 Build = Callable[..., MultiExitNetwork]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _empty_cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Measure the layouts of other packages' networks, although the user's cache may have them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

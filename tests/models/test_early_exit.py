@@ -12,7 +12,7 @@ from exeunt.models.early_exit.calibration import (
     evaluate,
 )
 from exeunt.models.early_exit.inference import EarlyExit, criteria
-from exeunt.models.heads import ExitOutput
+from exeunt.models.exit_head import ExitOutput
 from exeunt.specs import SpecError
 from hypothesis import given
 from hypothesis import strategies as st

@@ -56,3 +56,19 @@ def test_what_is_no_name_is_not_in_a_registry(planets, unhashable):
     assert unhashable not in planets
     with pytest.raises(SpecError, match="unknown planet"):
         planets[unhashable]
+
+
+def test_a_lazy_entry_is_loaded_only_when_it_is_looked_up(planets):
+    loaded = []
+    planets.register_lazily("pluto", lambda: loaded.append("pluto") or 9)
+    assert "pluto" in planets
+    assert "pluto" in list(planets)
+    planets.check("pluto")
+    with pytest.raises(SpecError, match="the nearest is 'pluto'"):
+        planets.check("plut")
+    with pytest.raises(SpecError, match="the planet 'pluto' is already registered"):
+        planets.register("pluto")(7)
+    assert loaded == []
+    assert planets["pluto"] == 9
+    planets.unregister("pluto")
+    assert "pluto" not in planets

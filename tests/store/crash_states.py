@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 from exeunt.store import LocalDirectory
 
-MOST_SUBSETS = 2**12
+MOST_SUBSETS = 2**8
 """Maximum number of combinations of changes at one moment; beyond that, a sample of them."""
 FORBIDDEN = {"os.link", "os.symlink", "os.truncate"}
 """Events that the model lacks."""
@@ -298,7 +298,9 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _absolute(path: object, directory: object) -> Path:
-    inside = Path(os.readlink(f"/proc/self/fd/{directory}")) if isinstance(directory, int) and directory >= 0 else Path()  # noqa: PTH115
+    inside = (
+        Path(os.readlink(f"/proc/self/fd/{directory}")) if isinstance(directory, int) and directory >= 0 else Path()
+    )  # noqa: PTH115
     return inside / str(path)
 
 

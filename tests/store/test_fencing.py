@@ -126,9 +126,7 @@ def test_a_trial_that_another_driver_trains_no_more_is_taken_over(store, key, fi
 
 
 @pytest.mark.slow
-def test_a_process_that_hangs_is_replaced_and_can_write_nothing_when_it_is_back(
-    store, key, files, other, monkeypatch
-):
+def test_a_process_that_hangs_is_replaced_and_can_write_nothing_when_it_is_back(store, key, files, other, monkeypatch):
     monkeypatch.setattr(liveness, "STALE_AFTER_S", 2.0)
     time.sleep(2.5)
     with pytest.raises(TrialBusyError):  # since its heartbeat continues

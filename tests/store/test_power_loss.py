@@ -36,9 +36,7 @@ def train(store, key, spec, *, epochs=3):
         files.write_result({"state": "done", "key": key, "seconds": 1.0, "metrics": {"m": 1.0}, "environment": {}})
 
 
-def test_a_trial_is_whole_at_each_moment_from_its_first_write_to_its_result(
-    root, store, key, spec, tmp_path_factory
-):
+def test_a_trial_is_whole_at_each_moment_from_its_first_write_to_its_result(root, store, key, spec, tmp_path_factory):
     with recorded(root) as recording:
         train(store, key, spec)
     assert recording.require_promises() > 100

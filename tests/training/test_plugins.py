@@ -113,7 +113,9 @@ def test_what_a_file_holds_is_a_part_of_the_key_of_what_comes_from_it():
     assert trial().key == usual, "it has nothing of the plugin's"
     assert first.to_dict()["plugins"] == [hashlib.sha256(METHOD.encode()).hexdigest()]
     spec = first.canonical().to_dict()
-    definition = json.dumps({name: spec[name] for name in spec if name != "seed"}, sort_keys=True, separators=(",", ":"))
+    definition = json.dumps(
+        {name: spec[name] for name in spec if name != "seed"}, sort_keys=True, separators=(",", ":")
+    )
     assert first.key == f"{hashlib.sha256(definition.encode()).hexdigest()[:16]}-s0"
     assert TrialSpec.from_dict(first.to_dict()).key == first.key
     assert [other.key for other in first.with_seeds([0])] == [first.key]

@@ -5,19 +5,28 @@ generator. `Augmentation.apply` is a deterministic function of pixels and draws.
 except for rounding in mixup.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from ...specs import NonNegative, Range, Spec
-from .operations import on_device, perform
-from .policies import Policy, draw_operations
+from ...specs.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+    from . import operations, policies
+else:
+    np, torch = LazyModule("numpy"), LazyModule("torch")
+    operations, policies = LazyModule(f"{__package__}.operations"), LazyModule(f"{__package__}.policies")
 
 PADDING = 4
+
+Policy = Literal["none", "trivial_augment", "auto_augment", "auto_augment_svhn", "auto_augment_imagenet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +59,7 @@ class Draws:
     """Row and column of the centre of each cutout square: (N, 2) int64."""
     mixing: Mixing | None = None
 
-    def part(self, start: int, stop: int) -> "Draws":
+    def part(self, start: int, stop: int) -> Draws:
         """Return the draws of images `start` to `stop` of the batch, the part of one process.
 
         Raises:
@@ -61,7 +70,7 @@ class Draws:
                 f"images {start} to {stop} split a mixed pair; a part of a mixed batch must consist of whole pairs"
             )
         drawn = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        tensors = {name: value[start:stop] for name, value in drawn.items() if isinstance(value, Tensor)}
+        tensors = {name: value[start:stop] for name, value in drawn.items() if isinstance(value, torch.Tensor)}
         return dataclasses.replace(self, count=stop - start, **tensors)
 
 
@@ -114,8 +123,8 @@ class Augmentation(Spec):
         if self.flip:
             drawn["flips"] = torch.randint(0, 2, (count,), generator=generator).bool()
         if self.policy != "none":
-            operations, magnitudes = draw_operations(self.policy, count, (height, width), generator)
-            drawn |= {"operations": operations, "magnitudes": magnitudes}
+            chosen, magnitudes = policies.draw_operations(self.policy, count, (height, width), generator)
+            drawn |= {"operations": chosen, "magnitudes": magnitudes}
         if self.cutout:
             anywhere = torch.rand(count, 2, generator=generator, dtype=torch.float64)
             drawn["centres"] = (anywhere * torch.tensor([height, width])).long()
@@ -146,7 +155,7 @@ class Augmentation(Spec):
         mean: Tensor,
         std: Tensor,
         classes: int,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the inputs and labels for training, on the device of the pixels and without waiting for a GPU.
 
@@ -160,7 +169,7 @@ class Augmentation(Spec):
             mean: (C,) on the same device, as a fraction of the maximum pixel value 255.
             std: (C,), in the same unit.
             classes: number of classes.
-            dtype: data type of the inputs.
+            dtype: data type of the inputs. Default: float32.
 
         Returns:
             Inputs (N, C, H, W), normalised and channels last in memory; labels (N,) unchanged or, if images are
@@ -171,15 +180,15 @@ class Augmentation(Spec):
         if draws.flips is not None:
             pixels = _flipped(pixels, draws.flips)
         if draws.operations is not None and draws.magnitudes is not None:
-            for operations, magnitudes in zip(draws.operations.unbind(1), draws.magnitudes.unbind(1), strict=True):
-                pixels = perform(pixels, operations, magnitudes)
+            for chosen, magnitudes in zip(draws.operations.unbind(1), draws.magnitudes.unbind(1), strict=True):
+                pixels = operations.perform(pixels, chosen, magnitudes)
         inputs = normalise(pixels, mean, std)
         if draws.centres is not None:
             _cut_out(inputs, draws.centres, self.cutout)
         if draws.mixing:
             inputs = _mixed(inputs, draws.mixing)
             labels = _mixed_labels(labels, draws.mixing.share, classes)
-        return inputs.to(dtype), labels
+        return inputs.to(dtype or torch.float32), labels
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -192,19 +201,19 @@ def _cropped(pixels: Tensor, shifts: Tensor) -> Tensor:
     """Return the crop of each padded image that starts at its shift (N, 2), in one gather of whole windows."""
     _, _, height, width = pixels.shape
     windows = torch.nn.functional.pad(pixels, (PADDING,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-    down, right = on_device(shifts, pixels.device).unbind(1)
+    down, right = operations.on_device(shifts, pixels.device).unbind(1)
     return windows[torch.arange(len(pixels), device=pixels.device), :, down, right]
 
 
 def _flipped(pixels: Tensor, flips: Tensor) -> Tensor:
     """Return the images, with those of the mask (N,) mirrored."""
     chosen = torch.arange(len(pixels)) + len(pixels) * flips
-    return torch.cat([pixels, pixels.flip(3)]).index_select(0, on_device(chosen, pixels.device))
+    return torch.cat([pixels, pixels.flip(3)]).index_select(0, operations.on_device(chosen, pixels.device))
 
 
 def _cut_out(inputs: Tensor, centres: Tensor, side: int) -> None:
     """Set a square of each image to 0, in place."""
-    first = on_device(centres - side // 2, inputs.device)
+    first = operations.on_device(centres - side // 2, inputs.device)
     inside = []
     for size, start in zip(inputs.shape[2:], first.unbind(1), strict=True):
         offset = torch.arange(size, device=inputs.device) - start[:, None]

@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from .augmentation import Policy
 from .operations import Operation
 
-Policy = Literal["none", "trivial_augment", "auto_augment", "auto_augment_svhn", "auto_augment_imagenet"]
 AutoAugment = Literal["auto_augment", "auto_augment_svhn", "auto_augment_imagenet"]
 
 

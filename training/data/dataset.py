@@ -1,11 +1,23 @@
 """Metadata of datasets, available before loading, and the registry of datasets."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...specs import Registry, Spec
-from .in_memory import ImageSet
+
+if TYPE_CHECKING:
+    from .in_memory import ImageSet
+
+FOLDER_PREFIX = "folder:"
+"""Beginning of the name of a dataset in an image folder."""
+LARGE = 224
+"""Height and width of images that are streamed from files, in pixels."""
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # as for torchvision's pretrained networks
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,4 +62,4 @@ class DatasetSpec(Spec):
     def __post_init__(self) -> None:
         """Raise `SpecError` if no dataset of this name is registered."""
         super().__post_init__()
-        datasets[self.name]
+        datasets.check(self.name)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ...specs import SpecError
-from .dataset import Dataset, DataSource, datasets
+from .dataset import DataSource
 from .in_memory import Images
 from .split import stratified
 
@@ -26,15 +26,3 @@ def load_digits(source: DataSource = DataSource()) -> tuple[Images, Images]:  # 
     images = Images(pixels=pixels, labels=torch.tensor(scans[:, -1].astype(np.int64)))
     for_test = stratified(images.labels, fraction=0.2, seed=0)  # the same split in every trial
     return images.subset(~for_test), images.subset(for_test)
-
-
-datasets.register("digits")(
-    Dataset(
-        description="1,797 scans of handwritten digits from scikit-learn, a fifth of each class in the test set",
-        image_shape=(1, 8, 8),
-        classes=10,
-        mean=(0.3060,),
-        std=(0.3763,),
-        load=load_digits,
-    )
-)

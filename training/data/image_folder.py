@@ -10,18 +10,15 @@ import torch
 from torch import Tensor
 
 from ...specs import SpecError
-from .dataset import Dataset, DataSource, datasets
+from .dataset import FOLDER_PREFIX, IMAGENET_MEAN, IMAGENET_STD, LARGE, Dataset, DataSource, datasets
 from .download import Download, provide
 from .in_memory import Images
 from .streamed import ImageFiles, decode, read_images
 
-PREFIX = "folder:"
 READ = (".png", ".jpg", ".jpeg")
 NOT_READ = (".avif", ".bmp", ".gif", ".heic", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
-LARGE, SMALL = 224, 96
+SMALL = 96
 PROBED = 64
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # as for torchvision's pretrained networks
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Item = TypeVar("Item")
 Listing = tuple[list[str], Tensor]
@@ -101,7 +98,7 @@ def own_folder(name: str) -> Dataset:
     Raises:
         SpecError: if the path is relative, a directory is missing, or the splits have different classes.
     """
-    root = Path(name.removeprefix(PREFIX)).expanduser()
+    root = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
     if not root.is_absolute():  # a worker runs in another directory
         raise SpecError(f"the path of an image folder must begin with / or ~, but got {name!r}.", field="dataset")
     train, test = root / "train", root / ("test" if (root / "test").is_dir() else "val")
@@ -136,7 +133,8 @@ def _spread(items: Sequence[Item], count: int) -> Sequence[Item]:
     return items[:: -(-len(items) // count)]
 
 
-def _load_tiny_imagenet(source: DataSource) -> tuple[Images, Images]:
+def load_tiny_imagenet(source: DataSource) -> tuple[Images, Images]:
+    """Return the training and validation images; the latter serve as test images."""
     name = "tiny-imagenet-200"
     url, md5 = f"http://cs231n.stanford.edu/{name}.zip", "90528d7ca1a48142e341f4ef8d21d0de"
     downloads = [Download(urls=(url,), md5=md5)]
@@ -160,7 +158,8 @@ def _tiny_imagenet_validation(folder: Path, classes: Sequence[str]) -> Listing:
     return [str(folder / "images" / row[0]) for row in rows], torch.tensor([number[row[1]] for row in rows])
 
 
-def _load_imagenet(source: DataSource) -> tuple[ImageFiles, ImageFiles]:
+def load_imagenet(source: DataSource) -> tuple[ImageFiles, ImageFiles]:
+    """Return the training and validation images; the latter serve as test images."""
     folder = provide("imagenet", source, files={"imagenet/train": None, "imagenet/val": None}, downloads=[])
     train, test = folder / "imagenet" / "train", folder / "imagenet" / "val"
     classes = _agreed_classes(train, test)
@@ -173,26 +172,3 @@ def _expect_all(name: str, split: Path, classes: Sequence[str]) -> None:
     if len(classes) != expected:
         message = f"{split} has {len(classes)} class directories, but {name} has {expected} classes; restore its files"
         raise SpecError(f"{message}.", field="dataset")
-
-
-datasets.register("tiny_imagenet")(
-    Dataset(
-        description="100,000 photographs from ImageNet; 10,000 validation images as test set (Stanford CS231n 2015)",
-        image_shape=(3, 64, 64),
-        classes=200,
-        mean=(0.4802, 0.4481, 0.3975),  # of all pixels, as published in many repositories
-        std=(0.2770, 0.2691, 0.2821),
-        load=_load_tiny_imagenet,
-    )
-)
-datasets.register("imagenet")(
-    Dataset(
-        description="1.28 million photographs; 50,000 validation images as test set (Russakovsky et al. 2015)",
-        image_shape=(3, LARGE, LARGE),
-        classes=1000,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        load=_load_imagenet,
-    )
-)
-datasets.register_pattern(f"{PREFIX}*", own_folder)

@@ -1,12 +1,20 @@
 """Subsets of a dataset's training images, for studies with little compute."""
 
+from __future__ import annotations
+
 import functools
 import math
+from typing import TYPE_CHECKING
 
 from ...specs import SpecError
+from ...specs.lazy import LazyModule
 from .dataset import Dataset, DataSource, datasets
-from .in_memory import ImageSet
-from .split import stratified
+
+if TYPE_CHECKING:
+    from . import split
+    from .in_memory import ImageSet
+else:
+    split = LazyModule(f"{__package__}.split")
 
 SEED = 0
 """Seed that selects the images of a subset; the same in all trials."""
@@ -47,7 +55,7 @@ def _part(name: str) -> Dataset:
 
     def load(source: DataSource) -> tuple[ImageSet, ImageSet]:
         train, test = facts.load(source)
-        taken = train.subset(stratified(train.labels, fraction=share, seed=SEED))
+        taken = train.subset(split.stratified(train.labels, fraction=share, seed=SEED))
         if len(taken.labels.unique()) < facts.classes:
             message = f"{name!r} leaves a class of {whole} without training images; use a larger percentage"
             raise SpecError(f"{message}.", field="dataset")

@@ -3,7 +3,6 @@
 The data directory has torchvision's layout. Images are read into memory completely.
 """
 
-import functools
 import gzip
 import pickle
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .dataset import Dataset, DataSource, datasets
+from .dataset import DataSource
 from .download import Download, provide
 from .in_memory import Images
 from .matlab import read_arrays
@@ -21,7 +20,8 @@ from .matlab import read_arrays
 # ruff: noqa: PLC0415
 
 
-def _load_cifar(name: str, source: DataSource) -> tuple[Images, Images]:
+def load_cifar(name: str, source: DataSource) -> tuple[Images, Images]:
+    """Return the training and test images of `cifar10` or `cifar100`."""
     from torchvision.datasets import CIFAR10, CIFAR100
 
     facts = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
@@ -44,7 +44,8 @@ def _read_cifar(folder: Path, listed: Sequence[Sequence[str]]) -> Images:
     return Images(pixels=whole.view(-1, 3, 32, 32), labels=torch.tensor(labels))
 
 
-def _load_mnist(name: str, source: DataSource) -> tuple[Images, Images]:
+def load_mnist(name: str, source: DataSource) -> tuple[Images, Images]:
+    """Return the training and test images of `mnist` or `fashion_mnist`."""
     from torchvision.datasets import MNIST, FashionMNIST
 
     facts = {"mnist": MNIST, "fashion_mnist": FashionMNIST}[name]
@@ -69,7 +70,8 @@ def _read_mnist(images: Path, labels: Path) -> Images:
     return Images(pixels=torch.from_numpy(pixels).view(-1, 1, 28, 28), labels=torch.tensor(numbers, dtype=torch.int64))
 
 
-def _load_svhn(source: DataSource) -> tuple[Images, Images]:
+def load_svhn(source: DataSource) -> tuple[Images, Images]:
+    """Return the training and test images, without the extra ones."""
     from torchvision.datasets import SVHN
 
     kept = [SVHN.split_list[split] for split in ("train", "test")]
@@ -89,7 +91,8 @@ def _read_svhn(path: Path) -> Images:
     return Images(pixels=pixels, labels=torch.from_numpy(content["y"][:, 0].astype(np.int64) % 10))  # 10 denotes 0
 
 
-def _load_stl10(source: DataSource) -> tuple[Images, Images]:
+def load_stl10(source: DataSource) -> tuple[Images, Images]:
+    """Return the labelled training and test images."""
     from torchvision.datasets import STL10
 
     listed = [(file, md5) for file, md5 in [*STL10.train_list, *STL10.test_list] if not file.startswith("unlabeled")]
@@ -106,65 +109,3 @@ def _read_stl10(folder: Path, split: str) -> Images:
     pixels = np.fromfile(folder / f"{split}_X.bin", dtype=np.uint8).reshape(-1, 3, 96, 96).transpose(0, 1, 3, 2)
     labels = np.fromfile(folder / f"{split}_y.bin", dtype=np.uint8).astype(np.int64) - 1
     return Images(pixels=torch.from_numpy(np.ascontiguousarray(pixels)), labels=torch.from_numpy(labels))
-
-
-datasets.register("cifar10")(
-    Dataset(
-        description="60,000 photographs of animals and vehicles, including 10,000 test images (Krizhevsky 2009)",
-        image_shape=(3, 32, 32),
-        classes=10,
-        mean=(0.4914, 0.4822, 0.4465),  # over all pixels, as published in many repositories
-        std=(0.2470, 0.2435, 0.2616),
-        load=functools.partial(_load_cifar, "cifar10"),
-    )
-)
-datasets.register("cifar100")(
-    Dataset(
-        description="60,000 photographs of objects and living things, including 10,000 test images (Krizhevsky 2009)",
-        image_shape=(3, 32, 32),
-        classes=100,
-        mean=(0.5071, 0.4865, 0.4409),  # over all pixels; verified by a test
-        std=(0.2673, 0.2564, 0.2762),
-        load=functools.partial(_load_cifar, "cifar100"),
-    )
-)
-datasets.register("svhn")(
-    Dataset(
-        description="99,289 digits of house numbers, including 26,032 test images; no 'extra' (Netzer et al. 2011)",
-        image_shape=(3, 32, 32),
-        classes=10,
-        mean=(0.4377, 0.4438, 0.4728),  # over all pixels, as published in many repositories
-        std=(0.1980, 0.2010, 0.1970),
-        load=_load_svhn,
-    )
-)
-datasets.register("mnist")(
-    Dataset(
-        description="70,000 scans of handwritten digits, including 10,000 test images (LeCun et al. 1998)",
-        image_shape=(1, 28, 28),
-        classes=10,
-        mean=(0.1307,),  # github.com/pytorch/examples, mnist/main.py
-        std=(0.3081,),
-        load=functools.partial(_load_mnist, "mnist"),
-    )
-)
-datasets.register("fashion_mnist")(
-    Dataset(
-        description="70,000 grey photographs of clothes, including 10,000 test images (Xiao et al. 2017)",
-        image_shape=(1, 28, 28),
-        classes=10,
-        mean=(0.2860,),  # over all pixels, as published in many repositories
-        std=(0.3530,),
-        load=functools.partial(_load_mnist, "fashion_mnist"),
-    )
-)
-datasets.register("stl10")(
-    Dataset(
-        description="13,000 labelled photographs, including 8,000 test images (Coates et al. 2011)",
-        image_shape=(3, 96, 96),
-        classes=10,
-        mean=(0.4467, 0.4398, 0.4066),  # over all pixels, as published in many repositories
-        std=(0.2603, 0.2566, 0.2713),
-        load=_load_stl10,
-    )
-)

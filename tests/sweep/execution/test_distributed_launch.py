@@ -147,7 +147,9 @@ def test_after_a_killed_process_and_a_killed_worker_the_trials_are_taken_up_agai
         assert directory.result()["environment"]["processes"] == 2
         assert directory.result()["environment"]["threads"] == 1
         assert [record["epoch"] for record in directory.history()] == list(range(1, 31))
-        assert all(torch.isfinite(weight).all() for weight in torch.load(directory.directory.path / "weights.pt").values())
+        assert all(
+            torch.isfinite(weight).all() for weight in torch.load(directory.directory.path / "weights.pt").values()
+        )
 
 
 @pytest.mark.nightly

@@ -8,7 +8,8 @@ from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.cost import Costs
 from exeunt.sweep.planning.estimate import estimate
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.planning.throughput import AssumedPace, Throughput, measure, step_of
+from exeunt.sweep.planning.step_timing import measure
+from exeunt.sweep.planning.throughput import AssumedPace, Throughput, step_of
 from exeunt.sweep.terminal.plan import overview
 from exeunt.training import DataSource, datasets
 from rich.console import Console

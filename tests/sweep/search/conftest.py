@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from exeunt.store import Record
 from exeunt.store.trial_store import Store
-from exeunt.sweep.planning.plan import missing
 from exeunt.sweep.execution.early_stopper import EarlyStopper
 from exeunt.sweep.execution.shutdown import Shutdown
 from exeunt.sweep.execution.tune_searcher import PlanSearcher
+from exeunt.sweep.planning.plan import missing
 from exeunt.sweep.planning.sweep_file import Sweep, read_sweep
 from exeunt.sweep.search import Outcome, Studies, Tuning, outcomes, search_plan
 from exeunt.sweep.terminal.progress import PlainBoard
@@ -85,8 +85,8 @@ class Driver:
         plan = search_plan(sweep, store)
         self.studies = Studies(sweep, store)
         self.studies.mend()
-        missing = [trial for trial in missing(plan, store) if trial.role != "search"]
-        self.board = PlainBoard(missing, 0, Console(file=io.StringIO()))
+        todo = [trial for trial in missing(plan, store) if trial.role != "search"]
+        self.board = PlainBoard(todo, 0, Console(file=io.StringIO()))
         self.shutdown = Shutdown()
         known = {trial.key: trial for trial in plan.trials}
         self.early_stopper = None

@@ -1,0 +1,67 @@
+"""Registry of architectures: built-in names, each with the module that builds it, and names of other packages."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import TYPE_CHECKING, Protocol
+
+from ..specs import Registry
+from .layout_cache import is_cached
+
+if TYPE_CHECKING:
+    from .backbone import Backbone
+
+
+class BackboneBuilder(Protocol):
+    """Function that builds one architecture with random weights."""
+
+    def __call__(self, *, channels: int, classes: int) -> Backbone:
+        """Build the backbone for images with this number of channels (1 or 3) and this number of classes."""
+        ...
+
+
+BUILT_IN: dict[str, tuple[str, ...]] = {
+    "densenet": ("densenet40_12", "densenet121"),
+    "mobilenet": ("mobilenet_v2",),
+    "msdnet": ("msdnet",),
+    "preact_resnet": ("preact_resnet18", "preact_resnet50"),
+    "resnet": (
+        *("resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
+        *("resnet8x4", "resnet32x4"),
+        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    ),
+    "resnext": ("resnext29_8x64d", "resnext50_32x4d", "resnext101_32x4d"),
+    "seresnet": ("seresnet18", "seresnet50"),
+    "shufflenet": ("shufflenet_v1", "shufflenet_v2"),
+    "vgg": ("vgg8", "vgg11", "vgg13", "vgg16", "vgg19"),
+    "wide_resnet": ("wrn_16_1", "wrn_16_2", "wrn_28_10", "wrn_40_1", "wrn_40_2"),
+}
+"""Names of the built-in architectures by module. The module is imported when one of them is built."""
+
+architectures: Registry[BackboneBuilder] = Registry("architecture")
+
+
+def _builder(module: str, name: str) -> BackboneBuilder:
+    return importlib.import_module(f".{module}", __package__).BUILDERS[name]
+
+
+def _library_builder(module: str, name: str) -> BackboneBuilder:
+    """Return the builder of a network of another package.
+
+    The name is checked with the package, unless the cache has a layout of this network.
+    """
+
+    def resolved() -> BackboneBuilder:
+        return importlib.import_module(f".{module}", __package__).resolve_builder(name)
+
+    if not is_cached(name):
+        return resolved()
+    return lambda *, channels, classes: resolved()(channels=channels, classes=classes)
+
+
+for _module, _names in BUILT_IN.items():
+    for _name in _names:
+        architectures.register_lazily(_name, functools.partial(_builder, _module, _name))
+for _package in ("torchvision", "timm"):
+    architectures.register_pattern(f"{_package}/*", functools.partial(_library_builder, f"{_package}_models"))
