@@ -143,5 +143,6 @@ class RecordFile:
         return record
 
     def _problems(self, record: Record) -> Iterator[str]:
-        yield from (key for key, check in self.required.items() if key not in record or not check(record[key]))
-        yield from (key for key, check in self.optional.items() if key in record and not check(record[key]))
+        for key, check in {**self.required, **self.optional}.items():
+            if not (check(record[key]) if key in record else key not in self.required):
+                yield key

@@ -1,5 +1,6 @@
 """Trial store: the files of all trials and sweeps."""
 
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -112,7 +113,7 @@ class Store:
                 return Progress(state="failed", reason=failure["reason"])
             return Progress(state="running" if files.history() else "waiting")
         except DamagedFileError as damage:
-            return Progress(state="failed", reason=f"{damage} Run the sweep again to retrain this trial.")
+            return Progress(state="failed", reason=str(damage))
 
     def prune(self, key: str, stopping: Mapping[str, Any], *, epoch: int, epochs: int) -> None:
         """Record that a rule stopped a trial after an epoch."""
@@ -150,10 +151,18 @@ class Store:
         return plan
 
     def sweep_id(self, name: str) -> str:
-        """Return the ID that distinguishes this sweep from a sweep of the same name in another storage."""
+        """Return the ID that distinguishes this sweep from a sweep of the same name in another storage.
+
+        Raises:
+            DamagedFileError: if its file has another content.
+        """
         directory = self.sweep_directory(name)
         if (mark := directory.read(MARK)) is None:
             directory.write(MARK, mark := secrets.token_hex(8).encode())
+        if not re.fullmatch(b"[0-9a-f]{16}", mark):
+            problem = f"{directory.located(MARK)} is damaged (not 16 hexadecimal digits)"
+            remedy = f"Write the tag `exeunt.storage` of the MLflow experiment {name!r} into it, or remove both"
+            raise DamagedFileError(f"{problem}. {remedy}.")
         return mark.decode()
 
     def require_launched(self, name: str) -> None:

@@ -18,7 +18,7 @@ from .loop import TrainingLoop
 from .nonfinite import TrainingDiverged
 from .resource_usage import is_out_of_memory
 from .teacher import TeacherWeights
-from .trial import TrialSpec
+from .trial import TrainedWeights, TrialSpec
 
 
 class TrainingInterrupted(Exception):
@@ -51,7 +51,8 @@ def train(
         trial: spec of the trial.
         files: destination of checkpoints, history, weights and result.
         teacher: file with the trained weights of the trial's teacher, if it has one.
-        teacher_sha256: SHA-256 that this file must have; None to accept any. The result records the digest.
+        teacher_sha256: SHA-256 that this file must have; None to accept any, unless the spec of the trial has a digest.
+            The result records the digest.
         source: location of the images.
         device: `auto`, `cpu`, `cuda` or `cuda:1`; `auto` is the GPU if available.
         threads: number of CPU threads; runs are bit-identical only if it is equal.
@@ -75,6 +76,8 @@ def train(
         if processes.first:
             files.set_result_aside()
     trial = trial.canonical()
+    if isinstance(trial.teacher, TrainedWeights):
+        teacher_sha256 = trial.teacher.sha256
     weights = None if trial.teacher is None else TeacherWeights.read(teacher, teacher_sha256)
     chosen = choose_device(device)
     if processes.first:

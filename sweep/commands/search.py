@@ -82,19 +82,20 @@ def search(
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
     from ..planning.plan import missing
-    from ..search import Studies, is_over, outcomes, search_plan
     from ..terminal.counts import counted
-    from ..terminal.search import search_table
-    from ..terminal.tables import publish
-    from ._exit import leaving
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(Path(file), storage, plugin)
-    name, wanted = plan.sweep.name, plan.sweep.search
+    name, wanted = plan.name, plan.sweep.search
     if wanted is None:
         raise SpecError(f"{file} has no `search` part; add one, or run: exeunt sweep {file}", field="search")
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
+
+    from ..search import Studies, is_over, outcomes, search_plan
+    from ..terminal.search import search_table
+    from ..terminal.tables import publish
+    from ._exit import leaving
 
     def unconfirmed() -> bool:
         return any(trial.role == "result" for trial in missing(plan, store))

@@ -93,15 +93,11 @@ def sweep(
     from ...specs import SpecError
     from ...store import hold_lease
     from ...training import DataSource, datasets
-    from ..execution.cluster import ray_at
     from ..execution.shutdown import Shutdown
     from ..planning.durations import duration, seconds_of
     from ..planning.only import selected
     from ..planning.plan import missing
     from ..terminal.counts import counted
-    from ..terminal.progress import make_board
-    from ..terminal.tables import publish
-    from ._exit import leaving
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(file, storage, plugin)
@@ -109,9 +105,13 @@ def sweep(
     console, source = Console(), DataSource(directory=data, download=download)
     again = ["exeunt", "sweep", str(file), "--storage", storage, *options]
     chosen = {trial.key for trial in selected(plan, only or [])}
-
     if plan.sweep.search is not None:
         raise SpecError(f"{file} has a `search` part; run: exeunt search {file}", field="search")
+
+    from ..execution.cluster import ray_at
+    from ..terminal.progress import make_board
+    from ._exit import leaving
+
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver:
         todo = [trial for trial in missing(plan, store) if trial.key in chosen]
         store.save_sweep(plan)
@@ -127,6 +127,8 @@ def sweep(
                 most = max_concurrent or math.inf
                 launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, shutdown=shutdown, most=most)
             board.say(f"{board.counts} after {duration(board.elapsed)}")
+        from ..terminal.tables import publish
+
         publish(plan, store, recorded_at, console)
         if any(trial.key in chosen for trial in missing(plan, store)):
             raise typer.Exit(1)

@@ -1,15 +1,18 @@
 import pickle
-from dataclasses import replace
 
 import boto3
 import pytest
-import torch
 from exeunt.specs import SpecError
-from exeunt.store import StorageError
-from exeunt.store.fencing import StaleAttemptError
-from exeunt.store.lease import SweepLockedError, hold_lease
+from exeunt.store import (
+    StaleAttemptError,
+    StorageError,
+    Store,
+    SweepLockedError,
+    TrialBusyError,
+    hold_lease,
+    living_attempt,
+)
 from exeunt.store.object_store import ObjectStoreDirectory
-from exeunt.store.trial_store import Store
 from moto.server import ThreadedMotoServer
 
 
@@ -29,6 +32,11 @@ def uri(server, monkeypatch, request):
     bucket = f"bucket-{abs(hash(request.node.name))}"
     boto3.client("s3", endpoint_url=server, region_name="us-east-1").create_bucket(Bucket=bucket)
     return f"s3://{bucket}/some/folder?endpoint_override={server}&region=us-east-1"
+
+
+@pytest.fixture
+def store(uri):
+    return Store(uri)
 
 
 @pytest.fixture
@@ -58,20 +66,31 @@ def test_files_are_written_listed_renamed_and_removed(folder):
     assert pickle.loads(pickle.dumps(folder)).read("b") == b"three"
 
 
-def test_an_attempt_that_was_superseded_can_change_nothing(uri, ended):
-    store = Store(uri)
-    orphan = store.start_attempt("k")
-    orphan.checkpoints.write({"step": 1}, epoch=0, step=1)
-    newer = pickle.loads(pickle.dumps(store.start_attempt("k")))
-    for change in (lambda: orphan.write_result(ended("done")), orphan.checkpoints.clear):
-        with pytest.raises(StaleAttemptError):
-            change()
-    assert newer.checkpoints.latest(torch.device("cpu")) == {"step": 1}
-    newer.write_history([{"epoch": 1, "seconds": 1.0, "time": 0.0}])
-    assert store.progress_of(["k", "other"])["k"].state == "running"
-    newer.write_result(ended("done"))
-    assert store.progress_of(["k", "other"])["k"].state == "done"
-    assert store.keys() == ["k"]
+def test_an_attempt_that_was_superseded_can_change_nothing(store, key, ended):
+    with store.attempt(key, driver="d") as orphan:
+        orphan.checkpoints.write(b"1", epoch=0, step=1)
+        with store.attempt(key, driver="d") as newer:
+            newer = newer.at(pickle.loads(pickle.dumps(newer.directory)))
+            for change in (lambda: orphan.write_result(ended("done")), orphan.checkpoints.clear):
+                with pytest.raises(StaleAttemptError):
+                    change()
+            assert newer.checkpoints.latest() == b"1"
+            newer.write_history([{"epoch": 1, "seconds": 1.0, "time": 0.0}])
+            assert store.progress_of([key, "other"])[key].state == "running"
+            newer.write_result(ended("done", key=key))
+            assert store.progress_of([key, "other"])[key].state == "done"
+    assert store.keys() == [key]
+
+
+def test_a_trial_of_another_driver_is_busy_until_it_ends(store, key):
+    directory = store.trial(key).directory
+    with store.attempt(key, driver="theirs"):
+        with pytest.raises(TrialBusyError, match="trains it for another sweep"):
+            store.attempt(key, driver="ours").__enter__()
+        assert living_attempt(directory)["driver"] == "theirs"
+    assert living_attempt(directory) is None
+    with store.attempt(key, driver="ours"):
+        assert living_attempt(directory)["driver"] == "ours"
 
 
 def test_one_driver_at_a_time(folder):
@@ -89,7 +108,7 @@ def test_what_is_no_storage_is_refused(server):
 
 
 @pytest.mark.slow
-def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
+def test_a_sweep_is_kept_there_taken_up_again_verified_and_cleaned(store, uri, exeunt, tmp_path, monkeypatch):
     file = tmp_path / "sweep.yaml"
     file.write_text(
         "name: far\ndataset: digits\narchitectures: [resnet8]\nseeds: [0, 1]\nrecipe: {base: fast, epochs: 1}\n"
@@ -102,35 +121,24 @@ def test_a_sweep_is_kept_there_and_taken_up_again(uri, exeunt, tmp_path):
     answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
     assert answer.status == 0, answer.err
     assert "baseline" in answer.out
-    store = Store(uri)
     assert {progress.state for progress in store.progress_of(store.keys()).values()} == {"done"}
-    assert set(store.sweep_directory("far").entries()) == {"mark", "sweep.yaml", "table.csv", "table.tex"}
+    assert set(store.sweep_directory("far").entries()) == {"mark", "plan.json", "sweep.yaml", "table.csv", "table.tex"}
     answer = exeunt("sweep", file, "--storage", uri, "--tracking", database)
     assert "0 to train" in answer.out
     assert "baseline" in exeunt("table", "far", "--storage", uri, "--tracking", database).out
-
-
-@pytest.fixture
-def store(uri):
-    """Return a store on S3, which replaces the local one also in other fixtures."""
-    return Store(uri)
-
-
-@pytest.mark.slow
-def test_a_sweep_there_is_recorded_looked_at_verified_and_cleaned(plan, store, trained, run, tmp_path, monkeypatch):
-    done, orphan = plan.trials[0], replace(plan.trials[1], key="f" * 16)
-    for trial in (done, orphan):
-        trained(trial, weights=True)
-    store.trial(done.key).directory.write("checkpoint-00001-0000000-0123456789abcdef.pt", b"old")
-    store.save_sweep(plan)
-    tracking = ("--tracking", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    assert run("sync", "tiny")[0] == 2, "an object store cannot hold a database"
-    assert run("sync", "tiny", *tracking) == (0, f"tiny: 1 run written to MLflow at {tracking[1]}\n", "")
-    assert f"1 done, 0 started, {len(plan.trials) - 1} waiting" in run("status", "tiny")[1]
-    assert run("verify", "tiny", *tracking)[0] == 0
-    assert run("verify", *tracking)[0] == 1, "the orphan's key is not its spec's"
-    assert "nothing to remove" in run("clean", "--yes")[1], "all files are recent"
+    there = ("--storage", uri)
+    assert "4 done, 0 started, 0 waiting" in exeunt("status", "far", *there).out
+    assert exeunt("verify", "far", *there, "--tracking", database).status == 0
+    assert exeunt("sync", "far", *there).status == 2, "an object store cannot hold a database"
+    assert "far: 4 runs" in exeunt("sync", "far", *there, "--tracking", f"sqlite:///{tmp_path}/another.db").out
+    keys = store.keys()
+    orphan = store.root.inside("trials", "f" * 16 + "-s0")
+    for name in store.trial(keys[0]).directory.entries():
+        orphan.write(name, store.trial(keys[0]).directory.read(name))
+    store.trial(keys[1]).directory.write("checkpoint-00001-0000000-0123456789abcdef.pt", b"old")
+    assert exeunt("verify", *there, "--tracking", database).status == 1, "the orphan's key is not its spec's"
+    assert "nothing to remove" in exeunt("clean", "--yes", *there).out, "all files are recent"
     monkeypatch.setattr("exeunt.sweep.clean.QUIET_AFTER_S", -1)
-    assert "removed: 2 items" in run("clean", "--yes")[1]
-    assert store.keys() == [done.key]
-    assert run("verify", *tracking)[0] == 0
+    assert "removed: 2 items" in exeunt("clean", "--yes", *there).out
+    assert store.keys() == keys
+    assert exeunt("verify", *there, "--tracking", database).status == 0

@@ -4,10 +4,13 @@ import json
 import re
 
 import pytest
+from exeunt.specs import SpecError, trial_key
 from exeunt.store import (
     DamagedFileError,
     LocalDirectory,
     NewerFormatError,
+    Store,
+    SweepLockedError,
     TrialFiles,
     hold_lease,
     lease_owner,
@@ -26,7 +29,7 @@ SPEC = {
     "teacher": {"dataset": {"name": "digits"}, "seed": 3},
     "seed": 7,
 }
-KEY = "9a1e9b6d3d7a3a0d-s7"
+KEY = trial_key(SPEC)
 RESULT = {
     "state": "diverged",
     "key": KEY,
@@ -84,7 +87,13 @@ def _no_waiting(monkeypatch):
 @pytest.fixture
 def files(tmp_path):
     """Files of one trial, with a lease beside them."""
-    return TrialFiles(tmp_path / "9f-s7", KEY)
+    return TrialFiles(tmp_path / KEY, KEY)
+
+
+@pytest.fixture
+def unchecked(files):
+    """The same files without a check of the key."""
+    return TrialFiles(files.directory)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +111,8 @@ def formatted(name, record, version):
     return [*record[:-1], {"format": version, **record[-1]}] if isinstance(record, list) else record | {"format": version}
 
 
-def require_one_error(files, name, content):
-    """Check that content is read, or is one error that names file and remedy. Return True if it is read."""
+def error_of(files, name, content):
+    """Check that content is read, or is one error that names file and remedy; return its message."""
     _, read, remedy = KINDS[name]
     files.directory.write(name, content)
     path = files.directory.path / name
@@ -114,16 +123,16 @@ def require_one_error(files, name, content):
         assert message.startswith(f"{path} is damaged (")
         assert message.endswith(f"). {remedy.format(directory=files.directory.path)}")
         assert "\n" not in message
-        message.encode()
-        return False
+        return message
     except NewerFormatError as newer:
         assert str(newer).startswith(f"{path} has format ")
         assert str(newer).endswith("Upgrade Exeunt to the release that wrote it.")
-        return False
-    return True
+        return str(newer)
+    return None
 
 
 def test_a_record_is_read_as_it_was_written(files):
+    files.write_spec(SPEC)
     files.write_history(HISTORY)
     files.write_result(RESULT)
     files.write_failure(FAILURE)
@@ -133,9 +142,7 @@ def test_a_record_is_read_as_it_was_written(files):
     assert files.failure() == FAILURE
     assert files.reason_pruned({"rule": "median"}) == PRUNED["reason"]
     assert files.reason_pruned({"rule": "another"}) is None
-    unchecked = TrialFiles(files.directory)
-    unchecked.write_spec(SPEC)
-    assert unchecked.spec() == SPEC
+    assert files.spec() == SPEC
     for name in KINDS.keys() - {"attempt-00001.json", "driver.json"}:
         for line in files.directory.read(name).splitlines() if name.endswith("jsonl") else [files.directory.read(name)]:
             assert json.loads(line)["format"] == FORMAT
@@ -144,11 +151,10 @@ def test_a_record_is_read_as_it_was_written(files):
 @kinds
 def test_a_file_without_a_format_version_is_one_of_the_first_release(files, name):
     record, read, _ = KINDS[name]
-    unchecked = TrialFiles(files.directory)
     files.directory.write(name, encoded(name, record))
-    first = read(unchecked)
+    first = read(files)
     files.directory.write(name, encoded(name, formatted(name, record, FORMAT)))
-    assert read(unchecked) == first
+    assert read(files) == first
     if name in ("spec.json", "history.jsonl", "result.json", "failure.json"):
         assert first == record
 
@@ -174,7 +180,7 @@ def test_a_file_of_a_later_release_is_refused_even_if_its_shape_is_unknown(files
 @pytest.mark.parametrize("version", ["1", None, -1, 1.5, True, [], {}])
 def test_an_invalid_format_version_is_damage(files, name, version):
     record, _, _ = KINDS[name]
-    assert not require_one_error(files, name, encoded(name, formatted(name, record, version)))
+    assert "(invalid: format)" in error_of(files, name, encoded(name, formatted(name, record, version)))
 
 
 @kinds
@@ -183,7 +189,7 @@ def test_a_truncated_file_is_damaged(files, name):
     for length in range(len(content) - 1):
         if name == "history.jsonl" and content[:length].endswith((b"\n", b"}")) | (length == 0):
             continue  # a shorter history
-        assert not require_one_error(files, name, content[:length]), content[:length]
+        assert error_of(files, name, content[:length]), content[:length]
 
 
 @kinds
@@ -197,14 +203,13 @@ def test_a_truncated_file_is_damaged(files, name):
 def test_what_is_no_record_is_damaged(files, name, content):
     if name == "history.jsonl" and content == b" ":
         content = b" \n"
-    assert not require_one_error(files, name, content)
+    assert error_of(files, name, content)
 
 
 @kinds
-def test_each_key_that_every_record_has_is_required_and_checked(files, name):
-    record, read, _ = KINDS[name]
-    files.directory.write(name, encoded(name, record))
-    read(TrialFiles(files.directory))
+def test_the_value_of_each_key_is_checked(unchecked, name):
+    record, _, _ = KINDS[name]
+    assert error_of(unchecked, name, encoded(name, record)) is None
     last = record[-1] if isinstance(record, list) else record
     wrong = {"text": 5, "number": "5", "object": [], "boolean": "no"}
     for key, value in last.items():
@@ -212,16 +217,38 @@ def test_each_key_that_every_record_has_is_required_and_checked(files, name):
         changed = last | {key: wrong[of_kind]}
         content = encoded(name, [*record[:-1], changed] if isinstance(record, list) else changed)
         if key in ("train/loss", "teacher") and name != "result.json":
-            continue  # metrics, and parts of the spec that not every trial has
-        assert not require_one_error(files, name, content), (key, changed[key])
+            continue  # a metric, and a part of the spec whose content only its key checks
+        assert f"(missing or invalid: {key})" in error_of(unchecked, name, content)
+
+
+REQUIRED = {
+    "spec.json": {"dataset", "architecture", "method", "recipe", "seed"},
+    "history.jsonl": {"epoch", "seconds", "time"},
+    "result.json": {"state", "seconds", "metrics", "environment"},
+    "failure.json": {"reason"},
+    "pruned.json": {"stopping", "epoch", "reason"},
+    "attempt-00001.json": {"host", "pid"},
+    "driver.json": {*DRIVER},
+}
 
 
 @kinds
-def test_another_kind_of_file_is_damaged(files, name):
+def test_each_key_that_every_record_has_is_required(unchecked, name):
+    record, _, _ = KINDS[name]
+    last = record[-1] if isinstance(record, list) else record
+    for key in last:
+        changed = {other: last[other] for other in last if other != key}
+        content = encoded(name, [*record[:-1], changed] if isinstance(record, list) else changed)
+        message = error_of(unchecked, name, content)
+        assert (message is not None and f"(missing or invalid: {key})" in message) == (key in REQUIRED[name])
+
+
+@kinds
+def test_another_kind_of_file_is_damaged(unchecked, name):
     for other, (record, _, _) in KINDS.items():
-        if other != name and {name, other} != {"attempt-00001.json", "driver.json"}:
-            content = encoded(other, record if not isinstance(record, list) else record[0])
-            assert not require_one_error(files, name, content) or (name, other) == ("failure.json", "pruned.json")
+        keys = {*(record[0] if isinstance(record, list) else record)}
+        if not REQUIRED[name] <= keys:
+            assert error_of(unchecked, name, encoded(other, record)), other
 
 
 def test_the_files_of_another_trial_are_damaged(store, spec, key):
@@ -264,8 +291,8 @@ def test_random_content_is_read_or_one_error(scratch, name, data):
     valued = encoded(name, content)
     cut = data.draw(st.integers(0, len(valued)))
     bytes_too = data.draw(st.just(valued) | st.just(valued[:cut]) | st.binary(max_size=20))
-    require_one_error(TrialFiles(scratch / "trial", None), name, bytes_too)
-    require_one_error(TrialFiles(scratch / "trial", KEY), name, bytes_too)
+    error_of(TrialFiles(scratch / "trial"), name, bytes_too)
+    error_of(TrialFiles(scratch / "trial", KEY), name, bytes_too)
 
 
 @given(record=changed(DRIVER | liveness.this_process()))
@@ -277,15 +304,13 @@ def test_a_random_lease_is_held_taken_over_or_one_error(scratch, record):
             assert lease_owner(directory)["token"]
     except (DamagedFileError, NewerFormatError) as error:
         assert str(directory.path / "driver.json") in str(error)
-    except Exception as error:
-        assert type(error).__name__ == "SweepLockedError", error
+    except SweepLockedError as error:
+        assert f"process {record['pid']} on" in str(error)
 
 
 @kinds
 @given(data=st.data())
 def test_the_progress_of_a_trial_with_a_random_file_is_a_state(scratch, name, data):
-    from exeunt.store import Store
-
     record, _, _ = KINDS[name]
     store = Store(scratch / "store")
     directory = store.trial(KEY).directory
@@ -297,3 +322,20 @@ def test_the_progress_of_a_trial_with_a_random_file_is_a_state(scratch, name, da
     except NewerFormatError:
         return
     assert progress.state in ("waiting", "running", "done", "diverged", "pruned", "failed")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"0123456789abcdeg", b"0123456789abcdef\n", b"0" * 17])
+def test_a_damaged_id_of_a_sweep_is_named_with_its_remedy(store, content):
+    directory = store.sweep_directory("s")
+    assert store.sweep_id("s") == store.sweep_id("s")
+    directory.write("mark", content)
+    with pytest.raises(SpecError, match=re.escape(f"{directory.path / 'mark'} is damaged (not 16 hexadecimal digits).")):
+        store.sweep_id("s")
+
+
+def test_the_progress_of_a_damaged_trial_is_a_failure_with_one_remedy(store, key):
+    store.trial(key).directory.write("result.json", b"{}")
+    progress = store.progress(key)
+    assert progress.state == "failed"
+    assert progress.reason.startswith(f"{store.trial(key).directory.path / 'result.json'} is damaged (missing")
+    assert progress.reason.count("Run the sweep again") == 1

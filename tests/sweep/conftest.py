@@ -50,7 +50,7 @@ def ended() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def run(store):
+def run_on_store(store):
     """Return a function that runs a command on the store in this process."""
     return lambda *words: run_in_process(*words, "--storage", store.location)
 

@@ -16,6 +16,11 @@ DEAD = 4_000_000
 """PID above any that Linux assigns in practice (`/proc/sys/kernel/pid_max` is at most 2**22 = 4,194,304)."""
 
 
+@pytest.fixture
+def run(run_on_store):
+    return run_on_store
+
+
 def age(path, seconds):
     """Set the modification time of a file, or of all files in a directory, `seconds` back."""
     for file in (path, *path.rglob("*")):

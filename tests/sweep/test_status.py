@@ -15,6 +15,11 @@ from exeunt.sweep.status import QUIET_AFTER_S, StatusReader
 
 
 @pytest.fixture
+def run(run_on_store):
+    return run_on_store
+
+
+@pytest.fixture
 def begun(store):
     """Return a function that writes the files of a trial in training."""
 

@@ -12,6 +12,11 @@ RESULT, SPEC, WEIGHTS, HISTORY = "result.json", "spec.json", "weights.pt", "hist
 
 
 @pytest.fixture
+def run(run_on_store):
+    return run_on_store
+
+
+@pytest.fixture
 def one(plan, store, trained):
     """Return the key and the directory of a completed trial."""
     trained(plan.trials[0], epochs=plan.trials[0].spec.recipe.epochs, weights=True)

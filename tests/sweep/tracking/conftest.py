@@ -18,6 +18,11 @@ PATIENCE = 120
 """Seconds within which a server has to start."""
 
 
+@pytest.fixture
+def run(run_on_store):
+    return run_on_store
+
+
 class MlflowServer:
     """MLflow server with a fixed address and database, running or not."""
 
