@@ -23,15 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from exeunt.store import Record, TrialFiles
-from exeunt.store.lease import hold_lease
-from exeunt.store.trial_store import Store
+from exeunt.store import Record, Store, TrialFiles, hold_lease
 from exeunt.sweep.execution.cluster import ray_at
 from exeunt.sweep.execution.shutdown import Shutdown
-from exeunt.sweep.planning.plan import Plan, make_plan
+from exeunt.sweep.planning.plan import SweepPlan, make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.terminal.progress import PlainBoard
 from exeunt.training import DataSource, TrialSpec
+from exeunt.training.checkpoints import serialized
 from rich.console import Console
 from rows import report
 
@@ -63,16 +62,16 @@ Numbers = dict[str, float]
 class Stopwatch(PlainBoard):
     """Board without output that records when trials start and end."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SweepPlan) -> None:
         """Start with all trials of a plan."""
         super().__init__(plan.trials, 0, Console(file=io.StringIO(), quiet=True))
         self.began: list[float] = []
         self.ended: list[float] = []
 
-    def start(self, key: str) -> None:
+    def start(self, key: str, *, silently: bool = False) -> None:
         """Record the time and the start of a trial."""
         self.began.append(time.perf_counter())
-        super().start(key)
+        super().start(key, silently=silently)
 
     def end(self, key: str, *, problem: str = "", seconds: float = 0.0) -> None:
         """Record the time and the end of a trial. Raise `RuntimeError` if it failed."""
@@ -82,18 +81,18 @@ class Stopwatch(PlainBoard):
         super().end(key, seconds=seconds)
 
 
-def make(folder: str, trials: int, epochs: int) -> tuple[Plan, Store]:
+def make(folder: str, trials: int, epochs: int) -> tuple[SweepPlan, Store]:
     """Return the plan and the store of a sweep with this number of distinct trials."""
     path = Path(folder) / "sweep.yaml"
     path.write_text(FILE.format(seeds=list(range(trials // 2)), epochs=epochs), encoding="utf-8")
     return make_plan(read_sweep(path)), Store(Path(folder) / "storage")
 
 
-def launched(plan: Plan, store: Store, replace: Callable[[Any], None]) -> Stopwatch:
+def launched(plan: SweepPlan, store: Store, replace: Callable[[Any], None]) -> Stopwatch:
     """Run a sweep like the command, after `replace` has patched the module that launches it."""
     board = Stopwatch(plan)
     with (
-        hold_lease(store.sweep_directory(plan.sweep.name), plan.sweep.name) as driver,
+        hold_lease(store.sweep_directory(plan.name), plan.name) as driver,
         closing(board),
         ray_at(None) as ready,
     ):
@@ -115,7 +114,7 @@ def launched(plan: Plan, store: Store, replace: Callable[[Any], None]) -> Stopwa
 
 
 def train_nothing(
-    trial: TrialSpec, directory: TrialFiles, *, on_epoch: Callable[[Record], None], **settings: object
+    trial: TrialSpec, files: TrialFiles, *, on_epoch: Callable[[Record], None], **settings: object
 ) -> Record:
     """Write the files of a training of one epoch, in the order of a real training."""
     from simulated import record_of, result_of  # noqa: PLC0415 (in Ray's worker)
@@ -123,12 +122,12 @@ def train_nothing(
     del settings
     record = record_of(1)
     result = result_of(trial.key, record)
-    directory.write_spec(trial.to_dict())
-    directory.checkpoints.write(TENSORS, epoch=1, step=0)
-    directory.write_history([record])
+    files.write_spec(trial.to_dict())
+    files.checkpoints.write(serialized(TENSORS), epoch=1, step=0)
+    files.write_history([record])
     on_epoch(record)
-    directory.write_weights(TENSORS)
-    directory.write_result(result)
+    files.write_weights(serialized(TENSORS))
+    files.write_result(result)
     return result
 
 

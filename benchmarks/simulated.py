@@ -9,8 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from exeunt.store import Record
-from exeunt.store.trial_store import Store
+from exeunt.store import Record, Store
 from exeunt.sweep.execution.worker import TOLD
 from ray.air.execution._internal.tracked_actor import TrackedActor
 

@@ -20,9 +20,8 @@ import uuid
 from pathlib import Path
 
 import numpy as np
-from exeunt.store import Record
-from exeunt.store.trial_store import Progress
-from exeunt.sweep.planning.plan import PlannedTrial, make_plan
+from exeunt.store import PlannedTrial, Progress, Record
+from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.tracking.records import params_of, tags_of
 from exeunt.sweep.tracking.writer import create_database
@@ -59,7 +58,7 @@ Numbers = dict[str, float]
 
 def metrics(trial: PlannedTrial) -> Record:
     """Return the metrics of the last epoch by name; the values depend on seed and settings."""
-    exits = ["final"] if trial.spec.exits.placement == "none" else ["exit1", "exit2", "exit3", "final", "ensemble"]
+    exits = ["final"] if trial.configuration.exits == "none" else ["exit1", "exit2", "exit3", "final", "ensemble"]
     names = [
         f"{split}/{exit}/{m}" for split in ("train", "test") for exit in exits for m in ("top1", "top5", "nll", "ece")
     ]

@@ -60,7 +60,7 @@ def is_alive(process: Record, again: Callable[[], Record | None], *, must_beat: 
 def heartbeat(beat: Callable[[], bool]) -> Iterator[None]:
     """Call `beat` every few seconds in a thread while the context lasts, until it returns False.
 
-    A beat that cannot be written is skipped: whatever else needs the storage reports the problem.
+    A beat that cannot be written is skipped: other writes to the storage report the problem.
     """
     finished = threading.Event()
 

@@ -24,7 +24,7 @@ from .records import (
 )
 
 Role = Literal["result", "teacher", "search"]
-FILE, SWEEP_FILE = "plan.json", "sweep.yaml"
+PLAN_FILE, SWEEP_FILE = "plan.json", "sweep.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class TuningInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Everything that is compared: trials of one configuration differ only in their seed."""
+    """Spec of everything that is compared: trials of one configuration differ only in their seed."""
 
     spec: Record
     """Canonical spec of its trials, without the seed."""
@@ -193,7 +193,7 @@ PLAN = RecordFile(
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All trials of a sweep; each teacher comes before its students."""
+    """Trials of a sweep; each teacher comes before its students."""
 
     name: str
     """Name of the sweep."""
@@ -218,7 +218,7 @@ class Plan:
         configurations = {trial.configuration.id: trial.configuration for trial in (*self.trials, *examples)}
         PLAN.write(
             directory,
-            FILE,
+            PLAN_FILE,
             {
                 "name": self.name,
                 "command": self.command,
@@ -240,13 +240,18 @@ class Plan:
             DamagedFileError: if the file is no plan, or a configuration differs from its ID.
             NewerFormatError: if a later release has written it.
         """
-        record = PLAN.read(directory, FILE)
+        record = PLAN.read(directory, PLAN_FILE)
         if record is None:
             return None
         configurations = {id: _configuration(content) for id, content in record["configurations"].items()}
-        for id, configuration in configurations.items():
-            if configuration.id != id:
-                raise PLAN.damaged(directory, FILE, f"configuration {id} is {configuration.id}")
+        try:
+            wrong = [f"configuration {id} is {found.id}" for id, found in configurations.items() if found.id != id]
+        except (ValueError, RecursionError) as error:  # NaN, or nested deeper than any spec
+            wrong = [str(error)]
+        named = {trial["configuration"] for trial in (*record["trials"], *record["coming"])}
+        wrong += [f"a trial has the unknown configuration {id}" for id in sorted(named - configurations.keys())]
+        if wrong:
+            raise PLAN.damaged(directory, PLAN_FILE, wrong[0])
         return cls(
             name=record["name"],
             command=record["command"],
@@ -278,6 +283,7 @@ def _described(trial: PlannedTrial) -> Record:
 
 
 def _trial(content: Mapping[str, Any], configurations: Mapping[str, Configuration]) -> PlannedTrial:
-    confirmed = content["confirmed"] and TuningInfo(**content["confirmed"])
+    about = content["confirmed"]
+    confirmed = about and TuningInfo(tuning=about["tuning"], budget=about["budget"], tried=about["tried"])
     own = {name: content[name] for name in ("seed", "role", "order", "seed_index", "tried")}
     return PlannedTrial(configuration=configurations[content["configuration"]], confirmed=confirmed, **own)

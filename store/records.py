@@ -21,6 +21,10 @@ Check = Callable[[object], bool]
 class DamagedFileError(SpecError):
     """A file of the store whose content is not what was written there. The message names the file and the remedy."""
 
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem}. {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
+
 
 class NewerFormatError(SpecError):
     """A file of the store that a later release of Exeunt has written."""
@@ -123,7 +127,7 @@ class RecordFile:
         """Return the error for a file of this kind."""
         file = directory.located(name)
         remedy = self.remedy.format(directory=directory.located("").rstrip("/"), file=file)
-        return DamagedFileError(f"{file} is damaged ({reason}). {remedy}")
+        return DamagedFileError(f"{file} is damaged ({reason})", remedy)
 
     def _parse(self, directory: Directory, name: str, content: bytes) -> Record:
         try:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ..specs import SpecError, nearest
 from .directory import Directory, LocalDirectory
 from .fencing import hold_attempt
-from .plan_record import Plan
+from .plan_record import PLAN, PLAN_FILE, Plan
 from .records import DamagedFileError, Record
 from .trial_files import TrialFiles
 
@@ -135,11 +135,16 @@ class Store:
         """Save the plan of a sweep as launched, so that commands can refer to the sweep by name."""
         plan.save(self.sweep_directory(plan.name))
 
+    def has_plan(self, name: str) -> bool:
+        """Return True if the sweep's plan is kept as data, which 0.1.0 did not do."""
+        return PLAN_FILE in self.sweep_directory(name).entries()
+
     def plan(self, name: str) -> Plan:
         """Return the plan of a sweep as launched last.
 
         Raises:
             SpecError: if no sweep with this name was launched.
+            DamagedFileError: if the file is no plan, or that of another sweep.
         """
         self.require_launched(name)
         plan = Plan.load(self.sweep_directory(name))
@@ -148,6 +153,8 @@ class Store:
             raise SpecError(
                 f"{problem}; convert the storage with: exeunt migrate --storage {self.location}", field="name"
             )
+        if plan.name != name:
+            raise PLAN.damaged(self.sweep_directory(name), PLAN_FILE, f"it belongs to sweep {plan.name}")
         return plan
 
     def sweep_id(self, name: str) -> str:
@@ -162,7 +169,7 @@ class Store:
         if not re.fullmatch(b"[0-9a-f]{16}", mark):
             problem = f"{directory.located(MARK)} is damaged (not 16 hexadecimal digits)"
             remedy = f"Write the tag `exeunt.storage` of the MLflow experiment {name!r} into it, or remove both"
-            raise DamagedFileError(f"{problem}. {remedy}.")
+            raise DamagedFileError(problem, f"{remedy}.")
         return mark.decode()
 
     def require_launched(self, name: str) -> None:

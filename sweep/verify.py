@@ -1,19 +1,13 @@
 """Verification of the files in the store and of the runs in MLflow."""
 
-import io
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-import torch
-
 from ..results.mlflow_client import connect, runs_of
-from ..store import ENDED, DamagedFileError, Record, StorageError, Store, TrialFiles, kept_plugins
-from ..store.checkpoints import digest
-from ..training import TrialSpec, build_student
-from ..training.plugins import use
+from ..specs import trial_key
+from ..store import ENDED, DamagedFileError, Record, StorageError, Store, TrialFiles, digest
 from .tracking.records import differing
-
-AGAIN = "run the sweep again to retrain the trial"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,80 +21,45 @@ class Problem:
     """Steps that fix the problem."""
 
 
-class Verifier:
-    """Verifier of single trials."""
-
-    def __init__(self, store: Store) -> None:
-        """Create a verifier for the trials of a store."""
-        self._store = store
-        self._shapes: dict[tuple[object, ...], dict[str, torch.Size]] = {}
-
-    def problems_of(self, key: str) -> Iterator[Problem]:
-        """Iterate over the problems in the files of a trial that has ended."""
-        try:
-            yield from self._problems_of(key)
-        except StorageError as error:
-            yield Problem(subject=key, what=str(error), remedy="make the storage readable and verify again")
-
-    def _problems_of(self, key: str) -> Iterator[Problem]:
-        files = self._store.trial(key)
-        anew = f"remove {files.directory.located('result.json')} and {AGAIN}"
-
-        def problem(what: str, remedy: str = anew) -> Problem:
-            return Problem(subject=key, what=what, remedy=remedy)
-
-        try:
-            spec, result = files.spec(), files.result()
-        except DamagedFileError as damage:
-            yield problem(str(damage), AGAIN if "result.json" in str(damage) else anew)
-            return
-        if result is None:
-            return
-        try:
-            use(kept_plugins(files.directory))
-            trial = TrialSpec.from_dict(spec or {})
-        except Exception as error:  # a damaged file can raise anything
-            reason = "is missing" if spec is None else f"is not a trial of this version ({error})"
-            yield problem(f"spec.json {reason}")
-            return
-        for place, found in (("spec.json", trial.key), ("result.json", result.get("key", key))):
-            if found != key:
-                why = "another version of Exeunt wrote it, or it was modified"
-                yield problem(f"{place} belongs to trial {found}: {why}")
-        yield from map(problem, self._weights(trial, result, files))
-        yield from map(problem, _history(trial, result, files))
-
-    def _weights(self, trial: TrialSpec, result: Record, files: TrialFiles) -> Iterator[str]:
-        if (content := files.weights()) is None:
-            yield "weights.pt is missing"
-        elif digest(content) != result.get("weights", digest(content)):  # results of older versions have no digest
-            yield "weights.pt does not match result.json: the digests differ"
-        else:
-            try:
-                weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-                if {name: tensor.shape for name, tensor in weights.items()} != self._expected(trial):
-                    yield "weights.pt does not match the network of spec.json"
-            except Exception as error:  # a damaged file can raise anything
-                yield f"weights.pt cannot be loaded ({str(error).partition(chr(10))[0][:200]})"
-
-    def _expected(self, trial: TrialSpec) -> dict[str, torch.Size]:
-        """Return the names and shapes of the weights of the trial's network."""
-        network = trial.dataset, trial.architecture, trial.exits, trial.method, trial.plugins
-        if network not in self._shapes:
-            self._shapes[network] = {n: tensor.shape for n, tensor in build_student(trial).state_dict().items()}
-        return self._shapes[network]
-
-
-def _history(trial: TrialSpec, result: Record, files: TrialFiles) -> Iterator[str]:
+def trial_problems(store: Store, key: str) -> Iterator[Problem]:
+    """Iterate over the problems in the files of a trial that has ended."""
+    files = store.trial(key)
+    anew = f"remove {files.directory.located('result.json')} and run the sweep again to retrain the trial"
     try:
-        history = files.history()
+        if (result := files.result()) is not None:
+            for what in _contradictions(store, files, result):
+                yield Problem(subject=key, what=what, remedy=anew)
     except DamagedFileError as damage:
-        yield str(damage)
+        yield Problem(subject=key, what=damage.problem, remedy=damage.remedy)
+    except StorageError as error:
+        yield Problem(subject=key, what=str(error), remedy="make the storage readable and verify again")
+
+
+def _contradictions(store: Store, files: TrialFiles, result: Record) -> Iterator[str]:
+    """Iterate over the differences between a result and the other files of its trial and its teacher."""
+    if (spec := files.spec()) is None:
+        yield "spec.json is missing"
         return
-    if result["state"] == "done" and len(history) != trial.recipe.epochs:
-        yield f"history.jsonl has {len(history)} of {trial.recipe.epochs} epochs"
+    if (content := files.weights()) is None:
+        yield "weights.pt is missing"
+    elif digest(content) != result.get("weights", digest(content)):  # results before 0.1.0 have no digest
+        yield "weights.pt does not match result.json: the digests differ"
+    if (teacher := spec.get("teacher")) is not None and "sha256" not in teacher:  # not taught by a file
+        present = _present_weights(store, trial_key(teacher))
+        if present is not None and result.get("teacher", present) != present:  # results of 0.1.0 do not record it
+            yield f"the trial learned from other weights than its teacher, trial {trial_key(teacher)}, has now"
+    history, epochs = files.history(), spec["recipe"]["epochs"]
+    if result["state"] == "done" and len(history) != epochs:
+        yield f"history.jsonl has {len(history)} of {epochs} epochs"
     elif names := differing(result["metrics"], history[-1] if history else {}):
         yield f"result.json and history.jsonl differ in {_listed(names)}"
+
+
+def _present_weights(store: Store, key: str) -> str | None:
+    """Return the digest of a teacher's weights; None while the teacher has no sound result."""
+    with suppress(DamagedFileError):  # reported for the teacher itself
+        return (store.trial(key).result() or {}).get("weights")
+    return None
 
 
 def run_problems(store: Store, sweep: str, keys: Iterable[str], tracking_uri: str) -> Iterator[Problem]:

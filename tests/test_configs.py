@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from exeunt.models.placement import architecture_layout
-from exeunt.store.trial_store import Store
+from exeunt.store import Store
 from exeunt.sweep.planning.cost import Costs
 from exeunt.sweep.planning.estimate import Estimate, estimate
-from exeunt.sweep.planning.plan import Plan, make_plan
+from exeunt.sweep.planning.plan import SweepPlan, make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.planning.throughput import AssumedPace
 from exeunt.sweep.search import search_plan
@@ -32,7 +32,7 @@ def comment(file: Path) -> str:
     return " ".join(line.removeprefix("# ") for line in lines)
 
 
-def planned_and_counted(file: Path, folder: Path, throughput: float = THROUGHPUT) -> tuple[Plan, Estimate]:
+def planned_and_counted(file: Path, folder: Path, throughput: float = THROUGHPUT) -> tuple[SweepPlan, Estimate]:
     sweep, store = read_sweep(file), Store(folder)
     plan = make_plan(sweep) if sweep.search is None else search_plan(sweep, store)
     return plan, estimate(plan, store, AssumedPace(throughput))
@@ -61,7 +61,8 @@ def test_a_file_asks_for_nothing_twice_but_for_losses_of_weight_0(file, tmp_path
 
 def test_the_students_of_a_file_share_their_teachers(file):
     plan = make_plan(read_sweep(file))
-    teachers = [trial.spec.teacher for trial in plan.trials if isinstance(trial.spec.teacher, TrialSpec)]
+    specs = [plan.specs[trial.configuration.id] for trial in plan.trials]
+    teachers = [spec.teacher for spec in specs if isinstance(spec.teacher, TrialSpec)]
     assert len({teacher.key for teacher in teachers}) == len({teacher.architecture for teacher in teachers})
     assert {teacher.key for teacher in teachers} <= {trial.key for trial in plan.trials}
 
@@ -83,7 +84,7 @@ def test_a_file_for_accelerators_says_what_it_costs_on_one_and_on_eight(file, tm
     assert eight == pytest.approx(numbers.total.hours / DEVICES, rel=0.05)
     # No trial with its teacher may take longer than an eighth of the work, so that 8 GPUs share it evenly.
     costs = Costs()
-    longest = max(costs.until_done(trial.spec) for trial in plan.trials)
+    longest = max(costs.until_done(plan.specs[trial.configuration.id]) for trial in plan.trials)
     assert longest < numbers.total.multiply_adds / DEVICES
 
 
@@ -108,4 +109,4 @@ def test_the_ablations_share_the_papers_setting_with_the_main_comparison():
     assert len(ablations) == 5
     for file in ablations:
         shared = [trial for trial in make_plan(read_sweep(file)).trials if trial.key in main]
-        assert {trial.spec.method.name for trial in shared} == {"baseline", "eed"}
+        assert {trial.configuration.method for trial in shared} == {"baseline", "eed"}

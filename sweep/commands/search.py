@@ -96,12 +96,14 @@ def search(
     from ..terminal.search import search_table
     from ..terminal.tables import publish
     from ._exit import leaving
+    from .migrate import convert
 
     def unconfirmed() -> bool:
         return any(trial.role == "result" for trial in missing(plan, store))
 
     again = ["exeunt", "search", file, "--storage", storage, *options]
     with hold_lease(store.sweep_directory(name), name) as driver, leaving(console, again):
+        convert(store, console)
         for dataset in {asked.trial.dataset.name for asked in plan.sweep.requested}:
             datasets[dataset].load(source)
         store.save_sweep(plan)

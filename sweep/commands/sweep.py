@@ -111,8 +111,10 @@ def sweep(
     from ..execution.cluster import ray_at
     from ..terminal.progress import make_board
     from ._exit import leaving
+    from .migrate import convert
 
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver:
+        convert(store, console)
         todo = [trial for trial in missing(plan, store) if trial.key in chosen]
         store.save_sweep(plan)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")

@@ -12,7 +12,7 @@ Name = Annotated[
 
 @app.command()
 def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = None) -> None:
-    """Check every result against its key, its weights, its history and its MLflow run.
+    """Check every result against its key, its weights, its teacher, its history and its MLflow run.
 
     Exit status: 0 no problems; 1 at least one problem.
     """
@@ -23,7 +23,7 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     from ...store import DamagedFileError, Store
     from ..terminal.counts import counted
     from ..terminal.verify import problems_table
-    from ..verify import Problem, Verifier, run_problems
+    from ..verify import Problem, run_problems, trial_problems
 
     store, console = Store(storage), Console()
     recorded_at = tracking_uri(store, tracking)
@@ -33,12 +33,11 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
         try:
             sweeps[sweep] = [trial.key for trial in store.plan(sweep).trials]
         except DamagedFileError as error:
-            problems.append(Problem(subject=sweep, what=str(error), remedy="run the sweep again"))
+            problems.append(Problem(subject=sweep, what=error.problem, remedy=error.remedy))
     begun = store.keys()
     keys = begun if name is None else [key for key in sweeps.get(name, []) if key in set(begun)]
-    verifier = Verifier(store)
     looked_at = track(keys, "checking trials", console=console, transient=True, disable=not console.is_terminal)
-    problems += [problem for key in looked_at for problem in verifier.problems_of(key)]
+    problems += [problem for key in looked_at for problem in trial_problems(store, key)]
     checked, reason = " and MLflow", ""
     try:
         with answering(recorded_at):

@@ -298,10 +298,12 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _absolute(path: object, directory: object) -> Path:
-    inside = (
-        Path(os.readlink(f"/proc/self/fd/{directory}")) if isinstance(directory, int) and directory >= 0 else Path()
-    )  # noqa: PTH115
-    return inside / str(path)
+    is_open = isinstance(directory, int) and directory >= 0
+    return (_path_of(directory) if is_open else Path()) / str(path)
+
+
+def _path_of(descriptor: object) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 
 _hooked: list[bool] = []
@@ -316,7 +318,7 @@ def recorded(root: Path) -> Iterator[Recording]:
 
     def recorded_fsync(descriptor: int) -> None:
         fsync(descriptor)
-        recording.synced(Path(os.readlink(f"/proc/self/fd/{descriptor}")))  # noqa: PTH115
+        recording.synced(_path_of(descriptor))
 
     def effects_of_write(at: Path, name: str, content: bytes | memoryview) -> dict[Path, bytes | None]:
         return {at / name: bytes(content)}

@@ -69,8 +69,8 @@ def test_files_are_written_listed_renamed_and_removed(folder):
 def test_an_attempt_that_was_superseded_can_change_nothing(store, key, ended):
     with store.attempt(key, driver="d") as orphan:
         orphan.checkpoints.write(b"1", epoch=0, step=1)
-        with store.attempt(key, driver="d") as newer:
-            newer = newer.at(pickle.loads(pickle.dumps(newer.directory)))
+        with store.attempt(key, driver="d") as files:
+            newer = files.at(pickle.loads(pickle.dumps(files.directory)))
             for change in (lambda: orphan.write_result(ended("done")), orphan.checkpoints.clear):
                 with pytest.raises(StaleAttemptError):
                     change()

@@ -42,9 +42,7 @@ RESULT = {
     "teacher": "1" * 64,
     "reliability": {"final": [[9, 0.5, 0.25]]},
 }
-HISTORY = [
-    {"epoch": epoch, "seconds": 2.0, "time": 1e9 + epoch, "train/loss": float("inf")} for epoch in (1, 2)
-]
+HISTORY = [{"epoch": epoch, "seconds": 2.0, "time": 1e9 + epoch, "train/loss": float("inf")} for epoch in (1, 2)]
 FAILURE = {"reason": "ValueError: 'ü'", "traceback": "Traceback ...\n"}
 PRUNED = {"stopping": {"rule": "median"}, "epoch": 3, "reason": "stopped by median after epoch 3 of 9"}
 PROCESS = {"host": "elsewhere", "pid": 1, "born": "5", "namespace": "pid:[1]", "seen": 1e9}
@@ -106,29 +104,28 @@ def encoded(name, record):
     return "".join(json.dumps(each) + "\n" for each in records).encode()
 
 
-def formatted(name, record, version):
+def formatted(record, version):
     """Return the record with a format version; the last one of several."""
-    return [*record[:-1], {"format": version, **record[-1]}] if isinstance(record, list) else record | {"format": version}
+    return (
+        [*record[:-1], {"format": version, **record[-1]}] if isinstance(record, list) else record | {"format": version}
+    )
 
 
 def error_of(files, name, content):
     """Check that content is read, or is one error that names file and remedy; return its message."""
     _, read, remedy = KINDS[name]
     files.directory.write(name, content)
-    path = files.directory.path / name
     try:
         read(files)
-    except DamagedFileError as damage:
-        message = str(damage)
-        assert message.startswith(f"{path} is damaged (")
-        assert message.endswith(f"). {remedy.format(directory=files.directory.path)}")
-        assert "\n" not in message
-        return message
-    except NewerFormatError as newer:
-        assert str(newer).startswith(f"{path} has format ")
-        assert str(newer).endswith("Upgrade Exeunt to the release that wrote it.")
-        return str(newer)
-    return None
+    except (DamagedFileError, NewerFormatError) as error:
+        message, is_damage = str(error), isinstance(error, DamagedFileError)
+    else:
+        return None
+    fix = remedy.format(directory=files.directory.path) if is_damage else "Upgrade Exeunt to the release that wrote it."
+    assert message.startswith(f"{files.directory.path / name} {'is damaged (' if is_damage else 'has format '}")
+    assert message.endswith(f". {fix}")
+    assert "\n" not in message
+    return message
 
 
 def test_a_record_is_read_as_it_was_written(files):
@@ -153,7 +150,7 @@ def test_a_file_without_a_format_version_is_one_of_the_first_release(files, name
     record, read, _ = KINDS[name]
     files.directory.write(name, encoded(name, record))
     first = read(files)
-    files.directory.write(name, encoded(name, formatted(name, record, FORMAT)))
+    files.directory.write(name, encoded(name, formatted(record, FORMAT)))
     assert read(files) == first
     if name in ("spec.json", "history.jsonl", "result.json", "failure.json"):
         assert first == record
@@ -163,9 +160,11 @@ def test_a_file_without_a_format_version_is_one_of_the_first_release(files, name
 @pytest.mark.parametrize("version", [FORMAT + 1, 10**30])
 def test_a_file_of_a_later_release_is_refused_with_its_version(files, name, version):
     record, read, _ = KINDS[name]
-    files.directory.write(name, encoded(name, formatted(name, record, version)))
+    files.directory.write(name, encoded(name, formatted(record, version)))
     path = re.escape(str(files.directory.path / name))
-    with pytest.raises(NewerFormatError, match=rf"^{path} has format {version}, but .* up to format {FORMAT}\. Upgrade"):
+    with pytest.raises(
+        NewerFormatError, match=rf"^{path} has format {version}, but .* up to format {FORMAT}\. Upgrade"
+    ):
         read(files)
 
 
@@ -180,12 +179,12 @@ def test_a_file_of_a_later_release_is_refused_even_if_its_shape_is_unknown(files
 @pytest.mark.parametrize("version", ["1", None, -1, 1.5, True, [], {}])
 def test_an_invalid_format_version_is_damage(files, name, version):
     record, _, _ = KINDS[name]
-    assert "(invalid: format)" in error_of(files, name, encoded(name, formatted(name, record, version)))
+    assert "(invalid: format)" in error_of(files, name, encoded(name, formatted(record, version)))
 
 
 @kinds
 def test_a_truncated_file_is_damaged(files, name):
-    content = encoded(name, formatted(name, KINDS[name][0], FORMAT))
+    content = encoded(name, formatted(KINDS[name][0], FORMAT))
     for length in range(len(content) - 1):
         if name == "history.jsonl" and content[:length].endswith((b"\n", b"}")) | (length == 0):
             continue  # a shorter history
@@ -196,8 +195,8 @@ def test_a_truncated_file_is_damaged(files, name):
 @pytest.mark.parametrize(
     "content",
     [
-        b"\0" * 100, b"\xff\xfe", b"\xef\xbb\xbf{}", b"\x89PNG\r\n\x1a\n", b" ", b"NaN", b"[]", b"null", b'"text"', b"{}",
-        b"5" * 5000, b"[" * 100_000, b'{"a":' * 100_000, b'{"state": "done"} {}', b'{"format": 1}',
+        b"\0" * 100, b"\xff\xfe", b"\xef\xbb\xbf{}", b"\x89PNG\r\n\x1a\n", b" ", b"NaN", b"[]", b"null", b'"text"',
+        b"{}", b"5" * 5000, b"[" * 100_000, b'{"a":' * 100_000, b'{"state": "done"} {}', b'{"format": 1}',
     ],
 )  # fmt: skip
 def test_what_is_no_record_is_damaged(files, name, content):
@@ -255,7 +254,7 @@ def test_the_files_of_another_trial_are_damaged(store, spec, key):
     other = spec | {"seed": 1}
     files = store.trial(key)
     for name, record in (("spec.json", other), ("result.json", RESULT)):
-        files.directory.write(name, encoded(name, formatted(name, record, FORMAT)))
+        files.directory.write(name, encoded(name, formatted(record, FORMAT)))
         with pytest.raises(DamagedFileError, match=r"is damaged \(it belongs to trial \w+-s[17]\)\. "):
             KINDS[name][1](files)
     files.directory.write("spec.json", encoded("spec.json", spec | {"recipe": {"epochs": 3}}))
@@ -302,10 +301,12 @@ def test_a_random_lease_is_held_taken_over_or_one_error(scratch, record):
     try:
         with hold_lease(directory, "s"):
             assert lease_owner(directory)["token"]
-    except (DamagedFileError, NewerFormatError) as error:
-        assert str(directory.path / "driver.json") in str(error)
-    except SweepLockedError as error:
-        assert f"process {record['pid']} on" in str(error)
+    except (DamagedFileError, NewerFormatError, SweepLockedError) as error:
+        problem = str(error)
+        named = f"process {record['pid']} on" if isinstance(error, SweepLockedError) else str(directory.path)
+    else:
+        return
+    assert named in problem
 
 
 @kinds
@@ -329,7 +330,9 @@ def test_a_damaged_id_of_a_sweep_is_named_with_its_remedy(store, content):
     directory = store.sweep_directory("s")
     assert store.sweep_id("s") == store.sweep_id("s")
     directory.write("mark", content)
-    with pytest.raises(SpecError, match=re.escape(f"{directory.path / 'mark'} is damaged (not 16 hexadecimal digits).")):
+    with pytest.raises(
+        SpecError, match=re.escape(f"{directory.path / 'mark'} is damaged (not 16 hexadecimal digits).")
+    ):
         store.sweep_id("s")
 
 

@@ -10,7 +10,7 @@ import pytest
 from exeunt.store import Store, digest
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import Sweep, read_sweep
-from exeunt.training import build_student
+from exeunt.training import TrialSpec, build_student
 from exeunt.training.checkpoints import serialized
 
 from ..command_line import run_in_process
@@ -86,10 +86,10 @@ def trained(store):
             "reliability": {"exit1": [[9, 0.5, 0.0]], "final": [[9, 0.5, 0.25]]},
         }
         directory = store.trial(trial.key)
-        directory.write_spec(trial.spec.to_dict())
+        directory.write_spec(trial.spec)
         directory.write_history(history)
         if weights:
-            directory.write_weights(serialized(build_student(trial.spec).state_dict()))
+            directory.write_weights(serialized(build_student(TrialSpec.from_dict(trial.spec)).state_dict()))
             outcome["weights"] = digest(directory.weights())
         directory.write_result(outcome | result)
 

@@ -24,8 +24,8 @@ def begun(store):
     """Return a function that writes the files of a trial in training."""
 
     def leave(trial, *, epochs=1, seconds=60.0, silent=0.0):
-        directory = store.start_attempt(trial.key)
-        directory.write_spec(trial.spec.to_dict())
+        directory = store.trial(trial.key)
+        directory.write_spec(trial.spec)
         record = {"train/final/top1": 50.0, "seconds": seconds, "time": time.time()}
         directory.write_history([record | {"epoch": epoch + 1} for epoch in range(epochs)])
         for file in Path(directory.directory.path).iterdir():
@@ -74,7 +74,7 @@ def test_every_state_is_counted_and_what_runs_is_told(plan, store, trained, begu
 def test_the_time_left_is_that_of_the_epochs_that_are_left(plan, store, trained, begun):
     by_name = {}
     for trial in plan.trials:
-        by_name.setdefault((trial.spec.architecture.name, trial.spec.method.name), []).append(trial)
+        by_name.setdefault((trial.configuration.architecture, trial.configuration.method), []).append(trial)
     like, unlike = by_name["resnet8", "baseline"], by_name["resnet14", "baseline"]
     begun(like[0], seconds=100.0)
     begun(unlike[0], seconds=700.0)

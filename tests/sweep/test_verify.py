@@ -1,11 +1,13 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-import torch
-from exeunt.store.checkpoints import digest
+from exeunt.store import Plugin, digest, keep_plugins
 from exeunt.sweep.planning.plan import missing
 from exeunt.sweep.tracking.writer import Mirror
-from exeunt.sweep.verify import Verifier
+from exeunt.sweep.verify import trial_problems
 from mlflow import MlflowClient
 
 RESULT, SPEC, WEIGHTS, HISTORY = "result.json", "spec.json", "weights.pt", "history.jsonl"
@@ -19,14 +21,14 @@ def run(run_on_store):
 @pytest.fixture
 def one(plan, store, trained):
     """Return the key and the directory of a completed trial."""
-    trained(plan.trials[0], epochs=plan.trials[0].spec.recipe.epochs, weights=True)
+    trained(plan.trials[0], epochs=plan.trials[0].configuration.epochs, weights=True)
     return plan.trials[0].key, store.trial(plan.trials[0].key).directory
 
 
 @pytest.fixture
 def problems(store, one):
     """Return a function that lists the problems of that trial."""
-    return lambda: [problem.what for problem in Verifier(store).problems_of(one[0])]
+    return lambda: [problem.what for problem in trial_problems(store, one[0])]
 
 
 def change(folder, name, **values):
@@ -66,7 +68,7 @@ def test_any_bytes_in_any_file_are_a_problem_and_no_crash(content, one, problems
 def test_a_changed_setting_is_another_trial(one, problems):
     change(one[1], SPEC, seed=7)
     assert len(problems()) == 1
-    assert "spec.json belongs to trial" in problems()[0]
+    assert "spec.json is damaged (it belongs to trial " in problems()[0]
 
 
 def test_a_changed_number_is_not_what_history_has(one, problems):
@@ -87,10 +89,102 @@ def test_a_flipped_bit_of_the_weights_is_seen(one, problems):
     assert problems() == ["weights.pt does not match result.json: the digests differ"]
 
 
-def test_weights_of_another_network_do_not_fit(store, one, problems):
-    store.trial(one[0]).write_weights({"weight": torch.zeros(3)})
-    change(one[1], RESULT, weights=digest(one[1].read(WEIGHTS)))
-    assert problems() == ["weights.pt does not match the network of spec.json"]
+def test_a_result_without_a_digest_vouches_for_no_weights_but_needs_them(one, problems):
+    result = json.loads(one[1].read(RESULT))
+    del result["weights"]
+    one[1].write(RESULT, json.dumps(result).encode())
+    assert problems() == []
+    one[1].remove(WEIGHTS)
+    assert problems() == ["weights.pt is missing"]
+
+
+class TestTeachers:
+    """A teacher and its student, both completed."""
+
+    @pytest.fixture
+    def student(self, plan):
+        return next(trial for trial in plan.trials if trial.depends_on)
+
+    @pytest.fixture
+    def teacher(self, plan, student, trained):
+        (teacher,) = (trial for trial in plan.trials if trial.key == student.depends_on)
+        trained(teacher, weights=True)
+        return teacher
+
+    @pytest.fixture
+    def problems(self, store, teacher, student):
+        """Return a function that lists the problems of both, as the trial, the problem and the remedy."""
+        return lambda: [
+            (trial, problem.what, problem.remedy)
+            for trial in (teacher, student)
+            for problem in trial_problems(store, trial.key)
+        ]
+
+    @pytest.fixture
+    def taught(self, store, teacher, student, trained):
+        """Return a function that trains the student with the weights that its teacher has now."""
+        return lambda: trained(student, weights=True, teacher=digest(store.trial(teacher.key).weights()))
+
+    def swap(self, store, teacher):
+        store.trial(teacher.key).write_weights(b"weights of another seed")
+
+    def test_a_student_of_its_teachers_weights_has_no_problem(self, problems, taught):
+        taught()
+        assert problems() == []
+
+    def test_a_student_of_swapped_weights_is_a_problem_even_after_its_teacher_is_restored(
+        self, store, teacher, student, problems, taught, trained
+    ):
+        self.swap(store, teacher)
+        taught()
+        of_teacher, of_student = problems()
+        assert of_teacher[:2] == (teacher, "weights.pt does not match result.json: the digests differ")
+        trained(teacher, weights=True)  # the remedy
+        assert problems() == [of_student]
+        trial, what, remedy = of_student
+        assert trial is student
+        assert what == f"the trial learned from other weights than its teacher, trial {teacher.key}, has now"
+        assert remedy.startswith(f"remove {store.trial(student.key).directory.located(RESULT)} and run the sweep again")
+        taught()
+        assert problems() == []
+
+    def test_a_teacher_that_was_trained_anew_to_other_weights_names_its_students(
+        self, store, teacher, student, problems, taught
+    ):
+        taught()
+        self.swap(store, teacher)
+        files = store.trial(teacher.key)
+        change(files.directory, RESULT, weights=digest(files.weights()))
+        assert [trial for trial, *_ in problems()] == [student]
+
+    @pytest.mark.parametrize("content", [None, b"{}"])
+    def test_a_teacher_without_a_sound_result_is_no_problem_of_its_student(
+        self, content, store, teacher, student, problems, taught
+    ):
+        taught()
+        directory = store.trial(teacher.key).directory
+        directory.remove(RESULT) if content is None else directory.write(RESULT, content)
+        assert student not in [trial for trial, *_ in problems()]
+
+    def test_a_student_that_does_not_record_its_teacher_has_no_problem(self, student, problems, trained):
+        trained(student, weights=True)
+        assert problems() == []
+
+
+def test_verify_runs_no_plugin_and_imports_no_torch(plan, store, one):
+    store.save_sweep(plan)
+    for directory in (one[1], store.sweep_directory("tiny")):
+        keep_plugins(directory, [Plugin(name="own.py", source="raise SystemExit('a plugin was run')")])
+    script = (
+        "import sys\n"
+        "from exeunt.store import Store\n"
+        "from exeunt.sweep.verify import trial_problems\n"
+        "store = Store(sys.argv[1])\n"
+        "assert [trial.key for trial in store.plan('tiny').trials]\n"
+        "assert not [*trial_problems(store, sys.argv[2])]\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script, store.location, one[0]], check=True, timeout=60)
 
 
 @pytest.mark.usefixtures("one")
@@ -138,11 +232,50 @@ def test_what_is_no_result_is_damaged_for_every_command_and_trained_again(
 
 
 @pytest.mark.usefixtures("one")
-def test_a_sweep_that_can_no_longer_be_planned_is_a_problem(store, run):
-    store.sweep_directory("gone").write("sweep.yaml", b"name: gone\n")
+@pytest.mark.parametrize("content", [b"{}", b"", b"\xff", b'{"name": "gone"'])
+def test_a_damaged_plan_is_a_problem(content, plan, store, run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    store.save_sweep(plan)
+    store.sweep_directory("tiny").write("plan.json", content)
     status, out, _ = run("verify")
     assert status == 1
-    assert "gone" in out
+    assert "plan.json is damaged" in out
+    assert "Run the sweep again; it writes the file anew." in out
+
+
+@pytest.mark.usefixtures("one")
+def test_a_sweep_of_an_older_release_is_converted_first(store, run):
+    store.sweep_directory("old").write("sweep.yaml", b"name: old\n")
+    status, out, err = run("verify")
+    assert (status, out) == (2, "")
+    assert "'old'" in err
+    assert f"exeunt migrate --storage {store.location}" in err
+
+
+@pytest.mark.slow
+def test_following_what_verify_says_rids_a_sweep_of_what_swapped_weights_taught(exeunt, tmp_path, store):
+    file = tmp_path / "swapped.yaml"
+    file.write_text(
+        "name: swapped\ndataset: digits\narchitectures: [resnet8]\nseeds: [0, 1]\n"
+        "recipe: {base: fast, epochs: 1}\nmethods: {baseline: {}, kd: {teacher: self}}\n"
+    )
+    there = "--storage", store.location
+    assert exeunt("sweep", file, *there).status == 0
+    trials = store.plan("swapped").trials
+    first, second = (trial.key for trial in trials if trial.configuration.method == "baseline")
+    students = {trial.key for trial in trials if trial.depends_on == first}
+    store.trial(first).write_weights(store.trial(second).weights())
+    for student in students:
+        store.trial(student).directory.remove(RESULT)
+    assert exeunt("sweep", file, *there).status == 1, "a student learned from weights that its teacher never had"
+    assert exeunt("verify", *there).status == 1
+    (problem,) = (problem for key in store.keys() for problem in trial_problems(store, key))
+    assert problem.subject == first
+    Path(problem.remedy.removeprefix("remove ").partition(" and ")[0]).unlink()
+    assert exeunt("sweep", file, *there).status == 0
+    assert exeunt("verify", *there).status == 0
+    for student in students:
+        assert store.trial(student).result()["teacher"] == store.trial(first).result()["weights"]
 
 
 def test_files_are_checked_where_mlflow_cannot_be_reached(plan, store, one, run):

@@ -131,7 +131,7 @@ def test_an_existing_result_is_returned_and_nothing_is_written(make_trial, tmp_p
 
 
 @pytest.mark.parametrize("damage", [b'{"state": "do', b"{}", "another trial's"])
-def test_a_damaged_result_is_set_aside_and_trained_again(make_trial, tmp_path, weights_of, damage):
+def test_a_damaged_result_is_set_aside_and_trained_again(make_trial, tmp_path, damage):
     store, trial = Store(tmp_path), make_trial(epochs=1)
     with store.attempt(trial.key, driver="d") as files:
         result = train(trial, files, device="cpu")

@@ -3,12 +3,15 @@ from collections import Counter
 import pytest
 from exeunt.losses import KD, Baseline
 from exeunt.models import ArchitectureSpec
+from exeunt.specs import content_key
 from exeunt.sweep.execution.early_stopper import EarlyStopper, bracket_of
-from exeunt.sweep.planning.plan import PlannedTrial
+from exeunt.sweep.planning.cost import Costs
+from exeunt.sweep.planning.plan import single
 from exeunt.sweep.planning.stopping import Stopping
 from exeunt.training import DatasetSpec, Recipe, TrialSpec
 
 EPOCHS = 9
+COSTS = Costs()
 
 
 def planned(seed, *, dataset="digits", epochs=EPOCHS, teacher=None, architecture="resnet8", role="result"):
@@ -18,10 +21,10 @@ def planned(seed, *, dataset="digits", epochs=EPOCHS, teacher=None, architecture
         method=KD() if teacher else Baseline(),
         recipe=Recipe(epochs=epochs, milestones=()),
         seed=seed,
-        teacher=teacher and teacher.spec,
+        teacher=teacher and TrialSpec.from_dict(teacher.spec),
         validation=0.1,
     )
-    return PlannedTrial(spec=spec, key=spec.key, role=role, order=seed)
+    return single(spec, COSTS, role, order=seed)
 
 
 TEACHER = planned(9)
@@ -109,7 +112,7 @@ def test_hyperband_looks_at_some_trials_later():
     )
     last = dict(zip((trial.key for trial in TRIALS), judged(stopping), strict=True))
     for trial in TRIALS:
-        assert last[trial.key] >= 3 ** bracket_of(trial.key, stopping, EPOCHS)
+        assert last[trial.key] >= 3 ** bracket_of(content_key(trial.spec), stopping, EPOCHS)
 
 
 class TestSearch:

@@ -7,7 +7,8 @@ import pytest
 from exeunt.losses import EED, Baseline
 from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.sweep.execution.gpu_packing import HEAD_ROOM, OVERHEAD, Packing, packed_share
-from exeunt.sweep.planning.plan import PlannedTrial
+from exeunt.sweep.planning.cost import Costs
+from exeunt.sweep.planning.plan import single
 from exeunt.training import DatasetSpec, Recipe, TrialSpec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,9 @@ def test_the_share_on_eighty_gibibytes(peak, share):
     assert packed_share(peak, 80 * GIB) == share
 
 
+COSTS = Costs()
+
+
 def planned(seed=0, architecture="resnet8", method=None, exits="none", **recipe):
     spec = TrialSpec(
         dataset=DatasetSpec(name="digits"),
@@ -41,7 +45,7 @@ def planned(seed=0, architecture="resnet8", method=None, exits="none", **recipe)
         recipe=Recipe(**recipe),
         seed=seed,
     )
-    return PlannedTrial(spec=spec, key=spec.key, role="result", order=0)
+    return single(spec, COSTS, "result")
 
 
 @pytest.mark.parametrize(

@@ -51,13 +51,17 @@ def only_trial(sweep):
     return planned
 
 
+def only_spec(sweep):
+    return TrialSpec.from_dict(only_trial(sweep).located_spec)
+
+
 def test_a_teacher_from_a_file_is_planned_no_training_of(read, file):
     planned = only_trial(read(FILE))
     assert planned.depends_on is None
-    teacher = planned.spec.teacher
-    assert (teacher.architecture.name, teacher.path) == ("resnet14", str(file))
-    assert teacher.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert TrialSpec.from_dict(json.loads(json.dumps(planned.spec.to_dict()))).teacher.path == str(file)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert planned.spec["teacher"] == {"architecture": {"name": "resnet14"}, "sha256": sha256}
+    teacher = TrialSpec.from_dict(json.loads(json.dumps(planned.located_spec))).teacher
+    assert (teacher.architecture.name, teacher.path, teacher.sha256) == ("resnet14", str(file), sha256)
 
 
 def test_the_key_follows_the_content_and_not_the_path(read, file):
@@ -75,7 +79,7 @@ def test_the_key_follows_the_content_and_not_the_path(read, file):
 
 def test_self_with_a_file_is_the_students_architecture(read, file):
     torch.save(weights("resnet8"), file)
-    assert only_trial(read(FILE.replace("resnet14@", "self@"))).spec.teacher.architecture.name == "resnet8"
+    assert only_trial(read(FILE.replace("resnet14@", "self@"))).spec["teacher"]["architecture"] == {"name": "resnet8"}
 
 
 @pytest.mark.usefixtures("file")
@@ -106,8 +110,13 @@ def test_a_launched_sweep_is_read_again_from_any_folder(folder, file, tmp_path):
     store = Store(tmp_path / "storage")
     launched = read_sweep(path)
     store.save_sweep(make_plan(launched))
-    with store.saved_sweep("taught") as kept:
-        again = read_sweep(kept)
+    plan = store.plan("taught")
+    assert [trial.configuration.weights for trial in plan.trials] == [
+        str(path.parent / name) if name else "" for name in ("a.pt", "", "a.pt2", "")
+    ]
+    kept = tmp_path / "kept.yaml"
+    kept.write_text(plan.text, encoding="utf-8")
+    again = read_sweep(kept)
     assert [trial.teacher and trial.teacher.path for trial in again.trials] == [
         str(path.parent / name) if name else None for name in ("a.pt", "a.pt2", "a.pt", None, "a.pt2", None)
     ]
@@ -168,7 +177,7 @@ def test_a_teacher_is_an_architecture_at_a_file(read, written, said):
 
 
 def test_a_file_that_changed_since_the_sweep_was_read_teaches_nothing(read, file, tmp_path):
-    trial = only_trial(read(FILE)).spec
+    trial = only_spec(read(FILE))
     torch.save({name: tensor + 1 for name, tensor in weights().items()}, file)
     with pytest.raises(SpecError, match=r"teacher\.pt has changed: its SHA-256 is"):
         train(trial, TrialFiles(tmp_path / "trial"), teacher=file, device="cpu")
@@ -181,13 +190,13 @@ def test_the_same_weights_teach_the_same_in_every_kind_of_file(read, file, tmp_p
     save_file(weights(), file.with_name("teacher.safetensors"))
     students = []
     for name in ("teacher.pt", "exits.pt", "teacher.safetensors"):
-        trial = only_trial(read(FILE.replace("teacher.pt", name))).spec
+        trial = only_spec(read(FILE.replace("teacher.pt", name)))
         directory = TrialFiles(tmp_path / name)
         train(trial, directory, teacher=file.with_name(name), device="cpu")
         students.append(torch.load(directory.directory.path / "weights.pt"))
     assert all(torch.equal(tensor, other[name]) for other in students[1:] for name, tensor in students[0].items())
     torch.save({name: 2 * tensor for name, tensor in weights().items()}, file)
-    train(only_trial(read(FILE)).spec, again := TrialFiles(tmp_path / "other"), teacher=file, device="cpu")
+    train(only_spec(read(FILE)), again := TrialFiles(tmp_path / "other"), teacher=file, device="cpu")
     other = torch.load(again.directory.path / "weights.pt")
     assert not all(torch.equal(tensor, other[name]) for name, tensor in students[0].items())
 
@@ -195,7 +204,7 @@ def test_the_same_weights_teach_the_same_in_every_kind_of_file(read, file, tmp_p
 @pytest.mark.slow
 def test_what_one_trial_left_teaches_in_a_sweep_that_trains_no_teacher(read, exeunt, tmp_path):
     with_exits = FILE.replace("resnet8", "resnet14").replace('kd: {teacher: "resnet14@weights/teacher.pt"}', "eed: {}")
-    train(only_trial(read(with_exits)).spec, TrialFiles(tmp_path / "weights"), device="cpu")
+    train(only_spec(read(with_exits)), TrialFiles(tmp_path / "weights"), device="cpu")
     (tmp_path / "sweep.yaml").write_text(FILE.replace("teacher.pt", "weights.pt"))
     answer = exeunt("sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "storage")
     assert answer.status == 0, answer.err

@@ -6,14 +6,17 @@ from types import SimpleNamespace
 import pytest
 from exeunt.losses import KD, Baseline
 from exeunt.models import ArchitectureSpec
+from exeunt.sweep.execution import tune_searcher
 from exeunt.sweep.execution.gpu_packing import Packing
 from exeunt.sweep.execution.tune_searcher import PlanSearcher
-from exeunt.sweep.planning.plan import PlannedTrial
+from exeunt.sweep.planning.cost import Costs
+from exeunt.sweep.planning.plan import single
 from exeunt.training import DatasetSpec, TrialSpec
 
 DONE = {"state": "done"}
 RUNNING = {"state": "running", "epoch": 1}
 BACK_OFF = 0.05
+COSTS = Costs()
 
 
 def planned(seed, teacher=None, architecture="resnet8"):
@@ -22,9 +25,9 @@ def planned(seed, teacher=None, architecture="resnet8"):
         architecture=ArchitectureSpec(name=architecture),
         method=KD() if teacher else Baseline(),
         seed=seed,
-        teacher=teacher and teacher.spec,
+        teacher=teacher and TrialSpec.from_dict(teacher.spec),
     )
-    return PlannedTrial(spec=spec, key=spec.key, role="result", order=seed)
+    return single(spec, COSTS, "result", order=seed)
 
 
 TEACHER, OTHER = planned(0), planned(1)
@@ -174,6 +177,68 @@ class TestDeaths:
             searcher.on_trial_complete(trial_id=attempt, error=True)
         assert searcher.failures(TEACHER.key) == 0
         assert awaited(searcher, "e") == TEACHER.key
+
+
+class TestBusy:
+    """Trials that another sweep trains now."""
+
+    BUSY = {"state": "busy", "reason": "process 7 on node trains it for another sweep"}
+
+    @pytest.fixture(autouse=True)
+    def _short(self, monkeypatch):
+        monkeypatch.setattr(tune_searcher, "BUSY_DELAY_S", BACK_OFF)
+
+    def end_busy(self, searcher, trial_id):
+        searcher.on_trial_result(trial_id, self.BUSY)
+        searcher.on_trial_complete(trial_id=trial_id, result=self.BUSY)
+
+    @pytest.mark.parametrize("recorded", ["waiting", "running", "failed"])
+    def test_a_trial_waits_however_often_and_costs_no_retry_and_others_pass_it(self, search, given_up, recorded):
+        searcher = search([TEACHER, STUDENT, OTHER], retries=0, recorded=lambda _: recorded)
+        assert suggested(searcher, "a") == TEACHER.key
+        self.end_busy(searcher, "a")
+        assert 0.8 * BACK_OFF < searcher.retry_delay(TEACHER.key) <= BACK_OFF
+        assert suggested(searcher, "other") == OTHER.key
+        for attempt in "bcd":
+            assert awaited(searcher, attempt) == TEACHER.key
+            self.end_busy(searcher, attempt)
+        assert searcher.failures(TEACHER.key) == 0
+        assert awaited(searcher, "e") == TEACHER.key
+        searcher.on_trial_complete(trial_id="e", result=DONE)
+        assert suggested(searcher, "f") == STUDENT.key
+        assert given_up == {}
+
+    def test_the_delay_is_the_same_each_time(self, search):
+        searcher = search([TEACHER], retries=0)
+        for attempt in "abc":
+            assert awaited(searcher, attempt) == TEACHER.key
+            self.end_busy(searcher, attempt)
+            assert searcher.retry_delay(TEACHER.key) <= BACK_OFF
+
+    def test_one_that_the_other_sweep_has_completed_meanwhile_releases_its_students(self, search, given_up):
+        searcher = search([TEACHER, STUDENT], recorded=lambda _: "done")
+        assert suggested(searcher, "a") == TEACHER.key
+        self.end_busy(searcher, "a")
+        assert searcher.retry_delay(TEACHER.key) is None
+        assert suggested(searcher, "b") == STUDENT.key
+        searcher.on_trial_complete(trial_id="b", result=DONE)
+        assert suggested(searcher, "c") == PlanSearcher.FINISHED
+        assert given_up == {}
+
+    def test_the_students_of_one_that_has_diverged_there_are_given_up(self, search, given_up):
+        searcher = search([TEACHER, STUDENT], recorded=lambda _: "diverged")
+        assert suggested(searcher, "a") == TEACHER.key
+        self.end_busy(searcher, "a")
+        assert given_up.keys() == {STUDENT.key}
+        assert suggested(searcher, "b") == PlanSearcher.FINISHED
+
+    @pytest.mark.parametrize(("recorded", "told"), [("running", []), ("done", ["done"]), ("diverged", ["diverged"])])
+    def test_a_search_is_told_only_of_an_end(self, search, recorded, told):
+        proposals = Proposing(planned(5))
+        searcher = search([], proposals=proposals, recorded=lambda _: recorded)
+        assert suggested(searcher, "a") == planned(5).key
+        self.end_busy(searcher, "a")
+        assert proposals.told == [(planned(5).key, state) for state in told]
 
 
 def test_no_more_trials_run_at_once_than_allowed(search):

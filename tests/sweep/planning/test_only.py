@@ -30,8 +30,8 @@ def test_what_matches_is_selected_in_the_order_of_the_plan_with_its_teachers(pla
 
 def test_a_teacher_that_is_needed_comes_with_its_seed_alone(plan):
     chosen = selected(plan, ["kd/resnet8"])
-    teachers = [trial for trial in chosen if trial.spec.method.name == "baseline"]
-    assert {trial.spec.seed for trial in teachers} == {0}
+    teachers = [trial for trial in chosen if trial.configuration.method == "baseline"]
+    assert {trial.seed for trial in teachers} == {0}
     assert len(teachers) == 2
 
 

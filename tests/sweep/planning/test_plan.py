@@ -4,6 +4,7 @@ import pytest
 import yaml
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.yaml_document import DocumentError
+from exeunt.training import TrialSpec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +18,12 @@ def plan(read):
     return lambda *methods, head=HEAD: make_plan(read(head + "".join(f"  {line}\n" for line in methods))).trials
 
 
+def spec_of(trial):
+    return TrialSpec.from_dict(trial.spec)
+
+
 def described(trials):
-    return [(t.spec.method.name, t.spec.architecture.name, t.spec.seed, t.role) for t in trials]
+    return [(t.configuration.method, t.configuration.architecture, t.seed, t.role) for t in trials]
 
 
 def test_placements_that_mean_the_same_are_trained_once(plan):
@@ -29,17 +34,36 @@ def test_placements_that_mean_the_same_are_trained_once(plan):
 
 def test_exits_keep_the_words_that_the_file_asks_for_them_with_first(plan):
     trials = plan("baseline:", "kd: {teacher: self}", "eed: {exits: ['1,2', all, 2, '50%']}")
-    of_eed = {trial.exits: trial.spec.exits.placement for trial in trials if trial.spec.method.name == "eed"}
+    of_eed = {
+        trial.configuration.exits: spec_of(trial).exits.placement
+        for trial in trials
+        if trial.configuration.method == "eed"
+    }
     assert of_eed == {"1,2": "all", "2": "2", "50%": "1"}
-    assert {trial.exits for trial in trials if trial.spec.method.name != "eed"} == {"none"}
+    assert {trial.configuration.exits for trial in trials if trial.configuration.method != "eed"} == {"none"}
 
 
-def test_trials_are_named_by_what_is_not_usual(plan):
+def test_trials_are_named_by_what_varies_in_the_file_with_the_shortest_numbers(plan):
     trials = plan("baseline:", "eed: {exits: '1', head: [conv, linear], output_loss: kl}")
-    assert [str(trial) for trial in trials if trial.spec.seed == 0] == [
+    assert [str(trial) for trial in trials if trial.seed == 0] == [
         "baseline, resnet8, digits, seed 0",
-        "eed (output_loss=kl, temperature=3.0, output_weight=0.1, exits=1), resnet8, digits, seed 0",
-        "eed (output_loss=kl, temperature=3.0, output_weight=0.1, exits=1, head=linear), resnet8, digits, seed 0",
+        "eed head=conv, resnet8, digits, seed 0",
+        "eed head=linear, resnet8, digits, seed 0",
+    ]
+    head = HEAD.replace("recipe: fast", "recipe: {epochs: [3, 9]}")
+    trials = plan(
+        "kd: {teacher: self}", "eed: {exits: [all, '50%'], output_loss: kl, temperature: [1.0, 2.5]}", head=head
+    )
+    assert [str(trial) for trial in trials if trial.seed == 0 and trial.role == "result"] == [
+        f"{label}, resnet8, epochs={epochs}, digits, seed 0"
+        for epochs in (3, 9)
+        for label in (
+            "kd",
+            "eed exits=all, temperature=1",
+            "eed exits=all, temperature=2.5",
+            "eed exits=50%, temperature=1",
+            "eed exits=50%, temperature=2.5",
+        )
     ]
 
 
@@ -69,14 +93,14 @@ def test_a_teacher_that_is_a_row_of_the_table_too_is_a_result(plan, methods):
     assert Counter(described(trials)) == Counter(
         (method, "resnet8", seed, "result") for method in ("baseline", "kd") for seed in (0, 1)
     )
-    teachers = {trial.depends_on for trial in trials if trial.spec.method.name == "kd"}
-    assert teachers == {t.key for t in trials if t.spec.method.name == "baseline" and t.spec.seed == 0}
+    teachers = {trial.depends_on for trial in trials if trial.configuration.method == "kd"}
+    assert teachers == {t.key for t in trials if t.configuration.method == "baseline" and t.seed == 0}
 
 
 def test_students_of_every_seed_have_the_teacher_of_the_seed_asked_for(plan):
     trials = plan("baseline:", "kd: {teacher: self, teacher_seed: [1, 7]}")
-    assert [trial.spec.seed for trial in trials if trial.role == "teacher"] == [7]
-    taught = Counter((t.spec.seed, t.spec.teacher.seed) for t in trials if t.spec.teacher)
+    assert [trial.seed for trial in trials if trial.role == "teacher"] == [7]
+    taught = Counter((t.seed, t.configuration.teacher["seed"]) for t in trials if t.configuration.teacher)
     assert taught == {(0, 1): 1, (0, 7): 1, (1, 1): 1, (1, 7): 1}
 
 
@@ -115,17 +139,17 @@ def test_every_trial_stands_after_its_teacher_and_has_a_key_of_its_own(read, goo
 
 def test_breadth_first_trains_one_seed_of_everything_before_the_second_seed(read, good):
     trials = make_plan(read(good.replace("[0, 1]", "[7, 3, 5]"))).trials
-    results = [trial.spec.seed for trial in trials if trial.role == "result"]
+    results = [trial.seed for trial in trials if trial.role == "result"]
     assert results == sorted(results, key=[7, 3, 5].index)
     assert [trial.seed_index for trial in trials if trial.role == "result"] == [
         [7, 3, 5].index(seed) for seed in results
     ]
-    assert {trial.seeds for trial in trials if trial.role == "result"} == {3}
+    assert {trial.configuration.seeds for trial in trials if trial.role == "result"} == {3}
 
 
 def test_a_seed_is_taken_early_only_where_a_student_needs_it(plan):
     trials = plan("baseline:", "kd: {teacher: self, teacher_seed: 2}", head=HEAD.replace("[0, 1]", "[0, 1, 2]"))
-    assert [(trial.spec.method.name, trial.spec.seed) for trial in trials] == [
+    assert [(trial.configuration.method, trial.seed) for trial in trials] == [
         *(("baseline", 0), ("baseline", 2), ("kd", 0)),
         *(("baseline", 1), ("kd", 1), ("kd", 2)),
     ]
@@ -134,7 +158,9 @@ def test_a_seed_is_taken_early_only_where_a_student_needs_it(plan):
 def test_cheap_first_trains_what_costs_least_until_it_is_done(plan):
     head = HEAD.replace("[resnet8]", "[resnet20, resnet8]").replace("recipe: fast", "recipe: {epochs: [9, 3]}")
     trials = plan("eed:", "baseline:", "kd: {teacher: resnet14}", head="order: cheap-first\n" + head)
-    rows = list(dict.fromkeys((t.spec.architecture.name, t.spec.method.name, t.spec.recipe.epochs) for t in trials))
+    rows = list(
+        dict.fromkeys((t.configuration.architecture, t.configuration.method, t.configuration.epochs) for t in trials)
+    )
     # Multiply-adds at 8x8 with a channel, forward: resnet8 0.8 M, resnet14 1.6 M, resnet20 2.5 M.
     assert rows[:2] == [("resnet8", "baseline", 3), ("resnet8", "eed", 3)]
     assert [(name, epochs) for name, method, epochs in rows if method == "baseline"] == [
@@ -146,7 +172,7 @@ def test_cheap_first_trains_what_costs_least_until_it_is_done(plan):
 
 
 def rows_of(trials):
-    return {(t.spec.method.name, t.spec.architecture.name, t.spec.seed) for t in trials if t.role == "result"}
+    return {(t.configuration.method, t.configuration.architecture, t.seed) for t in trials if t.role == "result"}
 
 
 def test_a_trial_is_left_out_that_has_a_value_of_every_field_of_a_rule(plan):
@@ -157,7 +183,7 @@ def test_a_trial_is_left_out_that_has_a_value_of_every_field_of_a_rule(plan):
         *(("baseline", "resnet8", 0), ("baseline", "resnet14", 0)),
         *(("kd", "resnet8", 0), ("kd", "resnet8", 1), ("eed", "resnet8", 0), ("eed", "resnet8", 1)),
     }
-    assert {trial.seeds for trial in trials if trial.spec.method.name == "baseline"} == {1}
+    assert {trial.configuration.seeds for trial in trials if trial.configuration.method == "baseline"} == {1}
 
 
 @pytest.mark.parametrize(
@@ -181,7 +207,7 @@ def test_a_rule_speaks_of_trials_as_they_are(plan, rule, left):
             plan(*methods, head=rules + HEAD)
         return
     trials = plan(*methods, head=rules + HEAD)
-    assert {(t.spec.exits.placement, t.spec.method.output_loss) for t in trials} == set(left)
+    assert {(t.exits.placement, t.method.output_loss) for t in map(spec_of, trials)} == set(left)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +216,8 @@ def test_a_rule_speaks_of_trials_as_they_are(plan, rule, left):
 def test_a_rule_can_name_a_teacher_who_is_still_trained_for_others(plan, teacher, left):
     rules = f"exclude: [{{teacher: {teacher}}}, {{method: baseline}}]\n"
     trials = plan("baseline:", "kd: {teacher: [self, resnet14]}", head=rules + HEAD)
-    assert {t.spec.teacher.architecture.name for t in trials if t.spec.teacher} == left
-    assert [t.role for t in trials if t.spec.method.name == "baseline"] == ["teacher"]
+    assert {t.teacher.architecture.name for t in map(spec_of, trials) if t.teacher} == left
+    assert [t.role for t in trials if t.configuration.method == "baseline"] == ["teacher"]
 
 
 METHODS = ["baseline: {}", "kd: {teacher: [self, resnet14]}", "eed: {exits: [all, '1'], output_loss: kl}", "dml: {}"]
@@ -230,7 +256,11 @@ def test_a_file_of_blocks_plans_what_files_of_one_block_plan_together(read, bloc
 def test_the_seeds_of_a_configuration_are_those_of_all_blocks(read, good):
     sweep = read(good + "blocks: [{}, {seeds: [1, 5], methods: {baseline: {}}}]\n")
     trials = [trial for trial in make_plan(sweep).trials if trial.role == "result"]
-    assert {(trial.spec.method.name, trial.seeds) for trial in trials} == {("baseline", 3), ("kd", 2), ("eed", 2)}
+    assert {(trial.configuration.method, trial.configuration.seeds) for trial in trials} == {
+        ("baseline", 3),
+        ("kd", 2),
+        ("eed", 2),
+    }
 
 
 def test_a_flat_grid_has_every_axis_in_every_method(read, good):

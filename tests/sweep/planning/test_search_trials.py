@@ -33,7 +33,7 @@ def typed(method, **values):
 
 
 def trial_of(sweep, method, seed=0):
-    asked = next(asked for asked in sweep.configurations if asked.trial.method.name == method)
+    asked = next(asked for asked in sweep.requested if asked.trial.method.name == method)
     return next(iter(asked.trial.with_seeds([seed])))
 
 
@@ -168,7 +168,7 @@ def test_stages_need_no_quotes_and_what_may_be_left_out_may_be_null(read):
 def test_the_defaults_are_what_the_file_asks_for(read):
     sweep, plain = read(FILE), read(PLAIN)
     assert [trial.key for trial in sweep.trials] == [trial.key for trial in plain.trials]
-    for space, asked in zip(sweep.search.spaces, plain.configurations, strict=True):
+    for space, asked in zip(sweep.search.spaces, plain.requested, strict=True):
         assert space.trial({}).key == asked.trial.key == space.default.key
     held = read(FILE + "validation: 0.3\n")
     assert [trial.key for trial in held.trials] == [trial.key for trial in plain.trials], "results train on all images"

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exeunt.store import Record
-from exeunt.store.trial_store import Store
+from exeunt.store import Record, Store
 from exeunt.sweep.execution.early_stopper import EarlyStopper
 from exeunt.sweep.execution.shutdown import Shutdown
 from exeunt.sweep.execution.tune_searcher import PlanSearcher
@@ -54,10 +53,10 @@ class Trainer:
 
     def begin(self, spec: TrialSpec, epochs: int) -> None:
         """Write the first epochs of a trial."""
-        directory = self.store.start_attempt(spec.key)
-        self.trained.append(spec.key)
-        directory.write_spec(spec.canonical().to_dict())
-        directory.write_history(self.records(spec)[:epochs])
+        with self.store.attempt(spec.key, "driver") as files:
+            self.trained.append(spec.key)
+            files.write_spec(spec.canonical().to_dict())
+            files.write_history(self.records(spec)[:epochs])
 
     def finish(self, spec: TrialSpec) -> Record:
         """Write the result of a trial; return its last report, whose `state` is `running` for a trial that died."""
@@ -82,7 +81,7 @@ class Driver:
 
     def __init__(self, sweep: Sweep, store: Store, trainer: Trainer, workers: int = 1, retries: int = 0) -> None:
         self.sweep, self.store, self.trainer, self.workers = sweep, store, trainer, workers
-        plan = search_plan(sweep, store)
+        self.plan = plan = search_plan(sweep, store)
         self.studies = Studies(sweep, store)
         self.studies.mend()
         todo = [trial for trial in missing(plan, store) if trial.role != "search"]
@@ -120,10 +119,10 @@ class Driver:
         if not isinstance(suggested, dict):
             return False
         planned = self.board.trials[suggested["key"]]
-        self.running[name] = planned.spec
+        self.running[name] = TrialSpec.from_dict(planned.spec)
         self.handed_out.append(planned.key)
         self.board.start(planned.key)
-        self.trainer.begin(planned.spec, epochs=1)
+        self.trainer.begin(self.running[name], epochs=1)
         return True
 
     def pruned_after(self, spec: TrialSpec) -> Record | None:
@@ -142,7 +141,7 @@ class Driver:
             self.store.trial(spec.key).write_history(records)
             self.searcher.on_trial_result(name, {"state": "running", "epoch": last["epoch"]})
             self.searcher.on_trial_complete(name, result={"state": "running"})
-            self.store.prune(spec.key, self.sweep.stopping, epoch=last["epoch"], epochs=spec.recipe.epochs)
+            self.store.prune(spec.key, self.plan.stopping, epoch=last["epoch"], epochs=spec.recipe.epochs)
             self.board.prune(spec.key, "stopped")
             return
         report = self.trainer.finish(spec)

@@ -50,7 +50,7 @@ class TestBudgets:
     def test_those_that_need_no_teacher_advance_in_turn(self, read_file, drive):
         driver = drive(read_file())
         driver.run()
-        methods = [driver.board.trials[key].spec.method.name for key in driver.handed_out]
+        methods = [driver.board.trials[key].configuration.method for key in driver.handed_out]
         assert methods[0] == "baseline", "the teacher"
         assert Counter(methods[1:7]) == {"baseline": 2, "kd": 2, "eed": 2}
 

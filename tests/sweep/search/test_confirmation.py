@@ -22,7 +22,7 @@ def roles(plan):
 
 
 def coming(plan):
-    return [(trial.role, trial.spec.method.name, number) for trial, number in plan.coming]
+    return [(trial.role, trial.configuration.method, number) for trial, number in plan.coming]
 
 
 class TestPlan:
@@ -31,7 +31,7 @@ class TestPlan:
     def test_before_the_search_it_knows_the_teacher_and_what_is_to_come(self, read_file, store):
         plan = search_plan(read_file(), store)
         (teacher,) = plan.trials
-        assert (teacher.role, teacher.spec.architecture.name, teacher.spec.protocol) == (
+        assert (teacher.role, teacher.configuration.architecture, teacher.spec["protocol"]) == (
             "teacher",
             "resnet14",
             "tuning",
@@ -81,21 +81,21 @@ class TestPlan:
         assert plan.coming == ()
         assert roles(plan) == {"teacher": 2, "search": 18, "result": 12}
         results = [trial for trial in plan.trials if trial.role == "result"]
-        assert Counter((trial.spec.method.name, trial.confirmed.tuning, trial.spec.seed) for trial in results) == {
+        assert Counter((trial.configuration.method, trial.confirmed.tuning, trial.seed) for trial in results) == {
             (method, tuning, seed): 1
             for method in ("baseline", "kd", "eed")
             for tuning in ("default", "tuned")
             for seed in (0, 1)
         }
         for trial in results:
-            assert (trial.spec.protocol, trial.spec.validation) == ("final", 0)
+            assert (trial.spec["protocol"], trial.spec["validation"]) == ("final", 0)
             assert trial.confirmed.tried == "6 complete, 0 pruned, 0 failed"
             assert trial.confirmed.budget == sweep.search.effort
             assert trial.confirmed.budget.startswith("6 trials by random, scored by validation top-1 of the final exit")
         orders = {trial.key: trial.order for trial in plan.trials}
         assert sorted(orders.values()) == list(range(32))
         assert all(trial.depends_on is None or orders[trial.depends_on] < trial.order for trial in results)
-        teachers = {trial.key: trial.spec.protocol for trial in plan.trials if trial.role == "teacher"}
+        teachers = {trial.key: trial.spec["protocol"] for trial in plan.trials if trial.role == "teacher"}
         assert sorted(teachers.values()) == ["final", "tuning"]
         needed = {(trial.role, teachers[trial.depends_on]) for trial in plan.trials if trial.depends_on}
         assert needed == {("search", "tuning"), ("result", "final")}, "one teacher for the search, one for the results"
@@ -108,7 +108,7 @@ class TestPlan:
             driver.start()
             driver.end(next(iter(driver.running)))
         sweep = read_file(("budget: 6", "budget: 4"))
-        confirmed = {trial.spec.method.name: trial.confirmed for trial in search_plan(sweep, store).trials}
+        confirmed = {trial.configuration.method: trial.confirmed for trial in search_plan(sweep, store).trials}
         had = [trial.budget.partition(",")[0] for trial in confirmed.values() if trial]
         assert sorted(had) == ["4 trials by random", "4 trials by random", "5 trials by random"]
         console = Console(width=1000, file=io.StringIO())
@@ -123,10 +123,10 @@ class TestPlan:
         sweep = read_file()
         drive(sweep).run()
         plan = search_plan(sweep, store)
-        keys = {(trial.spec.method.name, trial.confirmed.tuning): set() for trial in plan.trials if trial.confirmed}
+        keys = {(trial.configuration.method, trial.confirmed.tuning): set() for trial in plan.trials if trial.confirmed}
         for trial in plan.trials:
             if trial.confirmed:
-                keys[trial.spec.method.name, trial.confirmed.tuning].add(trial.key)
+                keys[trial.configuration.method, trial.confirmed.tuning].add(trial.key)
         plain = read_file().text.partition("search:")[0]
         default = read_file(text=plain)
         for method in ("baseline", "kd", "eed"):
@@ -152,11 +152,14 @@ class TestPlan:
         drive(sweep).run()
         plan = search_plan(sweep, store)
         placements = {"50%": "1", "1,2": "all", "all": "all", "none": "none"}
-        assert all(trial.spec.exits.placement == placements[trial.exits] for trial in plan.trials)
+        assert all(
+            plan.specs[trial.configuration.id].exits.placement == placements[trial.configuration.exits]
+            for trial in plan.trials
+        )
         found = {outcome.space.default.method.name: outcome.best[0] for outcome in outcomes(Studies(sweep, store))}
-        of_eed = [trial for trial in plan.trials if trial.spec.method.name == "eed"]
-        assert {trial.exits for trial in of_eed if trial.role == "search"} <= {"50%", "1,2"}
-        confirmed = {trial.confirmed.tuning: trial.exits for trial in of_eed if trial.confirmed}
+        of_eed = [trial for trial in plan.trials if trial.configuration.method == "eed"]
+        assert {trial.configuration.exits for trial in of_eed if trial.role == "search"} <= {"50%", "1,2"}
+        confirmed = {trial.confirmed.tuning: trial.configuration.exits for trial in of_eed if trial.confirmed}
         assert confirmed == {"default": "all", "tuned": found["eed"].params["exits"]}
 
     def test_a_confirmation_that_ended_is_not_trained_again(self, read_file, store, drive):
@@ -202,8 +205,10 @@ class TestLabels:
             lines = [line for line in text.splitlines() if "kd:" not in line and "eed:" not in line]
             sweep = read_file(*pairs, text="\n".join(lines).replace("\n  methods:", "") + "\n")
             drive(sweep).run()
-            results = [trial for trial in search_plan(sweep, store).trials if trial.role == "result"]
-            return {trial.confirmed.tuning: trial.spec.recipe for trial in results}, outcomes(Studies(sweep, store))[0]
+            plan = search_plan(sweep, store)
+            results = [trial for trial in plan.trials if trial.role == "result"]
+            recipes = {trial.confirmed.tuning: plan.specs[trial.configuration.id].recipe for trial in results}
+            return recipes, outcomes(Studies(sweep, store))[0]
 
         return of
 
@@ -286,12 +291,14 @@ class TestOutcome:
         assert stand["eed"].best == ()
         assert stand["eed"].mostly_failed
         plan = search_plan(driver.sweep, store)
-        labels = Counter((trial.spec.method.name, trial.confirmed.tuning) for trial in plan.trials if trial.confirmed)
+        labels = Counter(
+            (trial.configuration.method, trial.confirmed.tuning) for trial in plan.trials if trial.confirmed
+        )
         assert labels["eed", "default"] == 2
         assert labels["eed", "tuned"] == 0
         assert labels["kd", "tuned"] == 2
         (tried,) = {
-            trial.confirmed.tried for trial in plan.trials if trial.confirmed and trial.spec.method.name == "eed"
+            trial.confirmed.tried for trial in plan.trials if trial.confirmed and trial.configuration.method == "eed"
         }
         assert tried == "0 complete, 0 pruned, 6 failed"
 

@@ -4,10 +4,12 @@ import pytest
 from exeunt.losses import EED, Baseline
 from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.sweep.eta import TimeEstimator
-from exeunt.sweep.planning.plan import PlannedTrial
+from exeunt.sweep.planning.cost import Costs
+from exeunt.sweep.planning.plan import single
 from exeunt.training import DatasetSpec, Recipe, TrialSpec
 
 EPOCHS = 10
+COSTS = Costs()
 
 
 def planned(seed, architecture="resnet8", method=None):
@@ -19,7 +21,7 @@ def planned(seed, architecture="resnet8", method=None):
         recipe=Recipe(epochs=EPOCHS, milestones=()),
         seed=seed,
     )
-    return PlannedTrial(spec=spec, key=spec.key, role="result", order=seed)
+    return single(spec, COSTS, "result", order=seed)
 
 
 FIRST, SECOND, THIRD = (planned(seed).key for seed in range(3))

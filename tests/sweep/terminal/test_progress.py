@@ -4,11 +4,14 @@ from types import SimpleNamespace
 import pytest
 from exeunt.losses import Baseline
 from exeunt.models import ArchitectureSpec
-from exeunt.sweep.planning.plan import PlannedTrial
+from exeunt.sweep.planning.cost import Costs
+from exeunt.sweep.planning.plan import single
 from exeunt.sweep.terminal import progress as module
 from exeunt.sweep.terminal.progress import ROWS, LiveBoard, PlainBoard, make_board
 from exeunt.training import DatasetSpec, Recipe, TrialSpec
 from rich.console import Console
+
+COSTS = Costs()
 
 
 def planned(seed):
@@ -19,7 +22,7 @@ def planned(seed):
         recipe=Recipe(epochs=10, milestones=()),
         seed=seed,
     )
-    return PlannedTrial(spec=spec, key=spec.key, role="result", order=seed)
+    return single(spec, COSTS, "result", order=seed)
 
 
 TRIALS = [planned(seed) for seed in range(4)]

@@ -41,7 +41,7 @@ def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs, trai
         "key": student.key,
         "method": "kd",
         "architecture": "resnet8",
-        "seed": str(student.spec.seed),
+        "seed": str(student.seed),
         "state": "done",
         "protocol": "last epoch on test",
         "commit": "0123456789ab",
@@ -57,13 +57,13 @@ def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs, trai
 
 def test_a_run_says_where_the_file_has_the_exits(read, good, store, runs, trained):
     plan = make_plan(read(good.replace('exits: [all, "1"]', 'exits: ["50%"]')))
-    with_exits = next(trial for trial in plan.trials if trial.spec.method.name == "eed")
-    without = next(trial for trial in plan.trials if trial.spec.method.name == "baseline")
+    with_exits = next(trial for trial in plan.trials if trial.configuration.method == "eed")
+    without = next(trial for trial in plan.trials if trial.configuration.method == "baseline")
     for trial in (with_exits, without):
         trained(trial)
     Mirror(plan, store, store.tracking_uri).update_all()
     assert runs()[with_exits.key].data.tags["exeunt.exits"] == "50%"
-    assert runs()[with_exits.key].data.params["exits.placement"] == with_exits.spec.exits.placement != "50%"
+    assert runs()[with_exits.key].data.params["exits.placement"] == with_exits.spec["exits"]["placement"] != "50%"
     assert "exeunt.exits" not in runs()[without.key].data.tags
 
 
@@ -72,7 +72,7 @@ def test_a_cell_is_explained_by_runs_and_files(plan, store, runs, trained, run):
     trained(student)
     store.save_sweep(plan)
     Mirror(plan, store, store.tracking_uri).update_all()
-    status, out, err = run("explain", "tiny", student.spec.architecture.name, "kd")
+    status, out, err = run("explain", "tiny", student.configuration.architecture, "kd")
     assert (status, err) == (0, "")
     (line,) = (line for line in out.splitlines() if student.key in line)
     for part in ("90.00", runs()[student.key].info.run_id, "0123456789ab", "history.jsonl, result.json"):

@@ -1,0 +1,64 @@
+from typing import TYPE_CHECKING
+
+import typer
+
+from ...specs import SpecError
+from ._options import Plugins, Storage, app, planned
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...store import Store
+
+
+@app.command()
+def migrate(storage: Storage = "runs", plugin: Plugins = None) -> None:
+    """Convert a storage of Exeunt 0.1.0. No trial is trained again.
+
+    Trials get new keys, and each sweep gets its plan as data.
+    `exeunt sweep FILE` does the same for its own trials.
+    A sweep with plugins needs them as --plugin: this command runs no code from the storage.
+
+    Exit status: 0 all is converted; 1 some trials or sweeps are not.
+    """
+    from ...store import SWEEP_FILE, Store, kept_plugins
+    from ...store.migration import migrate_trials
+    from ...training.plugins import read_plugins
+    from ..terminal.counts import counted
+
+    store = Store(storage)
+    given = {one.sha256: one for one in read_plugins(plugin or ())}
+    trials = list(migrate_trials(store))
+    problems = [f"trial {one.old}: {one.problem}" for one in trials if one.problem]
+    sweeps = 0
+    for name in store.sweeps():
+        directory = store.sweep_directory(name)
+        if store.has_plan(name):
+            continue
+        needed = kept_plugins(directory)
+        if missing := [one.name for one in needed if one.sha256 not in given]:
+            problems.append(
+                f"sweep {name}: give the same --plugin {' --plugin '.join(missing)} as when it was launched"
+            )
+            continue
+        try:
+            with directory.local(SWEEP_FILE) as file:
+                store.save_sweep(planned(file, store, needed))
+            sweeps += 1
+        except SpecError as error:
+            problems.append(f"sweep {name}: {error}")
+    converted = counted(sum(not one.problem for one in trials), "trial")
+    typer.echo(f"{store.location}: {converted} and {counted(sweeps, 'sweep')} converted")
+    for problem in problems:
+        typer.echo(problem, err=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def convert(store: "Store", console: "Console") -> None:
+    """Give trials of Exeunt 0.1.0 their new keys, so that a sweep finds its results."""
+    from ...store.migration import migrate_trials
+    from ..terminal.counts import counted
+
+    if converted := sum(not one.problem for one in migrate_trials(store)):
+        console.print(f"{counted(converted, 'trial')} of Exeunt 0.1.0 converted", highlight=False)
