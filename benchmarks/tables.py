@@ -1,30 +1,30 @@
-"""Benchmark of the main table from 1,000 and 10,000 MLflow runs in SQLite, and of the history of 100 runs.
+"""Benchmark of MLflow runs in SQLite: the main table of 1,000 and 10,000, the history of 100, the write of 1,000.
 
-The rows are written directly into MLflow's database, because writing them through MLflow takes hours. Tags and
-parameters are those of a sweep. Each run has the latest value of each metric of a trial with three exits or none. Only
-the runs of the second benchmark have a history, because the table does not read it. Times are wall-clock seconds of a
-new process without its imports; the load is printed first.
+The runs to read are inserted without MLflow's client, which would take hours. Tags and parameters are those of a sweep.
+Each run has the latest value of each metric of a trial with three exits or none. Only the runs of the second benchmark
+have a history, because the table does not read it. The third benchmark fills an empty database from a trial store, as
+`exeunt sync` does. Times are wall-clock seconds of a new process without its imports; the load is printed first.
 """
 
 import argparse
-import contextlib
+import itertools
 import json
 import os
 import resource
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 
 import numpy as np
-from exeunt.store import PlannedTrial, Progress, Record
+from exeunt.results import mlflow_sqlite
+from exeunt.results.mlflow_sqlite import NewRun, Point
+from exeunt.store import PlannedTrial, Progress, Record, Store
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.tracking.records import params_of, tags_of
-from exeunt.sweep.tracking.writer import create_database
+from exeunt.sweep.tracking.writer import RUNS_PER_TRANSACTION, Mirror, create_database
 from mlflow import MlflowClient
 from rows import report
 
@@ -45,12 +45,9 @@ WITH_HISTORY = 100
 """Number of runs of the sweep with a history."""
 EPOCHS = 200
 ENVIRONMENT = ("exeunt", "torch", "python", "host", "device", "precision", "threads", "processes")
-HISTORY = """\
-INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan)
-WITH RECURSIVE epochs(epoch) AS (SELECT 1 UNION ALL SELECT epoch + 1 FROM epochs WHERE epoch < ?)
-SELECT key, value + 1.0 / epoch, epoch, run_uuid, epoch, 0 FROM latest_metrics JOIN runs USING (run_uuid), epochs
-WHERE experiment_id = ? AND key NOT LIKE 'test/%' AND key NOT LIKE 'cost/%'
-"""
+SYNCED = 1_000
+"""Number of runs that are written to an empty database."""
+SYNCED_EPOCHS = 10
 
 
 Numbers = dict[str, float]
@@ -72,33 +69,52 @@ def fill(database: Path, name: str, runs: int, *, epochs: int = 0) -> None:
     """Add a sweep of completed trials, with a history of this number of epochs."""
     path = database.with_name(f"{name}.yaml")
     path.write_text(FILE.format(name=name, seeds=list(range(runs // CONFIGURATIONS))), encoding="utf-8")
-    trials = {uuid.uuid4().hex: trial for trial in make_plan(read_sweep(path)).trials}
     experiment = MlflowClient(f"sqlite:///{database}").create_experiment(name)
+    done = Progress(state="done", result=result())
+    runs_of_sweep = (
+        NewRun(str(trial), "FINISHED", tags_of(trial, done), params_of(trial), points(trial, epochs))
+        for trial in make_plan(read_sweep(path)).trials
+    )
+    while some := list(itertools.islice(runs_of_sweep, RUNS_PER_TRANSACTION)):
+        mlflow_sqlite.insert(database, experiment, some)
+
+
+def result() -> Record:
+    """Return the result of a trial apart from its metrics."""
     bins = [[667.0, 0.123456789012345, 0.123456789012345]] * 15
-    result = {
+    return {
+        "state": "done",
         "seconds": 1000.0,
         "environment": dict.fromkeys(ENVIRONMENT, "the same everywhere"),
         "reliability": {"final": bins, "ensemble": bins},
     }
-    done = Progress(state="done", result=result)
-    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.executemany(
-            "INSERT INTO runs (run_uuid, name, user_id, status, start_time, lifecycle_stage, experiment_id)"
-            " VALUES (?, ?, 'unknown', 'FINISHED', ?, 'active', ?)",
-            ((run, str(trial), trial.order, experiment) for run, trial in trials.items()),
-        )
-        tags = ((key, value, run) for run, trial in trials.items() for key, value in tags_of(trial, done).items())
-        connection.executemany("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", tags)
-        params = ((param.key, param.value, run) for run, trial in trials.items() for param in params_of(trial))
-        connection.executemany("INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)", params)
-        latest = ((key, value, EPOCHS, run) for run, trial in trials.items() for key, value in metrics(trial).items())
-        connection.executemany(
-            "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, 0, ?, 0, ?)",
-            latest,
-        )
-        if epochs:
-            connection.execute(HISTORY, (epochs, experiment))
+
+
+def points(trial: PlannedTrial, epochs: int) -> list[Point]:
+    """Return the metrics of each epoch, or of the last one alone."""
+    return [
+        Point(name, epoch, epoch, value + 1.0 / epoch)
+        for epoch in (range(1, epochs + 1) if epochs else [EPOCHS])
+        for name, value in metrics(trial).items()
+        if epoch == (epochs or EPOCHS) or not name.startswith(("test/", "cost/"))
+    ]
+
+
+def fill_store(folder: Path, name: str, runs: int) -> None:
+    """Add a sweep of completed trials to a trial store, with a history of `SYNCED_EPOCHS` epochs."""
+    path = folder.with_name(f"{name}.yaml")
+    path.write_text(FILE.format(name=name, seeds=list(range(runs // CONFIGURATIONS))), encoding="utf-8")
+    plan, store = make_plan(read_sweep(path)), Store(folder)
+    store.save_sweep(plan)
+    for trial in plan.trials:
+        history: dict[int, Record] = {}
+        for point in points(trial, SYNCED_EPOCHS):
+            record = history.setdefault(point.epoch, {"epoch": point.epoch, "time": float(point.epoch)})
+            record[point.name] = point.value
+        files = store.trial(trial.key)
+        files.write_history(list(history.values()))
+        last = {name: value for name, value in history[SYNCED_EPOCHS].items() if name not in ("epoch", "time")}
+        files.write_result(result() | {"key": trial.key, "metrics": last})
 
 
 def main_table(tracking_uri: str, name: str) -> Numbers:
@@ -127,7 +143,18 @@ def histories(tracking_uri: str, name: str) -> Numbers:
     return numbers
 
 
-PROGRAMS = {"table": main_table, "history": histories}
+def written(tracking_uri: str, name: str) -> Numbers:
+    """Write the runs of a trial store beside the database into the empty database."""
+    from exeunt.sweep.commands._options import load_launched_plan  # noqa: PLC0415 (imports are not measured)
+
+    plan, store = load_launched_plan(name, str(Path(tracking_uri.removeprefix("sqlite:///")).with_name("runs")))
+    mirror = Mirror(plan, store, tracking_uri)
+    started = time.perf_counter()
+    number = mirror.update_all()
+    return {"runs a second": number / (time.perf_counter() - started)}
+
+
+PROGRAMS = {"table": main_table, "history": histories, "sync": written}
 
 
 def measured(program: str, database: Path, name: str) -> Numbers:
@@ -160,6 +187,11 @@ def report_all(database: Path) -> None:
     name = f"tables: {WITH_HISTORY} runs of {EPOCHS} epochs in SQLite"
     report(f"{name}, history, {past['history rows']} rows", past["history"], "s")
     report(f"{name}, epochs, {past['epochs rows']} rows", past["epochs"], "s")
+    empty = database.with_name("empty.db")
+    create_database(empty)
+    fill_store(database.with_name("runs"), "sync", SYNCED)
+    speed = measured("sync", empty, "sync")["runs a second"]
+    report(f"tables: {SYNCED} runs of {SYNCED_EPOCHS} epochs to an empty SQLite, of 60/s", speed, "runs/s")
 
 
 def run() -> None:

@@ -3,20 +3,25 @@
 Figures and reports are in the subpackages `figures` and `report`, because a sweep does not need their libraries.
 """
 
-from .details import early_exit_points, reliability
-from .frame import load
-from .history import epochs, history
-from .labels import Column, RowLabel
-from .metrics import Metric, describe
-from .provenance import explain
-from .render import FORMATS, render, to_rich
-from .rendered_table import Heading, RenderedTable, TableEntry
-from .search import SearchBudget
-from .significance import Significance, significance
-from .statistics import PairedTest, Ranking, paired_test, ranking
-from .table import Cell, Table, comparison
-from .tables import KINDS, tabulate
-from .tables.main import main
+from typing import TYPE_CHECKING
+
+from ..specs.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from .details import early_exit_points, reliability
+    from .frame import load
+    from .history import epochs, history
+    from .labels import Column, RowLabel
+    from .metrics import Metric, describe
+    from .provenance import explain
+    from .render import FORMATS, render, to_rich
+    from .rendered_table import Heading, RenderedTable, TableEntry
+    from .search import SearchBudget
+    from .significance import Significance, significance
+    from .statistics import PairedTest, Ranking, paired_test, ranking
+    from .table import Cell, Table, comparison
+    from .tables import KINDS, tabulate
+    from .tables.main import main
 
 __all__ = [
     "FORMATS",
@@ -49,3 +54,38 @@ __all__ = [
     "tabulate",
     "to_rich",
 ]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Cell": ".table",
+        "Column": ".labels",
+        "FORMATS": ".render",
+        "Heading": ".rendered_table",
+        "KINDS": ".tables",
+        "Metric": ".metrics",
+        "PairedTest": ".statistics",
+        "Ranking": ".statistics",
+        "RenderedTable": ".rendered_table",
+        "RowLabel": ".labels",
+        "SearchBudget": ".search",
+        "Significance": ".significance",
+        "Table": ".table",
+        "TableEntry": ".rendered_table",
+        "comparison": ".table",
+        "describe": ".metrics",
+        "early_exit_points": ".details",
+        "epochs": ".history",
+        "explain": ".provenance",
+        "history": ".history",
+        "load": ".frame",
+        "main": ".tables.main",
+        "paired_test": ".statistics",
+        "ranking": ".statistics",
+        "reliability": ".details",
+        "render": ".render",
+        "significance": ".significance",
+        "tabulate": ".tables",
+        "to_rich": ".render",
+    },
+)

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ..specs import SpecError
-from .mlflow_reader import RecordedRuns, recorded_runs
+from .mlflow_reader import RecordedRun, recorded_runs
 
 TYPES = {
     "sweep": "str",
@@ -119,7 +119,7 @@ def _records(tracking_uri: str, sweep: str) -> list[dict[str, Any]]:
     return sorted(records, key=lambda record: (int(record["order"]), record["key"]))
 
 
-def _record(run: RecordedRuns, sweep: str) -> dict[str, Any]:
+def _record(run: RecordedRun, sweep: str) -> dict[str, Any]:
     record: dict[str, Any] = {"sweep": sweep, "run_id": run.run_id}
     record |= {name: run.tags.get(f"{_TAG_PREFIX}{name}") for name in _TAGS}
     record |= {column: run.params.get(name) for name, column in _PARAMETERS.items()}

@@ -1,11 +1,13 @@
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import pandas as pd
 
 from .frame import PARAMETER_PREFIX
 
+_Values = list[str | None]
+"""Values of a parameter by run; None if it has no effect on the trial."""
 _ROW_COMPONENTS = ("dataset.", "architecture.", "recipe.")
 _NAMES_IN_THE_SWEEP_FILE = {
     "exits.placement": "exits",
@@ -45,7 +47,7 @@ class Column:
 
 def rows(runs: pd.DataFrame) -> list[RowLabel]:
     """Return the row of each run."""
-    settings = _settings(_parameters(runs, of_rows=True))
+    settings = _settings(_parameters(runs, lambda name: name.startswith(_ROW_COMPONENTS)), len(runs))
     return [
         RowLabel(dataset=dataset, architecture=architecture, settings=texts)
         for dataset, architecture, texts in zip(runs["dataset"], runs["architecture"], settings, strict=True)
@@ -58,21 +60,22 @@ def columns(runs: pd.DataFrame) -> list[Column]:
     A teacher with the student's architecture is called `self`, unless a method would get more columns that way: with
     `teacher: resnet20`, all students share one teacher, even if one student is a resnet20.
     """
-    parameters = _parameters(runs, of_rows=False)
+    parameters = _parameters(runs, lambda name: not name.startswith(_ROW_COMPONENTS))
     if "teacher.architecture" in parameters:
-        parameters = _with_self(parameters, runs)
-    keys = parameters.pop("teacher.key") if "teacher.key" in parameters else None
+        parameters["teacher.architecture"] = _with_self(parameters["teacher.architecture"], runs)
+    keys = parameters.pop("teacher.key", None)
     found = _columns(parameters, runs)
     if keys is None:
         return found
     # Teachers of different rows always have different keys. Keys separate columns only if one row has two teachers,
     # such as two weight files of one architecture.
-    taught = set(zip(rows(runs), found, keys.fillna(""), strict=True))
+    taught = set(zip(rows(runs), found, keys, strict=True))
     count = Counter((row, column) for row, column, _ in taught)
     unclear = {column for (_, column), several in count.items() if several > 1}
     if not unclear:
         return found
-    return _columns(parameters.assign(**{"teacher.key": keys.where([column in unclear for column in found])}), runs)
+    apart = [key if column in unclear else None for key, column in zip(keys, found, strict=True)]
+    return _columns(parameters | {"teacher.key": apart}, runs)
 
 
 def as_written(runs: pd.DataFrame) -> pd.DataFrame:
@@ -89,68 +92,79 @@ def setting(parameter: str) -> str:
 def besides(runs: pd.DataFrame, axes: Collection[str]) -> list[str]:
     """Return for each run the varying names and settings except `axes`, which are columns of the frame."""
     names = [name for name in ("dataset", "architecture", "method") if name not in axes and len(set(runs[name])) > 1]
-    parameters = runs.filter(regex=f"^{PARAMETER_PREFIX}")
-    parameters = parameters.drop(columns=[*axes, f"{PARAMETER_PREFIX}teacher.key"], errors="ignore")
-    parameters.columns = parameters.columns.str.removeprefix(PARAMETER_PREFIX)
+    left_out = {name.removeprefix(PARAMETER_PREFIX) for name in axes} | {"teacher.key"}
+    parameters = _parameters(runs, lambda name: name not in left_out)
     names_of_run = runs.loc[:, names].to_numpy(dtype="object")
     return [
         " ".join([*own, ", ".join(texts)]).strip()
-        for own, texts in zip(names_of_run, _settings(parameters), strict=True)
+        for own, texts in zip(names_of_run, _settings(parameters, len(runs)), strict=True)
     ]
 
 
-def _with_self(parameters: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Replace teachers by `self` as described in `columns`."""
-    named = parameters["teacher.architecture"]
-    own = named.mask(named == runs["architecture"], "self")
-    count = pd.DataFrame({"named": named, "own": own}).groupby(runs["method"]).nunique()
-    more = list(count.query("own > named").index)
-    return parameters.assign(**{"teacher.architecture": named.where(runs["method"].isin(more), own)})
+def _with_self(named: _Values, runs: pd.DataFrame) -> _Values:
+    """Replace names of teachers by `self` as described in `columns`."""
+    own = ["self" if name == student else name for name, student in zip(named, runs["architecture"], strict=True)]
+    methods = list(runs["method"])
+    more = {method for method in set(methods) if _count(own, methods, method) > _count(named, methods, method)}
+    return [name if method in more else self for name, self, method in zip(named, own, methods, strict=True)]
 
 
-def _columns(parameters: pd.DataFrame, runs: pd.DataFrame) -> list[Column]:
+def _count(names: _Values, methods: list[str], method: str) -> int:
+    return len({name for name, of in zip(names, methods, strict=True) if of == method} - {None})
+
+
+def _columns(parameters: dict[str, _Values], runs: pd.DataFrame) -> list[Column]:
     """Return the column of each run, with the parameters that distinguish the runs of its method."""
-    settings = pd.concat([_settings(same_method) for _, same_method in parameters.groupby(runs["method"])])
-    return [
-        Column(method=method, settings=texts)
-        for method, texts in zip(runs["method"], settings.loc[runs.index], strict=True)
-    ]
+    places: dict[str, list[int]] = {}
+    for place, method in enumerate(runs["method"]):
+        places.setdefault(method, []).append(place)
+    found: dict[int, Column] = {}
+    for method, own in places.items():
+        of_method = {name: [values[place] for place in own] for name, values in parameters.items()}
+        for place, texts in zip(own, _settings(of_method, len(own)), strict=True):
+            found[place] = Column(method=method, settings=texts)
+    return [found[place] for place in range(len(runs))]
 
 
-def _parameters(runs: pd.DataFrame, *, of_rows: bool) -> pd.DataFrame:
-    parameters = runs.filter(regex=f"^{PARAMETER_PREFIX}")
-    parameters.columns = parameters.columns.str.removeprefix(PARAMETER_PREFIX)
-    return parameters.loc[:, [name.startswith(_ROW_COMPONENTS) == of_rows for name in parameters]]
+def _parameters(runs: pd.DataFrame, is_kept: Callable[[str], bool]) -> dict[str, _Values]:
+    """Return the values of some parameters by name, as plain lists, because pandas takes longer to compare columns."""
+    columns = {
+        name.removeprefix(PARAMETER_PREFIX): name for name in map(str, runs) if name.startswith(PARAMETER_PREFIX)
+    }
+    return {
+        name: [None if pd.isna(value) else value for value in runs[column].tolist()]
+        for name, column in columns.items()
+        if is_kept(name)
+    }
 
 
-def _settings(parameters: pd.DataFrame) -> pd.Series:
+def _settings(parameters: dict[str, _Values], runs: int) -> list[tuple[str, ...]]:
     """Return for each run the parameters that distinguish the configurations, as a tuple of texts.
 
     A parameter that follows from earlier ones, such as a default that depends on the loss, is omitted.
     """
-    varying = _telling(parameters, list(parameters.columns[parameters.nunique() > 1]))
-    if _distinct(parameters, varying) < _distinct(parameters, list(parameters)):
+    varying = _telling({name: values for name, values in parameters.items() if len({*values} - {None}) > 1}, runs)
+    if _distinct(varying, runs) < _distinct(parameters, runs):
         # Some configurations differ only in the absence of a parameter, so absence counts as a value.
-        varying = _telling(parameters, list(parameters))
-    return _texts(parameters.loc[:, varying])
+        varying = _telling(parameters, runs)
+    names = {name: setting(name) for name in varying}
+    return [
+        tuple(f"{names[name]}={values[run]}" for name, values in varying.items() if values[run] is not None)
+        for run in range(runs)
+    ]
 
 
-def _telling(parameters: pd.DataFrame, names: list[str]) -> list[str]:
-    telling: list[str] = []
-    for name in names:
-        if _distinct(parameters, [*telling, name]) > _distinct(parameters, telling):
-            telling.append(name)
+def _telling(parameters: dict[str, _Values], runs: int) -> dict[str, _Values]:
+    """Return the parameters that distinguish runs which all earlier ones do not."""
+    telling: dict[str, _Values] = {}
+    groups = [0] * runs
+    for name, values in parameters.items():
+        numbers: dict[tuple[int, str | None], int] = {}
+        finer = [numbers.setdefault(pair, len(numbers)) for pair in zip(groups, values, strict=True)]
+        if len(numbers) > len({*groups}):
+            telling[name], groups = values, finer
     return telling
 
 
-def _distinct(parameters: pd.DataFrame, names: list[str]) -> int:
-    return len(parameters.loc[:, names].drop_duplicates()) if names else 1
-
-
-def _texts(parameters: pd.DataFrame) -> pd.Series:
-    names = [setting(name) for name in parameters]
-    texts = [
-        tuple(f"{name}={value}" for name, value in zip(names, values, strict=True) if pd.notna(value))
-        for values in parameters.to_numpy(dtype="object")
-    ]
-    return pd.Series(texts, index=parameters.index, dtype="object")
+def _distinct(parameters: dict[str, _Values], runs: int) -> int:
+    return len({*zip(*parameters.values(), strict=True)}) if parameters else min(runs, 1)

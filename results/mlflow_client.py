@@ -1,24 +1,32 @@
-"""Connections to MLflow, for reading and writing."""
+"""Connections to MLflow, for reading and writing. MLflow and SQLAlchemy are imported when a client is needed."""
 
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-from sqlalchemy import create_engine, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from typing import TYPE_CHECKING
 
 from ..specs import SpecError
+from ..specs.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import mlflow
+    import sqlalchemy
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+else:
+    mlflow = LazyModule("mlflow")
+    sqlalchemy = LazyModule("sqlalchemy")
 
 TIMEOUT_S = 10
 """Timeout of a database connection, in seconds."""
 RUNS_PER_PAGE = 1000
 """Page size of a query; MLflow needs about three seconds per page."""
 
+_ERRORS = {"mlflow.exceptions": "MlflowException", "sqlalchemy.exc": "SQLAlchemyError"}
+"""Base classes of the errors of MLflow and of databases, by module."""
 _SQLITE = "sqlite:///"
 _SQLITE_BEGINS = b"SQLite format 3\0"
 _REASONS = {
@@ -34,7 +42,7 @@ class TrackingError(SpecError):
     """Failure to reach MLflow, or a request that MLflow refuses."""
 
 
-def connect(tracking_uri: str) -> MlflowClient:
+def connect(tracking_uri: str) -> "MlflowClient":
     """Return a client for an existing server or database.
 
     A missing SQLite file is an error, because MLflow would create it and reading must not write. A damaged file or an
@@ -42,6 +50,19 @@ def connect(tracking_uri: str) -> MlflowClient:
 
     Raises:
         TrackingError: If the file is missing or damaged, or the database cannot be opened.
+    """
+    path = existing_file(tracking_uri)
+    with answering(tracking_uri):
+        if path is None and not tracking_uri.startswith(("http", "databricks")):
+            _open_once(tracking_uri)
+        return mlflow.MlflowClient(tracking_uri)
+
+
+def existing_file(tracking_uri: str) -> Path | None:
+    """Return the file of an SQLite database; None for any other URI.
+
+    Raises:
+        TrackingError: If the file is missing, or is not an SQLite database.
     """
     path = sqlite_file(tracking_uri)
     if path is not None:
@@ -52,20 +73,17 @@ def connect(tracking_uri: str) -> MlflowClient:
         with path.open("rb") as file:
             if file.read(len(_SQLITE_BEGINS)) != _SQLITE_BEGINS:
                 raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is not an SQLite database, or is damaged.")
-    with answering(tracking_uri):
-        if path is None and not tracking_uri.startswith(("http", "databricks")):
-            _open_once(tracking_uri)
-        return MlflowClient(tracking_uri)
+    return path
 
 
 def _open_once(database: str) -> None:
     """Open a database once and raise its error; MLflow would retry ten times, with pauses."""
     try:
-        url = make_url(database)
+        url = sqlalchemy.make_url(database)
     except ValueError as error:
         raise TrackingError(shown(f"tracking URI {database!r}: {error}.")) from error
     waits = url.get_backend_name() in ("postgresql", "mysql")
-    engine = create_engine(url, connect_args={"connect_timeout": TIMEOUT_S} if waits else {})
+    engine = sqlalchemy.create_engine(url, connect_args={"connect_timeout": TIMEOUT_S} if waits else {})
     engine.connect().close()
     engine.dispose()
 
@@ -75,7 +93,7 @@ def shown(text: str) -> str:
     return re.sub(r"(?<=://)([^\s:/@]*):\S*@", r"\1:***@", text)
 
 
-def runs_of(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+def runs_of(client: "MlflowClient", experiment_id: str) -> "Iterator[Run]":
     """Iterate over all runs of an experiment that are not deleted."""
     token = None
     while True:
@@ -98,9 +116,15 @@ def answering(tracking_uri: str) -> Iterator[None]:
     """Convert errors of MLflow or of a database in the block to a one-line `TrackingError`."""
     try:
         yield
-    except (MlflowException, sqlite3.Error, SQLAlchemyError, ImportError) as error:
+    except _errors() as error:
         reason = str(getattr(error, "orig", None) or error)
         raise TrackingError(shown(f"MLflow at {tracking_uri}: {_reason(reason)}.")) from error
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return the errors of MLflow and of databases. A library that is not imported has raised none."""
+    imported = (getattr(sys.modules[module], name) for module, name in _ERRORS.items() if module in sys.modules)
+    return (sqlite3.Error, ImportError, *imported)
 
 
 def _reason(message: str) -> str:

@@ -1,68 +1,59 @@
-"""Recorded runs and metrics of sweeps, read from MLflow.
+"""Recorded runs and metrics of sweeps: from the tables of an SQLite database, or through MLflow's client."""
 
-An SQLite database is read directly. MLflow's client would build an SQLAlchemy object for each tag, parameter and
-number: a million objects for 10,000 runs, in half a minute. The client still looks up the sweep, which checks that the
-tables of the database match the installed MLflow.
-"""
-
-import sqlite3
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
-
-from mlflow import MlflowClient
+from typing import TYPE_CHECKING
 
 from ..specs import unknown
-from .mlflow_client import answering, connect, runs_of, sqlite_file
+from . import mlflow_sqlite
+from .mlflow_client import answering, connect, existing_file, runs_of
+from .mlflow_sqlite import Point, RecordedRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 REQUESTS = 8
 """Maximum number of concurrent requests to the MLflow server."""
 
-_NUMBER = "CASE WHEN is_nan THEN NULL ELSE value END"
 
-
-class RecordedRuns(NamedTuple):
-    """Tags, parameters and latest metrics of one run."""
-
-    run_id: str
-    tags: dict[str, str]
-    params: dict[str, str]
-    metrics: Mapping[str, float | None]
-    """Latest value of each metric; None or nan if it is not a number."""
-
-
-class Point(NamedTuple):
-    """Value of a metric after an epoch."""
-
-    name: str
-    epoch: int
-    """Counted from 1."""
-    time: int
-    """Time of the measurement, in milliseconds since 1970."""
-    value: float | None
-    """Value of the metric; None or nan if it is not a number."""
-
-
-def recorded_runs(tracking_uri: str, sweep: str) -> list[RecordedRuns]:
-    """Return all runs of a sweep that are not deleted, in any order.
+def recorded_runs(tracking_uri: str, sweep: str) -> list[RecordedRun]:
+    """Return all runs of a sweep that are not deleted, oldest first.
 
     Raises:
         SpecError: If the sweep does not exist.
         TrackingError: A `SpecError`, if MLflow cannot be reached.
     """
-    client = connect(tracking_uri)
+    found = experiment_id(tracking_uri, sweep)
+    if found is None:
+        raise unknown("sweep", sweep, [name for name in _experiments(tracking_uri) if name != "Default"])
+    return runs_in(tracking_uri, found)
+
+
+def experiment_id(tracking_uri: str, sweep: str) -> str | None:
+    """Return the id of a sweep's experiment; None if it does not exist or is deleted.
+
+    Raises:
+        TrackingError: If MLflow cannot be reached.
+    """
     with answering(tracking_uri):
-        experiment = client.get_experiment_by_name(sweep)
-        if experiment is None or experiment.lifecycle_stage != "active":
-            names = [known.name for known in client.search_experiments() if known.name != "Default"]
-            raise unknown("sweep", sweep, names)
-        if path := sqlite_file(tracking_uri):
-            return _runs_in(path, experiment.experiment_id)
-        runs = runs_of(client, experiment.experiment_id)
-        return [RecordedRuns(run.info.run_id, run.data.tags, run.data.params, run.data.metrics) for run in runs]
+        if path := known_database(tracking_uri):
+            return mlflow_sqlite.experiments(path).get(sweep)
+        found = connect(tracking_uri).get_experiment_by_name(sweep)
+        return found.experiment_id if found is not None and found.lifecycle_stage == "active" else None
+
+
+def runs_in(tracking_uri: str, experiment_id: str) -> list[RecordedRun]:
+    """Return all runs of an experiment that are not deleted, oldest first.
+
+    Raises:
+        TrackingError: If MLflow cannot be reached.
+    """
+    with answering(tracking_uri):
+        if path := known_database(tracking_uri):
+            return mlflow_sqlite.runs(path, experiment_id)
+        runs = runs_of(connect(tracking_uri), experiment_id)
+        return [RecordedRun(run.info.run_id, run.data.tags, run.data.params, run.data.metrics) for run in runs]
 
 
 def recorded_points(tracking_uri: str, names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, list[Point]]]:
@@ -76,46 +67,30 @@ def recorded_points(tracking_uri: str, names: Mapping[str, Sequence[str]]) -> It
         TrackingError: If MLflow cannot be reached.
     """
     with answering(tracking_uri):
-        if path := sqlite_file(tracking_uri):
-            yield from _points_in(path, names)
+        if path := known_database(tracking_uri):
+            yield from mlflow_sqlite.points(path, names)
         else:
             yield from _points_from(connect(tracking_uri), names)
 
 
-def _runs_in(path: Path, experiment_id: str) -> list[RecordedRuns]:
-    of_sweep = "WHERE experiment_id = ? AND lifecycle_stage = 'active'"
-    with closing(_opened(path)) as database:
-        # Runs are read first, so that a run that starts meanwhile is omitted. Tags are written last and read before
-        # the metrics, so that a completed trial has all of its metrics.
-        ids = database.execute(f"SELECT run_uuid FROM runs {of_sweep}", [experiment_id])
-        runs = {run_id: RecordedRuns(run_id, {}, {}, {}) for (run_id,) in ids}
-        for field, table, value in (
-            ("tags", "tags", "value"),
-            ("params", "params", "value"),
-            ("metrics", "latest_metrics", _NUMBER),
-        ):
-            contents = {run_id: getattr(run, field) for run_id, run in runs.items()}
-            query = f"SELECT run_uuid, key, {value} FROM {table} JOIN runs USING (run_uuid) {of_sweep}"
-            for run_id, key, content in database.execute(query, [experiment_id]):
-                if run_id in contents:
-                    contents[run_id][sys.intern(key)] = content
-    return list(runs.values())
+def known_database(tracking_uri: str) -> Path | None:
+    """Return the file of an SQLite database with known tables; None if MLflow's client has to be used.
+
+    Raises:
+        TrackingError: If the file is missing, or is not a database of MLflow.
+    """
+    path = existing_file(tracking_uri)
+    return path if path is not None and mlflow_sqlite.has_known_tables(path) else None
 
 
-def _points_in(path: Path, names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, list[Point]]]:
-    query = f"SELECT key, step, timestamp, {_NUMBER} FROM metrics WHERE run_uuid = ?"
-    with closing(_opened(path)) as database:
-        for run_id, wanted in names.items():
-            kept = set(wanted)
-            points = map(Point._make, database.execute(query, [run_id]))
-            yield run_id, [point for point in points if point.name in kept]
+def _experiments(tracking_uri: str) -> list[str]:
+    with answering(tracking_uri):
+        if path := known_database(tracking_uri):
+            return list(mlflow_sqlite.experiments(path))
+        return [known.name for known in connect(tracking_uri).search_experiments()]
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-
-
-def _points_from(client: MlflowClient, names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, list[Point]]]:
+def _points_from(client: "MlflowClient", names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, list[Point]]]:
     with ThreadPoolExecutor(REQUESTS) as pool:
         for run_id, wanted in names.items():
             histories = pool.map(client.get_metric_history, [run_id] * len(wanted), wanted)

@@ -1,18 +1,23 @@
 """Paired significance tests against a baseline, and rank tests over several rows.
 
-The tests are those of SciPy and statsmodels; `docs/statistics.md` describes them, with an example calculated by hand.
+The tests are those of SciPy; `docs/statistics.md` describes them, with an example calculated by hand. SciPy is imported
+when something is tested.
 """
 
-import gc
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
+
+from ..specs.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from scipy import stats
+else:
+    stats = LazyModule("scipy.stats")
 
 LEVEL = 0.05
 """Significance level of the corrected p."""
@@ -195,11 +200,16 @@ def _bounds(interval: tuple[float, float]) -> Interval:
     return float(low), float(high)
 
 
-def _corrected(p_values: list[float | None]) -> list[float | None]:
+def _corrected(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return Holm's corrected p values in the order of the tests; a missing p counts as 1 and stays missing.
+
+    The smallest of m values is multiplied by m, the next by m - 1, and so on. No corrected value is above 1 or below
+    that of a smaller p (Holm 1979).
+    """
+    corrected: list[float | None] = [None] * len(p_values)
     complete = [1.0 if p is None else p for p in p_values]
-    gc.freeze()  # `multipletests` runs the garbage collector, which takes 0.1 s for all objects that are not frozen
-    try:
-        corrected = np.asarray(multipletests(complete, method="holm")[1]) if complete else ()
-    finally:
-        gc.unfreeze()
-    return [None if p is None else float(adjusted) for p, adjusted in zip(p_values, corrected, strict=True)]
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(complete)), key=complete.__getitem__)):
+        largest = max(largest, complete[place] * (len(complete) - rank))
+        corrected[place] = None if p_values[place] is None else min(largest, 1.0)
+    return corrected

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..results.mlflow_client import connect, runs_of
+from ..results.mlflow_reader import experiment_id, runs_in
 from ..specs import trial_key
 from ..store import ENDED, DamagedFileError, Record, StorageError, Store, TrialFiles, digest
 from .tracking.records import differing
@@ -66,13 +66,11 @@ def run_problems(store: Store, sweep: str, keys: Iterable[str], tracking_uri: st
     """Iterate over the differences between MLflow and the store, for a sweep's trials that have ended.
 
     Raises:
-        MlflowException: if MLflow rejects a call.
         TrackingError: if MLflow is unreachable.
     """
-    client = connect(tracking_uri)
-    experiment = client.get_experiment_by_name(sweep)
-    runs = list(runs_of(client, experiment.experiment_id)) if experiment else []
-    by_key = {run.data.tags.get("exeunt.key"): run.data for run in runs}
+    experiment = experiment_id(tracking_uri, sweep)
+    runs = [] if experiment is None else runs_in(tracking_uri, experiment)
+    by_key = {run.tags.get("exeunt.key"): run for run in runs}
     remedy = f"run `exeunt sync {sweep}`"
     for key, progress in store.progress_of(keys).items():
         if progress.state not in ENDED or progress.result is None:

@@ -1,5 +1,6 @@
 """Figures of a loaded sweep for a paper."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
@@ -22,19 +23,25 @@ _KINDS = (convergence, exits, early_exit, gain, reliability, ranks, ablation)
 """Kinds of figures, in the order of the output."""
 
 
-def draw(frame: pd.DataFrame, history: pd.DataFrame) -> tuple[Figure, ...]:
+def draw(
+    frame: pd.DataFrame, history: pd.DataFrame, announce: Callable[[str], object] = lambda _: None
+) -> tuple[Figure, ...]:
     """Draw all figures that the data of one loaded sweep allows, always in the same order.
 
     Args:
         frame: a sweep loaded by `load`; the order of its rows has no effect.
         history: its metrics by epoch, loaded by `history`; the order of its rows has no effect.
+        announce: is called with a line about each kind of figure before it is drawn.
 
     Raises:
         SpecError: A `ValueError`, if there is nothing to compare yet, or nothing to draw.
     """
     comparison(frame)
     with styled():
-        figures = [figure for kind in _KINDS for figure in kind(frame, history)]
+        figures: list[Figure] = []
+        for kind in _KINDS:
+            announce(f"Drawing figures: {kind.__name__.replace('_', ' ')}")
+            figures += kind(frame, history)
         for figure in figures:  # computes the layout once instead of for each file
             figure.drawing.draw_without_rendering()
             figure.drawing.set_layout_engine("none")

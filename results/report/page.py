@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -76,7 +76,9 @@ class _Picture:
         return f"data:image/svg+xml;base64,{base64.b64encode(self.svg.encode()).decode()}"
 
 
-def report(frame: pd.DataFrame, history: pd.DataFrame, origin: Origin) -> str:
+def report(
+    frame: pd.DataFrame, history: pd.DataFrame, origin: Origin, announce: Callable[[str], object] = lambda _: None
+) -> str:
     """Return the HTML page of one sweep: summary, tables, figures, trials, and commands to reproduce it.
 
     The order of rows in the frames has no effect.
@@ -85,17 +87,19 @@ def report(frame: pd.DataFrame, history: pd.DataFrame, origin: Origin) -> str:
         frame: a sweep loaded by `load`.
         history: its metrics by epoch, loaded by `history`.
         origin: data that MLflow does not record.
+        announce: is called with a line about each step before it begins.
 
     Raises:
         SpecError: A `ValueError`, if no trial is recorded.
     """
     if frame.empty:
         raise SpecError("there is nothing to report: no trial of this sweep is recorded yet; run the sweep.")
+    announce("Building tables")
     frame = frame.sort_values(["order", "key"]).reset_index(drop=True)
     found = trials(frame, origin.experiment)
     table = _comparison(frame)
     made, absent = grids(frame, lambda: history, table, behind(frame, found) if table else {})
-    pictures, undrawn = _pictures(frame, history)
+    pictures, undrawn = _pictures(frame, history, announce)
     failures = next((grid for grid in made if grid.kind == "failures"), None)
     script, style = _part("report.js"), _part("report.css")
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -127,10 +131,12 @@ def _comparison(frame: pd.DataFrame) -> Table | None:
         return None
 
 
-def _pictures(frame: pd.DataFrame, history: pd.DataFrame) -> tuple[list[_Picture], str]:
+def _pictures(
+    frame: pd.DataFrame, history: pd.DataFrame, announce: Callable[[str], object]
+) -> tuple[list[_Picture], str]:
     """Return the figures, and the reason if there are none."""
     try:
-        drawn = draw(frame, history)
+        drawn = draw(frame, history, announce)
     except SpecError as error:
         return [], one_line(str(error))
     return [

@@ -24,17 +24,22 @@ def figures(
     """Draw the figures of a sweep from its MLflow runs, as PDF, PNG and SVG with captions."""
     from ...results import history, load
     from ...results.figures import draw
-    from ...store import LocalDirectory, Store
+        from ...store import LocalDirectory, Store
+    from ..terminal.steps import shown_steps
 
     store = Store(storage)
     store.require_launched(name)
     uri = tracking_uri(store, tracking)
     folder = store.sweep_directory(name).inside("figures") if out is None else LocalDirectory(out)
-    drawn = draw(load(uri, name), history(uri, name))
-    for figure in drawn:
-        for form, content in {"pdf": figure.pdf(), "png": figure.png(), "svg": figure.svg().encode()}.items():
-            folder.write(f"{figure.name}.{form}", content)
-            typer.echo(folder.located(f"{figure.name}.{form}"))
+    with shown_steps() as step:
+        step("Reading MLflow runs")
+        frame, past = load(uri, name), history(uri, name)
+        drawn = draw(frame, past, step)
+        for figure in drawn:
+            step(f"Writing figure {figure.name}")
+            for form, content in {"pdf": figure.pdf(), "png": figure.png(), "svg": figure.svg().encode()}.items():
+                folder.write(f"{figure.name}.{form}", content)
+                typer.echo(folder.located(f"{figure.name}.{form}"))
     captions = "\n".join(f"{figure.name}: {figure.title}\n{figure.caption}\n" for figure in drawn)
     folder.write("captions.txt", captions.encode())
     typer.echo(folder.located("captions.txt"))

@@ -21,6 +21,7 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
     from ...results.report import Origin, experiment_url, without_password
     from ...results.report import report as written
     from ...store import LocalDirectory, Store
+    from ..terminal.steps import shown_steps
 
     if out is not None and out.is_dir():
         raise SpecError(f"--out {out} is a directory; give the path of a file.", field="out")
@@ -37,7 +38,9 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
         tracking=without_password(tracking or ""),
         experiment=experiment_url(uri, name),
     )
-    page = written(load(uri, name), history(uri, name), origin)
+    with shown_steps() as step:
+        step("Reading MLflow runs")
+        page = written(load(uri, name), history(uri, name), origin, step)
     folder = store.sweep_directory(name) if out is None else LocalDirectory(out.parent)
     file = "report.html" if out is None else out.name
     folder.write(file, page.encode())

@@ -5,8 +5,7 @@ import math
 import sys
 from collections.abc import Mapping
 
-from mlflow.entities import Metric, Param
-
+from ...results.mlflow_sqlite import Point
 from ...store import PlannedTrial, Progress, Record
 from ...store.labels import parameters
 
@@ -52,16 +51,15 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
     return tags
 
 
-def params_of(trial: PlannedTrial) -> list[Param]:
+def params_of(trial: PlannedTrial) -> dict[str, str]:
     """Return the trial's spec as flat parameters, such as `recipe.learning_rate`."""
-    return [Param(name, value) for name, value in parameters(trial.spec).items()]
+    return parameters(trial.spec)
 
 
-def metrics_of(record: Record) -> list[Metric]:
+def points_of(record: Record) -> list[Point]:
     """Return the metrics of an epoch."""
-    at = int(record["time"] * 1000)
-    numbers = {name: value for name, value in record.items() if name not in ("epoch", "time")}
-    return [Metric(name, value, at, record["epoch"]) for name, value in numbers.items()]
+    epoch, at = record["epoch"], int(record["time"] * 1000)
+    return [Point(name, epoch, at, value) for name, value in record.items() if name not in ("epoch", "time")]
 
 
 def differing(reported: Mapping[str, float], recorded: Mapping[str, float]) -> list[str]:

@@ -1,4 +1,8 @@
-"""Mirror of the trial store in MLflow: one experiment per sweep, one flat run per trial, written only by the driver."""
+"""Mirror of the trial store in MLflow: one experiment per sweep, one flat run per trial, written only by the driver.
+
+New runs of an SQLite database with known tables are inserted directly, many at a time. MLflow's client makes five calls
+for each run, of which each waits for the disk; it writes everything else.
+"""
 
 import logging
 import os
@@ -8,11 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Metric, Param, RunTag
 
-from ...results.mlflow_client import TrackingError, connect, runs_of, sqlite_file
+from ...results import mlflow_sqlite
+from ...results.mlflow_client import TrackingError, connect, sqlite_file
+from ...results.mlflow_reader import known_database, runs_in
+from ...results.mlflow_sqlite import NewRun
 from ...store import DamagedFileError, Plan, PlannedTrial, Progress, Record, Store
-from .records import TERMINATED, differing, metrics_of, params_of, tags_of
+from ...store.migration import OLD_KEY
+from .records import TERMINATED, differing, params_of, points_of, tags_of
 
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it logs each migration of a new database
 for talkative in ("mlflow.store.db.utils", "urllib3.connectionpool"):
@@ -20,6 +28,8 @@ for talkative in ("mlflow.store.db.utils", "urllib3.connectionpool"):
 
 BATCH = 800
 """Metrics per call; with tags and parameters they stay below MLflow's limit of 1000 entries."""
+RUNS_PER_TRANSACTION = 200
+"""Number of new runs that are inserted at once; others wait for the database meanwhile."""
 
 STORAGE, LOCATION = "exeunt.storage", "exeunt.location"
 """Tags of an experiment: ID of its sweep, and last known location of the sweep's storage."""
@@ -30,6 +40,7 @@ class _Run:
     """State of a trial's MLflow run."""
 
     id: str
+    """ID in MLflow; empty until a new run is inserted."""
     tags: dict[str, str]
     metrics: dict[str, float] = field(default_factory=dict)
     """Latest value of each metric."""
@@ -50,6 +61,9 @@ class Mirror:
         if path is not None and not path.exists():
             create_database(path)
         self._client = connect(tracking_uri)
+        self._tracking_uri = tracking_uri
+        self._database = known_database(tracking_uri)
+        self._new: list[tuple[_Run, NewRun]] = []
         self._store = store
         self._plan = plan
         self._experiment = self._open_experiment(plan.name)
@@ -57,13 +71,13 @@ class Mirror:
 
     def update(self, trials: Iterable[PlannedTrial]) -> int:
         """Write new data of these trials and return the number of trials written."""
-        return sum(self._update(trial, self._store.progress(trial.key, self._plan.stopping)) for trial in trials)
+        return self._update_each((trial, self._store.progress(trial.key, self._plan.stopping)) for trial in trials)
 
     def update_all(self) -> int:
         """Write new data of the whole plan, mark the runs of other trials, and return the number of runs written."""
         planned = {trial.key: trial for trial in self._plan.trials}
         progress = self._store.progress_of(planned, self._plan.stopping)
-        written = sum(self._update(trial, progress[key]) for key, trial in planned.items())
+        written = self._update_each((trial, progress[key]) for key, trial in planned.items())
         return written + self.mark_unplanned(planned)
 
     def mark_unplanned(self, planned: Container[str]) -> int:
@@ -72,8 +86,17 @@ class Mirror:
             run for key, run in self._runs.items() if key not in planned and run.tags.get("exeunt.role") != "unplanned"
         ]
         for run in unplanned:
-            self._write(run, [], run.tags | {"exeunt.role": "unplanned"}, [])
+            self._write(run, [], run.tags | {"exeunt.role": "unplanned"}, {})
         return len(unplanned)
+
+    def _update_each(self, trials: Iterable[tuple[PlannedTrial, Progress]]) -> int:
+        written = 0
+        for trial, progress in trials:
+            written += self._update(trial, progress)
+            if len(self._new) >= RUNS_PER_TRANSACTION:
+                self._insert_new()
+        self._insert_new()
+        return written
 
     def _update(self, trial: PlannedTrial, progress: Progress) -> bool:
         tags = tags_of(trial, progress)
@@ -83,13 +106,29 @@ class Mirror:
             run = None
         if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
             return False
-        run = run or self._create(trial, tags)
+        history = self._history(trial.key)
+        if run is None:
+            new = _new_run(trial, progress, tags, history)
+            if self._database is not None and new.is_plain:
+                latest = {point.name: point.value for point in new.points}
+                self._runs[trial.key] = _Run(id="", tags=tags, metrics=latest, epochs=len(history))
+                self._new.append((self._runs[trial.key], new))
+                return True
+            run = self._create(trial, new)
         if run.tags.get("exeunt.state") != progress.state:
             if progress.state == "running":  # it had ended and resumes
                 self._client.update_run(run.id, "RUNNING")
             else:
                 self._client.set_terminated(run.id, TERMINATED[progress.state])
-        return self._write(run, self._history(trial.key), tags, params_of(trial))
+        return self._write(run, history, tags, params_of(trial))
+
+    def _insert_new(self) -> None:
+        """Insert the new runs in one transaction: a killed process leaves all of them or none."""
+        if self._database is not None and self._new:
+            ids = mlflow_sqlite.insert(self._database, self._experiment, [new for _, new in self._new])
+            for run_id, (run, _) in zip(ids, self._new, strict=True):
+                run.id = run_id
+            self._new = []
 
     def _was_retrained(self, key: str, progress: Progress, run: _Run) -> bool:
         """Return True if the trial reports other metrics than MLflow has, and its history agrees with the trial."""
@@ -130,40 +169,50 @@ class Mirror:
     def _existing_runs(self) -> dict[str, _Run]:
         """Return the runs by key. If a lost response left two runs of one trial, the older one is kept."""
         runs: dict[str, _Run] = {}
-        for run in runs_of(self._client, self._experiment):
-            tags = {name: value for name, value in run.data.tags.items() if name.startswith("exeunt.")}
+        for run in runs_in(self._tracking_uri, self._experiment):
+            tags = {name: value for name, value in run.tags.items() if name.startswith("exeunt.")}
             key = tags.get("exeunt.key")
-            if key in runs:
-                self._client.delete_run(run.info.run_id)
+            if key in runs or (key is not None and OLD_KEY.fullmatch(key)):  # 0.1.0 wrote it; it gets a new run
+                self._client.delete_run(run.run_id)
             elif key is not None:  # Exeunt did not write runs without a key
-                runs[key] = _Run(id=run.info.run_id, tags=tags, metrics=run.data.metrics)
+                runs[key] = _Run(id=run.run_id, tags=tags, metrics=run.metrics)
         return runs
 
-    def _create(self, trial: PlannedTrial, tags: dict[str, str]) -> _Run:
-        about = trial.configuration
-        name = " ".join((about.label, about.architecture, *about.row_settings, f"seed {trial.seed}"))
-        tags = tags | {"exeunt.state": "running"}  # until all other data is written
-        created = self._client.create_run(self._experiment, tags=tags | {"mlflow.runName": name})
+    def _create(self, trial: PlannedTrial, new: NewRun) -> _Run:
+        tags = {**new.tags, "exeunt.state": "running"}  # until all other data is written
+        created = self._client.create_run(self._experiment, tags=tags | {"mlflow.runName": new.name})
         run = self._runs[trial.key] = _Run(id=created.info.run_id, tags=tags)
         return run
 
-    def _write(self, run: _Run, history: list[Record], tags: dict[str, str], params: list[Param]) -> bool:
+    def _write(self, run: _Run, history: list[Record], tags: dict[str, str], params: dict[str, str]) -> bool:
         # MLflow stores repeated metrics once, so a restart may write all of them again. Tags are written last, so that
         # an interrupted write does not make the run look complete.
-        metrics = [metric for record in history[run.epochs :] for metric in metrics_of(record)]
+        points = [point for record in history[run.epochs :] for point in points_of(record)]
+        metrics = [Metric(point.name, point.value, point.time, point.epoch) for point in points]
         changed = [RunTag(name, value) for name, value in tags.items() if run.tags.get(name) != value]
         gone = run.tags.keys() - tags.keys()
-        params = [] if run.epochs else params
+        first = [] if run.epochs else [Param(name, value) for name, value in params.items()]
         while len(metrics) > BATCH:
             self._client.log_batch(run.id, metrics=metrics[:BATCH])
             metrics = metrics[BATCH:]
-        self._client.log_batch(run.id, metrics=metrics, params=params, tags=changed)
+        self._client.log_batch(run.id, metrics=metrics, params=first, tags=changed)
         for name in gone:
             self._client.delete_tag(run.id, name)
         run.tags = tags
-        run.metrics |= {metric.key: metric.value for record in history[run.epochs :] for metric in metrics_of(record)}
+        run.metrics |= {point.name: point.value for point in points}
         run.epochs = len(history) or run.epochs
         return bool(metrics or changed or gone)
+
+
+def _new_run(trial: PlannedTrial, progress: Progress, tags: dict[str, str], history: list[Record]) -> NewRun:
+    about = trial.configuration
+    return NewRun(
+        name=" ".join((about.label, about.architecture, *about.row_settings, f"seed {trial.seed}")),
+        status=TERMINATED.get(progress.state, "RUNNING"),
+        tags=tags,
+        params=params_of(trial),
+        points=[point for record in history for point in points_of(record)],
+    )
 
 
 def create_database(path: Path) -> None:

@@ -1,11 +1,14 @@
 import math
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from exeunt.results import load, reliability
 from exeunt.results.frame import metric_names
+from exeunt.results.mlflow_client import TrackingError
+from exeunt.results.mlflow_reader import known_database
 from exeunt.specs import SpecError
 
 
@@ -79,7 +82,7 @@ def through_client(monkeypatch):
     """Function that switches to reading through MLflow's client, as from a server."""
 
     def begin():
-        monkeypatch.setattr("exeunt.results.mlflow_reader.sqlite_file", lambda _: None)
+        monkeypatch.setattr("exeunt.results.mlflow_reader.known_database", lambda _: None)
 
     return begin
 
@@ -178,16 +181,63 @@ def test_of_several_sweeps_an_unknown_one_is_named(record):
         load(sweep.tracking_uri, ["known-sweep", "known-sweeq"])
 
 
-def test_a_database_with_other_tables_is_said_in_a_line(record, tmp_path):
-    sweep = record()
-    sweep.trial("baseline", 90.0)
-    database = tmp_path / "mlflow.db"
-    with closing(sqlite3.connect(sweep.tracking_uri.removeprefix("sqlite:///"))) as whole:
-        whole.execute(f"VACUUM INTO '{database}'")
+def test_a_database_with_other_tables_is_said_in_a_line(copy):
+    uri, sweep = copy("ALTER TABLE params RENAME COLUMN value TO content")
+    with pytest.raises(TrackingError, match="no such column: value"):
+        load(uri, sweep)
+
+
+@pytest.fixture
+def copy(record, tmp_path):
+    """Function that changes a copy of a database with one sweep, and returns its tracking URI and the sweep."""
+
+    def changed(*statements):
+        sweep = record()
+        sweep.trial("baseline", 90.0)
+        database = tmp_path / "mlflow.db"
+        with closing(sqlite3.connect(sweep.tracking_uri.removeprefix("sqlite:///"))) as whole:
+            whole.execute(f"VACUUM INTO '{database}'")
+        with closing(sqlite3.connect(database)) as other, other:
+            for statement in statements:
+                other.execute(statement)
+        return f"sqlite:///{database}", sweep.sweep
+
+    return changed
+
+
+def test_a_database_of_another_version_of_mlflow_is_left_to_its_client(copy):
+    uri, sweep = copy("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    with pytest.raises(TrackingError, match="out-of-date database schema"):
+        load(uri, sweep)
+
+
+def test_a_database_with_workspaces_is_left_to_mlflows_client(copy):
+    uri, sweep = copy("UPDATE experiments SET workspace = 'mine'")
+    assert known_database(uri) is None
+    with pytest.raises(TrackingError, match="workspaces"):
+        load(uri, sweep)
+
+
+def test_a_database_of_another_program_is_not_changed(tmp_path):
+    database = tmp_path / "other.db"
     with closing(sqlite3.connect(database)) as other:
-        other.execute("ALTER TABLE params RENAME COLUMN value TO content")
-    with pytest.raises(SpecError, match="no such column: value"):
-        load(f"sqlite:///{database}", sweep.sweep)
+        other.execute("CREATE TABLE notes (text)")
+    content = database.read_bytes()
+    with pytest.raises(TrackingError, match="is not a database of MLflow"):
+        load(f"sqlite:///{database}", "quickstart")
+    assert database.read_bytes() == content
+
+
+def test_a_damaged_database_is_said_in_a_line(copy):
+    uri, sweep = copy()
+    path = Path(uri.removeprefix("sqlite:///"))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(TrackingError, match=r"MLflow at .*: (database disk image is malformed|malformed)"):
+        load(uri, sweep)
+    path.write_bytes(b"")
+    with pytest.raises(TrackingError, match="is not an SQLite database, or is damaged"):
+        load(uri, sweep)
 
 
 def test_parquet_and_csv_keep_what_is_loaded(record, tmp_path):

@@ -22,7 +22,7 @@ def log(sweep, run_id, *metrics):
 def source(request, monkeypatch):
     """A database is read directly, a server through MLflow's client."""
     if request.param == "client":
-        monkeypatch.setattr("exeunt.results.mlflow_reader.sqlite_file", lambda _: None)
+        monkeypatch.setattr("exeunt.results.mlflow_reader.known_database", lambda _: None)
     return request.param
 
 
