@@ -213,7 +213,6 @@ class Plan:
     def save(self, directory: Directory) -> None:
         """Write the plan, its sweep file and its plugins to the directory of the sweep."""
         keep_plugins(directory, self.plugins)
-        directory.write(SWEEP_FILE, self.text.encode())
         examples = [trial for trial, _ in self.coming]
         configurations = {trial.configuration.id: trial.configuration for trial in (*self.trials, *examples)}
         PLAN.write(
@@ -231,6 +230,7 @@ class Plan:
                 "coming": [_described(trial) | {"number": number} for trial, number in self.coming],
             },
         )
+        directory.write(SWEEP_FILE, self.text.encode())  # last: with this file the sweep counts as launched
 
     @classmethod
     def load(cls, directory: Directory) -> Self | None:

@@ -3,11 +3,11 @@
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..store import ENDED, Plan, PlannedTrial, Progress, Record, State, Store, lease_owner, newest_attempt
+from ..store import ENDED, FileInfo, Plan, PlannedTrial, Progress, Record, State, Store, lease_owner, newest_attempt
 
 QUIET_AFTER_S = 900.0
 """Seconds without a write after which a trial may have died: a training trial writes every ten minutes."""
@@ -90,8 +90,7 @@ class StatusReader:
             if may_run and newest_attempt(files.directory):
                 found[trial.key] = Progress(state="running")
                 history = histories[trial.key] = files.history()
-                wrote = max(entry.modified for entry in files.directory.entries().values())
-                begun.append(_begun(trial, history, silent=max(0.0, time.time() - wrote)))
+                begun.append(_begun(trial, history, silent=_silence(files.directory.entries())))
         everything = self._ended | found
         progress = {trial.key: everything[trial.key] for trial in self._plan.trials}
         driver = lease_owner(self._store.sweep_directory(self._plan.name))
@@ -131,6 +130,12 @@ def _begun(trial: PlannedTrial, history: list[Record], silent: float) -> ActiveT
     return ActiveTrial(
         trial=trial, epoch=len(history), accuracy=last.get(metric), images=ACCURACIES.get(metric, ""), silent=silent
     )
+
+
+def _silence(entries: Mapping[str, FileInfo]) -> float:
+    """Return the seconds since the last write of a training, which may have stalled while its heartbeat continues."""
+    wrote = [entry.modified for name, entry in entries.items() if not name.startswith("attempt-")]
+    return max(0.0, time.time() - max(wrote, default=time.time()))
 
 
 def _epoch_seconds(trial: PlannedTrial, progress: Progress, history: list[Record]) -> Iterator[float]:

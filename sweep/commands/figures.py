@@ -24,7 +24,7 @@ def figures(
     """Draw the figures of a sweep from its MLflow runs, as PDF, PNG and SVG with captions."""
     from ...results import history, load
     from ...results.figures import draw
-        from ...store import LocalDirectory, Store
+    from ...store import LocalDirectory, Store
     from ..terminal.steps import shown_steps
 
     store = Store(storage)

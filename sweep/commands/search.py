@@ -72,8 +72,6 @@ def search(
         return
     options += option_words({"--address": address, "--plugin": plugin})
 
-    from functools import partial
-
     from rich.console import Console
 
     from ...specs import SpecError
@@ -81,49 +79,64 @@ def search(
     from ...training import DataSource, datasets
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
-    from ..planning.plan import missing
-    from ..terminal.counts import counted
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(Path(file), storage, plugin)
-    name, wanted = plan.name, plan.sweep.search
-    if wanted is None:
+    if plan.sweep.search is None:
         raise SpecError(f"{file} has no `search` part; add one, or run: exeunt sweep {file}", field="search")
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
 
-    from ..search import Studies, is_over, outcomes, search_plan
-    from ..terminal.search import search_table
-    from ..terminal.tables import publish
     from ._exit import leaving
     from .migrate import convert
 
-    def unconfirmed() -> bool:
-        return any(trial.role == "result" for trial in missing(plan, store))
-
     again = ["exeunt", "search", file, "--storage", storage, *options]
-    with hold_lease(store.sweep_directory(name), name) as driver, leaving(console, again):
+    with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
         convert(store, console)
-        for dataset in {asked.trial.dataset.name for asked in plan.sweep.requested}:
+        for dataset in {one.trial.dataset.name for one in plan.sweep.requested}:
             datasets[dataset].load(source)
         store.save_sweep(plan)
-        studies = Studies(plan.sweep, store)
-        studies.mend()
-        studied = counted(len(wanted.spaces), "study", "studies")
-        console.print(f"{name}: {studied}, each {wanted.effort}", highlight=False, soft_wrap=True)
         how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf}
-        train = partial(_train, store, source, console, recorded_at, address, **how)
-        if not is_over(outcomes(studies)):
-            train(plan, search=studies)
-            plan = search_plan(plan.sweep, store)
-            store.save_sweep(plan)
-        console.print(search_table(outcomes(studies)))
-        if not is_over(outcomes(studies)):
-            raise shutdown.outcome() if shutdown.is_requested() else typer.Exit(1)
-        if unconfirmed():
-            train(plan)
-        publish(plan, store, recorded_at, console)
-    if unconfirmed():
+        _tune_and_confirm(store, source, console, recorded_at, address, plan, **how)
+
+
+def _tune_and_confirm(
+    store: "Store",
+    source: "DataSource",
+    console: "Console",
+    recorded_at: str,
+    address: str | None,
+    plan: "SweepPlan",
+    **how: Any,
+) -> None:
+    """Use up the budget of each study, train the best settings with all seeds, and print the comparison table."""
+    from ..planning.plan import missing
+    from ..search import Studies, is_over, outcomes, search_plan
+    from ..terminal.counts import counted
+    from ..terminal.search import search_table
+    from ..terminal.tables import publish
+
+    def train(**more: Any) -> None:
+        _train(store, source, console, recorded_at, address, plan, **how, **more)
+
+    def is_confirmed() -> bool:
+        return all(trial.role != "result" for trial in missing(plan, store))
+
+    studies = Studies(plan.sweep, store)
+    studies.mend()
+    studied = counted(len(studies.search.spaces), "study", "studies")
+    console.print(f"{plan.name}: {studied}, each {studies.search.effort}", highlight=False, soft_wrap=True)
+    if not is_over(outcomes(studies)):
+        train(search=studies)
+        plan = search_plan(plan.sweep, store)
+        store.save_sweep(plan)
+    console.print(search_table(outcomes(studies)))
+    if not is_over(outcomes(studies)):
+        raise how["shutdown"].outcome() if how["shutdown"].is_requested() else typer.Exit(1)
+    if not is_confirmed():
+        train()
+    publish(plan, store, recorded_at, console)
+    if not is_confirmed():
         raise typer.Exit(1)
 
 

@@ -238,7 +238,7 @@ class _Watch(tune.Callback):
         key, last = trial.config["key"], trial.last_result
         if "state" not in last:  # it never started, because the sweep shuts down
             self._board.pause(key)
-        elif last["state"] == "busy":
+        elif last["state"] == "busy" and self._searcher.retry_delay(key) is not None:
             self._board.pause(key, "" if key in self._busy else last["reason"])
             self._busy.add(key)
         elif last["state"] == "running" and self._stopping is not None:

@@ -1,5 +1,7 @@
 """Replay of all states that a loss of power can leave, see `crash_states`."""
 
+from dataclasses import replace
+
 import pytest
 from exeunt.store import LocalDirectory, Store, hold_lease, lease_owner
 from exeunt.store.plugins import Plugin, keep_plugins, kept_plugins
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .crash_states import recorded
+from .test_plan_record import PLAN
 
 EPOCH = {"epoch": 1, "seconds": 1.0, "time": 1.0}
 
@@ -96,14 +99,13 @@ def test_a_sweep_is_whole_at_each_moment_of_its_launch(root, store, tmp_path_fac
     with recorded(root) as recording:
         for used in (plugins, plugins[1:]):
             with hold_lease(directory, "s"):
-                keep_plugins(directory, used)
-                directory.write("sweep.yaml", b"name: s\n")
-                directory.write("plan.json", b"{}")
+                store.save_sweep(replace(PLAN, plugins=used))
                 mark = store.sweep_id("s")
     assert recording.require_promises() > 100
     for state in {frozenset(state.seen.items()): state for state in recording.states()}.values():
         found = restored(state, tmp_path_factory)
         assert found.sweeps() in ([], ["s"])
+        assert all(found.plan(name).trials == PLAN.trials for name in found.sweeps())
         assert lease_owner(found.sweep_directory("s")) is None or (found.sweep_directory("s").read("driver.json"))
         assert set(kept_plugins(found.sweep_directory("s"))) <= set(plugins)
         if state.moment == len(recording.operations):

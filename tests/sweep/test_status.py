@@ -24,12 +24,12 @@ def begun(store):
     """Return a function that writes the files of a trial in training."""
 
     def leave(trial, *, epochs=1, seconds=60.0, silent=0.0):
-        directory = store.trial(trial.key)
-        directory.write_spec(trial.spec)
-        record = {"train/final/top1": 50.0, "seconds": seconds, "time": time.time()}
-        directory.write_history([record | {"epoch": epoch + 1} for epoch in range(epochs)])
-        for file in Path(directory.directory.path).iterdir():
-            os.utime(file, (time.time() - silent,) * 2)
+        with store.attempt(trial.key, "driver") as files:
+            files.write_spec(trial.spec)
+            record = {"train/final/top1": 50.0, "seconds": seconds, "time": time.time()}
+            files.write_history([record | {"epoch": epoch + 1} for epoch in range(epochs)])
+            for name in ("spec.json", "history.jsonl"):  # the heartbeat of a training that stalls goes on
+                os.utime(files.directory.path / name, (time.time() - silent,) * 2)
 
     return leave
 
@@ -52,7 +52,8 @@ def test_every_state_is_counted_and_what_runs_is_told(plan, store, trained, begu
     done, first, starting, failed, diverged = plan.trials[:5]
     trained(done)
     begun(first, silent=5.0)
-    store.start_attempt(starting.key)
+    with store.attempt(starting.key, "driver"):
+        pass
     store.trial(failed.key).write_failure({"reason": "no room"})
     store.trial(diverged.key).write_result(ended("diverged", reason="not finite"))
     observer = StatusReader(plan, store)

@@ -269,7 +269,7 @@ def test_following_what_verify_says_rids_a_sweep_of_what_swapped_weights_taught(
         store.trial(student).directory.remove(RESULT)
     assert exeunt("sweep", file, *there).status == 1, "a student learned from weights that its teacher never had"
     assert exeunt("verify", *there).status == 1
-    (problem,) = (problem for key in store.keys() for problem in trial_problems(store, key))
+    (problem,) = (problem for trial in trials for problem in trial_problems(store, trial.key))
     assert problem.subject == first
     Path(problem.remedy.removeprefix("remove ").partition(" and ")[0]).unlink()
     assert exeunt("sweep", file, *there).status == 0

@@ -29,7 +29,8 @@ def watch(event, arguments):
         except FileExistsError:  # another worker was there first
             return
         os.kill(os.getpid(), signal.{signal})
-        time.sleep(3600)  # until this thread receives the signal
+        while Path({mark!r}).exists():  # unless the signal ends this process
+            time.sleep(0.05)
 
 
 if IN_A_WORKER:
@@ -42,9 +43,9 @@ class LastMoment:
     """Moment between a trial's weights and its result."""
 
     plugin: Path
-    """Plugin that sends a signal to the first worker that reaches the moment."""
+    """Plugin that sends a signal to the first worker that reaches the moment; SIGCONT only makes it wait."""
     reached: Path
-    """File that marks that a worker has reached the moment; delete it to repeat."""
+    """File that marks that a worker has reached the moment; delete it to let this worker go on, or to repeat."""
 
 
 @pytest.fixture

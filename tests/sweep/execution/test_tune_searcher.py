@@ -15,6 +15,7 @@ from exeunt.training import DatasetSpec, TrialSpec
 
 DONE = {"state": "done"}
 RUNNING = {"state": "running", "epoch": 1}
+BUSY = {"state": "busy", "reason": "process 7 on node trains it for another sweep"}
 BACK_OFF = 0.05
 COSTS = Costs()
 
@@ -182,15 +183,14 @@ class TestDeaths:
 class TestBusy:
     """Trials that another sweep trains now."""
 
-    BUSY = {"state": "busy", "reason": "process 7 on node trains it for another sweep"}
-
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch):
         monkeypatch.setattr(tune_searcher, "BUSY_DELAY_S", BACK_OFF)
 
-    def end_busy(self, searcher, trial_id):
-        searcher.on_trial_result(trial_id, self.BUSY)
-        searcher.on_trial_complete(trial_id=trial_id, result=self.BUSY)
+    @staticmethod
+    def end_busy(searcher, trial_id):
+        searcher.on_trial_result(trial_id, BUSY)
+        searcher.on_trial_complete(trial_id=trial_id, result=BUSY)
 
     @pytest.mark.parametrize("recorded", ["waiting", "running", "failed"])
     def test_a_trial_waits_however_often_and_costs_no_retry_and_others_pass_it(self, search, given_up, recorded):
