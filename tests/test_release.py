@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).parents[1]
-PACKAGES = ("specs", "losses", "models", "training", "sweep", "results")
+PACKAGES = ("specs", "losses", "models", "store", "training", "sweep", "results")
 ELSEWHERE = ("benchmarks", "configs", "deploy", "docs", "tests")
 NO_SOURCE = shutil.ignore_patterns(".*", "runs", "build", "dist", "*.egg-info", "__pycache__")
 

@@ -62,10 +62,10 @@ def test_the_tables_are_of_all_trials_of_the_sweep(study):
     results = [trial for trial in make_plan(sweep).trials if trial.role == "result"]
     rows = table(study, "main")
     assert sum(int(row["n"]) for row in rows) == len(results)
-    assert {row["method"].split(" ")[0] for row in rows} == {trial.spec.method.name for trial in results}
-    assert {row["dataset"] for row in rows} == {trial.spec.dataset.name for trial in results}
+    assert {row["method"].split(" ")[0] for row in rows} == {trial.configuration.method for trial in results}
+    assert {row["dataset"] for row in rows} == {trial.configuration.dataset for trial in results}
     captions = [path.read_text(encoding="utf-8").partition("\n\n")[0] for path in (study / "tables").glob("*.tex")]
-    for name in {trial.spec.dataset.name for trial in results}:
+    for name in {trial.configuration.dataset for trial in results}:
         assert all(name.replace("%", r"\%") in caption for caption in captions), "every caption names the dataset"
 
 

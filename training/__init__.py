@@ -12,14 +12,15 @@ from .trial import TrialSpec
 
 if TYPE_CHECKING:
     from .data import Images
+    from .resource_usage import OutOfMemoryError
     from .student import build_student
-    from .train import OutOfMemoryError, TrainingInterrupted, train
+    from .train import TrainingInterrupted, train
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "Images": ".data",
-        "OutOfMemoryError": ".train",
+        "OutOfMemoryError": ".resource_usage",
         "TrainingInterrupted": ".train",
         "build_student": ".student",
         "train": ".train",

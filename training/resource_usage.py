@@ -3,6 +3,7 @@
 import contextlib
 import re
 import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -12,6 +13,21 @@ _TOO_LITTLE = re.compile(
     "allocate memory|out of memory|ALLOC_FAILED|Storage size calculation overflowed"
     "|could not create a primitive$"  # oneDNN, for its buffers; an unsupported operation has " descriptor" added
 )
+
+
+class OutOfMemoryError(Exception):
+    """The device has less memory than the trial needs."""
+
+
+@contextlib.contextmanager
+def enough_memory(advice: Callable[[], str]) -> Iterator[None]:
+    """Raise `OutOfMemoryError` with the advice if the block runs out of memory."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(advice()) from error
 
 
 def is_out_of_memory(error: Exception) -> bool:

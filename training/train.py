@@ -16,17 +16,13 @@ from .distributed import ProcessGroup
 from .environment import choose_device, describe_environment, training_conditions
 from .loop import TrainingLoop
 from .nonfinite import TrainingDiverged
-from .resource_usage import is_out_of_memory
+from .resource_usage import enough_memory
 from .teacher import TeacherWeights
 from .trial import TrainedWeights, TrialSpec
 
 
 class TrainingInterrupted(Exception):
     """Training stopped on request, after it wrote a checkpoint."""
-
-
-class OutOfMemoryError(Exception):
-    """The device has less memory than the trial needs."""
 
 
 def train(
@@ -88,13 +84,13 @@ def train(
         def wanted() -> bool:
             return terminated() or (stop is not None and stop())
 
-        with _enough_memory(lambda: _too_large(trial, chosen)):
+        with enough_memory(lambda: _too_large(trial, chosen)):
             run = TrainingLoop(trial, chosen, weights, source, processes)
             with processes.main_process_first(chosen):  # it renames or removes checkpoints that cannot be used
                 _resume(run, files)
         outcome: Record = {"state": "done"}
         try:
-            with _enough_memory(lambda: _advice(run)):
+            with enough_memory(lambda: _advice(run)):
                 _train_to_the_end(run, files, processes, checkpoint_minutes, on_epoch, wanted)
         except TrainingDiverged as divergence:
             outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}
@@ -163,17 +159,6 @@ def _keep(run: TrainingLoop, files: TrialFiles, processes: ProcessGroup) -> None
     if processes.first:
         files.checkpoints.write(serialized(state), epoch=run.epoch, step=run.step)
         files.write_history(run.history)
-
-
-@contextmanager
-def _enough_memory(advice: Callable[[], str]) -> Iterator[None]:
-    """Raise `OutOfMemoryError` with the advice if the block runs out of memory."""
-    try:
-        yield
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise OutOfMemoryError(advice()) from error
 
 
 def _too_large(trial: TrialSpec, device: torch.device) -> str:

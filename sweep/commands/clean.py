@@ -50,6 +50,6 @@ def _plans(store: "Store") -> "list[Plan]":
         try:
             plans.append(store.plan(name))
         except SpecError as error:
-            rule = f"Without the plan of sweep {name!r}, its trials cannot be distinguished from orphans."
-            raise SpecError(f"{error} {rule}") from error
+            rule = f"without the plan of sweep {name!r}, its trials cannot be distinguished from orphans"
+            raise SpecError(f"{rule}: {error}") from error
     return plans

@@ -11,7 +11,7 @@ Format = Literal["safetensors", "torch", "onnx"]
 @app.command()
 def export(
     key: Annotated[
-        str, typer.Argument(metavar="KEY", help="Key of the trial (16 hexadecimal digits)", show_default=False)
+        str, typer.Argument(metavar="KEY", help="Key of the trial, such as 9f2c41d07ab35e88-s0", show_default=False)
     ],
     format: Annotated[
         Format, typer.Option(help="File format: safetensors (weights), torch (.pt2 program) or onnx")

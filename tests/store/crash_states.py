@@ -91,7 +91,7 @@ class State:
 
 @dataclass
 class Recording:
-    """File operations below a directory, which exists and is durable when the recording starts."""
+    """File operations below a directory, which is empty and durable when the recording starts."""
 
     root: Path
     operations: list[Change | Data | Sync] = field(default_factory=list)
@@ -314,6 +314,7 @@ def recorded(root: Path) -> Iterator[Recording]:
     """Record the file operations below a directory, and the promises of all calls of `LocalDirectory`."""
     if not sys.platform.startswith("linux"):
         pytest.skip("finds the paths of open files in /proc")
+    assert not any(root.iterdir()), "operations on files that the recording lacks would be ignored"
     recording, fsync = Recording(root), os.fsync
 
     def recorded_fsync(descriptor: int) -> None:

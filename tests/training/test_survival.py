@@ -149,6 +149,7 @@ SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
 import torch
+from exeunt.store import TrialFiles
 from exeunt.training import *
 from exeunt.losses import Baseline
 from exeunt.models import ArchitectureSpec
