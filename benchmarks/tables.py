@@ -145,9 +145,8 @@ def histories(tracking_uri: str, name: str) -> Numbers:
 
 def written(tracking_uri: str, name: str) -> Numbers:
     """Write the runs of a trial store beside the database into the empty database."""
-    from exeunt.sweep.commands._options import load_launched_plan  # noqa: PLC0415 (imports are not measured)
-
-    plan, store = load_launched_plan(name, str(Path(tracking_uri.removeprefix("sqlite:///")).with_name("runs")))
+    store = Store(Path(tracking_uri.removeprefix("sqlite:///")).with_name("runs"))
+    plan = store.plan(name)
     mirror = Mirror(plan, store, tracking_uri)
     started = time.perf_counter()
     number = mirror.update_all()

@@ -88,7 +88,7 @@ class NewRun(NamedTuple):
             all(len(text) <= _LONGEST_TAG for text in self.tags.values())
             and all(len(text) <= _LONGEST_PARAM for text in self.params.values())
             and all(type(point.value) in (int, float) and point.time >= 0 for point in self.points)
-            and all(map(_is_plain, {self.name, *self.tags, *self.params, *(point.name for point in self.points)}))
+            and all(map(_is_plain, {*self.tags, *self.params, *(point.name for point in self.points)}))
         )
 
 

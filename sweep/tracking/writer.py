@@ -31,6 +31,9 @@ BATCH = 800
 RUNS_PER_TRANSACTION = 200
 """Number of new runs that are inserted at once; others wait for the database meanwhile."""
 
+LONGEST_NAME = 250
+"""Characters of a run's name that MLflow's databases hold."""
+
 STORAGE, LOCATION = "exeunt.storage", "exeunt.location"
 """Tags of an experiment: ID of its sweep, and last known location of the sweep's storage."""
 
@@ -207,7 +210,7 @@ class Mirror:
 def _new_run(trial: PlannedTrial, progress: Progress, tags: dict[str, str], history: list[Record]) -> NewRun:
     about = trial.configuration
     return NewRun(
-        name=" ".join((about.label, about.architecture, *about.row_settings, f"seed {trial.seed}")),
+        name=" ".join((about.label, about.architecture, *about.row_settings, f"seed {trial.seed}"))[:LONGEST_NAME],
         status=TERMINATED.get(progress.state, "RUNNING"),
         tags=tags,
         params=params_of(trial),

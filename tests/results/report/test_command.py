@@ -30,15 +30,15 @@ def storage(tmp_path_factory):
     store.save_sweep(plan)
     for trial in plan.trials:
         directory = store.trial(trial.key)
-        if trial.spec.method.name == "baseline":
+        if trial.configuration.method == "baseline":
             accuracies = [
                 {"train/final/top1": 60.0 + epoch, "epoch": epoch, "time": 0.0, "seconds": 2.5} for epoch in (1, 2)
             ]
-            metrics = {"test/final/top1": 90.0 + trial.spec.seed}
+            metrics = {"test/final/top1": 90.0 + trial.seed}
             directory.write_history([accuracies[0], accuracies[1] | metrics])
             environment = {"commit": "0123456789ab", "torch": "2.15.0", "processes": 1}
             directory.write_result({"state": "done", "metrics": metrics, "environment": environment, "seconds": 5.0})
-        elif trial.spec.seed == 0:
+        elif trial.seed == 0:
             directory.write_failure({"reason": "no more memory"})
     Mirror(plan, store, store.tracking_uri).update_all()
     return folder / "runs"

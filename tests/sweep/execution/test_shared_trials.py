@@ -14,9 +14,11 @@ from exeunt.sweep.execution.tune_searcher import PlanSearcher
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 
-from ...command_line import meanwhile, wait_until
+from ...command_line import meanwhile
 
 pytestmark = pytest.mark.slow
+
+PATIENCE_S = 100
 
 FILE = """\
 name: NAME
@@ -96,8 +98,7 @@ def test_a_trial_that_another_sweep_trains_is_awaited_without_a_retry_and_traine
 
     def release():
         try:
-            wait_until(lambda: busy.is_set() or bench.files("result.json"))
-            assert busy.is_set(), "no trial was busy"
+            assert busy.wait(PATIENCE_S), "no trial was busy"
         finally:
             first.release()
 
@@ -147,8 +148,7 @@ def test_a_trial_of_a_sweep_that_was_killed_is_trained_here(bench, busy, first, 
 
     def kill():
         try:
-            wait_until(lambda: busy.is_set() or bench.files("result.json"))
-            assert busy.is_set(), "no trial was busy"
+            assert busy.wait(PATIENCE_S), "no trial was busy"
         finally:
             first.kill()
             first.kill_group()

@@ -105,7 +105,7 @@ def test_a_run_that_was_inserted_goes_on_through_the_client(plan, store):
 KILLED = """
 import os, sys
 from exeunt.results import mlflow_sqlite
-from exeunt.sweep.commands._options import load_launched_plan
+from exeunt.store import Store
 from exeunt.sweep.tracking import writer
 
 writer.RUNS_PER_TRANSACTION = 2
@@ -118,7 +118,8 @@ def die_in_the_second_transaction(rows):
     return latest(rows)
 
 mlflow_sqlite._latest = die_in_the_second_transaction
-plan, store = load_launched_plan("tiny", sys.argv[1])
+store = Store(sys.argv[1])
+plan = store.plan("tiny")
 writer.Mirror(plan, store, store.tracking_uri).update_all()
 """
 
