@@ -5,6 +5,7 @@ from exeunt.models import ExitSpec
 from exeunt.training import DataSource, build_student
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
+from exeunt.training.teacher import TeacherWeights
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -26,7 +27,8 @@ class Waits(TorchDispatchMode):
 
 
 def started(trial, teacher=None):
-    return TrainingLoop(trial, CPU, teacher, DataSource(), ProcessGroup())
+    weights = None if trial.teacher is None else TeacherWeights.read(teacher)
+    return TrainingLoop(trial, CPU, weights, DataSource(), ProcessGroup())
 
 
 @pytest.mark.slow
