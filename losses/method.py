@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
@@ -63,7 +64,7 @@ class NetworkShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method(Spec):
+class Method(Spec, ABC):
     """Settings of one training method."""
 
     name: ClassVar[str]
@@ -104,12 +105,12 @@ class Method(Spec):
         """
         return {}
 
+    @abstractmethod
     def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
         """Return the weighted loss terms by name, each a scalar; the trainer minimises their sum.
 
         A method can define a subclass of `Loss` instead: `loss: ClassVar[type[MyLoss]] = MyLoss`.
         """
-        raise NotImplementedError
 
     def next_buffers(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
         """Return the buffers that change after a training step, with their new values."""
