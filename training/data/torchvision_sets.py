@@ -4,17 +4,16 @@ The data directory has torchvision's layout. Images are read into memory complet
 """
 
 import gzip
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ...specs import SpecError
 from .dataset import DataSource
 from .download import Download, provide
 from .in_memory import Images
-from .matlab import read_arrays
 
 # torchvision is imported late, since the import takes two seconds that a sweep of the digits does not need.
 # ruff: noqa: PLC0415
@@ -28,20 +27,20 @@ def load_cifar(name: str, source: DataSource) -> tuple[Images, Images]:
     folder = provide(
         name,
         source,
-        files={f"{facts.base_folder}/{file}": md5 for file, md5 in [*facts.train_list, *facts.test_list]},
+        files={
+            f"{facts.base_folder}/{file}": md5
+            for file, md5 in [*facts.train_list, *facts.test_list, (facts.meta["filename"], facts.meta["md5"])]
+        },
         downloads=[Download(urls=(facts.url,), md5=facts.tgz_md5)],
     )
-    folder /= facts.base_folder
-    return _read_cifar(folder, facts.train_list), _read_cifar(folder, facts.test_list)
+    parts = [facts(folder, train=is_train) for is_train in (True, False)]
+    train, test = (_images(part.data.transpose(0, 3, 1, 2), part.targets) for part in parts)
+    return train, test
 
 
-def _read_cifar(folder: Path, listed: Sequence[Sequence[str]]) -> Images:
-    """Return the images of pickled files, which are safe to load since their checksums are verified."""
-    parts = [pickle.loads((folder / file).read_bytes(), encoding="bytes") for file, _ in listed]
-    labels = [label for part in parts for label in part.get(b"fine_labels", part.get(b"labels"))]
-    pixels = [torch.from_numpy(part[b"data"]) for part in parts]
-    whole = torch.cat(pixels) if len(pixels) > 1 else pixels[0]
-    return Images(pixels=whole.view(-1, 3, 32, 32), labels=torch.tensor(labels))
+def _images(pixels: np.ndarray, labels: Sequence[int] | np.ndarray) -> Images:
+    """Return images with their own memory; pixels have shape (N, C, H, W)."""
+    return Images(pixels=torch.from_numpy(np.ascontiguousarray(pixels)), labels=torch.tensor(labels, dtype=torch.int64))
 
 
 def load_mnist(name: str, source: DataSource) -> tuple[Images, Images]:
@@ -81,14 +80,11 @@ def load_svhn(source: DataSource) -> tuple[Images, Images]:
         files={file: md5 for _, file, md5 in kept},
         downloads=[Download(urls=(url,), md5=md5) for url, _, md5 in kept],
     )
-    train, test = (_read_svhn(folder / file) for _, file, _ in kept)
-    return train, test
-
-
-def _read_svhn(path: Path) -> Images:
-    content = read_arrays(path)
-    pixels = torch.from_numpy(np.ascontiguousarray(content["X"].transpose(3, 2, 0, 1)))
-    return Images(pixels=pixels, labels=torch.from_numpy(content["y"][:, 0].astype(np.int64) % 10))  # 10 denotes 0
+    try:
+        train, test = (SVHN(folder, split=split) for split in ("train", "test"))
+    except ModuleNotFoundError as error:
+        raise SpecError(f"svhn needs scipy: {error}. Install it with: pip install scipy", field="dataset") from error
+    return _images(train.data, train.labels), _images(test.data, test.labels)
 
 
 def load_stl10(source: DataSource) -> tuple[Images, Images]:
@@ -107,5 +103,4 @@ def load_stl10(source: DataSource) -> tuple[Images, Images]:
 
 def _read_stl10(folder: Path, split: str) -> Images:
     pixels = np.fromfile(folder / f"{split}_X.bin", dtype=np.uint8).reshape(-1, 3, 96, 96).transpose(0, 1, 3, 2)
-    labels = np.fromfile(folder / f"{split}_y.bin", dtype=np.uint8).astype(np.int64) - 1
-    return Images(pixels=torch.from_numpy(np.ascontiguousarray(pixels)), labels=torch.from_numpy(labels))
+    return _images(pixels, np.fromfile(folder / f"{split}_y.bin", dtype=np.uint8).astype(np.int64) - 1)

@@ -1,4 +1,4 @@
-"""Comparison of the readers with torchvision's, on small files of the same formats and on the real CIFAR-100."""
+"""Images of the readers beside those that torchvision shows, on small files and on the real CIFAR-100."""
 
 import gzip
 import hashlib
