@@ -3,9 +3,7 @@
 import pytest
 import torch
 from exeunt.losses import EED, methods
-from exeunt.models import ArchitectureSpec
 from exeunt.training import DataSource, build_student, epoch_metrics
-from exeunt.training.augmentation import operations
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
 from exeunt.training.teacher import TeacherWeights
@@ -48,7 +46,7 @@ def test_a_step_of_each_method_blocks_nowhere(make_trial, tmp_path, name):
         {"policy": "auto_augment", "crop": "resized"},
         {"decay_norms": False, "weight_decay": 1e-4, "precision": "fp32"},
     ],
-    ids=lambda recipe: " ".join(recipe),
+    ids=" ".join,
 )
 def test_a_step_of_each_recipe_blocks_nowhere(make_trial, recipe):
     assert not second_step(make_trial(EED(), exits="all", **{"precision": "auto", **recipe})).blocking
