@@ -42,7 +42,7 @@ def run_trial(
     processes: int,
     accelerated: bool,
 ) -> None:
-    """Train the trial that the searcher suggested; report each epoch and the end of the attempt.
+    """Train the trial that the queue suggested; report each epoch and the end of the attempt.
 
     The last report has a `state`: that of the result, `stopped` after SIGTERM, or with a `reason` `busy` (another sweep
     trains it), `failed` or `unwritable` (the storage). If the trial was started and has no result, an exception ends
