@@ -56,7 +56,7 @@ def _group(trial: PlannedTrial) -> Group:
     about = trial.configuration
     everyone = (about.dataset, about.epochs)
     # Trials of one method must not reduce the budget of another method.
-    return (*everyone, about.method, about.architecture) if trial.role == "search" else everyone
+    return (*everyone, *about.space) if trial.role == "search" else everyone
 
 
 def bracket_of(spec_hash: str, stopping: Stopping, epochs: int) -> int:

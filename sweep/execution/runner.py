@@ -11,6 +11,7 @@ import ray
 from ...specs import SpecError
 from ...store import PlannedTrial, Record, StorageError, Store
 from ...training import DataSource
+from ..eta import trained_epochs
 from ..planning.durations import duration
 from ..planning.plan import SweepPlan, grown
 from ..planning.resources import Resources
@@ -56,6 +57,8 @@ def launch(
     """
     resources, stopping = plan.sweep.resources, plan.stopping
     progress = store.progress_of((trial.key for trial in plan.trials), stopping)
+    for trial in plan.trials:
+        board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
     for key in board.trials:
         if progress[key].state == "failed":
             store.trial(key).forget_failure()  # so that a recorded failure is one of this run
