@@ -20,10 +20,9 @@ from ...store import (
     keep_plugins,
     require_driver,
 )
-from ...training import DataSource, OutOfMemoryError, TrainingInterrupted, TrialSpec, train
+from ...training import DataSource, TrialSpec
 from ...training.plugins import use
 from ...training.trial import TrainedWeights
-from .distributed_launch import ProcessDiedError, train_together
 from .preemption import stop_requested
 
 TOLD = (
@@ -51,6 +50,10 @@ def run_trial(
     trains it), `failed` or `unwritable` (the storage). If the trial was started and has no result, an exception ends
     the attempt, so that Tune starts no other trial in this worker.
     """
+    # Imported here, because the driver refers to this function and needs no PyTorch.
+    from ...training import OutOfMemoryError, TrainingInterrupted, train  # noqa: PLC0415
+    from .distributed_launch import ProcessDiedError, train_together  # noqa: PLC0415
+
     use(plugins)
     trial = TrialSpec.from_dict(json.loads(config["spec"]))
 
@@ -72,7 +75,8 @@ def run_trial(
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
                 raise
             except Exception as error:
-                reason = _reason(error)
+                kind = "" if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: "
+                reason = f"{kind}{error}".splitlines()[0]
                 tune.report({"state": "failed", "reason": reason})
                 files.write_failure({"reason": reason, "traceback": traceback.format_exc()})
                 raise
@@ -86,10 +90,6 @@ def run_trial(
         tune.report({"state": "unwritable", "reason": str(error)})
         raise
     tune.report({"state": result["state"], "seconds": result["seconds"]})
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 @contextmanager
