@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-from ..specs import configuration_id, trial_key
+from ..specs import canonical_json, configuration_id, trial_key
 from .directory import Directory
 from .plugins import Plugin, keep_plugins, kept_plugins
 from .records import (
@@ -94,6 +94,23 @@ class Configuration:
     def teacher(self) -> Record | None:
         """Spec of the teacher: of a trial, or of a weights file with its `sha256`; None without a teacher."""
         return self.spec.get("teacher")
+
+    @property
+    def space(self) -> tuple[str, str]:
+        """Method and architecture: a search tunes the settings of each such pair on its own."""
+        return self.method, self.architecture
+
+    @functools.cached_property
+    def memory_group(self) -> str:
+        """Group of configurations whose trials need the same memory."""
+        spec, recipe = self.spec, self.spec["recipe"]
+        method = self.method, spec["method"].get("networks")
+        teacher = (self.teacher or {}).get("architecture")
+        batch = [recipe.get(name) for name in ("batch_size", "accumulation", "precision", "compile", "optimizer")]
+        averages = recipe.get("ema_decay", 0) > 0
+        return canonical_json(
+            [spec["dataset"], spec["architecture"], spec.get("exits"), method, teacher, batch, averages]
+        )
 
     @functools.cached_property
     def cost_groups(self) -> tuple[tuple[str, ...], ...]:

@@ -27,10 +27,6 @@ def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
     The context yields a function that waits until Ray is ready, and raises `SpecError` if Ray does not start. A Ray
     that this process was already connected to keeps running after the context.
     """
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they write
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")  # snapshots of all trials every 10 s are not needed
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the progress board prints one line per failure
     if address is not None:
         return _cluster_ray(address)
     ray = sys.modules.get("ray")
@@ -40,9 +36,6 @@ def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
 @contextmanager
 def _present_ray() -> Iterator[Callable[[], None]]:
     """Use the Ray that this process is connected to, such as a notebook's."""
-    import ray  # noqa: PLC0415 (only where it was imported already)
-
-    _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
     yield lambda: None
 
 
@@ -51,7 +44,6 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
     """Start a local Ray, without output, in a thread while the caller continues."""
     cores = len(os.sched_getaffinity(0))
     os.environ.setdefault(ON_LOOPBACK, "0")
-    _let_trials_start_together(cores)
     import ray  # noqa: PLC0415 (it reads the environment when it is imported)
 
     problems: list[Exception] = []
@@ -109,16 +101,10 @@ def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
             raise _refusal(address, f"Ray reports: {error} {told()}".strip()) from error
-    _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
     try:
         yield lambda: None
     finally:
         ray.shutdown()
-
-
-def _let_trials_start_together(cpus: int) -> None:
-    """Let Tune start as many trials at once as there are CPUs; by itself it starts one after the other."""
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, cpus)))
 
 
 def _refusal(address: str, said: str) -> SpecError:

@@ -102,14 +102,12 @@ def single(trial: TrialSpec, costs: Costs, role: Role, *, order: int = 0) -> Pla
 def grown(plan: SweepPlan, known: Mapping[str, PlannedTrial]) -> SweepPlan:
     """Return the plan with all known trials; those that a search has added are no longer to come."""
     planned = {trial.key for trial in plan.trials}
-    added = Counter(_space(trial) for trial in known.values() if trial.key not in planned)
-    coming = ((trial, number - added[_space(trial)] * (trial.role == "search")) for trial, number in plan.coming)
+    added = Counter(trial.configuration.space for trial in known.values() if trial.key not in planned)
+    coming = (
+        (trial, number - added[trial.configuration.space] * (trial.role == "search")) for trial, number in plan.coming
+    )
     left = tuple((trial, number) for trial, number in coming if number > 0)
     return replace(plan, trials=tuple(known.values()), coming=left)
-
-
-def _space(trial: PlannedTrial) -> tuple[str, str]:
-    return trial.configuration.method, trial.configuration.architecture
 
 
 def missing(plan: Plan, store: Store) -> list[PlannedTrial]:

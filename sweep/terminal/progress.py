@@ -44,7 +44,8 @@ class ProgressBoard(ABC):
         self.running: dict[str, str] = {}
         """Stage of each running trial by key, such as `epoch 3 of 10`."""
         self.console = console
-        self._pace = TimeEstimator(self.trials.values())
+        self.estimator = TimeEstimator(self.trials.values())
+        """Estimator of the time left."""
         self._started = time.monotonic()
         self._ended = 0
 
@@ -52,13 +53,13 @@ class ProgressBoard(ABC):
         """Add a number of expected trials with about the cost of this one."""
         self.total += number
         self.coming += number
-        self._pace.add_expected(like, number)
+        self.estimator.add_expected(like, number)
 
     def expect(self, trial: PlannedTrial, *, instead_of: PlannedTrial) -> None:
         """Replace one expected trial by this trial."""
         self._come(instead_of)
         self.trials[trial.key] = trial
-        self._pace.expect(trial)
+        self.estimator.expect(trial)
 
     def skip_expected(self, announced: PlannedTrial) -> None:
         """Count one expected trial as done, because it need not run."""
@@ -68,14 +69,14 @@ class ProgressBoard(ABC):
     def start(self, key: str, *, silently: bool = False) -> None:
         """Record that a trial has started or resumed, and show it."""
         self.running[key] = "starting"
-        self._pace.start(key)
+        self.estimator.start(key)
         if not silently:
             self.show("start", self.trials[key])
 
     def advance(self, key: str, record: Mapping[str, Any]) -> None:
-        """Record a completed epoch of a trial; `record` has `epoch` and the total `epochs`."""
+        """Record a completed epoch of a trial; `record` has `epoch`, its `seconds` and the total `epochs`."""
         self.running[key] = f"epoch {record['epoch']} of {record['epochs']}{_accuracy(record)}"
-        self._pace.advance(key, record["epoch"], record["epochs"])
+        self.estimator.advance(key, record["epochs"] - record["epoch"], record["seconds"])
         self.refresh()
 
     def end(self, key: str, *, problem: str = "", seconds: float = 0.0) -> None:
@@ -95,7 +96,7 @@ class ProgressBoard(ABC):
     def pause(self, key: str, reason: str = "") -> None:
         """Record that a trial waits to run again; show it if a reason is given."""
         self.running.pop(key, None)
-        self._pace.pause(key)
+        self.estimator.pause(key)
         if reason:
             self.show("retry", self.trials[key], f": {reason}")
         self.refresh()
@@ -113,7 +114,7 @@ class ProgressBoard(ABC):
     @property
     def time_left(self) -> str:
         """Estimate of the time left from the completed epochs."""
-        seconds = self._pace.seconds_left()
+        seconds = self.estimator.seconds_left()
         return "time left: unknown" if seconds is None else f"about {duration(seconds)} left"
 
     @property
@@ -140,13 +141,13 @@ class ProgressBoard(ABC):
     def _come(self, announced: PlannedTrial) -> None:
         if self.coming:  # 0 if the budget is in hours: the number of trials is then unknown
             self.coming -= 1
-            self._pace.add_expected(announced, -1)
+            self.estimator.add_expected(announced, -1)
         else:
             self.total += 1
 
     def _leave(self, key: str, what: str, how: str) -> None:
         self.running.pop(key, None)
-        self._pace.end(key)
+        self.estimator.end(key)
         self._ended += 1
         self.show(what, self.trials[key], how)
 

@@ -56,7 +56,7 @@ def drawn(board):
 
 
 def record(epoch, **measured):
-    return {"epoch": epoch, "epochs": 10, **measured}
+    return {"epoch": epoch, "epochs": 10, "seconds": 1.0, **measured}
 
 
 def test_a_terminal_gets_a_drawing_and_a_log_gets_lines(plain, live):
@@ -175,13 +175,10 @@ class TestSearch:
         assert "4/8 trials" in drawn(live)
         assert "4 done, 0 running, 4 waiting, 0 failed" in drawn(live)
 
-    def test_the_time_left_counts_them(self, plain, monkeypatch):
-        clock = SimpleNamespace(now=1000.0)
-        monkeypatch.setattr(plain._pace, "_clock", lambda: clock.now)
+    def test_the_time_left_counts_them(self, plain):
         plain.add_expected(self.LIKE, 2)
         plain.start(FIRST)
-        clock.now += 60
-        plain.advance(FIRST, record(1))
+        plain.advance(FIRST, record(1, seconds=60))
         assert plain.time_left == "about 59 min 0 s left", "9 + 3 * 10 + 2 * 10 epochs"
         plain.skip_expected(self.LIKE)
         assert plain.time_left == "about 49 min 0 s left"
