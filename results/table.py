@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..specs import SpecError, unknown
 from .frame import PARAMETER_PREFIX, metric_names
-from .labels import Column, RowLabel, as_written, columns, rows
+from .labels import Column, RowLabel, as_written, with_labels
 from .metrics import Metric, describe
 from .search import SearchBudget, confirmed, has_search
 
@@ -144,7 +144,7 @@ def labelled(frame: pd.DataFrame, metric: str | None = None) -> tuple[pd.DataFra
     runs["value"] = recorded.where(done & np.isfinite(recorded))
     if searched:
         return confirmed(runs), describe(metric)
-    return runs.assign(row=rows(runs), column=columns(runs), gain=np.nan, search=None), describe(metric)
+    return with_labels(runs).assign(gain=np.nan, search=None), describe(metric)
 
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
