@@ -42,14 +42,15 @@ def labels(parameters: Mapping[str, Values]) -> list[Label]:
     is one teacher of all students, even if a student is a resnet20.
 
     Args:
-        parameters: values of each parameter, such as `recipe.learning_rate`, by configuration. `dataset.name`,
-            `architecture.name` and `method.name` are required. Exits are placed as in the sweep file, because one `50%`
-            is another block in each architecture.
+        parameters: values of each parameter, such as `recipe.learning_rate`, by configuration. Their order is that of
+            the settings in a label. `dataset.name`, `architecture.name` and `method.name` are required. Exits are
+            placed as in the sweep file, because one `50%` is another block in each architecture.
     """
     datasets, architectures, methods = (parameters[name] for name in _NAMES[:3])
     of_rows, of_columns = {}, {}
-    for name in sorted(parameters.keys() - {*_NAMES}):
-        (of_rows if name.startswith(_ROW_COMPONENTS) else of_columns)[name] = parameters[name]
+    for name, values in parameters.items():
+        if name not in _NAMES:
+            (of_rows if name.startswith(_ROW_COMPONENTS) else of_columns)[name] = values
     rows = telling_settings(of_rows, len(methods))
     if "teacher.architecture" in of_columns:
         of_columns["teacher.architecture"] = _with_self(of_columns["teacher.architecture"], architectures, methods)
@@ -91,8 +92,8 @@ def setting(parameter: str) -> str:
 
 
 def by_name(configurations: Sequence[Mapping[str, str]]) -> dict[str, Values]:
-    """Return the values of each parameter that a configuration has, by name."""
-    names = dict.fromkeys(name for parameters in configurations for name in parameters)
+    """Return the values of each parameter that a configuration has, sorted by name as in a loaded frame."""
+    names = sorted({name for parameters in configurations for name in parameters})
     return {name: [parameters.get(name) for parameters in configurations] for name in names}
 
 

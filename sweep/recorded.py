@@ -38,13 +38,13 @@ def load_planned(plan: Plan, store: Store, tracking_uri: str, warn: Callable[[st
     progress = store.progress_of(lacking, plan.stopping)
     unrecorded = [key for key in lacking if progress[key].state != "waiting"]
     if unrecorded and lease_owner(store.sweep_directory(plan.name)) is None:
-        what = f"MLflow at {shown(tracking_uri)} lacks {counted(len(unrecorded), 'trial')} of sweep {plan.name!r}"
+        what = f"{_place(tracking_uri)} lacks {counted(len(unrecorded), 'trial')} of sweep {plan.name!r}"
         problem = f"{what} that the storage has. To write them, run: {sync_command(plan.name, store, tracking_uri)}"
         if len(lacking) == len(planned):
             raise SpecError(problem)
         warn(problem)
     elif len(lacking) == len(planned):
-        raise SpecError(f"MLflow at {shown(tracking_uri)} has no trial of sweep {plan.name!r} yet; run the sweep.")
+        raise SpecError(f"{_place(tracking_uri)} has no trial of sweep {plan.name!r} yet; run the sweep.")
     runs = [run if run.tags.get("exeunt.key") in planned else _unplanned(run) for run in recorded]
     return to_frame({plan.name: [*runs, *(_absent(planned[key], progress[key]) for key in lacking)]})
 
@@ -57,11 +57,19 @@ def sync_command(name: str, store: Store, tracking_uri: str) -> str:
 
 def _recorded(name: str, tracking_uri: str) -> list[RecordedRun]:
     """Return the runs of a sweep; none if its experiment or the database does not exist."""
-    path = sqlite_file(tracking_uri)
-    if path is not None and not path.exists():
+    if _is_lost(tracking_uri) or (found := experiment_id(tracking_uri, name)) is None:
         return []
-    found = experiment_id(tracking_uri, name)
-    return [] if found is None else runs_in(tracking_uri, found)
+    return runs_in(tracking_uri, found)
+
+
+def _is_lost(tracking_uri: str) -> bool:
+    """Return True if the URI names a file that does not exist."""
+    path = sqlite_file(tracking_uri)
+    return path is not None and not path.exists()
+
+
+def _place(tracking_uri: str) -> str:
+    return f"MLflow at {shown(tracking_uri)}" + (" (no such database)" if _is_lost(tracking_uri) else "")
 
 
 def _unplanned(run: RecordedRun) -> RecordedRun:
