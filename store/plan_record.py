@@ -159,14 +159,18 @@ class PlannedTrial:
         teacher = self.configuration.teacher
         return trial_key(teacher) if teacher is not None and "sha256" not in teacher else None
 
+    @property
+    def label(self) -> str:
+        """Label of the configuration; in a search also the settings that are tried, or `tuned` or `default`."""
+        about = self.configuration
+        if self.tried:
+            return f"{about.method} ({self.tried})"
+        return about.label if self.confirmed is None else f"{about.label}, {self.confirmed.tuning}"
+
     def __str__(self) -> str:
         about = self.configuration
         where = ", ".join((about.architecture, *about.row_settings, about.dataset))
-        if self.tried:
-            return f"{about.method} ({self.tried}), {where}, trial {self.seed_index}"
-        if self.confirmed is not None:
-            return f"{about.method}, {self.confirmed.tuning}, {where}, seed {self.seed}"
-        return f"{about.label}, {where}, seed {self.seed}"
+        return f"{self.label}, {where}, {f'trial {self.seed_index}' if self.tried else f'seed {self.seed}'}"
 
 
 _CONFIGURATION: dict[str, Check] = {

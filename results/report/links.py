@@ -22,8 +22,8 @@ def experiment_url(tracking_uri: str, sweep: str) -> str:
 
 
 def run_url(experiment: str, run_id: str) -> str:
-    """Return the address of a run of an experiment on a server; empty without a server."""
-    return f"{experiment}/runs/{quote(run_id, safe='')}" if urlsplit(experiment).scheme in _SERVERS else ""
+    """Return the address of a run of an experiment on a server; empty without a server or a run."""
+    return f"{experiment}/runs/{quote(run_id, safe='')}" if run_id and urlsplit(experiment).scheme in _SERVERS else ""
 
 
 def without_password(uri: str) -> str:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from ...store import Plugin, Store
     from ..planning.plan import SweepPlan
-    from ..planning.sweep_file import Sweep
 
 SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 """Accepted schemes of a tracking URI. MLflow accepts no new file stores."""
@@ -83,14 +82,14 @@ def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Sw
 
     store = Store(storage)
     plan = planned(file, store, read_plugins(plugins or ()))
-    warn(plan.sweep)
+    for warning in plan.sweep.warnings:
+        warn(warning)
     return plan, store
 
 
-def warn(sweep: "Sweep") -> None:
-    """Print the warnings about a sweep file on standard error."""
-    for warning in sweep.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+def warn(problem: str) -> None:
+    """Print a warning on standard error."""
+    typer.echo(f"warning: {problem}", err=True)
 
 
 def planned(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "SweepPlan":

@@ -1,15 +1,15 @@
 """Comparison table of a sweep: printed, and written as CSV and LaTeX."""
 
-import shlex
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from ...results import comparison, load, main, render, to_rich
+from ...results import comparison, main, render, to_rich
 from ...results.mlflow_client import TrackingError, answering, shown
 from ...store import Plan, Store
+from ..recorded import load_planned, sync_command
 from ..tracking.writer import Mirror
 
 FILES = {"csv": "table.csv", "latex": "table.tex"}
@@ -43,10 +43,9 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
 def _recorded(plan: Plan, store: Store, tracking_uri: str) -> pd.DataFrame:
     with answering(tracking_uri):
         Mirror(plan, store, tracking_uri).update_all()
-    return load(tracking_uri, plan.name)
+    return load_planned(plan, store, tracking_uri, warn=lambda _: None)  # MLflow lacks no trial now
 
 
 def _not_recorded(problem: TrackingError, plan: Plan, store: Store, tracking_uri: str) -> str:
-    where = ["--storage", store.location, "--tracking", tracking_uri]
-    command = shlex.join(["exeunt", "sync", plan.name, *where])
-    return f"incomplete. {problem} The table was built from the storage. To update MLflow, run: {shown(command)}"
+    command = sync_command(plan.name, store, tracking_uri)
+    return f"incomplete. {problem} The table was built from the storage. To update MLflow, run: {command}"

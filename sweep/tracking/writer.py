@@ -210,7 +210,7 @@ class Mirror:
 def _new_run(trial: PlannedTrial, progress: Progress, tags: dict[str, str], history: list[Record]) -> NewRun:
     about = trial.configuration
     return NewRun(
-        name=" ".join((about.label, about.architecture, *about.row_settings, f"seed {trial.seed}"))[:LONGEST_NAME],
+        name=" ".join((trial.label, about.architecture, *about.row_settings, f"seed {trial.seed}"))[:LONGEST_NAME],
         status=TERMINATED.get(progress.state, "RUNNING"),
         tags=tags,
         params=params_of(trial),
