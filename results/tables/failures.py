@@ -18,7 +18,7 @@ def failures(frame: pd.DataFrame) -> RenderedTable:
     counts = pd.Series([record["state"] for record in records], dtype="str").value_counts(sort=False)
     said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
     sweep = frame["sweep"].iloc[0] if len(frame) else ""
-    completed = int((trials["state"] == "done").sum())
+    completed = len(trials.loc[trials["state"] == "done"])
     return RenderedTable(
         sweep=sweep,
         subject="failures",
