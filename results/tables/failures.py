@@ -11,14 +11,14 @@ from ..rendered_table import Heading, RenderedTable, TableEntry, one_line
 
 def failures(frame: pd.DataFrame) -> RenderedTable:
     """Return a table of all trials that failed, diverged, were pruned, are running or were not run."""
-    trials = frame.loc[frame["role"] != "unplanned"].sort_values(["order", "key"]).reset_index(drop=True)
-    trials = with_labels(trials)
+    planned = frame.loc[frame["role"] != "unplanned"]
+    trials = with_labels(planned.sort_values(["order", "key"]).reset_index(drop=True))
     not_run = _not_run(trials)
     records = [*_recorded(trials.loc[trials["state"] != "done"]), *not_run]
     counts = pd.Series([record["state"] for record in records], dtype="str").value_counts(sort=False)
     said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
     sweep = frame["sweep"].iloc[0] if len(frame) else ""
-    completed = len(trials.loc[trials["state"] == "done"])
+    completed = trials["state"].tolist().count("done")
     return RenderedTable(
         sweep=sweep,
         subject="failures",
