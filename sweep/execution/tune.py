@@ -143,7 +143,7 @@ class _Searcher(_NeverRestored, Searcher):
                 # The spec as JSON, because Tune keeps and copies each suggestion entry by entry.
                 return {"key": trial.key, "spec": json.dumps(trial.located_spec), "gpu": gpu}
 
-    def on_trial_complete(self, *_: Any, **ended: Any) -> None: ...  # the callback knows the trial's key
+    def on_trial_complete(self, *_: Any, **ended: Any) -> None: ...  # the callback gets the trial with its key
 
     def save(self, checkpoint_path: str) -> None: ...
 
