@@ -18,6 +18,7 @@ from .spec import (
     content_key,
     short_hash,
 )
+from .uri import has_secret, masked, require_printable, require_uri, sqlite_file, sqlite_uri
 
 __all__ = [
     "Count",
@@ -32,9 +33,15 @@ __all__ = [
     "canonical_json",
     "configuration_id",
     "content_key",
+    "has_secret",
+    "masked",
     "nearest",
     "require",
+    "require_printable",
+    "require_uri",
     "short_hash",
+    "sqlite_file",
+    "sqlite_uri",
     "trial_key",
     "unknown",
 ]
