@@ -17,6 +17,7 @@ _SHOWN = ("endpoint_override", "region", "scheme", "sslmode", "connect_timeout",
 """Names of query values that hold no credentials."""
 _PLAIN = re.compile(r"[\w.:/-]*")
 """Pattern of query values that are shown; an @ would end credentials of an inner URI."""
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHORTEST = 4
 """Characters of the shortest credential that is searched for outside its URI."""
 
@@ -60,12 +61,18 @@ def _is_public(part: str) -> bool:
 
 
 def _credentials(uri: str) -> Iterator[str]:
-    """Iterate over the credentials in a URI, as written and decoded."""
-    user, _, query = _split(uri.partition("://")[2])
+    """Iterate over the credentials in a URI, and in the URIs in its query, as written and decoded."""
+    rest = uri.partition("://")[2]
+    user = "" if rest.startswith("/") else rest.rpartition("@")[0]
     name, _, password = user.partition(":")
-    hidden = [user, password or name, *(part.partition("=")[2] for part in query if not _is_public(part))]
-    for credential in hidden:
+    values = [
+        part.partition("=")[2] or part for part in re.split("[&;]", rest.partition("?")[2]) if not _is_public(part)
+    ]
+    for credential in (user, password or name, *values):
         yield from (text for text in (credential, unquote(credential)) if len(text) >= _SHORTEST)
+    for inner in {*values, *map(unquote, values)}:
+        if "://" in inner:
+            yield from _credentials(inner)
 
 
 def has_secret(uri: str) -> bool:
@@ -77,7 +84,7 @@ def has_secret(uri: str) -> bool:
 
 def require_printable(text: str, option: str) -> None:
     """Raise `SpecError` if a path or URI is empty, has control characters, or is no valid Unicode text."""
-    if not text or any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 or "\ud800" <= letter < "\ue000" for letter in text):
+    if not text or _UNPRINTABLE.search(text):
         problem = "it must be printable text, without line breaks, control characters and invalid UTF-8"
         raise SpecError(f"--{option} {masked(ascii(text))}: {problem}.", field=option)
 

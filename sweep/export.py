@@ -53,9 +53,12 @@ def export_trial(store: Store, key: str, format: Format, exit: int | None, outpu
 
 
 def _unknown_key(store: Store, key: str) -> SpecError:
-    trained = [name for name in store.keys() if WEIGHTS in store.trial(name).directory.entries()]
+    begun = store.keys()
+    trained = [name for name in begun if WEIGHTS in store.trial(name).directory.entries()]
     problem = f"no trained network has the key {key!r} in {store.location}; {nearest(key, trained)}"
-    return SpecError(f"{problem}. `exeunt explain NAME ARCH METHOD` lists the keys of a cell of the table.", field="key")
+    return SpecError(
+        f"{problem}. `exeunt explain NAME ARCH METHOD` lists the keys of a cell of the table.", field="key"
+    )
 
 
 def _plugins_of(files: TrialFiles, spec: Record) -> list[Plugin]:

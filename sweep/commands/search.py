@@ -91,7 +91,7 @@ def search(
 
     again = ["exeunt", "search", file, "--storage", storage, *options]
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
-        convert(store, console)
+        convert(store, console, plan.text)
         for dataset in {one.trial.dataset.name for one in plan.sweep.requested}:
             datasets[dataset].load(source)
         store.save_sweep(plan)

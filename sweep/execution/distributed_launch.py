@@ -155,7 +155,7 @@ def _take_part(
         if accelerated:
             torch.cuda.set_device(arguments["device"])
         # As part of a URL, such as that of `init_method`, the path could not contain a ? or #.
-        store = dist.FileStore(place.meeting, place.processes)
+        store = dist.FileStore(place.meeting, place.processes)  # pyright: ignore[reportPrivateImportUsage]
         backend = "nccl" if accelerated else "gloo"
         dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.processes)
         spec, plugins = what

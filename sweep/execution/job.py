@@ -112,4 +112,5 @@ def require_jobs(address: str) -> None:
 def _refusal(address: str | None, error: Exception) -> SpecError:
     reason = masked(str(error), address or "").strip().splitlines()[0].rstrip(".")
     advice = f". Possible cause: {PORT_TAKEN}" if NO_AGENT in reason else ""
-    return SpecError(f"--address {masked(address or '')}: no cluster accepts jobs there: {reason}{advice}.", field="address")
+    problem = f"no cluster accepts jobs there: {reason}{advice}"
+    return SpecError(f"--address {masked(address or '')}: {problem}.", field="address")

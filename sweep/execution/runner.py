@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from ...specs import SpecError
-from ...store import PlannedTrial, StorageError, Store
+from ...store import DamagedFileError, PlannedTrial, StorageError, Store
 from ...training import DataSource
 from ..planning.durations import duration
 from ..planning.plan import SweepPlan, grown
@@ -66,7 +66,7 @@ def launch(
     ray_ready()
     _check_resources(resources)
     known = {trial.key: trial for trial in plan.trials}
-    early_stopper = _early_stopper(plan, store)
+    early_stopper = _early_stopper(plan, store, board.say)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
     searcher = PlanSearcher(
         board.trials.values(),
@@ -123,13 +123,16 @@ def _requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory
     return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
 
 
-def _early_stopper(plan: SweepPlan, store: Store) -> EarlyStopper | None:
-    """Return the plan's early stopper, with all earlier records; None if the plan has no stopping rule."""
+def _early_stopper(plan: SweepPlan, store: Store, say: Callable[[str], None]) -> EarlyStopper | None:
+    """Return the plan's early stopper, with all sound earlier records; None if the plan has no stopping rule."""
     if plan.sweep.stopping is None:
         return None
     early_stopper = EarlyStopper(plan.sweep.stopping, plan.trials)
     for trial in plan.trials:
-        early_stopper.recall(trial.key, store.trial(trial.key).history())
+        try:
+            early_stopper.recall(trial.key, store.trial(trial.key).history())
+        except DamagedFileError as damage:
+            say(f"{trial}: {damage}")
     return early_stopper
 
 
