@@ -18,6 +18,7 @@ from .spec import (
     content_key,
     short_hash,
 )
+from .text import is_printable, one_line
 from .uri import has_secret, masked, require_printable, require_uri, sqlite_file, sqlite_uri
 
 __all__ = [
@@ -34,8 +35,10 @@ __all__ = [
     "configuration_id",
     "content_key",
     "has_secret",
+    "is_printable",
     "masked",
     "nearest",
+    "one_line",
     "require",
     "require_printable",
     "require_uri",

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from .errors import SpecError
+from .text import is_printable
 
 HIDDEN = "***"
 """Replacement of credentials."""
@@ -17,7 +18,6 @@ _SHOWN = ("endpoint_override", "region", "scheme", "sslmode", "connect_timeout",
 """Names of query values that hold no credentials."""
 _PLAIN = re.compile(r"[\w.:/-]*")
 """Pattern of query values that are shown; an @ would end credentials of an inner URI."""
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHORTEST = 4
 """Characters of the shortest credential that is searched for outside its URI."""
 
@@ -84,7 +84,7 @@ def has_secret(uri: str) -> bool:
 
 def require_printable(text: str, option: str) -> None:
     """Raise `SpecError` if a path or URI is empty, has control characters, or is no valid Unicode text."""
-    if not text or _UNPRINTABLE.search(text):
+    if not text or not is_printable(text):
         problem = "it must be printable text, without line breaks, control characters and invalid UTF-8"
         raise SpecError(f"--{option} {masked(ascii(text))}: {problem}.", field=option)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-from ..specs import configuration_id, trial_key
+from ..specs import configuration_id, is_printable, trial_key
 from .directory import Directory
 from .plugins import Plugin, keep_plugins, kept_plugins
 from .records import (
@@ -175,16 +175,20 @@ class SearchRecord:
         return f"{much} {self.scoring}"
 
 
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and is_printable(value)
+
+
 _CONFIGURATION: dict[str, Check] = {
     "spec": shaped(
-        dataset=shaped(name=is_text),
-        architecture=shaped(name=is_text),
-        method=shaped(name=is_text),
+        dataset=shaped(name=_is_line),
+        architecture=shaped(name=_is_line),
+        method=shaped(name=_is_line),
         recipe=shaped(epochs=is_count),
     ),
-    "settings": list_of(is_text),
-    "row_settings": list_of(is_text),
-    "exits": is_text,
+    "settings": list_of(_is_line),
+    "row_settings": list_of(_is_line),
+    "exits": _is_line,
     "reported": is_text,
     "cost": is_number,
     "weights": is_text,

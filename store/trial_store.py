@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..specs import SpecError, masked, nearest, require_printable, require_uri, sqlite_uri
+from ..specs import SpecError, masked, nearest, one_line, require_printable, require_uri, sqlite_uri
 from .directory import Directory, LocalDirectory
 from .fencing import hold_attempt
 from .plan_record import PLAN, PLAN_FILE, Plan
@@ -120,11 +120,11 @@ class Store:
         files = self.trial(key)
         try:
             if (result := files.result()) is not None:
-                return Progress(state=result["state"], reason=result.get("reason", ""), result=result)
+                return Progress(state=result["state"], reason=one_line(result.get("reason", "")), result=result)
             if stopping is not None and (reason := files.reason_pruned(stopping)) is not None:
-                return Progress(state="pruned", reason=reason)
+                return Progress(state="pruned", reason=one_line(reason))
             if (failure := files.failure()) is not None:
-                return Progress(state="failed", reason=failure["reason"])
+                return Progress(state="failed", reason=one_line(failure["reason"]))
             return Progress(state="running" if files.history() else "waiting")
         except DamagedFileError as damage:
             return Progress(state="failed", reason=str(damage))

@@ -56,9 +56,7 @@ def _unknown_key(store: Store, key: str) -> SpecError:
     begun = store.keys()
     trained = [name for name in begun if WEIGHTS in store.trial(name).directory.entries()]
     problem = f"no trained network has the key {key!r} in {store.location}; {nearest(key, trained)}"
-    return SpecError(
-        f"{problem}. `exeunt explain NAME ARCH METHOD` lists the keys of a cell of the table.", field="key"
-    )
+    return SpecError(f"{problem}. `exeunt explain NAME ARCH METHOD` lists the keys of a table cell.", field="key")
 
 
 def _plugins_of(files: TrialFiles, spec: Record) -> list[Plugin]:

@@ -18,7 +18,7 @@ def experiment_url(tracking_uri: str, sweep: str) -> str:
         return ""
     with answering(tracking_uri):
         experiment = connect(tracking_uri).get_experiment_by_name(sweep)
-    server = masked(tracking_uri).replace(f"{HIDDEN}@", "").rstrip("/")  # the browser asks for credentials
+    server = masked(tracking_uri).replace(f"{HIDDEN}@", "").rstrip("/")  # a link has no credentials
     return f"{server}/#/experiments/{quote(experiment.experiment_id, safe='')}" if experiment else ""
 
 

@@ -34,7 +34,7 @@ ERROR_WAIT_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Rank:
     """Place of a process among those of a trial."""
 
     meeting: str
@@ -80,7 +80,7 @@ def train_together(
             for rank in range(processes):
                 listener, speaker = spawn.Pipe(duplex=False)
                 device = f"cuda:{rank}" if accelerated else "cpu"
-                place = Place(meeting=str(Path(folder) / "meeting"), rank=rank, processes=processes)
+                place = Rank(meeting=str(Path(folder) / "meeting"), rank=rank, processes=processes)
                 arguments = {"files": files, "device": device, **settings}
                 what = trial.to_dict(), plugins_in_use()  # a plugin has to be loaded before its methods are parsed
                 members[listener] = spawn.Process(target=_take_part, args=(what, place, arguments, speaker))
@@ -145,7 +145,7 @@ def _death(member: SpawnProcess) -> Exception:
 
 
 def _take_part(
-    what: tuple[Record, tuple[Plugin, ...]], place: Place, arguments: dict[str, Any], speaker: Connection
+    what: tuple[Record, tuple[Plugin, ...]], place: Rank, arguments: dict[str, Any], speaker: Connection
 ) -> None:
     """Train in one of the processes, and send epochs and the result or the error to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides

@@ -6,6 +6,8 @@ from pathlib import Path
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
+from ...specs import one_line
+
 
 def cause_of(trial: Trial) -> str:
     """Return in one line that the worker died or its node failed, or the exception that it raised."""
@@ -17,4 +19,4 @@ def cause_of(trial: Trial) -> str:
         return "node failed" if "node has died" in str(error) else "worker died"
     if isinstance(error, RayTaskError) and error.cause is not None:
         error = error.cause
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return one_line(f"{type(error).__name__}: {error}".splitlines()[0])

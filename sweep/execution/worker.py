@@ -9,6 +9,7 @@ from typing import Any
 
 from ray import tune
 
+from ...specs import masked, one_line
 from ...store import (
     WEIGHTS,
     Plugin,
@@ -71,7 +72,7 @@ def run_trial(
             except Exception as error:
                 reason = _reason(error)
                 tune.report({"state": "failed", "reason": reason})
-                files.write_failure({"reason": reason, "traceback": traceback.format_exc()})
+                files.write_failure({"reason": reason, "traceback": masked(traceback.format_exc())})
                 raise
     except TrialBusyError as error:  # nothing has run here, so this worker can take another trial
         tune.report({"state": "busy", "reason": str(error)})
@@ -86,7 +87,9 @@ def run_trial(
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, OutOfMemoryError):
+        return str(error)
+    return masked(one_line(f"{type(error).__name__}: {error}".splitlines()[0]))
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def test_a_path_is_no_key(export, trial, store, monkeypatch, key):
     opened = []
     monkeypatch.setattr(Store, "trial", lambda self, key, trial=Store.trial: opened.append(key) or trial(self, key))
     for written in (key.replace("KEY", trial.key), f"{store.location}/trials/{trial.key}"):
-        status, out, err = export("--", written)
+        status, out, err = export(written)
         assert (status, out) == (2, "")
         assert err.startswith(f"exeunt: no trained network has the key {written!r} in ")
         assert err.endswith("`exeunt explain NAME ARCH METHOD` lists the keys of a table cell.\n")

@@ -4,6 +4,7 @@ import csv
 import shutil
 
 import pytest
+from exeunt.specs import is_printable
 from exeunt.store import Store
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
@@ -187,6 +188,20 @@ def test_the_credentials_of_a_storage_are_not_recorded(file, database, tmp_path)
     Mirror(store.plan("tiny"), store, uri).update_all()
     experiment = MlflowClient(uri).get_experiment_by_name("tiny")
     assert experiment.tags["exeunt.location"] == f"file://{tmp_path}/runs?***"
+
+
+def test_the_reason_of_a_failure_cannot_change_a_terminal_or_mlflow(run, file, database, tmp_path):
+    store = filled(tmp_path / "runs", file, database)
+    trial = store.plan("tiny").trials[0]
+    store.trial(trial.key).directory.remove("result.json")
+    store.trial(trial.key).write_failure({"reason": "broken \x1b[2J\x1b]0;title\x07 \u202eend"})
+    out = run("status", "tiny", "--storage", store.location).out
+    assert "broken" in out
+    assert is_printable(out.replace("\n", ""))
+    assert run("sync", "tiny", "--storage", store.location).status == 0
+    client = MlflowClient(store.tracking_uri)
+    (recorded,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    assert recorded.data.tags["exeunt.error"] == "broken [2J ]0;title end"
 
 
 def test_the_command_that_resumes_a_sweep_shows_no_credentials(capsys):
