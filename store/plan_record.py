@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-from ..specs import canonical_json, configuration_id, trial_key
+from ..specs import canonical_json, configuration_id, is_printable, trial_key
 from .directory import Directory
 from .plugins import Plugin, keep_plugins, kept_plugins
 from .records import (
@@ -173,16 +173,43 @@ class PlannedTrial:
         return f"{self.label}, {where}, {f'trial {self.seed_index}' if self.tried else f'seed {self.seed}'}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchRecord:
+    """The search of a sweep as data: its budget and its studies."""
+
+    budget: int | None
+    """Number of trials of each study; None if the budget is `seconds`."""
+    seconds: float | None
+    """Device-seconds of training of each study; None if the budget is a number of trials."""
+    scoring: str
+    """Sampler, objectives and share of the validation images, as text."""
+    studies: str | None
+    """URL of the database with the studies, without a password; None for a journal in the storage."""
+    spaces: Mapping[str, str]
+    """Search space `METHOD/ARCHITECTURE` of each study, by the name of the study, in the order of the file."""
+
+    @property
+    def effort(self) -> str:
+        """Budget and scoring, as text for captions."""
+        trials = "1 trial" if self.budget == 1 else f"{self.budget} trials"
+        much = trials if self.seconds is None else f"{self.seconds / 3600:.3g} device-hours"
+        return f"{much} {self.scoring}"
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and is_printable(value)
+
+
 _CONFIGURATION: dict[str, Check] = {
     "spec": shaped(
-        dataset=shaped(name=is_text),
-        architecture=shaped(name=is_text),
-        method=shaped(name=is_text),
+        dataset=shaped(name=_is_line),
+        architecture=shaped(name=_is_line),
+        method=shaped(name=_is_line),
         recipe=shaped(epochs=is_count),
     ),
-    "settings": list_of(is_text),
-    "row_settings": list_of(is_text),
-    "exits": is_text,
+    "settings": list_of(_is_line),
+    "row_settings": list_of(_is_line),
+    "exits": _is_line,
     "reported": is_text,
     "cost": is_number,
     "weights": is_text,
@@ -198,10 +225,18 @@ _TRIAL: dict[str, Check] = {
     "tried": is_text,
 }
 
+_SEARCH: dict[str, Check] = {
+    "budget": optional(is_count),
+    "seconds": optional(is_number),
+    "scoring": is_text,
+    "studies": optional(is_text),
+    "spaces": object_of(is_text),
+}
+
 PLAN = RecordFile(
     required={
         "name": is_text,
-        "command": one_of("sweep", "search"),
+        "search": optional(shaped(**_SEARCH)),
         "stopping": optional(is_object),
         "configurations": object_of(shaped(**_CONFIGURATION)),
         "trials": list_of(shaped(**_TRIAL)),
@@ -218,8 +253,8 @@ class Plan:
 
     name: str
     """Name of the sweep."""
-    command: Literal["sweep", "search"]
-    """Command that runs the sweep."""
+    search: SearchRecord | None
+    """Search that tunes the methods; None without one."""
     text: str
     """Content of the sweep file, in which weights have absolute paths."""
     plugins: tuple[Plugin, ...]
@@ -231,6 +266,11 @@ class Plan:
     coming: tuple[tuple[PlannedTrial, int], ...] = ()
     """Examples and numbers of the trials that an unfinished search will still add."""
 
+    @property
+    def command(self) -> Literal["sweep", "search"]:
+        """Command that runs the sweep."""
+        return "sweep" if self.search is None else "search"
+
     def save(self, directory: Directory) -> None:
         """Write the plan, its sweep file and its plugins to the directory of the sweep."""
         keep_plugins(directory, self.plugins)
@@ -241,7 +281,7 @@ class Plan:
             PLAN_FILE,
             {
                 "name": self.name,
-                "command": self.command,
+                "search": self.search and {name: getattr(self.search, name) for name in _SEARCH},
                 "stopping": self.stopping,
                 "configurations": {
                     id: {name: getattr(configuration, name) for name in _CONFIGURATION}
@@ -275,7 +315,7 @@ class Plan:
             raise PLAN.damaged(directory, PLAN_FILE, wrong[0])
         return cls(
             name=record["name"],
-            command=record["command"],
+            search=record["search"] and SearchRecord(**{name: record["search"][name] for name in _SEARCH}),
             text=(directory.read(SWEEP_FILE) or b"").decode(errors="replace"),
             plugins=kept_plugins(directory),
             stopping=record["stopping"],

@@ -7,10 +7,9 @@ from dataclasses import replace
 import pandas as pd
 
 from ..results.frame import to_frame
-from ..results.mlflow_client import shown, sqlite_file
 from ..results.mlflow_reader import experiment_id, runs_in
 from ..results.mlflow_sqlite import RecordedRun
-from ..specs import SpecError
+from ..specs import SpecError, masked, sqlite_file
 from ..store import Plan, PlannedTrial, Progress, Store, lease_owner
 from .terminal.counts import counted
 from .tracking.records import params_of, tags_of
@@ -52,7 +51,7 @@ def load_planned(plan: Plan, store: Store, tracking_uri: str, warn: Callable[[st
 def sync_command(name: str, store: Store, tracking_uri: str) -> str:
     """Return the command that writes a sweep's trials to MLflow, without passwords."""
     where = ["--storage", store.location, "--tracking", tracking_uri]
-    return shown(shlex.join(["exeunt", "sync", name, *where]))
+    return masked(shlex.join(["exeunt", "sync", name, *where]))
 
 
 def _recorded(name: str, tracking_uri: str) -> list[RecordedRun]:
@@ -69,7 +68,7 @@ def _is_lost(tracking_uri: str) -> bool:
 
 
 def _place(tracking_uri: str) -> str:
-    return f"MLflow at {shown(tracking_uri)}" + (" (no such database)" if _is_lost(tracking_uri) else "")
+    return f"MLflow at {masked(tracking_uri)}" + (" (no such database)" if _is_lost(tracking_uri) else "")
 
 
 def _unplanned(run: RecordedRun) -> RecordedRun:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...specs import SpecError
+from ...specs import SpecError, masked, require_printable, require_uri, sqlite_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,15 +130,16 @@ def tracking_uri(store: "Store", wanted: str | None) -> str:
         os.environ.setdefault(name, value)
     if wanted is None:
         return store.tracking_uri
+    require_printable(wanted, "tracking")
     scheme, separator, place = wanted.partition("://")
     kind = scheme.partition("+")[0]
     rule = ""
     if not separator or kind not in SERVERS:
         rule = "is neither a server nor a database; name http://HOST:PORT, https://HOST or sqlite:///FILE"
-    elif kind == "sqlite" and place in ("", "/:memory:"):
+    elif kind == "sqlite" and (place == "" or sqlite_file(wanted) in (Path(), Path(":memory:"))):
         rule = "is a database in memory, which is lost at exit; name a file, sqlite:///FILE"
     if rule:
-        from ...results.mlflow_client import shown
-
-        raise SpecError(f"--tracking: {shown(wanted)!r} {rule}.", field="tracking")
+        raise SpecError(f"--tracking: {masked(wanted)!r} {rule}.", field="tracking")
+    if kind != "sqlite":  # the path of a file may contain blanks and quotes
+        require_uri(wanted, "tracking", without="?#" if kind.startswith("http") else "")
     return wanted

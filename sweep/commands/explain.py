@@ -24,7 +24,7 @@ def explain(
 ) -> None:
     """Trace a cell of the main table to its trials, their MLflow runs and their files."""
     from ...results import explain, render
-    from ...results.mlflow_client import shown
+    from ...specs import masked
     from ...store import Store
     from ..recorded import load_planned
 
@@ -35,4 +35,4 @@ def explain(
     sheet = explain(frame, architecture, method, files=lambda key: store.trial(key).directory.entries())
     typer.echo(render(sheet, format), nl=False)
     if format == "text":
-        typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {shown(uri)}")
+        typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {masked(uri)}")

@@ -114,7 +114,7 @@ def sweep(
     from .migrate import convert
 
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver:
-        convert(store, console)
+        convert(store, console, plan.text)
         todo = [trial for trial in missing(plan, store) if trial.key in chosen]
         store.save_sweep(plan)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")

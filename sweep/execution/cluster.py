@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...specs import SpecError
+from ...specs import SpecError, masked
 from .ports import answers
 from .runtime_env import packed
 
@@ -119,7 +119,7 @@ def _refusal(address: str, said: str) -> SpecError:
         advice = "no cluster runs on this machine. Start one with `ray start`, or use --address HOST:6379."
     else:
         advice = f"{said}. Check the cluster with `ray status --address HOST:PORT` on its head node."
-    return SpecError(f"--address {address}: {advice}", field="address")
+    return SpecError(masked(f"--address {address}: {advice}", address), field="address")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from ...specs import SpecError
-from ...store import PlannedTrial, Record, StorageError, Store
+from ...store import DamagedFileError, PlannedTrial, Record, StorageError, Store
 from ...training import DataSource
 from ..eta import trained_epochs
 from ..planning.durations import duration
@@ -65,7 +65,7 @@ def launch(
     ray_ready()
     _check_resources(resources)
     known = {trial.key: trial for trial in plan.trials}
-    early_stopper = _early_stopper(plan, store)
+    early_stopper = _early_stopper(plan, store, board.say)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
     queue = TrialQueue(
         board.trials.values(),
@@ -110,13 +110,16 @@ def launch(
         raise shutdown.outcome()
 
 
-def _early_stopper(plan: SweepPlan, store: Store) -> EarlyStopper | None:
-    """Return the plan's early stopper, with all earlier records; None if the plan has no stopping rule."""
+def _early_stopper(plan: SweepPlan, store: Store, say: Callable[[str], None]) -> EarlyStopper | None:
+    """Return the plan's early stopper, with all sound earlier records; None if the plan has no stopping rule."""
     if plan.sweep.stopping is None:
         return None
     early_stopper = EarlyStopper(plan.sweep.stopping, plan.trials)
     for trial in plan.trials:
-        early_stopper.recall(trial.key, store.trial(trial.key).history())
+        try:
+            early_stopper.recall(trial.key, store.trial(trial.key).history())
+        except DamagedFileError as damage:
+            say(f"{trial}: {damage}")
     return early_stopper
 
 

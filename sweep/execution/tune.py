@@ -23,6 +23,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from ray.tune.search import Searcher
 from ray.tune.trainable import wrap_function
 
+from ...specs import one_line
 from ...store import Record
 from ..planning.stopping import Stopping
 from .trial_queue import Suggestion
@@ -200,7 +201,7 @@ def _error_of(trial: Trial) -> str:
         return "node failed" if "node has died" in str(error) else "worker died"
     if isinstance(error, RayTaskError) and error.cause is not None:
         error = error.cause
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return one_line(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 class StoppingRule:

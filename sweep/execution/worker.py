@@ -9,6 +9,7 @@ from typing import Any
 
 from ray import tune
 
+from ...specs import masked, one_line
 from ...store import (
     WEIGHTS,
     Plugin,
@@ -76,9 +77,9 @@ def run_trial(
                 raise
             except Exception as error:
                 kind = "" if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: "
-                reason = f"{kind}{error}".splitlines()[0]
+                reason = masked(one_line(f"{kind}{error}".splitlines()[0]))
                 tune.report({"state": "failed", "reason": reason})
-                files.write_failure({"reason": reason, "traceback": traceback.format_exc()})
+                files.write_failure({"reason": reason, "traceback": masked(traceback.format_exc())})
                 raise
     except TrialBusyError as error:  # nothing has run here, so this worker can take another trial
         tune.report({"state": "busy", "reason": str(error)})

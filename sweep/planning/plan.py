@@ -62,7 +62,7 @@ def sweep_plan(
     """Return the plan of a sweep with these trials."""
     return SweepPlan(
         name=sweep.name,
-        command="sweep" if sweep.search is None else "search",
+        search=None if sweep.search is None else sweep.search.record(sweep.name),
         text=sweep.text,
         plugins=sweep.plugins,
         stopping=None if sweep.stopping is None else sweep.stopping.to_dict(),

@@ -25,7 +25,7 @@ def search_plan(sweep: Sweep, store: Store) -> SweepPlan:
     if studies.exist():
         stand = outcomes(studies)
         coming = tuple(_coming(sweep, [len(outcome.trials) for outcome in stand], costs, specs))
-        for trial in _tried(stand, costs, specs):
+        for trial in _tried(studies, stand, costs, specs):
             planned.setdefault(trial.key, trial)
         if is_over(stand):
             planned |= {trial.key: trial for trial in confirming(sweep, stand, specs)}
@@ -94,18 +94,20 @@ def _teachers(studies: Studies, costs: Costs, specs: dict[str, TrialSpec]) -> It
             yield single(teacher, costs, "teacher")
 
 
-def _tried(stand: Iterable[Outcome], costs: Costs, specs: dict[str, TrialSpec]) -> Iterator[PlannedTrial]:
+def _tried(
+    studies: Studies, stand: Iterable[Outcome], costs: Costs, specs: dict[str, TrialSpec]
+) -> Iterator[PlannedTrial]:
     """Iterate over the trials of the studies that have a value for each range."""
     for outcome in stand:
         for trial in outcome.trials:
-            if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(outcome, trial.params)):
+            if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(studies, outcome, trial.params)):
                 specs[spec.configuration] = spec
                 yield tried_trial(spec, outcome.space, trial, costs, order=0)
 
 
-def _spec(outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:
+def _spec(studies: Studies, outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:
     """Return the trial with these values; None if they contradict each other and the trial could not start."""
     try:
-        return outcome.search.trial(outcome.space, values)  # type: ignore[arg-type]
+        return studies.search.trial(outcome.space, values)  # type: ignore[arg-type]
     except SpecError:
         return None

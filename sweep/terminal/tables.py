@@ -7,7 +7,8 @@ import pandas as pd
 from rich.console import Console
 
 from ...results import comparison, main, render, to_rich
-from ...results.mlflow_client import TrackingError, answering, shown
+from ...results.mlflow_client import TrackingError, answering
+from ...specs import masked, sqlite_uri
 from ...store import Plan, Store
 from ..recorded import load_planned, sync_command
 from ..tracking.writer import Mirror
@@ -26,7 +27,7 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
     except TrackingError as error:
         problem = error
         with tempfile.TemporaryDirectory() as scratch:
-            table = main(comparison(_recorded(plan, store, f"sqlite:///{Path(scratch) / 'mlflow.db'}")))
+            table = main(comparison(_recorded(plan, store, sqlite_uri(Path(scratch) / "mlflow.db"))))
     console.print()
     if console.is_terminal:
         console.print(to_rich(table))
@@ -36,7 +37,7 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
     for form, name in FILES.items():
         folder.write(name, render(table, form).encode())
         console.print(f"{form + ':':7}{folder.located(name)}", markup=False, highlight=False, soft_wrap=True)
-    where = shown(tracking_uri) if problem is None else _not_recorded(problem, plan, store, tracking_uri)
+    where = masked(tracking_uri) if problem is None else _not_recorded(problem, plan, store, tracking_uri)
     console.print(f"MLflow: {where}", markup=False, highlight=False, soft_wrap=True)
 
 

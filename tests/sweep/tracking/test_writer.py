@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from exeunt.results import load
-from exeunt.results.mlflow_client import TrackingError, shown
+from exeunt.results.mlflow_client import TrackingError
 from exeunt.store.lease import hold_lease
 from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.plan import make_plan
@@ -240,19 +240,6 @@ def test_a_tracking_uri_of_nothing_is_one_message_without_its_password(command, 
     assert err.count("\n") == 1
     assert said in err
     assert "secret" not in err
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("postgresql://me:se/cr@t@host:5/db", "postgresql://me:***@host:5/db"),
-        ("http://me@host:5000/a:b", "http://me@host:5000/a:b"),
-        ("--tracking 'https://me:secret@host' --only 'a@b'", "--tracking 'https://me:***@host' --only 'a@b'"),
-        ("sqlite:////home/a:b/mlflow.db", "sqlite:////home/a:b/mlflow.db"),
-    ],
-)
-def test_a_password_in_a_uri_is_not_shown(text, safe):
-    assert shown(text) == safe
 
 
 def test_a_trial_that_waits_has_no_run(plan, store, runs):
