@@ -13,7 +13,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from ...specs import SpecError
 from ...store import PlannedTrial, StorageError, Store
-from ...training import DataSource
+from ...training import DataSource, datasets
 from ..planning.durations import duration
 from ..planning.plan import SweepPlan, grown
 from ..planning.resources import Resources
@@ -28,6 +28,7 @@ from .shutdown import Shutdown
 from .stop_event import StopEvent
 from .tune_scheduler import SweepScheduler
 from .tune_searcher import PlanSearcher
+from .tune_start import skip_usage_statistics
 from .worker import run_trial
 
 if TYPE_CHECKING:
@@ -56,13 +57,16 @@ def launch(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once all running trials have a checkpoint; at once after a second.
         TimeBudgetExceeded: if the time budget of `shutdown` is used up, once all running trials have a checkpoint.
         StorageError: if the storage is not writable in any attempt of a trial.
-        SpecError: if no node has the requested resources, since Ray would wait forever.
+        SpecError: if images are missing, or no node has the requested resources, since Ray would wait forever.
     """
     resources, stopping = plan.sweep.resources, plan.stopping
     progress = store.progress_of((trial.key for trial in plan.trials), stopping)
     for key in board.trials:
         if progress[key].state == "failed":
             store.trial(key).forget_failure()  # so that a recorded failure is one of this run
+    for name in _datasets(plan, board):
+        board.wait_for(f"the images of {name}")
+        datasets[name].load(source)  # download once, and report errors before any trial runs
     ray_ready()
     _check_resources(resources)
     known = {trial.key: trial for trial in plan.trials}
@@ -80,7 +84,13 @@ def launch(
         proposals=tuning,
     )
     mirror = mirrored(
-        plan, known, store, tracking_uri, board.say, lambda: board.unfinished > 0 or shutdown.is_requested()
+        plan,
+        known,
+        store,
+        tracking_uri,
+        board.say,
+        begun=lambda: board.begun,
+        left_early=lambda: board.unfinished > 0 or shutdown.is_requested(),
     )
     with shutdown.on_signals(), mirror as changed, StopEvent() as stop_event, tempfile.TemporaryDirectory() as scratch:
         trainable = functools.partial(
@@ -109,6 +119,8 @@ def launch(
                 callbacks=[_Watch(plan, known, store, board, searcher, shutdown, changed), _Silence()],
             ),
         )
+        skip_usage_statistics()
+        board.wait_for("the first worker to start and load PyTorch")
         try:
             tuner.fit()
         except RuntimeError as error:
@@ -116,6 +128,11 @@ def launch(
                 raise
     if board.unfinished:
         raise shutdown.outcome()
+
+
+def _datasets(plan: SweepPlan, board: ProgressBoard) -> set[str]:
+    """Return the datasets of the trials to run, and of those that a search will add."""
+    return {trial.configuration.dataset for trial in (*board.trials.values(), *(trial for trial, _ in plan.coming))}
 
 
 def _requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory:
