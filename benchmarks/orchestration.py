@@ -133,9 +133,9 @@ def train_nothing(
 
 def run_empty_trial(config: dict[str, Any], **where: Any) -> None:
     """Run Exeunt's worker without the training."""
-    worker: Any = importlib.import_module("exeunt.sweep.execution.worker")
-    worker.train = train_nothing
-    worker.run_trial(config, **where)
+    training: Any = importlib.import_module("exeunt.training")
+    training.train = train_nothing
+    importlib.import_module("exeunt.sweep.execution.worker").run_trial(config, **where)
 
 
 def measure_sweep(trials: int, folder: str) -> Numbers:

@@ -4,5 +4,5 @@ import importlib
 from contextlib import suppress
 
 with suppress(Exception):  # the first trial reports it
-    importlib.import_module("exeunt.training.train")
-    importlib.import_module("exeunt.sweep.execution.runner")
+    for module in ("training.train", "sweep.execution.distributed_launch", "sweep.execution.runner"):
+        importlib.import_module(f"exeunt.{module}")

@@ -64,11 +64,11 @@ def launch(
     for key in board.trials:
         if progress[key].state == "failed":
             store.trial(key).forget_failure()  # so that a recorded failure is one of this run
+    ray_ready()
+    _check_resources(resources)
     for name in _datasets(plan, board):
         board.wait_for(f"the images of {name}")
         datasets[name].load(source)  # download once, and report errors before any trial runs
-    ray_ready()
-    _check_resources(resources)
     known = {trial.key: trial for trial in plan.trials}
     early_stopper = _early_stopper(plan, store)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)

@@ -20,10 +20,9 @@ from ...store import (
     keep_plugins,
     require_driver,
 )
-from ...training import DataSource, OutOfMemoryError, TrainingInterrupted, TrialSpec, train
+from ...training import DataSource, TrialSpec
 from ...training.plugins import use
 from ...training.trial import TrainedWeights
-from .distributed_launch import ProcessDiedError, train_together
 from .preemption import stop_requested
 
 TOLD = ("epoch", "peak_memory_bytes", *(f"{split}/final/top1" for split in ("validation", "test_by_epoch", "train")))
@@ -48,6 +47,10 @@ def run_trial(
     trains it), `failed` or `unwritable` (the storage). If the trial was started and has no result, an exception ends
     the attempt, so that Tune starts no other trial in this worker.
     """
+    # The driver imports this module as well, and needs no PyTorch.
+    from ...training import TrainingInterrupted, train  # noqa: PLC0415
+    from .distributed_launch import ProcessDiedError, train_together  # noqa: PLC0415
+
     use(plugins)
     trial = TrialSpec.from_dict(json.loads(config["spec"]))
 
@@ -86,6 +89,8 @@ def run_trial(
 
 
 def _reason(error: Exception) -> str:
+    from ...training import OutOfMemoryError  # noqa: PLC0415
+
     return str(error) if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: {error}".splitlines()[0]
 
 

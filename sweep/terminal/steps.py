@@ -39,7 +39,7 @@ class Steps:
         self.close()
         current = _Step(step, self._long_s)
         if self._console.is_terminal:
-            spinner = Spinner("dots", text=current, style="status.spinner")  # type: ignore[arg-type]
+            spinner = Spinner("dots", text=current, style="status.spinner")
             live = Live(spinner, console=self._console, refresh_per_second=4, transient=True)
             live.start(refresh=True)
             self._end = live.stop
