@@ -141,8 +141,7 @@ def run_empty_trial(config: dict[str, Any], **where: Any) -> None:
     """Run Exeunt's worker without the training."""
     training: Any = importlib.import_module("exeunt.training")
     training.train = train_nothing
-    worker: Any = importlib.import_module("exeunt.sweep.execution.worker")
-    worker.run_trial(config, **where)
+    importlib.import_module("exeunt.sweep.execution.worker").run_trial(config, **where)
 
 
 def measure_sweep(trials: int, folder: str) -> Numbers:

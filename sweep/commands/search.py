@@ -75,7 +75,7 @@ def search(
 
     from ...specs import SpecError
     from ...store import hold_lease
-    from ...training import DataSource, datasets
+    from ...training import DataSource
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
 
@@ -92,8 +92,6 @@ def search(
     again = ["exeunt", "search", file, "--storage", storage, *options]
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
         convert(store, console, plan.text)
-        for dataset in {one.trial.dataset.name for one in plan.sweep.requested}:
-            datasets[dataset].load(source)
         store.save_sweep(plan)
         how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf}
         _tune_and_confirm(store, source, console, recorded_at, address, plan, **how)
@@ -155,7 +153,8 @@ def _train(
     from ..terminal.progress import make_board
 
     board = make_board([trial for trial in missing(plan, store) if trial.role != "search"], 0, console)
-    with closing(board), ray_at(address) as ray_ready:
+    ray = ray_at(address, trials=how["most"], resources=plan.sweep.resources, wait_for=board.wait_for)
+    with closing(board), ray as ray_ready:
         from ..execution.runner import launch  # while Ray starts
 
         launch(plan, store, source, board, ray_ready, recorded_at, **how)

@@ -10,7 +10,7 @@ import ray
 
 from ...specs import SpecError
 from ...store import DamagedFileError, PlannedTrial, Record, StorageError, Store
-from ...training import DataSource
+from ...training import DataSource, datasets
 from ..eta import trained_epochs
 from ..planning.durations import duration
 from ..planning.plan import SweepPlan, grown
@@ -53,7 +53,7 @@ def launch(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once all running trials have a checkpoint; at once after a second.
         TimeBudgetExceeded: if the time budget of `shutdown` is used up, once all running trials have a checkpoint.
         StorageError: if the storage is not writable in any attempt of a trial.
-        SpecError: if no node has the requested resources, since Ray would wait forever.
+        SpecError: if images are missing, or no node has the requested resources, since Ray would wait forever.
     """
     resources, stopping = plan.sweep.resources, plan.stopping
     progress = store.progress_of((trial.key for trial in plan.trials), stopping)
@@ -64,6 +64,9 @@ def launch(
             store.trial(key).forget_failure()  # so that a recorded failure is one of this run
     ray_ready()
     _check_resources(resources)
+    for name in _datasets(plan, board):
+        board.wait_for(f"the images of {name}")
+        datasets[name].load(source)  # download once, and report errors before any trial runs
     known = {trial.key: trial for trial in plan.trials}
     early_stopper = _early_stopper(plan, store, board.say)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
@@ -79,7 +82,13 @@ def launch(
         proposals=tuning,
     )
     mirror = mirrored(
-        plan, known, store, tracking_uri, board.say, lambda: board.unfinished > 0 or shutdown.is_requested()
+        plan,
+        known,
+        store,
+        tracking_uri,
+        board.say,
+        begun=lambda: board.begun,
+        left_early=lambda: board.unfinished > 0 or shutdown.is_requested(),
     )
     with shutdown.on_signals(), mirror as changed, StopEvent() as stop_event:
         events = _Events(
@@ -105,9 +114,15 @@ def launch(
             accelerated=resources.gpu == "auto" or resources.gpu > 0,
         )
         prepare = functools.partial(prepare_worker, stop_event)
+        board.wait_for("the first worker to start and load PyTorch")
         run_trials(queue.suggest, events, worker, prepare, name=plan.name, cores=resources.cores)
     if board.unfinished:
         raise shutdown.outcome()
+
+
+def _datasets(plan: SweepPlan, board: ProgressBoard) -> set[str]:
+    """Return the datasets of the trials to run, and of those that a search will add."""
+    return {trial.configuration.dataset for trial in (*board.trials.values(), *(trial for trial, _ in plan.coming))}
 
 
 def _early_stopper(plan: SweepPlan, store: Store, say: Callable[[str], None]) -> EarlyStopper | None:

@@ -16,7 +16,9 @@ from typing import Any, Literal, Protocol
 
 import ray
 from ray import tune
+from ray.air._internal import usage
 from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
@@ -89,6 +91,7 @@ def run_trials(
     # By itself, Tune starts one trial after the other.
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, int(ray.cluster_resources().get("CPU", 1)))))
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    usage.tag_callbacks = lambda _: False  # usage statistics, for which Tune imports MLflow and other loggers
     with tempfile.TemporaryDirectory() as scratch:
         tuner = tune.Tuner(
             _trainable(worker, prepare, cores),
@@ -105,6 +108,16 @@ def run_trials(
         except RuntimeError as error:
             if "trial_dir_name" not in str(error):  # Tune cannot print a trial that never started
                 raise
+
+
+def use_prestarted_workers() -> None:
+    """Let the trials of a local Ray run in the workers that it has started in advance.
+
+    Tune would give trials environment variables of their own, for which Ray starts other workers. The workers of a
+    local Ray have all variables of the process that started it.
+    """
+    class_cache.DEFAULT_ENV_VARS.clear()  # a variable of PyTorch Lightning
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(os.environ)
 
 
 def _trainable(worker: Callable[[dict[str, Any]], None], prepare: Callable[[], None], cores: int) -> type:

@@ -14,6 +14,7 @@ from rich.text import Text
 from ...store import PlannedTrial
 from ..eta import TimeEstimator
 from ..planning.durations import duration
+from .steps import Steps
 
 ACCURACIES = {"validation": "validation", "test_by_epoch": "test", "train": "training"}
 """Printed names of image splits by the prefix of a metric name; the first recorded accuracy is shown."""
@@ -41,6 +42,8 @@ class ProgressBoard(ABC):
         self.pruned = 0
         self.coming = 0
         """Number of expected trials whose settings are not known yet."""
+        self.begun = False
+        """True once a trial has started."""
         self.running: dict[str, str] = {}
         """Stage of each running trial by key, such as `epoch 3 of 10`."""
         self.console = console
@@ -48,6 +51,11 @@ class ProgressBoard(ABC):
         """Estimator of the time left."""
         self._started = time.monotonic()
         self._ended = 0
+        self._steps = Steps(console)
+
+    def wait_for(self, what: str) -> None:
+        """Show what the sweep waits for, until a trial starts."""
+        self._steps.show(f"Waiting for {what}")
 
     def add_expected(self, like: PlannedTrial, number: int) -> None:
         """Add a number of expected trials with about the cost of this one."""
@@ -68,6 +76,8 @@ class ProgressBoard(ABC):
 
     def start(self, key: str, *, silently: bool = False) -> None:
         """Record that a trial has started or resumed, and show it."""
+        self._steps.close()
+        self.begun = True
         self.running[key] = "starting"
         self.estimator.start(key)
         if not silently:
@@ -135,8 +145,9 @@ class ProgressBoard(ABC):
     def refresh(self) -> None:  # noqa: B027 (a board of lines has nothing to redraw)
         """Redraw after a small change."""
 
-    def close(self) -> None:  # noqa: B027 (a board of lines has nothing to close)
+    def close(self) -> None:
         """End the display."""
+        self._steps.close()
 
     def _come(self, announced: PlannedTrial) -> None:
         if self.coming:  # 0 if the budget is in hours: the number of trials is then unknown
@@ -174,14 +185,18 @@ class PlainBoard(ProgressBoard):
 
 
 class LiveBoard(ProgressBoard):
-    """Board for terminals: a bar and the running trials, redrawn in place."""
+    """Board for terminals: a bar and the running trials, redrawn in place once a trial has started."""
 
     def __init__(self, trials: Iterable[PlannedTrial], already_done: int, console: Console) -> None:
-        """Start to draw."""
+        """Prepare the drawing."""
         super().__init__(trials, already_done, console)
         self._bar = Progress(BarColumn(), MofNCompleteColumn(), TextColumn("trials"), console=console)
         self._task = self._bar.add_task("", total=self.total, completed=self.done)
         self._live = Live(self._draw(), console=console, refresh_per_second=4, transient=True)
+
+    def start(self, key: str, *, silently: bool = False) -> None:
+        """Record that a trial has started or resumed; begin to draw if it is the first."""
+        super().start(key, silently=silently)
         self._live.start()
 
     def show(self, what: str, trial: PlannedTrial, how: str = "") -> None:
@@ -197,6 +212,7 @@ class LiveBoard(ProgressBoard):
 
     def close(self) -> None:
         """Stop drawing."""
+        super().close()
         self._live.stop()
 
     def _draw(self) -> Group:

@@ -64,6 +64,26 @@ def test_a_terminal_gets_a_drawing_and_a_log_gets_lines(plain, live):
     assert isinstance(live, LiveBoard)
 
 
+def test_a_terminal_shows_what_the_sweep_waits_for_until_a_trial_starts(live):
+    live.wait_for("Ray to start")
+    assert "Waiting for Ray to start ..." in live.console.file.getvalue()
+    assert "trials" not in live.console.file.getvalue(), "the bar is not drawn yet"
+    live.wait_for("the first worker")
+    assert not live.begun
+    live.start(FIRST)
+    assert live.begun
+    live.close()
+    said = live.console.file.getvalue()
+    assert "Waiting for the first worker ..." in said
+    assert "1 done, 1 running" in said.rpartition("Waiting for")[2]
+
+
+def test_a_log_says_nothing_about_a_quick_start(plain):
+    plain.wait_for("Ray to start")
+    plain.start(FIRST)
+    assert lines(plain) == ["start  baseline, resnet8, digits, seed 0"]
+
+
 def test_every_end_is_a_line_with_its_reason_and_the_state_of_the_sweep(plain):
     for key in (FIRST, SECOND, THIRD):
         plain.start(key)
