@@ -54,7 +54,7 @@ class Store:
             return
         try:
             is_directory = stat.S_ISDIR(Path(self._place).stat().st_mode)
-        except (FileNotFoundError, PermissionError):  # a command that reads or writes it reports a missing permission
+        except (FileNotFoundError, NotADirectoryError, PermissionError):  # reported by the first read or write
             return
         except OSError as error:
             raise SpecError(f"--storage {self.location} cannot be used: {error.strerror}.", field="storage") from error
