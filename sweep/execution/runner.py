@@ -29,7 +29,7 @@ from .stop_event import StopEvent
 from .tune_scheduler import SweepScheduler
 from .tune_searcher import PlanSearcher
 from .tune_start import skip_usage_statistics
-from .worker import run_trial
+from .worker import requested, run_trial
 
 if TYPE_CHECKING:
     from ..search import Studies, Tuning
@@ -105,7 +105,7 @@ def launch(
             accelerated=resources.gpu == "auto" or resources.gpu > 0,
         )
         tuner = tune.Tuner(
-            with_stop_event(tune.with_resources(trainable, functools.partial(_requested, resources.cores)), stop_event),
+            with_stop_event(tune.with_resources(trainable, functools.partial(requested, resources.cores)), stop_event),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=SweepScheduler(early_stopper, shutdown, on_shutdown=lambda: _shut_down(stop_event, board)),
@@ -133,11 +133,6 @@ def launch(
 def _datasets(plan: SweepPlan, board: ProgressBoard) -> set[str]:
     """Return the datasets of the trials to run, and of those that a search will add."""
     return {trial.configuration.dataset for trial in (*board.trials.values(), *(trial for trial, _ in plan.coming))}
-
-
-def _requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    """Return the resources of a trial."""
-    return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
 
 
 def _early_stopper(plan: SweepPlan, store: Store) -> EarlyStopper | None:

@@ -29,6 +29,11 @@ TOLD = ("epoch", "peak_memory_bytes", *(f"{split}/final/top1" for split in ("val
 """Metrics of an epoch that are reported to the driver, where Tune keeps 2 KB per metric. The store has the others."""
 
 
+def requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """Return the resources of a trial. Ray Tune sends this function to the workers too."""
+    return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
+
+
 def run_trial(
     config: dict[str, Any],
     *,
