@@ -3,6 +3,13 @@
 import importlib
 from contextlib import suppress
 
+MODULES = (
+    "exeunt.training.train",
+    "exeunt.sweep.execution.distributed_launch",
+    "exeunt.sweep.execution.preemption",
+    "exeunt.sweep.execution.worker",
+)
+
 with suppress(Exception):  # the first trial reports it
-    for module in ("training.train", "sweep.execution.distributed_launch", "sweep.execution.runner"):
-        importlib.import_module(f"exeunt.{module}")
+    for module in MODULES:
+        importlib.import_module(module)
