@@ -11,18 +11,15 @@ import io
 import json
 import math
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import torch
 from exeunt.store import Record, Store, TrialFiles, hold_lease
 from exeunt.sweep.execution.cluster import ray_at
 from exeunt.sweep.execution.shutdown import Shutdown
@@ -30,7 +27,7 @@ from exeunt.sweep.planning.plan import SweepPlan, make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.terminal.progress import PlainBoard
 from exeunt.training import DataSource, TrialSpec
-from exeunt.training.checkpoints import serialized
+from memory import peak_memory
 from rich.console import Console
 from rows import report
 
@@ -45,7 +42,6 @@ methods:
   kd: {{teacher: self}}
 """
 """Sweep file; every second trial waits for its teacher."""
-TENSORS = {"weight": torch.zeros(1000)}
 WORKERS = 256
 SIMULATED = 40 * WORKERS
 """Number of trials of the simulation: about 10,000."""
@@ -55,6 +51,13 @@ LONG = 200
 """Epochs of the trials in the measurement of MLflow."""
 NEEDED = WORKERS / 10.0
 """Epochs per second of all workers, if each epoch takes ten seconds."""
+
+MEMORY = {
+    "the driver": ("driver", ", of 0.6 GB"),
+    "the driver and Ray's processes without workers": ("without_workers", ", of 0.9 GB"),
+    "all processes with the workers": ("everything", ""),
+}
+"""Measurements of memory, with their limits, by the processes that they include."""
 
 Numbers = dict[str, float]
 
@@ -117,25 +120,28 @@ def train_nothing(
     trial: TrialSpec, files: TrialFiles, *, on_epoch: Callable[[Record], None], **settings: object
 ) -> Record:
     """Write the files of a training of one epoch, in the order of a real training."""
-    from simulated import record_of, result_of  # noqa: PLC0415 (in Ray's worker)
+    import torch  # noqa: PLC0415 (in Ray's worker; the driver needs no PyTorch)
+    from exeunt.training.checkpoints import serialized  # noqa: PLC0415
+    from simulated import record_of, result_of  # noqa: PLC0415
 
     del settings
+    weights = serialized({"weight": torch.zeros(1000)})
     record = record_of(1)
     result = result_of(trial.key, record)
     files.write_spec(trial.to_dict())
-    files.checkpoints.write(serialized(TENSORS), epoch=1, step=0)
+    files.checkpoints.write(weights, epoch=1, step=0)
     files.write_history([record])
     on_epoch(record)
-    files.write_weights(serialized(TENSORS))
+    files.write_weights(weights)
     files.write_result(result)
     return result
 
 
 def run_empty_trial(config: dict[str, Any], **where: Any) -> None:
     """Run Exeunt's worker without the training."""
-    worker: Any = importlib.import_module("exeunt.sweep.execution.worker")
-    worker.train = train_nothing
-    worker.run_trial(config, **where)
+    training: Any = importlib.import_module("exeunt.training")
+    training.train = train_nothing
+    importlib.import_module("exeunt.sweep.execution.worker").run_trial(config, **where)
 
 
 def measure_sweep(trials: int, folder: str) -> Numbers:
@@ -233,35 +239,11 @@ def measured(program: str, trials: int) -> Numbers:
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
-@contextmanager
-def own_memory() -> Iterator[list[int]]:
-    """Sample the anonymous memory of this process in bytes, every 50 ms.
-
-    Mapped files of libraries are excluded, because the kernel loads and drops their pages as it likes.
-    """
-    found: list[int] = []
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.05):
-            status = Path("/proc/self/status").read_text(encoding="utf-8")
-            found.append(1024 * int(status.split("RssAnon:")[1].split()[0]))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        thread.join()
-
-
 def run_here(program: str, trials: int) -> None:
-    """Run a program, and print its measurements and the peak memory of this process."""
-    with tempfile.TemporaryDirectory() as folder, own_memory() as own:
+    """Run a program, and print its measurements and the peak memory of its processes."""
+    with tempfile.TemporaryDirectory() as folder, peak_memory() as peaks:
         numbers = PROGRAMS[program](trials, folder)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps(numbers | {"peak": peak, "own": max(own)}))
+    print(json.dumps(numbers | peaks.to_dict()))
 
 
 def report_overhead(trials: int) -> None:
@@ -271,8 +253,8 @@ def report_overhead(trials: int) -> None:
     beside = ours["trial"] / plain["trial"]
     report(f"{name}, each, of 0.25 s, beside plain Ray Tune", ours["trial"], "s", ratio=beside)
     report(f"{name}, of the last tenth, beside the first", ours["last"], "s", ratio=ours["last"] / ours["first"])
-    report(f"{name}, peak memory of the driver, of 1 GB", ours["peak"] / 1e9, "GB", ratio=ours["peak"] / plain["peak"])
-    report(f"{name}, of which it is not libraries' files", ours["own"] / 1e9, "GB", ratio=ours["own"] / plain["own"])
+    for processes, (key, limit) in MEMORY.items():
+        report(f"{name}, peak memory of {processes}{limit}", ours[key] / 1e9, "GB", ratio=ours[key] / plain[key])
 
 
 def report_simulation(trials: int) -> None:
@@ -288,8 +270,7 @@ def report_simulation(trials: int) -> None:
         ratio=driver["last"] / driver["first"],
     )
     report(f"{name}, epochs that MLflow can take, beside those of 10 s", written, "/s", ratio=written / NEEDED)
-    report(f"{name}, peak memory of the driver", driver["peak"] / 1e9, "GB")
-    report(f"{name}, of which it is not libraries' files", driver["own"] / 1e9, "GB")
+    report(f"{name}, peak memory of the driver", driver["driver"] / 1e9, "GB")
 
 
 def main() -> None:

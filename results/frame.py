@@ -1,6 +1,6 @@
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -83,7 +83,16 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
         TrackingError: A `SpecError`, if MLflow cannot be reached.
     """
     names = [sweeps] if isinstance(sweeps, str) else list(dict.fromkeys(sweeps))
-    return _typed([record for name in names for record in _records(tracking_uri, name)])
+    return to_frame({name: recorded_runs(tracking_uri, name) for name in names})
+
+
+def to_frame(runs: Mapping[str, Iterable[RecordedRun]]) -> pd.DataFrame:
+    """Return the frame of `load` from the runs of each sweep, by name.
+
+    Raises:
+        SpecError: if a run was not written by Exeunt, or if a trial has two runs.
+    """
+    return _typed([record for sweep, of_sweep in runs.items() for record in _records(of_sweep, sweep)])
 
 
 def metric_names(frame: pd.DataFrame) -> list[str]:
@@ -106,9 +115,9 @@ def _typed(records: list[dict[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def _records(tracking_uri: str, sweep: str) -> list[dict[str, Any]]:
+def _records(recorded: Iterable[RecordedRun], sweep: str) -> list[dict[str, Any]]:
     """Return the records of a sweep in plan order."""
-    records = [_record(run, sweep) for run in recorded_runs(tracking_uri, sweep)]
+    records = [_record(run, sweep) for run in recorded]
     runs: dict[str, list[str]] = {}
     for record in records:
         runs.setdefault(record["key"], []).append(record["run_id"])

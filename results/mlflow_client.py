@@ -1,5 +1,6 @@
 """Connections to MLflow, for reading and writing. MLflow and SQLAlchemy are imported when a client is needed."""
 
+import logging
 import re
 import sqlite3
 import sys
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..specs import SpecError
+from ..specs import SpecError, masked, sqlite_file
 from ..specs.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ else:
     mlflow = LazyModule("mlflow")
     sqlalchemy = LazyModule("sqlalchemy")
 
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it logs each migration of a new database
+for talkative in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+    logging.getLogger(talkative).setLevel(logging.ERROR)  # they log each retry with its URI; the last error is raised
+
 TIMEOUT_S = 10
 """Timeout of a database connection, in seconds."""
 RUNS_PER_PAGE = 1000
@@ -27,7 +32,6 @@ RUNS_PER_PAGE = 1000
 
 _ERRORS = {"mlflow.exceptions": "MlflowException", "sqlalchemy.exc": "SQLAlchemyError"}
 """Base classes of the errors of MLflow and of databases, by module."""
-_SQLITE = "sqlite:///"
 _SQLITE_BEGINS = b"SQLite format 3\0"
 _REASONS = {
     r"\[Errno -?\d+\] ([^\"')]+)": r"\1",
@@ -65,14 +69,15 @@ def existing_file(tracking_uri: str) -> Path | None:
         TrackingError: If the file is missing, or is not an SQLite database.
     """
     path = sqlite_file(tracking_uri)
+    named = f"tracking URI {masked(tracking_uri)!r}"
     if path is not None:
         if not path.exists():
-            raise TrackingError(f"tracking URI {tracking_uri!r}: no such database; check the path, or run a sweep.")
+            raise TrackingError(f"{named}: no such database; check the path, or run a sweep.")
         if path.is_dir():
-            raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is a directory; name a file in it.")
+            raise TrackingError(f"{named}: {path} is a directory; name a file in it.")
         with path.open("rb") as file:
             if file.read(len(_SQLITE_BEGINS)) != _SQLITE_BEGINS:
-                raise TrackingError(f"tracking URI {tracking_uri!r}: {path} is not an SQLite database, or is damaged.")
+                raise TrackingError(f"{named}: {path} is not an SQLite database, or is damaged.")
     return path
 
 
@@ -81,16 +86,11 @@ def _open_once(database: str) -> None:
     try:
         url = sqlalchemy.make_url(database)
     except ValueError as error:
-        raise TrackingError(shown(f"tracking URI {database!r}: {error}.")) from error
+        raise TrackingError(masked(f"tracking URI {database!r}: {error}.", database)) from error
     waits = url.get_backend_name() in ("postgresql", "mysql")
     engine = sqlalchemy.create_engine(url, connect_args={"connect_timeout": TIMEOUT_S} if waits else {})
     engine.connect().close()
     engine.dispose()
-
-
-def shown(text: str) -> str:
-    """Replace each password of a URI in the text by ***."""
-    return re.sub(r"(?<=://)([^\s:/@]*):\S*@", r"\1:***@", text)
 
 
 def runs_of(client: "MlflowClient", experiment_id: str) -> "Iterator[Run]":
@@ -106,11 +106,6 @@ def runs_of(client: "MlflowClient", experiment_id: str) -> "Iterator[Run]":
             return
 
 
-def sqlite_file(tracking_uri: str) -> Path | None:
-    """Return the file of an SQLite database; None for any other URI."""
-    return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
-
-
 @contextmanager
 def answering(tracking_uri: str) -> Iterator[None]:
     """Convert errors of MLflow or of a database in the block to a one-line `TrackingError`."""
@@ -118,7 +113,8 @@ def answering(tracking_uri: str) -> Iterator[None]:
         yield
     except _errors() as error:
         reason = str(getattr(error, "orig", None) or error)
-        raise TrackingError(shown(f"MLflow at {tracking_uri}: {_reason(reason)}.")) from error
+        told = masked(f"MLflow at {tracking_uri}: {_reason(reason)}.", tracking_uri)
+        raise TrackingError(told) from error
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -2,6 +2,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ..specs import one_line
+
 HIDDEN = "\N{FIGURE SPACE}"
 """Space as wide as a digit, in place of a missing digit."""
 
@@ -58,11 +60,6 @@ class RenderedTable:
             return []
         has_second = any(entry.rank == "second" for row in self.rows for entry in row)
         return [f"Best {self.ranked} {best}" + (f", second best {second}" if has_second else "")]
-
-
-def one_line(text: str) -> str:
-    """Return recorded text without line breaks and control characters."""
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def sentences(texts: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..specs import SpecError
 from .frame import PARAMETER_PREFIX
-from .labels import Column, RowLabel, columns, rows
+from .labels import Column, RowLabel, with_labels
 
 _TRIED = re.compile(r"(\d+) complete, (\d+) pruned, (\d+) failed")
 
@@ -108,8 +108,8 @@ def _defaults(runs: pd.DataFrame) -> pd.Series:
 
 def _labelled(runs: pd.DataFrame) -> pd.DataFrame:
     """Add `row` and `column`, which depend only on default settings."""
-    defaults = runs.loc[runs["is_default"]]
-    labels = list(zip(rows(defaults), columns(defaults), strict=True)) if len(defaults) else []
+    defaults = with_labels(runs.loc[runs["is_default"]])
+    labels = list(zip(defaults["row"], defaults["column"], strict=True))
     of_default = dict(zip(defaults.index, labels, strict=True))
     # A run without default settings gets the first row of its architecture and the first column of its method.
     first_row = {(row.dataset, row.architecture): row for row, _ in reversed(labels)}

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..specs import SpecError, unknown
 from .frame import PARAMETER_PREFIX, metric_names
-from .labels import Column, RowLabel, as_written, columns, rows
+from .labels import Column, RowLabel, as_written, with_labels
 from .metrics import Metric, describe
 from .search import SearchBudget, confirmed, has_search
 
@@ -86,7 +86,7 @@ SUMMED = ["key", "state", "error", "seed", "seeds", "value", "gain", "search"]
 """Columns that `summed` reads."""
 
 NOT_RUN = Cell(outcome="not run", note="not run")
-"""Cell without a recorded trial."""
+"""Cell of which no trial has run."""
 
 
 def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "baseline") -> Table:
@@ -144,7 +144,7 @@ def labelled(frame: pd.DataFrame, metric: str | None = None) -> tuple[pd.DataFra
     runs["value"] = recorded.where(done & np.isfinite(recorded))
     if searched:
         return confirmed(runs), describe(metric)
-    return runs.assign(row=rows(runs), column=columns(runs), gain=np.nan, search=None), describe(metric)
+    return with_labels(runs).assign(gain=np.nan, search=None), describe(metric)
 
 
 def results(frame: pd.DataFrame) -> pd.DataFrame:
@@ -162,12 +162,19 @@ def results(frame: pd.DataFrame) -> pd.DataFrame:
 def summed(trials: pd.DataFrame) -> Cell:
     """Return the cell of the labelled trials of one configuration, in plan order.
 
+    Trials that were not run are only counted; without any other trial, the cell is `NOT_RUN`.
+
     Raises:
         SpecError: If two trials have the same seed.
     """
     if trials["seed"].duplicated().any():
         keys = ", ".join(trials["key"])
         raise SpecError(f"trials {keys} have the same parameters and seed; trials of one cell need different seeds.")
+    planned = max(trials["seeds"])
+    if not (has_run := (trials["state"] != "not run").to_numpy()).all():
+        trials = trials.loc[has_run]
+    if trials.empty:
+        return NOT_RUN
     found = trials["value"].notna().to_numpy()
     values, gains = trials["value"].to_numpy()[found].tolist(), trials["gain"].dropna().tolist()
     absent = [
@@ -177,7 +184,6 @@ def summed(trials: pd.DataFrame) -> Cell:
     ]
     states = [state for _, state, _ in absent]
     notes = [f"seed {seed} {state}" + (f" ({error})" if pd.notna(error) else "") for seed, state, error in absent]
-    planned = max(trials["seeds"])
     unrecorded = planned - len(trials)
     if unrecorded > 0:
         notes.append(f"{unrecorded} not run")

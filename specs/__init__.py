@@ -18,6 +18,8 @@ from .spec import (
     content_key,
     short_hash,
 )
+from .text import is_printable, one_line
+from .uri import has_secret, masked, require_printable, require_uri, sqlite_file, sqlite_uri
 
 __all__ = [
     "Count",
@@ -32,9 +34,17 @@ __all__ = [
     "canonical_json",
     "configuration_id",
     "content_key",
+    "has_secret",
+    "is_printable",
+    "masked",
     "nearest",
+    "one_line",
     "require",
+    "require_printable",
+    "require_uri",
     "short_hash",
+    "sqlite_file",
+    "sqlite_uri",
     "trial_key",
     "unknown",
 ]

@@ -1,9 +1,13 @@
 """Identity of trials: a configuration is everything that is compared, and a trial is a configuration with a seed."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from .spec import content_key
+
+KEY = re.compile("[0-9a-f]{16}-s[0-9]+")
+"""Form of a trial's key."""
 
 
 def configuration_id(spec: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from .errors import SpecError, unknown
+from .text import is_printable
 
 Entry = TypeVar("Entry")
 
@@ -22,7 +23,7 @@ class Registry(Generic[Entry]):
         """Return a decorator that registers an object under `name`.
 
         Raises:
-            SpecError: if the name is already registered.
+            SpecError: if the name is already registered, or has control characters.
         """
 
         def enter(entry: Entry) -> Entry:
@@ -35,8 +36,10 @@ class Registry(Generic[Entry]):
         """Register the result of a function, such as an import. It is called at each lookup of the entry.
 
         Raises:
-            SpecError: if the name is already registered.
+            SpecError: if the name is already registered, or has control characters.
         """
+        if not is_printable(name):
+            raise SpecError(f"the {self.kind} {name!r} has control characters; choose another name.", field=self.kind)
         if name in self._entries:
             message = f"the {self.kind} {name!r} is already registered; choose another name."
             raise SpecError(message, field=self.kind)
@@ -87,6 +90,6 @@ class Registry(Generic[Entry]):
     def _resolve(self, name: str) -> Entry:
         """Return the entry of a name that matches a pattern."""
         for form, resolver in reversed(self._resolvers.items()):
-            if isinstance(name, str) and fnmatch.fnmatchcase(name, form):
+            if isinstance(name, str) and is_printable(name) and fnmatch.fnmatchcase(name, form):
                 return resolver(name)
         raise unknown(self.kind, name, (*self._entries, *self._resolvers), field=self.kind)

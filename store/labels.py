@@ -1,4 +1,8 @@
-"""Labels of configurations: the settings that tell them apart, in the words of the sweep file."""
+"""Labels of configurations: the settings that tell them apart, in the words of the sweep file.
+
+Planning labels the configurations of a sweep, and tables label those that they show. The table of a whole sweep has the
+labels of its plan.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,10 +11,11 @@ from typing import Any
 
 from ..specs import content_key, trial_key
 
-Parameters = Mapping[str, str]
-"""Parameters of a configuration by name, such as `recipe.learning_rate`, as text."""
+Values = Sequence[str | None]
+"""Values of a parameter by configuration; None where it has no effect."""
 
 _ROW_COMPONENTS = ("dataset.", "architecture.", "recipe.")
+_NAMES = ("dataset.name", "architecture.name", "method.name", "seed")
 _NAMES_IN_THE_SWEEP_FILE = {
     "exits.placement": "exits",
     "recipe.name": "recipe",
@@ -22,7 +27,7 @@ _NAMES_IN_THE_SWEEP_FILE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """Settings by which a configuration differs from others of its sweep."""
+    """Settings by which a configuration differs from others that are shown with it."""
 
     row: tuple[str, ...]
     """Settings of dataset, architecture and recipe, such as `epochs=60`."""
@@ -30,60 +35,66 @@ class Label:
     """Settings of method, exits and teacher, such as `temperature=3`, among configurations of this method."""
 
 
-def labels(configurations: Sequence[Parameters]) -> list[Label]:
+def labels(parameters: Mapping[str, Values]) -> list[Label]:
     """Return the label of each configuration.
 
     A teacher of the student's own architecture is `self`, unless this adds columns to its method: `teacher: resnet20`
     is one teacher of all students, even if a student is a resnet20.
 
     Args:
-        configurations: parameters of each, with `dataset.name`, `architecture.name` and `method.name`; the placement of
-            exits as in the sweep file, because one `50%` is another block in each architecture.
+        parameters: values of each parameter, such as `recipe.learning_rate`, by configuration. Their order is that of
+            the settings in a label. `dataset.name`, `architecture.name` and `method.name` are required. Exits are
+            placed as in the sweep file, because one `50%` is another block in each architecture.
     """
-    names = ("dataset.name", "architecture.name", "method.name", "seed")
-    of_rows = [{n: v for n, v in p.items() if n.startswith(_ROW_COMPONENTS) and n not in names} for p in configurations]
-    rows = telling_settings(of_rows)
-    places = [(p["dataset.name"], p["architecture.name"], row) for p, row in zip(configurations, rows, strict=True)]
-    of_columns = [
-        {n: v for n, v in p.items() if not n.startswith(_ROW_COMPONENTS) and n not in names} for p in configurations
-    ]
-    methods = [p["method.name"] for p in configurations]
-    _name_own_teachers(of_columns, configurations)
-    keys = [parameters.pop("teacher.key", "") for parameters in of_columns]
+    datasets, architectures, methods = (parameters[name] for name in _NAMES[:3])
+    of_rows, of_columns = {}, {}
+    for name, values in parameters.items():
+        if name not in _NAMES:
+            (of_rows if name.startswith(_ROW_COMPONENTS) else of_columns)[name] = values
+    rows = telling_settings(of_rows, len(methods))
+    if "teacher.architecture" in of_columns:
+        of_columns["teacher.architecture"] = _with_self(of_columns["teacher.architecture"], architectures, methods)
+    keys = of_columns.pop("teacher.key", [None] * len(methods))
     columns = _by_method(of_columns, methods)
     # A teacher has a different key in each row, which does not separate columns. Two teachers in one row do, such as
     # two weight files of one architecture.
-    taught = {*zip(places, methods, columns, keys, strict=True)}
-    count = Counter((place, method, column) for place, method, column, _ in taught)
-    unclear = {(method, column) for (_, method, column), several in count.items() if several > 1}
+    taught = {*zip(zip(datasets, architectures, rows, methods, columns, strict=True), keys, strict=True)}
+    count = Counter(place for place, _ in taught)
+    unclear = {place[-2:] for place, several in count.items() if several > 1}
     if unclear:
-        for parameters, method, column, key in zip(of_columns, methods, columns, keys, strict=True):
-            if (method, column) in unclear and key:
-                parameters["teacher.key"] = key
+        named = zip(methods, columns, strict=True)
+        of_columns["teacher.key"] = [key if name in unclear else None for name, key in zip(named, keys, strict=True)]
         columns = _by_method(of_columns, methods)
     return [Label(row=row, column=column) for row, column in zip(rows, columns, strict=True)]
 
 
-def telling_settings(configurations: Sequence[Parameters]) -> list[tuple[str, ...]]:
-    """Return for each configuration the parameters that distinguish the configurations, as `name=value`.
+def telling_settings(parameters: Mapping[str, Values], number: int) -> list[tuple[str, ...]]:
+    """Return for each of `number` configurations the parameters that distinguish them, as `name=value`.
 
     Parameters that follow from previous ones, such as a default that depends on the loss, are omitted.
     """
-    names = [*dict.fromkeys(name for parameters in configurations for name in sorted(parameters))]
-    varying = [name for name in names if len({p[name] for p in configurations if name in p}) > 1]
-    telling = _telling(configurations, varying)
-    if _distinct(configurations, telling) < _distinct(configurations, names):
+    varying = {name: values for name, values in parameters.items() if len({*values} - {None}) > 1}
+    telling, groups = _telling(varying, number)
+    everything, finest = _telling(parameters, number)
+    if groups < finest:
         # Some configurations differ only in that a parameter is absent: then its absence counts as a value.
-        telling = _telling(configurations, names)
+        telling = everything
+    names = {name: setting(name) for name in telling}
     return [
-        tuple(f"{setting(name)}={parameters[name]}" for name in telling if name in parameters)
-        for parameters in configurations
+        tuple(f"{names[name]}={values[place]}" for name, values in telling.items() if values[place] is not None)
+        for place in range(number)
     ]
 
 
 def setting(parameter: str) -> str:
     """Return the name of a parameter, such as `exits.placement`, in the sweep file."""
     return _NAMES_IN_THE_SWEEP_FILE.get(parameter, parameter.split(".", 1)[-1])
+
+
+def by_name(configurations: Sequence[Mapping[str, str]]) -> dict[str, Values]:
+    """Return the values of each parameter that a configuration has, sorted by name as in a loaded frame."""
+    names = sorted({name for parameters in configurations for name in parameters})
+    return {name: [parameters.get(name) for parameters in configurations] for name in names}
 
 
 def parameters(spec: Mapping[str, Any], exits: str = "none") -> dict[str, str]:
@@ -119,45 +130,44 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 def shortest(value: object) -> str:
     """Return a value as a person writes it: `1` for 1.0, `true` for True."""
-    if isinstance(value, float) and value == int(value) and abs(value) < 1e16:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:
         return str(int(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _name_own_teachers(of_columns: list[dict[str, str]], configurations: Sequence[Parameters]) -> None:
-    """Replace a teacher of the student's architecture by `self`, where this gives a method no more columns."""
-    named, own = defaultdict(set), defaultdict(set)
-    renamed = []
-    for parameters in configurations:
-        teacher, method = parameters.get("teacher.architecture"), parameters["method.name"]
-        renamed.append("self" if teacher == parameters["architecture.name"] else teacher)
-        if teacher is not None:
-            named[method].add(teacher)
-            own[method].add(renamed[-1])
-    for parameters, configuration, teacher in zip(of_columns, configurations, renamed, strict=True):
-        method = configuration["method.name"]
-        if teacher is not None and len(own[method]) <= len(named[method]):
-            parameters["teacher.architecture"] = teacher
+def _with_self(teachers: Values, architectures: Values, methods: Values) -> Values:
+    """Replace the teachers of the student's architecture by `self`, where this gives a method no more columns."""
+    own = ["self" if teacher == student else teacher for teacher, student in zip(teachers, architectures, strict=True)]
+    of_method, own_of_method = defaultdict(set), defaultdict(set)
+    for method, teacher, other in zip(methods, teachers, own, strict=True):
+        of_method[method].add(teacher)
+        own_of_method[method].add(other)
+    return [
+        teacher if len(own_of_method[method]) > len(of_method[method]) else other
+        for method, teacher, other in zip(methods, teachers, own, strict=True)
+    ]
 
 
-def _by_method(of_columns: Sequence[Parameters], methods: Sequence[str]) -> list[tuple[str, ...]]:
+def _by_method(parameters: Mapping[str, Values], methods: Values) -> list[tuple[str, ...]]:
+    """Return for each configuration the parameters that distinguish the configurations of its method."""
+    places: defaultdict[str | None, list[int]] = defaultdict(list)
+    for place, method in enumerate(methods):
+        places[method].append(place)
     columns: list[tuple[str, ...]] = [()] * len(methods)
-    for method in set(methods):
-        positions = [position for position, name in enumerate(methods) if name == method]
-        for position, texts in zip(positions, telling_settings([of_columns[p] for p in positions]), strict=True):
-            columns[position] = texts
+    for own in places.values():
+        of_method = {name: [values[place] for place in own] for name, values in parameters.items()}
+        for place, texts in zip(own, telling_settings(of_method, len(own)), strict=True):
+            columns[place] = texts
     return columns
 
 
-def _telling(configurations: Sequence[Parameters], names: Sequence[str]) -> list[str]:
-    telling: list[str] = []
-    distinct = 1
-    for name in names:
-        if (more := _distinct(configurations, [*telling, name])) > distinct:
-            telling.append(name)
-            distinct = more
-    return telling
-
-
-def _distinct(configurations: Sequence[Parameters], names: Sequence[str]) -> int:
-    return len({tuple(parameters.get(name) for name in names) for parameters in configurations}) if names else 1
+def _telling(parameters: Mapping[str, Values], number: int) -> tuple[dict[str, Values], int]:
+    """Return the parameters that distinguish configurations which all earlier ones do not, and the number of groups."""
+    telling: dict[str, Values] = {}
+    groups, found = [0] * number, 1
+    for name, values in parameters.items():
+        numbers: dict[tuple[int, str | None], int] = {}
+        finer = [numbers.setdefault(pair, len(numbers)) for pair in zip(groups, values, strict=True)]
+        if len(numbers) > found:
+            telling[name], groups, found = values, finer, len(numbers)
+    return telling, found

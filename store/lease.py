@@ -72,6 +72,11 @@ def lease_owner(directory: Directory) -> Record | None:
     return holder if holder is not None and is_alive(holder, lambda: _holder(directory)) else None
 
 
+def old_lease_owner(directory: Directory) -> Record | None:
+    """Return the live driver if it is Exeunt 0.1.0, whose lease has no format version; None otherwise."""
+    return None if b'"format"' in (directory.read(FILE) or b"") else lease_owner(directory)
+
+
 def require_driver(directory: Directory, token: str) -> None:
     """Check, in a worker, that the driver that sent the trial still runs the sweep.
 

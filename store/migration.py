@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..specs import content_key, trial_key
+from .lease import SweepLockedError, old_lease_owner
+from .plan_record import SWEEP_FILE
 from .records import DamagedFileError
-from .trial_files import RESULT, SPEC
+from .trial_files import RESULT, SPEC, WEIGHTS
 from .trial_store import Store
 
 OLD_KEY = re.compile("[0-9a-f]{16}")
@@ -25,12 +27,29 @@ class Migrated:
     """Reason why it was left."""
 
 
-def migrate_trials(store: Store) -> Iterator[Migrated]:
-    """Give each trial of 0.1.0 its new key, and iterate over them. An interrupted conversion can be repeated."""
+def migrate_trials(store: Store, text: str = "") -> Iterator[Migrated]:
+    """Give each trial of 0.1.0 its new key, and iterate over them. An interrupted conversion can be repeated.
+
+    If a sweep file names the weights of a trial, a copy of them stays in their place.
+
+    Args:
+        store: store to convert.
+        text: content of a sweep file that is not in the store yet.
+
+    Raises:
+        SweepLockedError: if Exeunt 0.1.0 runs a sweep in this store.
+    """
     trials = store.root.inside("trials")
     present = set(trials.subdirectories())
-    for old in sorted(filter(OLD_KEY.fullmatch, present)):
+    olds = sorted(filter(OLD_KEY.fullmatch, present))
+    if not olds:
+        return
+    _require_stopped(store)
+    texts = [text.encode(), *(store.sweep_directory(name).read(SWEEP_FILE) or b"" for name in store.sweeps())]
+    for old in olds:
         directory = trials.inside(old)
+        if directory.entries().keys() == {WEIGHTS}:  # kept below
+            continue
         try:
             spec, result = SPEC.read(directory, "spec.json"), RESULT.read(directory, "result.json")
         except DamagedFileError as damage:
@@ -44,5 +63,15 @@ def migrate_trials(store: Store) -> Iterator[Migrated]:
             SPEC.write(directory, "spec.json", spec)
             if result is not None:
                 RESULT.write(directory, "result.json", result | {"key": new})
+            weights = directory.read(WEIGHTS) if any(f"/{old}/{WEIGHTS}".encode() in text for text in texts) else None
             trials.rename_subdirectory(old, new)
+            if weights is not None:
+                directory.write(WEIGHTS, weights)
             yield Migrated(old=old, new=new)
+
+
+def _require_stopped(store: Store) -> None:
+    for name in store.root.inside("sweeps").subdirectories():
+        if (owner := old_lease_owner(store.sweep_directory(name))) is not None:
+            whose = f"process {owner['pid']} on {owner['host']} runs sweep {name!r} with Exeunt 0.1.0"
+            raise SweepLockedError(f"{whose} in {store.location}; stop it before the storage is converted.")

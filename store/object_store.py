@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pyarrow import fs
 
-from ..specs import SpecError
+from ..specs import SpecError, masked
 from .directory import Directory, FileInfo, StorageError
 
 
@@ -24,7 +25,8 @@ class ObjectStoreDirectory(Directory):
         try:
             self._files, self._path = fs.FileSystem.from_uri(self._uri)
         except (OSError, ValueError) as error:
-            raise SpecError(f"{self._uri!r} cannot be used as storage: {error}", field="storage") from error
+            problem = masked(f"{self._uri!r} cannot be used as storage: {error}", self._uri)
+            raise SpecError(problem, field="storage") from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_uri": self._uri, "_guard": self._guard}
@@ -36,7 +38,7 @@ class ObjectStoreDirectory(Directory):
     def inside(self, *names: str) -> "ObjectStoreDirectory":
         """Return a directory in this one."""
         base, question, options = self._uri.partition("?")
-        return ObjectStoreDirectory("/".join((base.rstrip("/"), *names)) + question + options)
+        return ObjectStoreDirectory("/".join((base.rstrip("/"), *map(quote, names))) + question + options)
 
     def subdirectories(self) -> list[str]:
         """Return the sorted names of the directories in this one."""
@@ -104,8 +106,8 @@ class ObjectStoreDirectory(Directory):
             yield Path(scratch) / name
 
     def located(self, name: str) -> str:
-        """Return the URI of an object, without the options of the store."""
-        return f"{self._uri.partition('?')[0].rstrip('/')}/{name}"
+        """Return the URI of an object, without the options and the credentials of the store."""
+        return f"{masked(self._uri).partition('?')[0].rstrip('/')}/{name}"
 
     def _at(self, name: str) -> str:
         return f"{self._path}/{name}"
@@ -119,4 +121,4 @@ class ObjectStoreDirectory(Directory):
         try:
             yield
         except OSError as error:
-            raise StorageError(f"{self.located(name)} cannot be {what}: {error}.") from error
+            raise StorageError(masked(f"{self.located(name)} cannot be {what}: {error}.", self._uri)) from error

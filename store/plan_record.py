@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-from ..specs import configuration_id, trial_key
+from ..specs import canonical_json, configuration_id, is_printable, trial_key
 from .directory import Directory
 from .plugins import Plugin, keep_plugins, kept_plugins
 from .records import (
@@ -95,6 +95,23 @@ class Configuration:
         """Spec of the teacher: of a trial, or of a weights file with its `sha256`; None without a teacher."""
         return self.spec.get("teacher")
 
+    @property
+    def space(self) -> tuple[str, str]:
+        """Method and architecture: a search tunes the settings of each such pair on its own."""
+        return self.method, self.architecture
+
+    @functools.cached_property
+    def memory_group(self) -> str:
+        """Group of configurations whose trials need the same memory."""
+        spec, recipe = self.spec, self.spec["recipe"]
+        method = self.method, spec["method"].get("networks")
+        teacher = (self.teacher or {}).get("architecture")
+        batch = [recipe.get(name) for name in ("batch_size", "accumulation", "precision", "compile", "optimizer")]
+        averages = recipe.get("ema_decay", 0) > 0
+        return canonical_json(
+            [spec["dataset"], spec["architecture"], spec.get("exits"), method, teacher, batch, averages]
+        )
+
     @functools.cached_property
     def cost_groups(self) -> tuple[tuple[str, ...], ...]:
         """Groups of configurations with similar epoch times that contain this one, the most similar first."""
@@ -142,26 +159,57 @@ class PlannedTrial:
         teacher = self.configuration.teacher
         return trial_key(teacher) if teacher is not None and "sha256" not in teacher else None
 
+    @property
+    def label(self) -> str:
+        """Label of the configuration; in a search also the settings that are tried, or `tuned` or `default`."""
+        about = self.configuration
+        if self.tried:
+            return f"{about.method} ({self.tried})"
+        return about.label if self.confirmed is None else f"{about.label}, {self.confirmed.tuning}"
+
     def __str__(self) -> str:
         about = self.configuration
         where = ", ".join((about.architecture, *about.row_settings, about.dataset))
-        if self.tried:
-            return f"{about.method} ({self.tried}), {where}, trial {self.seed_index}"
-        if self.confirmed is not None:
-            return f"{about.method}, {self.confirmed.tuning}, {where}, seed {self.seed}"
-        return f"{about.label}, {where}, seed {self.seed}"
+        return f"{self.label}, {where}, {f'trial {self.seed_index}' if self.tried else f'seed {self.seed}'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRecord:
+    """The search of a sweep as data: its budget and its studies."""
+
+    budget: int | None
+    """Number of trials of each study; None if the budget is `seconds`."""
+    seconds: float | None
+    """Device-seconds of training of each study; None if the budget is a number of trials."""
+    scoring: str
+    """Sampler, objectives and share of the validation images, as text."""
+    studies: str | None
+    """URL of the database with the studies, without a password; None for a journal in the storage."""
+    spaces: Mapping[str, str]
+    """Search space `METHOD/ARCHITECTURE` of each study, by the name of the study, in the order of the file."""
+
+    @property
+    def effort(self) -> str:
+        """Budget and scoring, as text for captions."""
+        trials = "1 trial" if self.budget == 1 else f"{self.budget} trials"
+        much = trials if self.seconds is None else f"{self.seconds / 3600:.3g} device-hours"
+        return f"{much} {self.scoring}"
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and is_printable(value)
 
 
 _CONFIGURATION: dict[str, Check] = {
     "spec": shaped(
-        dataset=shaped(name=is_text),
-        architecture=shaped(name=is_text),
-        method=shaped(name=is_text),
+        dataset=shaped(name=_is_line),
+        architecture=shaped(name=_is_line),
+        method=shaped(name=_is_line),
         recipe=shaped(epochs=is_count),
     ),
-    "settings": list_of(is_text),
-    "row_settings": list_of(is_text),
-    "exits": is_text,
+    "settings": list_of(_is_line),
+    "row_settings": list_of(_is_line),
+    "exits": _is_line,
     "reported": is_text,
     "cost": is_number,
     "weights": is_text,
@@ -177,10 +225,18 @@ _TRIAL: dict[str, Check] = {
     "tried": is_text,
 }
 
+_SEARCH: dict[str, Check] = {
+    "budget": optional(is_count),
+    "seconds": optional(is_number),
+    "scoring": is_text,
+    "studies": optional(is_text),
+    "spaces": object_of(is_text),
+}
+
 PLAN = RecordFile(
     required={
         "name": is_text,
-        "command": one_of("sweep", "search"),
+        "search": optional(shaped(**_SEARCH)),
         "stopping": optional(is_object),
         "configurations": object_of(shaped(**_CONFIGURATION)),
         "trials": list_of(shaped(**_TRIAL)),
@@ -197,8 +253,8 @@ class Plan:
 
     name: str
     """Name of the sweep."""
-    command: Literal["sweep", "search"]
-    """Command that runs the sweep."""
+    search: SearchRecord | None
+    """Search that tunes the methods; None without one."""
     text: str
     """Content of the sweep file, in which weights have absolute paths."""
     plugins: tuple[Plugin, ...]
@@ -210,6 +266,11 @@ class Plan:
     coming: tuple[tuple[PlannedTrial, int], ...] = ()
     """Examples and numbers of the trials that an unfinished search will still add."""
 
+    @property
+    def command(self) -> Literal["sweep", "search"]:
+        """Command that runs the sweep."""
+        return "sweep" if self.search is None else "search"
+
     def save(self, directory: Directory) -> None:
         """Write the plan, its sweep file and its plugins to the directory of the sweep."""
         keep_plugins(directory, self.plugins)
@@ -220,7 +281,7 @@ class Plan:
             PLAN_FILE,
             {
                 "name": self.name,
-                "command": self.command,
+                "search": self.search and {name: getattr(self.search, name) for name in _SEARCH},
                 "stopping": self.stopping,
                 "configurations": {
                     id: {name: getattr(configuration, name) for name in _CONFIGURATION}
@@ -254,7 +315,7 @@ class Plan:
             raise PLAN.damaged(directory, PLAN_FILE, wrong[0])
         return cls(
             name=record["name"],
-            command=record["command"],
+            search=record["search"] and SearchRecord(**{name: record["search"][name] for name in _SEARCH}),
             text=(directory.read(SWEEP_FILE) or b"").decode(errors="replace"),
             plugins=kept_plugins(directory),
             stopping=record["stopping"],

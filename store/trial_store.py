@@ -1,7 +1,9 @@
 """Trial store: the files of all trials and sweeps."""
 
+import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..specs import SpecError, nearest
+from ..specs import SpecError, masked, nearest, one_line, require_printable, require_uri, sqlite_uri
 from .directory import Directory, LocalDirectory
 from .fencing import hold_attempt
 from .plan_record import PLAN, PLAN_FILE, Plan
@@ -42,29 +44,41 @@ class Store:
 
     def __init__(self, location: Path | str) -> None:
         """Open a directory, which may not exist yet, or a URI such as `s3://bucket/sweeps`. Raises `SpecError`."""
-        self.location = str(location) if "://" in str(location) else str(Path(location).absolute())
-        """Absolute path or URI, the same in every process."""
-        if self.is_local and Path(self.location).is_file():
+        place = os.path.expanduser(location)  # noqa: PTH111 (a `~` without a home directory stays as it is)
+        require_printable(place, "storage")
+        self._place = place if "://" in place else str(Path(place).absolute())
+        self.location = masked(self._place)
+        """Absolute path or URI, for messages: credentials of a URI are hidden."""
+        if not self.is_local:
+            require_uri(self._place, "storage", without="#")
+            return
+        try:
+            is_directory = stat.S_ISDIR(Path(self._place).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):  # reported by the first read or write
+            return
+        except OSError as error:
+            raise SpecError(f"--storage {self.location} cannot be used: {error.strerror}.", field="storage") from error
+        if not is_directory:
             raise SpecError(f"--storage {self.location} is a file; give a directory.", field="storage")
 
     @property
     def is_local(self) -> bool:
         """True if the store is a directory of this machine's file system."""
-        return "://" not in self.location
+        return "://" not in self._place
 
     @property
     def root(self) -> Directory:
         """Root directory of the store."""
         if self.is_local:
-            return LocalDirectory(Path(self.location))
+            return LocalDirectory(Path(self._place))
         from .object_store import ObjectStoreDirectory  # noqa: PLC0415 (pyarrow takes a while to load)
 
-        return ObjectStoreDirectory(self.location)
+        return ObjectStoreDirectory(self._place)
 
     @property
     def database(self) -> Path | None:
         """Path of MLflow's database, beside the trials; None in an object store."""
-        return Path(self.location) / "mlflow.db" if self.is_local else None
+        return Path(self._place) / "mlflow.db" if self.is_local else None
 
     @property
     def tracking_uri(self) -> str:
@@ -72,7 +86,7 @@ class Store:
         if self.database is None:
             rule = "an object store cannot hold MLflow's database; choose one with --tracking"
             raise SpecError(f"{self.location}: {rule}, such as --tracking sqlite:///mlflow.db.", field="tracking")
-        return f"sqlite:///{self.database}"
+        return sqlite_uri(self.database)
 
     def trial(self, key: str) -> TrialFiles:
         """Return the files of the trial with this key, for reading."""
@@ -106,11 +120,11 @@ class Store:
         files = self.trial(key)
         try:
             if (result := files.result()) is not None:
-                return Progress(state=result["state"], reason=result.get("reason", ""), result=result)
+                return Progress(state=result["state"], reason=one_line(result.get("reason", "")), result=result)
             if stopping is not None and (reason := files.reason_pruned(stopping)) is not None:
-                return Progress(state="pruned", reason=reason)
+                return Progress(state="pruned", reason=one_line(reason))
             if (failure := files.failure()) is not None:
-                return Progress(state="failed", reason=failure["reason"])
+                return Progress(state="failed", reason=one_line(failure["reason"]))
             return Progress(state="running" if files.history() else "waiting")
         except DamagedFileError as damage:
             return Progress(state="failed", reason=str(damage))

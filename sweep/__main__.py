@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from ..specs import SpecError
+from ..specs import SpecError, masked
 from .commands import app
 
 RARELY = 100_000
@@ -16,7 +16,7 @@ def main() -> None:
     try:
         app(prog_name="exeunt")
     except SpecError as error:
-        print(f"exeunt: {error}", file=sys.stderr)
+        print(f"exeunt: {masked(str(error))}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..specs import SpecError
+from ..specs import SpecError, masked, sqlite_file
 from .execution.ports import answers
 from .terminal.counts import counted
 
@@ -154,7 +154,7 @@ def storage(store: "Store") -> Finding:
 
 def mlflow(tracking_uri: str) -> Finding:
     """Check that MLflow is reachable and writable."""
-    from ..results.mlflow_client import answering, connect, shown, sqlite_file
+    from ..results.mlflow_client import answering, connect
     from ..store import LocalDirectory
 
     database = sqlite_file(tracking_uri)
@@ -164,9 +164,9 @@ def mlflow(tracking_uri: str) -> Finding:
     try:
         if database is not None and not database.exists():
             _write(LocalDirectory(_nearest(database.absolute().parent)))
-            return Finding("ok", "MLflow", f"{tracking_uri}, does not exist yet, can be created")
+            return Finding("ok", "MLflow", f"{masked(tracking_uri)}, does not exist yet, can be created")
         if database is None and not answers(tracking_uri):
-            return Finding("wrong", "MLflow", f"no server listens at {shown(tracking_uri)}", remedy)
+            return Finding("wrong", "MLflow", f"no server listens at {masked(tracking_uri)}", remedy)
         with answering(tracking_uri):
             client = connect(tracking_uri)
             for experiment in client.search_experiments(max_results=1):
@@ -176,8 +176,8 @@ def mlflow(tracking_uri: str) -> Finding:
         return Finding("wrong", "MLflow", str(error), remedy)
     if database is not None and _file_system(database).startswith(NETWORKS):
         better = "SQLite locks can fail on a network; use an MLflow server: --tracking http://HOST:PORT"
-        return Finding("advice", "MLflow", f"{shown(tracking_uri)}, writable, on a network", better)
-    return Finding("ok", "MLflow", f"{shown(tracking_uri)}, writable")
+        return Finding("advice", "MLflow", f"{masked(tracking_uri)}, writable, on a network", better)
+    return Finding("ok", "MLflow", f"{masked(tracking_uri)}, writable")
 
 
 def ray(address: str | None) -> Finding:
@@ -190,12 +190,12 @@ def ray(address: str | None) -> Finding:
 
         if not answers(address):
             remedy = "check `ray status` on its head node, and that no firewall blocks the port"
-            return Finding("wrong", "Ray", f"no process listens at {address}", remedy)
+            return Finding("wrong", "Ray", f"no process listens at {masked(address)}", remedy)
         try:
             require_jobs(address)
         except SpecError as error:
             return Finding("wrong", "Ray", str(error))
-        return Finding("ok", "Ray", f"{address} accepts jobs")
+        return Finding("ok", "Ray", f"{masked(address)} accepts jobs")
     from .execution.cluster import ray_at
 
     try:

@@ -1,13 +1,13 @@
 """Status of a sweep, read only from the files that its trials have written."""
 
-import statistics
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..store import ENDED, FileInfo, Plan, PlannedTrial, Progress, Record, State, Store, lease_owner, newest_attempt
+from .eta import TimeEstimator, trained_epochs
 
 QUIET_AFTER_S = 900.0
 """Seconds without a write after which a trial may have died: a training trial writes every ten minutes."""
@@ -26,6 +26,8 @@ class ActiveTrial:
     trial: PlannedTrial
     epoch: int
     """Number of completed epochs."""
+    seconds: float
+    """Training time of these epochs."""
     accuracy: float | None
     """Top-1 accuracy of the final exit after these epochs, in percent."""
     images: str
@@ -73,6 +75,8 @@ class StatusReader:
         self._replan = replan
         self._store = store
         self._ended: dict[str, Progress] = {}
+        self._trained: dict[str, tuple[int, float]] = {}
+        """Epochs that an ended trial has trained and their seconds, by key."""
 
     def read(self) -> SweepStatus:
         """Return the current status of the sweep."""
@@ -82,14 +86,13 @@ class StatusReader:
         known = set(self._store.keys())
         found = self._store.progress_of((trial.key for trial in left), self._plan.stopping)
         self._ended |= {key: progress for key, progress in found.items() if progress.state in ENDED}
-        histories: dict[str, list[Record]] = {}
         begun = []
         for trial in left:
             files = self._store.trial(trial.key)
             may_run = found[trial.key].state in ("running", "waiting") and trial.key in known
             if may_run and newest_attempt(files.directory):
                 found[trial.key] = Progress(state="running")
-                history = histories[trial.key] = files.history()
+                history = files.history()
                 begun.append(_begun(trial, history, silent=_silence(files.directory.entries())))
         everything = self._ended | found
         progress = {trial.key: everything[trial.key] for trial in self._plan.trials}
@@ -100,35 +103,43 @@ class StatusReader:
             driver=driver,
             progress=progress,
             active=tuple(begun),
-            seconds_left=None if driver is None else self._seconds_left(progress, histories, begun),
+            seconds_left=None if driver is None else self._seconds_left(progress, begun),
         )
 
-    def _seconds_left(
-        self, progress: dict[str, Progress], histories: dict[str, list[Record]], begun: list[ActiveTrial]
-    ) -> float | None:
-        """Return the estimated seconds left, from the pace of similar trials and the current concurrency."""
-        pace: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
+    def _seconds_left(self, progress: dict[str, Progress], begun: list[ActiveTrial]) -> float | None:
+        estimator = TimeEstimator(self._plan.trials)
+        for one in begun:
+            estimator.recall(one.trial, one.epoch, one.seconds)
+            if not one.is_quiet:
+                estimator.start(one.trial.key)
+        not_done: set[str] = set()
         for trial in self._plan.trials:
-            for seconds in _epoch_seconds(trial, progress[trial.key], histories.get(trial.key, [])):
-                for group in trial.configuration.cost_groups:
-                    pace[group].append(seconds)
-        if not pace:
-            return None
-        left = 0.0
-        for trial in self._plan.trials:
-            if progress[trial.key].state in ("running", "waiting"):
-                epochs = trial.configuration.epochs - len(histories.get(trial.key, []))
-                left += epochs * statistics.fmean(
-                    next(pace[group] for group in trial.configuration.cost_groups if group in pace)
-                )
-        return left / max(1, sum(not one.is_quiet for one in begun))
+            now = progress[trial.key]
+            if now.state in (*ENDED, "failed"):
+                trained = self._trained.get(trial.key) or trained_epochs(trial, now, self._store)
+                estimator.recall(trial, *trained)
+                if now.state in ENDED:
+                    self._trained[trial.key] = trained
+            elif trial.depends_on not in not_done:
+                continue
+            estimator.end(trial.key)
+            if now.state != "done":
+                not_done.add(trial.key)
+        for like, number in self._plan.coming:
+            estimator.add_expected(like, number)
+        return estimator.seconds_left()
 
 
 def _begun(trial: PlannedTrial, history: list[Record], silent: float) -> ActiveTrial:
     last = history[-1] if history else {}
     metric = next((name for name in ACCURACIES if name in last), "")
     return ActiveTrial(
-        trial=trial, epoch=len(history), accuracy=last.get(metric), images=ACCURACIES.get(metric, ""), silent=silent
+        trial=trial,
+        epoch=len(history),
+        seconds=sum(record["seconds"] for record in history),
+        accuracy=last.get(metric),
+        images=ACCURACIES.get(metric, ""),
+        silent=silent,
     )
 
 
@@ -136,11 +147,3 @@ def _silence(entries: Mapping[str, FileInfo]) -> float:
     """Return the seconds since the last write of a training, which may have stalled while its heartbeat continues."""
     wrote = [entry.modified for name, entry in entries.items() if not name.startswith("attempt-")]
     return max(0.0, time.time() - max(wrote, default=time.time()))
-
-
-def _epoch_seconds(trial: PlannedTrial, progress: Progress, history: list[Record]) -> Iterator[float]:
-    """Yield the mean seconds per epoch of this trial, if known."""
-    if history:
-        yield statistics.fmean(record["seconds"] for record in history)
-    elif progress.state == "done" and progress.result is not None:
-        yield progress.result["seconds"] / trial.configuration.epochs

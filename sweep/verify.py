@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..results.mlflow_reader import experiment_id, runs_in
-from ..specs import trial_key
-from ..store import ENDED, DamagedFileError, Record, StorageError, Store, TrialFiles, digest
+from ..specs import SpecError, trial_key
+from ..store import ENDED, WEIGHTS, DamagedFileError, Record, StorageError, Store, TrialFiles, digest
+from ..store.migration import OLD_KEY
 from .tracking.records import differing
 
 
@@ -21,18 +22,30 @@ class Problem:
     """Steps that fix the problem."""
 
 
+def problem_of(subject: str, error: SpecError) -> Problem:
+    """Return the problem of a file that a reader refuses."""
+    if isinstance(error, DamagedFileError):
+        return Problem(subject=subject, what=error.problem, remedy=error.remedy)
+    what, _, remedy = str(error).partition("; " if "; " in str(error) else ". ")
+    return Problem(subject=subject, what=what, remedy=remedy)
+
+
 def trial_problems(store: Store, key: str) -> Iterator[Problem]:
     """Iterate over the problems in the files of a trial that has ended."""
     files = store.trial(key)
     anew = f"remove {files.directory.located('result.json')} and run the sweep again to retrain the trial"
+    if OLD_KEY.fullmatch(key) and files.directory.entries().keys() != {WEIGHTS}:
+        remedy = f"convert the storage with: exeunt migrate --storage {store.location}"
+        yield Problem(subject=key, what="trial of Exeunt 0.1.0, which has no key of this release", remedy=remedy)
+        return
     try:
         if (result := files.result()) is not None:
             for what in _contradictions(store, files, result):
                 yield Problem(subject=key, what=what, remedy=anew)
-    except DamagedFileError as damage:
-        yield Problem(subject=key, what=damage.problem, remedy=damage.remedy)
     except StorageError as error:
         yield Problem(subject=key, what=str(error), remedy="make the storage readable and verify again")
+    except SpecError as error:
+        yield problem_of(key, error)
 
 
 def _contradictions(store: Store, files: TrialFiles, result: Record) -> Iterator[str]:

@@ -143,7 +143,7 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
 
 def workers_of(ancestor: int) -> list[int]:
     """Return the process ids of the Ray workers with a trial, below one process only."""
-    return [pid for pid, title in descendants(ancestor) if title.startswith("ray::Heeding")]
+    return [pid for pid, title in descendants(ancestor) if title.startswith("ray::TrialWorker")]
 
 
 class Program:

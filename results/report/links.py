@@ -1,7 +1,8 @@
 """Addresses of experiments and runs for the page."""
 
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
+from ...specs.uri import HIDDEN, masked
 from ..mlflow_client import answering, connect
 
 _SERVERS = ("http", "https")
@@ -17,16 +18,10 @@ def experiment_url(tracking_uri: str, sweep: str) -> str:
         return ""
     with answering(tracking_uri):
         experiment = connect(tracking_uri).get_experiment_by_name(sweep)
-    server = without_password(tracking_uri).rstrip("/")
+    server = masked(tracking_uri).replace(f"{HIDDEN}@", "").rstrip("/")  # a link has no credentials
     return f"{server}/#/experiments/{quote(experiment.experiment_id, safe='')}" if experiment else ""
 
 
 def run_url(experiment: str, run_id: str) -> str:
-    """Return the address of a run of an experiment on a server; empty without a server."""
-    return f"{experiment}/runs/{quote(run_id, safe='')}" if urlsplit(experiment).scheme in _SERVERS else ""
-
-
-def without_password(uri: str) -> str:
-    """Return a URI without user name and password."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
+    """Return the address of a run of an experiment on a server; empty without a server or a run."""
+    return f"{experiment}/runs/{quote(run_id, safe='')}" if run_id and urlsplit(experiment).scheme in _SERVERS else ""

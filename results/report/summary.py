@@ -15,7 +15,7 @@ from ..table import Cell, Table
 
 _OURS = "eed"
 _Place = tuple[Column, Cell, PairedTest | None]
-_STATES = ("failed", "diverged", "pruned", "running")
+_STATES = ("failed", "diverged", "pruned", "running", "not recorded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,8 @@ def _counts(frame: pd.DataFrame, planned: int | None) -> list[str]:
     states = Counter(asked["state"])
     whole = max(planned or 0, len(asked))
     others = [f"{states[state]} {state}" for state in _STATES if states[state]]
-    others += [f"{whole - len(asked)} not started"] if whole > len(asked) else []
+    waiting = states["not run"] + whole - len(asked)
+    others += [f"{waiting} not started"] if waiting else []
     word = "recorded" if planned is None else "planned"
     trials = "trial" if whole == 1 else "trials"
     said = [f"{states['done']} of {whole} {word} {trials} completed{_behind('; ', others)}."]

@@ -4,11 +4,12 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from ...specs import SpecError
-from ..labels import Column, RowLabel, as_written, columns, rows
+from ..labels import Column, RowLabel, with_labels
 from ..metrics import Metric, describe
 from ..rendered_table import one_line
 from ..table import labelled
@@ -46,13 +47,9 @@ def trials(frame: pd.DataFrame, experiment: str) -> tuple[Trial, ...]:
     """Return all recorded trials of one loaded sweep in plan order."""
     if frame.empty:
         return ()
-    ordered = as_written(frame.sort_values(["order", "key"]).reset_index(drop=True))
+    ordered = with_labels(frame.sort_values(["order", "key"]).reset_index(drop=True))
     metric = reported(frame)
-    labels = zip(rows(ordered), columns(ordered), strict=True)
-    return tuple(
-        _trial(record, index, row, column, metric, experiment)
-        for index, (record, (row, column)) in enumerate(zip(ordered.to_dict("records"), labels, strict=True))
-    )
+    return tuple(_trial(record, index, metric, experiment) for index, record in enumerate(ordered.to_dict("records")))
 
 
 def reported(frame: pd.DataFrame) -> Metric:
@@ -77,9 +74,8 @@ def behind(frame: pd.DataFrame, found: Iterable[Trial]) -> dict[tuple[RowLabel, 
     return cells
 
 
-def _trial(
-    record: dict[str, object], index: int, row: RowLabel, column: Column, metric: Metric, experiment: str
-) -> Trial:
+def _trial(record: dict[str, Any], index: int, metric: Metric, experiment: str) -> Trial:
+    row, column = record["row"], record["column"]
     text, number = _value(record, metric)
     key, run_id, error = str(record["key"]), str(record["run_id"]), record["error"]
     return Trial(

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ...specs import SpecError, unknown
+from ...store.labels import setting
 from ..captions import gaps, plain, spread
 from ..frame import PARAMETER_PREFIX
-from ..labels import besides, setting
-from ..labels import columns as columns_of
+from ..labels import besides, with_labels
 from ..rendered_table import Heading, RenderedTable, TableEntry, one_line
 from ..search import has_search
 from ..table import NOT_RUN, Cell, labelled, ranked, results, summed
@@ -117,11 +117,10 @@ def varying_pairs(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
     Raises:
         SpecError: If there is nothing to compare.
     """
-    runs = results(frame)
-    told = pd.Series(columns_of(runs), index=runs.index)
+    runs = with_labels(results(frame))
     pairs: list[tuple[str, str, str]] = []
     for method, trials in runs.groupby("method", sort=False):
-        telling = {text.partition("=")[0] for column in told[trials.index] for text in column.settings}
+        telling = {text.partition("=")[0] for column in trials["column"] for text in column.settings}
         names = [
             name.removeprefix(PARAMETER_PREFIX)
             for name in map(str, trials.columns)

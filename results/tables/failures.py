@@ -5,27 +5,27 @@ from typing import Any
 
 import pandas as pd
 
-from ..labels import columns, rows
+from ..labels import with_labels
 from ..rendered_table import Heading, RenderedTable, TableEntry, one_line
 
 
 def failures(frame: pd.DataFrame) -> RenderedTable:
     """Return a table of all trials that failed, diverged, were pruned, are running or were not run."""
-    trials = frame.loc[frame["role"] != "unplanned"].sort_values(["order", "key"]).reset_index(drop=True)
-    if len(trials):
-        trials = trials.assign(row=rows(trials), column=columns(trials))
-    records = [*_recorded(trials.loc[trials["state"] != "done"]), *_not_run(trials)]
+    planned = frame.loc[frame["role"] != "unplanned"]
+    trials = with_labels(planned.sort_values(["order", "key"]).reset_index(drop=True))
+    not_run = _not_run(trials)
+    records = [*_recorded(trials.loc[trials["state"] != "done"]), *not_run]
     counts = pd.Series([record["state"] for record in records], dtype="str").value_counts(sort=False)
     said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none"
     sweep = frame["sweep"].iloc[0] if len(frame) else ""
-    completed = int((trials["state"] == "done").sum())
+    completed = trials["state"].tolist().count("done")
     return RenderedTable(
         sweep=sweep,
         subject="failures",
         title=one_line(f"{sweep}: trials without a result: {said}"),
         remarks=(
             f"{completed} {'trial' if completed == 1 else 'trials'} completed",
-            "Trials that have not started are listed without a seed",
+            *(["Trials that have not started are listed without a seed"] if not_run else []),
         ),
         headings=tuple(
             Heading(lines=(name,), align="wrap" if name == "reason" else "left")
@@ -58,7 +58,7 @@ def _recorded(trials: pd.DataFrame) -> list[dict[str, str | int | None]]:
 
 
 def _not_run(trials: pd.DataFrame) -> list[dict[str, str | int | None]]:
-    """Return a record for each planned seed of a result without a recorded trial."""
+    """Return a record for each planned seed of a result that the frame lacks."""
     if trials.empty:
         return []
     places = trials.loc[trials["role"] == "result"].groupby(["row", "column"], sort=False)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from ...results.mlflow_client import shown
+from ...specs import masked
 from ...store import StorageError
 from ..execution.shutdown import TimeBudgetExceeded
 
@@ -27,7 +27,7 @@ def leaving(console: Console, again: list[str]) -> Iterator[None]:
     """
 
     def leave(why: str, status: int) -> typer.Exit:
-        console.print(shown(f"{why}. Resume with: {shlex.join(again)}"), markup=False, highlight=False, soft_wrap=True)
+        console.print(masked(f"{why}. Resume with: {shlex.join(again)}"), markup=False, highlight=False, soft_wrap=True)
         return typer.Exit(status)
 
     try:

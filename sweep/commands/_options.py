@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...specs import SpecError
+from ...specs import SpecError, masked, require_printable, require_uri, sqlite_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...store import Plugin, Store
     from ..planning.plan import SweepPlan
-    from ..planning.sweep_file import Sweep
 
 SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 """Accepted schemes of a tracking URI. MLflow accepts no new file stores."""
@@ -83,14 +82,14 @@ def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Sw
 
     store = Store(storage)
     plan = planned(file, store, read_plugins(plugins or ()))
-    warn(plan.sweep)
+    for warning in plan.sweep.warnings:
+        warn(warning)
     return plan, store
 
 
-def warn(sweep: "Sweep") -> None:
-    """Print the warnings about a sweep file on standard error."""
-    for warning in sweep.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+def warn(problem: str) -> None:
+    """Print a warning on standard error."""
+    typer.echo(f"warning: {problem}", err=True)
 
 
 def planned(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "SweepPlan":
@@ -131,15 +130,16 @@ def tracking_uri(store: "Store", wanted: str | None) -> str:
         os.environ.setdefault(name, value)
     if wanted is None:
         return store.tracking_uri
+    require_printable(wanted, "tracking")
     scheme, separator, place = wanted.partition("://")
     kind = scheme.partition("+")[0]
     rule = ""
     if not separator or kind not in SERVERS:
         rule = "is neither a server nor a database; name http://HOST:PORT, https://HOST or sqlite:///FILE"
-    elif kind == "sqlite" and place in ("", "/:memory:"):
+    elif kind == "sqlite" and (place == "" or sqlite_file(wanted) in (Path(), Path(":memory:"))):
         rule = "is a database in memory, which is lost at exit; name a file, sqlite:///FILE"
     if rule:
-        from ...results.mlflow_client import shown
-
-        raise SpecError(f"--tracking: {shown(wanted)!r} {rule}.", field="tracking")
+        raise SpecError(f"--tracking: {masked(wanted)!r} {rule}.", field="tracking")
+    if kind != "sqlite":  # the path of a file may contain blanks and quotes
+        require_uri(wanted, "tracking", without="?#" if kind.startswith("http") else "")
     return wanted

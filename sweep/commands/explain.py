@@ -2,7 +2,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import Storage, SweepName, Tracking, app, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, tracking_uri, warn
 from .table import Format
 
 
@@ -23,14 +23,16 @@ def explain(
     format: Annotated[Format, typer.Option(help="Output format")] = "text",
 ) -> None:
     """Trace a cell of the main table to its trials, their MLflow runs and their files."""
-    from ...results import explain, load, render
-    from ...results.mlflow_client import shown
+    from ...results import explain, render
+    from ...specs import masked
     from ...store import Store
+    from ..recorded import load_planned
 
     store = Store(storage)
-    store.require_launched(name)
+    plan = store.plan(name)
     uri = tracking_uri(store, tracking)
-    sheet = explain(load(uri, name), architecture, method, files=lambda key: store.trial(key).directory.entries())
+    frame = load_planned(plan, store, uri, warn)
+    sheet = explain(frame, architecture, method, files=lambda key: store.trial(key).directory.entries())
     typer.echo(render(sheet, format), nl=False)
     if format == "text":
-        typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {shown(uri)}")
+        typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {masked(uri)}")

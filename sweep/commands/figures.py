@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import Storage, SweepName, Tracking, app, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, tracking_uri, warn
 
 
 @app.command()
@@ -22,18 +22,19 @@ def figures(
     ] = None,
 ) -> None:
     """Draw the figures of a sweep from its MLflow runs, as PDF, PNG and SVG with captions."""
-    from ...results import history, load
+    from ...results import history
     from ...results.figures import draw
     from ...store import LocalDirectory, Store
+    from ..recorded import load_planned
     from ..terminal.steps import shown_steps
 
     store = Store(storage)
-    store.require_launched(name)
+    plan = store.plan(name)
     uri = tracking_uri(store, tracking)
     folder = store.sweep_directory(name).inside("figures") if out is None else LocalDirectory(out)
     with shown_steps() as step:
         step("Reading MLflow runs")
-        frame, past = load(uri, name), history(uri, name)
+        frame, past = load_planned(plan, store, uri, warn), history(uri, name)
         drawn = draw(frame, past, step)
         for figure in drawn:
             step(f"Writing figure {figure.name}")

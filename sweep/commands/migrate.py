@@ -1,3 +1,4 @@
+from shlex import join
 from typing import TYPE_CHECKING
 
 import typer
@@ -30,7 +31,7 @@ def migrate(storage: Storage = "runs", plugin: Plugins = None) -> None:
     given = {one.sha256: one for one in read_plugins(plugin or ())}
     trials = list(migrate_trials(store))
     problems = [f"trial {one.old}: {one.problem}" for one in trials if one.problem]
-    sweeps = 0
+    sweeps: list[str] = []
     for name in store.sweeps():
         directory = store.sweep_directory(name)
         if store.has_plan(name):
@@ -44,21 +45,23 @@ def migrate(storage: Storage = "runs", plugin: Plugins = None) -> None:
         try:
             with directory.local(SWEEP_FILE) as file:
                 store.save_sweep(planned(file, store, needed))
-            sweeps += 1
+            sweeps.append(name)
         except SpecError as error:
             problems.append(f"sweep {name}: {error}")
     converted = counted(sum(not one.problem for one in trials), "trial")
-    typer.echo(f"{store.location}: {converted} and {counted(sweeps, 'sweep')} converted")
+    typer.echo(f"{store.location}: {converted} and {counted(len(sweeps), 'sweep')} converted")
+    for name in sweeps:
+        typer.echo(f"To update MLflow: {join(['exeunt', 'sync', name, '--storage', store.location])}")
     for problem in problems:
         typer.echo(problem, err=True)
     if problems:
         raise typer.Exit(1)
 
 
-def convert(store: "Store", console: "Console") -> None:
-    """Give trials of Exeunt 0.1.0 their new keys, so that a sweep finds its results."""
+def convert(store: "Store", console: "Console", text: str) -> None:
+    """Give trials of Exeunt 0.1.0 their new keys, so that the sweep with this file finds its results."""
     from ...store.migration import migrate_trials
     from ..terminal.counts import counted
 
-    if converted := sum(not one.problem for one in migrate_trials(store)):
+    if converted := sum(not one.problem for one in migrate_trials(store, text)):
         console.print(f"{counted(converted, 'trial')} of Exeunt 0.1.0 converted", highlight=False)

@@ -3,8 +3,8 @@ from typing import Annotated
 
 import typer
 
-from ...specs import SpecError
-from ._options import Storage, SweepName, Tracking, app, tracking_uri
+from ...specs import SpecError, masked
+from ._options import Storage, SweepName, Tracking, app, tracking_uri, warn
 
 Out = Annotated[
     Path | None,
@@ -17,10 +17,11 @@ Out = Annotated[
 @app.command()
 def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None, out: Out = None) -> None:
     """Write a report of a sweep as one self-contained HTML file: summary, tables, figures, trials."""
-    from ...results import history, load
-    from ...results.report import Origin, experiment_url, without_password
+    from ...results import history
+    from ...results.report import Origin, experiment_url
     from ...results.report import report as written
     from ...store import LocalDirectory, Store
+    from ..recorded import load_planned
     from ..terminal.steps import shown_steps
 
     if out is not None and out.is_dir():
@@ -28,19 +29,19 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
     store = Store(storage)
     plan = store.plan(name)
     uri = tracking_uri(store, tracking)
-    where = ["--storage", without_password(storage)]
-    where += ["--tracking", without_password(tracking)] if tracking else []
+    where = ["--storage", masked(storage)]
+    where += ["--tracking", masked(tracking)] if tracking else []
     origin = Origin(
-        storage=without_password(storage),
-        file=plan.text,
+        storage=masked(storage),
+        file=masked(plan.text),
         planned=len(plan.trials) + sum(number for _, number in plan.coming),
         commands=_commands(name, where, is_search=plan.command == "search"),
-        tracking=without_password(tracking or ""),
+        tracking=masked(tracking or ""),
         experiment=experiment_url(uri, name),
     )
     with shown_steps() as step:
         step("Reading MLflow runs")
-        page = written(load(uri, name), history(uri, name), origin, step)
+        page = written(load_planned(plan, store, uri, warn), history(uri, name), origin, step)
     folder = store.sweep_directory(name) if out is None else LocalDirectory(out.parent)
     file = "report.html" if out is None else out.name
     folder.write(file, page.encode())

@@ -14,7 +14,6 @@ from ._options import (
     app,
     load_plan,
     option_words,
-    planned,
     resume_command,
     tracking_uri,
 )
@@ -76,7 +75,7 @@ def search(
 
     from ...specs import SpecError
     from ...store import hold_lease
-    from ...training import DataSource, datasets
+    from ...training import DataSource
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
 
@@ -92,9 +91,7 @@ def search(
 
     again = ["exeunt", "search", file, "--storage", storage, *options]
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
-        convert(store, console)
-        for dataset in {one.trial.dataset.name for one in plan.sweep.requested}:
-            datasets[dataset].load(source)
+        convert(store, console, plan.text)
         store.save_sweep(plan)
         how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf}
         _tune_and_confirm(store, source, console, recorded_at, address, plan, **how)
@@ -125,7 +122,7 @@ def _tune_and_confirm(
     studies = Studies(plan.sweep, store)
     studies.mend()
     studied = counted(len(studies.search.spaces), "study", "studies")
-    console.print(f"{plan.name}: {studied}, each {studies.search.effort}", highlight=False, soft_wrap=True)
+    console.print(f"{plan.name}: {studied}, each {studies.record.effort}", highlight=False, soft_wrap=True)
     if not is_over(outcomes(studies)):
         train(search=studies)
         plan = search_plan(plan.sweep, store)
@@ -156,7 +153,8 @@ def _train(
     from ..terminal.progress import make_board
 
     board = make_board([trial for trial in missing(plan, store) if trial.role != "search"], 0, console)
-    with closing(board), ray_at(address) as ray_ready:
+    ray = ray_at(address, trials=how["most"], resources=plan.sweep.resources, wait_for=board.wait_for)
+    with closing(board), ray as ray_ready:
         from ..execution.runner import launch  # while Ray starts
 
         launch(plan, store, source, board, ray_ready, recorded_at, **how)
@@ -164,28 +162,32 @@ def _train(
 
 
 def _show(store: "Store", name: str) -> None:
-    """Print the results of the search of a sweep, and the directories of its figures."""
+    """Print the results of the search of a sweep, and the directories of its figures.
+
+    Everything is read from the plan and the studies: no code from the storage runs.
+    """
+    import re
     from functools import partial
 
     from rich.console import Console
 
     from ...specs import SpecError
-    from ...store import SWEEP_FILE
-    from ..search import Studies, outcomes
+    from ..search import StudyReader, summaries
     from ..search.plots import write_figures
     from ..terminal.counts import counted
     from ..terminal.search import search_table
 
-    launched = store.plan(name)
-    if launched.command != "search":
+    search = store.plan(name).search
+    if search is None:
         raise SpecError(f"--show: sweep {name!r} has no search; name a sweep of `exeunt search`.", field="name")
-    with store.sweep_directory(name).local(SWEEP_FILE) as file:
-        sweep = planned(file, store, launched.plugins).sweep
-    assert sweep.search is not None
-    console, studies = Console(), Studies(sweep, store)
-    console.print(search_table(outcomes(studies)))
+    console, studies = Console(), StudyReader(name, search, store)
+    console.print(search_table(summaries(studies)))
     place = Path(store.sweep_directory(name).located("figures")) if store.is_local else Path(f"{name}-figures")
-    for space in sweep.search.spaces:
-        folder = place / space.name.replace("/", "-")
-        written = studies.steadily(partial(write_figures, studies.of(space), folder))
+    for study_name, space in search.spaces.items():
+        study = studies.steadily(partial(studies.existing, study_name))
+        if study is None:
+            continue
+        unique = [*search.spaces.values()].count(space) == 1
+        folder = place / re.sub(r"[^\w.-]|^\.+", "-", space if unique else study_name)
+        written = studies.steadily(partial(write_figures, study, folder))
         console.print(f"{folder}: {counted(len(written), 'file')}", markup=False, highlight=False, soft_wrap=True)

@@ -59,7 +59,8 @@ def send(
     from ..planning.sweep_file import read_sweep
 
     sweep = read_sweep(file, read_plugins(plugins or ()))
-    warn(sweep)
+    for warning in sweep.warnings:
+        warn(warning)
     job = submitted(sweep, address, storage, options)
     typer.echo(
         f"Submitted as {job.name}. To follow it: ray job logs --follow {job.name}. To stop it: ray job stop {job.name}"

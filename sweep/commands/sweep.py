@@ -92,7 +92,7 @@ def sweep(
 
     from ...specs import SpecError
     from ...store import hold_lease
-    from ...training import DataSource, datasets
+    from ...training import DataSource
     from ..execution.shutdown import Shutdown
     from ..planning.durations import duration, seconds_of
     from ..planning.only import selected
@@ -114,19 +114,18 @@ def sweep(
     from .migrate import convert
 
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver:
-        convert(store, console)
+        convert(store, console, plan.text)
         todo = [trial for trial in missing(plan, store) if trial.key in chosen]
         store.save_sweep(plan)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
         console.print(f"{plan.name}: {planned}, {len(todo)} to train", highlight=False)
         if todo:
-            for name in {trial.configuration.dataset for trial in todo}:
-                datasets[name].load(source)  # download once, and report errors before any trial runs
             board = make_board(todo, len(chosen) - len(todo), console)
-            with leaving(console, again), closing(board), ray_at(address) as ray_ready:
+            most = max_concurrent or math.inf
+            ray = ray_at(address, trials=min(len(todo), most), resources=plan.sweep.resources, wait_for=board.wait_for)
+            with leaving(console, again), closing(board), ray as ray_ready:
                 from ..execution.runner import launch  # while Ray starts
 
-                most = max_concurrent or math.inf
                 launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, shutdown=shutdown, most=most)
             board.say(f"{board.counts} after {duration(board.elapsed)}")
         from ..terminal.tables import publish

@@ -1,6 +1,6 @@
 import typer
 
-from ...specs import SpecError
+from ...specs import SpecError, masked
 from ._options import Storage, SweepName, Tracking, app, tracking_uri
 
 
@@ -10,7 +10,7 @@ def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) 
 
     A new MLflow server is filled in the same way.
     """
-    from ...results.mlflow_client import answering, shown
+    from ...results.mlflow_client import answering
     from ...store import Store, lease_owner
     from ..terminal.counts import counted
     from ..tracking.writer import Mirror
@@ -25,4 +25,4 @@ def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) 
         raise SpecError(f"{what}; run exeunt sync after it has ended.", field="name")
     with answering(recorded_at):
         written = Mirror(plan, store, recorded_at).update_all()
-    typer.echo(f"{name}: {counted(written, 'run')} written to MLflow at {shown(recorded_at)}")
+    typer.echo(f"{name}: {counted(written, 'run')} written to MLflow at {masked(recorded_at)}")

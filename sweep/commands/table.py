@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ._options import Storage, SweepName, Tracking, app, tracking_uri
+from ._options import Storage, SweepName, Tracking, app, tracking_uri, warn
 
 Format = Literal["text", "csv", "latex", "markdown", "html", "json"]
 
@@ -42,12 +42,14 @@ def table(
     ] = None,
 ) -> None:
     """Print a table of a sweep from its MLflow runs, by default the comparison of its methods."""
-    from ...results import history, load, render, tabulate
+    from ...results import history, render, tabulate
     from ...store import Store
+    from ..recorded import load_planned
 
     store = Store(storage)
-    store.require_launched(name)
+    plan = store.plan(name)
     uri = tracking_uri(store, tracking)
     chosen = {"rows": rows, "columns": columns, "method": method}
-    sheet = tabulate(load(uri, name), kind, **chosen, history=partial(history, uri, name))
+    frame = load_planned(plan, store, uri, warn)
+    sheet = tabulate(frame, kind, **chosen, history=partial(history, uri, name))
     typer.echo(render(sheet, format), nl=False)

@@ -20,10 +20,11 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     from rich.progress import track
 
     from ...results.mlflow_client import TrackingError, answering
+    from ...specs import SpecError
     from ...store import DamagedFileError, Store
     from ..terminal.counts import counted
     from ..terminal.verify import problems_table
-    from ..verify import Problem, run_problems, trial_problems
+    from ..verify import Problem, problem_of, run_problems, trial_problems
 
     store, console = Store(storage), Console()
     recorded_at = tracking_uri(store, tracking)
@@ -32,8 +33,10 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
     for sweep in store.sweeps() if name is None else [name]:
         try:
             sweeps[sweep] = [trial.key for trial in store.plan(sweep).trials]
-        except DamagedFileError as error:
-            problems.append(Problem(subject=sweep, what=error.problem, remedy=error.remedy))
+        except SpecError as error:
+            if name is not None and not isinstance(error, DamagedFileError):
+                raise
+            problems.append(problem_of(sweep, error))
     begun = store.keys()
     keys = begun if name is None else [key for key in sweeps.get(name, []) if key in set(begun)]
     looked_at = track(keys, "checking trials", console=console, transient=True, disable=not console.is_terminal)

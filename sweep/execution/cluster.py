@@ -1,6 +1,7 @@
 """Connection to the Ray that trials run on: a local Ray on this machine, or a cluster."""
 
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -10,50 +11,66 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...specs import SpecError
+from ...specs import SpecError, masked
+from ..planning.resources import Resources
+from ..terminal.counts import counted
 from .ports import answers
 from .runtime_env import packed
 
-LIKE_TUNE = {"PL_DISABLE_FORK": "1"}
-"""Environment that Tune sets for its trials. If Ray starts with it, trials can use workers that Ray has prestarted."""
+PRELOAD = f"{__package__}.preload"
+"""Module that prestarted workers import."""
 
 ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Variable that makes a local Ray listen on loopback only, if it is 0 before Ray is imported (ray 2.60, also Linux)."""
 
 
-def ray_at(address: str | None) -> AbstractContextManager[Callable[[], None]]:
+def ray_at(
+    address: str | None,
+    *,
+    trials: float = math.inf,
+    resources: Resources = Resources(),  # noqa: B008 (frozen)
+    wait_for: Callable[[str], None] = lambda what: None,  # noqa: ARG005
+) -> AbstractContextManager[Callable[[], None]]:
     """Return a context that connects to a cluster; without an address, to this process's Ray or a new local Ray.
 
     The context yields a function that waits until Ray is ready, and raises `SpecError` if Ray does not start. A Ray
     that this process was already connected to keeps running after the context.
+
+    Args:
+        address: address of a cluster, or None.
+        trials: maximum number of trials at a time; a new local Ray gets no more CPUs than they can use.
+        resources: resources of a trial.
+        wait_for: function that is called with the name of what this process begins to wait for.
     """
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial store has all that they write
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")  # snapshots of all trials every 10 s are not needed
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the progress board prints one line per failure
     if address is not None:
-        return _cluster_ray(address)
+        return _cluster_ray(address, wait_for)
     ray = sys.modules.get("ray")
-    return _embedded_ray() if ray is None or not ray.is_initialized() else _present_ray()
+    if ray is not None and ray.is_initialized():
+        return _present_ray()
+    cpus = int(min(len(os.sched_getaffinity(0)), trials * resources.cores))
+    return _embedded_ray(cpus, wait_for, preload=resources.cores == 1 and resources.gpu == 0)
 
 
 @contextmanager
 def _present_ray() -> Iterator[Callable[[], None]]:
     """Use the Ray that this process is connected to, such as a notebook's."""
-    import ray  # noqa: PLC0415 (only where it was imported already)
-
-    _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
     yield lambda: None
 
 
 @contextmanager
-def _embedded_ray() -> Iterator[Callable[[], None]]:
-    """Start a local Ray, without output, in a thread while the caller continues."""
-    cores = len(os.sched_getaffinity(0))
+def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) -> Iterator[Callable[[], None]]:
+    """Start a local Ray, without output, in a thread while the caller continues.
+
+    Ray starts a worker for each CPU. With `preload`, each loads PyTorch at once; it should be set only if each worker
+    gets a trial, since a loaded worker needs more memory.
+    """
     os.environ.setdefault(ON_LOOPBACK, "0")
-    _let_trials_start_together(cores)
     import ray  # noqa: PLC0415 (it reads the environment when it is imported)
 
+    # By default, Ray ends an idle worker once a trial reserves its CPU, just before the trial needs one (ray 2.60).
+    settings: dict[str, Any] = {"num_workers_soft_limit": cpus}
+    if preload:
+        settings["preload_python_modules"] = [PRELOAD]
     problems: list[Exception] = []
     started, finished = threading.Event(), threading.Event()
 
@@ -61,11 +78,11 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
         try:
             ray.init(
                 address="local",
-                num_cpus=cores,
+                num_cpus=cpus,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env={"env_vars": LIKE_TUNE},
+                _system_config=settings,
             )
         except Exception as error:  # raised in the thread that waits
             problems.append(error)
@@ -75,11 +92,15 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
     threading.Thread(target=start, name="ray", daemon=True).start()
 
     def ready() -> None:
+        wait_for(f"Ray to start on this machine with {counted(cpus, 'CPU')}")
         started.wait()
         if problems:
             said = str(problems[0]).strip().partition("\n")[0].rstrip(".") or type(problems[0]).__name__
             advice = "Free memory, disk space or CPU time on this machine, then run the same command again"
             raise SpecError(f"Ray did not start on this machine: {said}. {advice}.", field="address") from problems[0]
+        from .tune import use_prestarted_workers  # noqa: PLC0415 (Tune is imported while Ray starts)
+
+        use_prestarted_workers()
 
     try:
         yield ready
@@ -90,7 +111,7 @@ def _embedded_ray() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
+def _cluster_ray(address: str, wait_for: Callable[[str], None]) -> Iterator[Callable[[], None]]:
     """Connect to a cluster and send it this package, so that all nodes run the same code.
 
     Raises:
@@ -101,24 +122,18 @@ def _cluster_ray(address: str) -> Iterator[Callable[[], None]]:
     import ray  # noqa: PLC0415 (a local Ray needs its environment before the import)
     from ray.exceptions import RayError  # noqa: PLC0415
 
+    wait_for(f"the Ray cluster at {address}")
     with packed() as package, _native_errors() as told:
-        environment: dict[str, Any] = {"env_vars": LIKE_TUNE}
-        if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:  # a submitted job has already sent it
-            environment["working_dir"] = str(package)
+        is_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ  # which has already sent the package
+        environment = {} if is_job else {"working_dir": str(package)}
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
             raise _refusal(address, f"Ray reports: {error} {told()}".strip()) from error
-    _let_trials_start_together(int(ray.cluster_resources().get("CPU", 1)))
     try:
         yield lambda: None
     finally:
         ray.shutdown()
-
-
-def _let_trials_start_together(cpus: int) -> None:
-    """Let Tune start as many trials at once as there are CPUs; by itself it starts one after the other."""
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(1, cpus)))
 
 
 def _refusal(address: str, said: str) -> SpecError:
@@ -133,7 +148,7 @@ def _refusal(address: str, said: str) -> SpecError:
         advice = "no cluster runs on this machine. Start one with `ray start`, or use --address HOST:6379."
     else:
         advice = f"{said}. Check the cluster with `ray status --address HOST:PORT` on its head node."
-    return SpecError(f"--address {address}: {advice}", field="address")
+    return SpecError(masked(f"--address {address}: {advice}", address), field="address")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -30,6 +31,17 @@ POLL_INTERVAL_S = 0.2
 """Seconds between two checks of the stop request."""
 ERROR_WAIT_S = 1.0
 """Seconds after a failure in which the other processes can report theirs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """Place of a process among those of a trial."""
+
+    meeting: str
+    """Path of the file through which the processes find each other."""
+    rank: int
+    processes: int
+    """Number of processes."""
 
 
 class ProcessDiedError(Exception):
@@ -64,12 +76,11 @@ def train_together(
     spawn = multiprocessing.get_context("spawn")
     members: Members = {}
     with tempfile.TemporaryDirectory() as folder:
-        meeting = f"file://{Path(folder) / 'meeting'}"
         try:
             for rank in range(processes):
                 listener, speaker = spawn.Pipe(duplex=False)
                 device = f"cuda:{rank}" if accelerated else "cpu"
-                place = {"init_method": meeting, "rank": rank, "world_size": processes}
+                place = Rank(meeting=str(Path(folder) / "meeting"), rank=rank, processes=processes)
                 arguments = {"files": files, "device": device, **settings}
                 what = trial.to_dict(), plugins_in_use()  # a plugin has to be loaded before its methods are parsed
                 members[listener] = spawn.Process(target=_take_part, args=(what, place, arguments, speaker))
@@ -134,7 +145,7 @@ def _death(member: SpawnProcess) -> Exception:
 
 
 def _take_part(
-    what: tuple[Record, tuple[Plugin, ...]], place: dict[str, Any], arguments: dict[str, Any], speaker: Connection
+    what: tuple[Record, tuple[Plugin, ...]], place: Rank, arguments: dict[str, Any], speaker: Connection
 ) -> None:
     """Train in one of the processes, and send epochs and the result or the error to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
@@ -143,7 +154,10 @@ def _take_part(
         accelerated = arguments["device"] != "cpu"
         if accelerated:
             torch.cuda.set_device(arguments["device"])
-        dist.init_process_group("nccl" if accelerated else "gloo", **place)
+        # As part of a URL, such as that of `init_method`, the path could not contain a ? or #.
+        store = dist.FileStore(place.meeting, place.processes)  # pyright: ignore[reportPrivateImportUsage]
+        backend = "nccl" if accelerated else "gloo"
+        dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.processes)
         spec, plugins = what
         use(plugins)
         result = train(TrialSpec.from_dict(spec), **arguments, on_epoch=lambda record: speaker.send(("epoch", record)))

@@ -2,24 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
-
-from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
 from ...specs import content_key
 from ...store import PlannedTrial
 from ..planning.stopping import Stopping
+from .tune import StoppingRule
 
 Group = tuple[str | int, ...]
 """Key of comparable trials: dataset and number of epochs, in a search also method and architecture."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Judged:
-    """Trial as Tune's rules identify it: the same in each attempt and after each restart."""
-
-    trial_id: str
 
 
 class EarlyStopper:
@@ -30,8 +21,7 @@ class EarlyStopper:
         self._stopping = stopping
         self._trials = {trial.key: trial for trial in trials}
         self._needed = {trial.depends_on for trial in self._trials.values()}
-        self._rules: dict[tuple[Group, int], TrialScheduler] = {}
-        self._known: set[str] = set()
+        self._rules: dict[tuple[Group, int], StoppingRule] = {}
 
     def expect(self, trial: PlannedTrial) -> None:
         """Add a trial."""
@@ -48,21 +38,17 @@ class EarlyStopper:
         epochs = trial.configuration.epochs
         if epochs <= self._stopping.grace or record["epoch"] >= epochs or Stopping.metric not in record:
             return False
-        rule, judged = self._rule(trial), _Judged(trial_id=key)
-        if key not in self._known:
-            self._known.add(key)
-            rule.on_trial_add(None, judged)  # type: ignore[arg-type]
-        decision = rule.on_trial_result(None, judged, dict(record))  # type: ignore[arg-type]
-        return decision == TrialScheduler.STOP and key not in self._needed
+        return self._rule(trial).stops(key, record) and key not in self._needed
 
-    def _rule(self, trial: PlannedTrial) -> TrialScheduler:
+    def _rule(self, trial: PlannedTrial) -> StoppingRule:
         epochs = trial.configuration.epochs
         bracket = (
             bracket_of(content_key(trial.spec), self._stopping, epochs) if self._stopping.rule == "hyperband" else 0
         )
         place = (_group(trial), bracket)
         if place not in self._rules:
-            self._rules[place] = _make_rule(self._stopping, epochs, bracket)
+            first = self._stopping.grace * self._stopping.factor**bracket
+            self._rules[place] = StoppingRule(self._stopping, epochs=epochs, first=first)
         return self._rules[place]
 
 
@@ -70,7 +56,7 @@ def _group(trial: PlannedTrial) -> Group:
     about = trial.configuration
     everyone = (about.dataset, about.epochs)
     # Trials of one method must not reduce the budget of another method.
-    return (*everyone, about.method, about.architecture) if trial.role == "search" else everyone
+    return (*everyone, *about.space) if trial.role == "search" else everyone
 
 
 def bracket_of(spec_hash: str, stopping: Stopping, epochs: int) -> int:
@@ -88,12 +74,3 @@ def bracket_of(spec_hash: str, stopping: Stopping, epochs: int) -> int:
 def _rungs(stopping: Stopping, epochs: int) -> int:
     """Return the number of times `grace` can be multiplied by `factor` without exceeding the epochs."""
     return int(math.log(epochs / stopping.grace) / math.log(stopping.factor) + 1e-9)
-
-
-def _make_rule(stopping: Stopping, epochs: int, bracket: int) -> TrialScheduler:
-    by: dict[str, Any] = {"time_attr": "epoch", "metric": Stopping.metric, "mode": "max"}
-    if stopping.rule == "median":
-        # With a finite time slice, Tune would pause a trial while there are too few to compare.
-        return MedianStoppingRule(**by, grace_period=stopping.grace, min_time_slice=math.inf)  # type: ignore[arg-type]
-    first = stopping.grace * stopping.factor**bracket
-    return ASHAScheduler(**by, max_t=epochs, grace_period=first, reduction_factor=stopping.factor)

@@ -5,12 +5,11 @@ others share a GPU; until then they wait.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ...specs import SpecError, canonical_json
+from ...specs import SpecError
 from ...store import PlannedTrial
 
 HEAD_ROOM = 1.2
@@ -43,9 +42,9 @@ class Packing:
     def __init__(self, capacity: float) -> None:
         """Create a packing for GPUs with at least `capacity` bytes of memory."""
         self._capacity = capacity
-        self._shares: dict[Hashable, float] = {}
-        self._measuring: dict[Hashable, str] = {}
-        self._held: defaultdict[Hashable, list[int]] = defaultdict(list)
+        self._shares: dict[str, float] = {}
+        self._measuring: dict[str, str] = {}
+        self._held: defaultdict[str, list[int]] = defaultdict(list)
 
     @property
     def holds_back(self) -> bool:
@@ -54,7 +53,7 @@ class Packing:
 
     def share(self, trial: PlannedTrial, position: int) -> float | None:
         """Return a trial's share, or None if it has to wait; `measured` or `ended` returns its `position` later."""
-        network = _network(trial)
+        network = trial.configuration.memory_group
         if network in self._shares:
             return self._shares[network]
         if network in self._measuring:
@@ -65,7 +64,7 @@ class Packing:
 
     def measured(self, trial: PlannedTrial, peak: float) -> list[int]:
         """Record a trial's peak memory in bytes; return the positions that waited for it."""
-        network = _network(trial)
+        network = trial.configuration.memory_group
         if self._measuring.get(network) != trial.key:
             return []
         del self._measuring[network]
@@ -74,7 +73,7 @@ class Packing:
 
     def ended(self, trial: PlannedTrial) -> list[int]:
         """Return the positions that waited for a trial that ended unmeasured; the next trial is measured instead."""
-        network = _network(trial)
+        network = trial.configuration.memory_group
         if self._measuring.get(network) != trial.key:
             return []
         del self._measuring[network]
@@ -102,13 +101,3 @@ def _memory() -> int:
     import torch  # noqa: PLC0415 (in Ray's worker)
 
     return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
-
-
-def _network(trial: PlannedTrial) -> Hashable:
-    """Return the properties that determine the memory of a trial."""
-    spec, recipe = trial.configuration.spec, trial.configuration.spec["recipe"]
-    teacher = (trial.configuration.teacher or {}).get("architecture")
-    method = spec["method"]["name"], spec["method"].get("networks")
-    batch = [recipe.get(name) for name in ("batch_size", "accumulation", "precision", "compile", "optimizer")]
-    averages = recipe.get("ema_decay", 0) > 0
-    return canonical_json([spec["dataset"], spec["architecture"], spec.get("exits"), method, teacher, batch, averages])

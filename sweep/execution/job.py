@@ -11,12 +11,14 @@ from pathlib import Path
 
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from ...specs import SpecError
+from ...specs import SpecError, masked
 from ...store import PLUGINS, LocalDirectory, keep_plugins
 from ..planning.sweep_file import Sweep
 from .runtime_env import packed
 
 FILE = "sweep.yaml"
+COMMAND_FILE = "command.sh"
+"""File with the command of the job. Ray shows a job's entrypoint, and the command may contain credentials."""
 
 NO_AGENT = "No available agent"
 STARTING = (NO_AGENT, "Initialization failure")
@@ -79,16 +81,17 @@ def submit(sweep: Sweep, address: str | None, storage: str, options: list[str]) 
     name = f"exeunt-{re.sub(r'[^A-Za-z0-9_-]', '-', sweep.name)}-{secrets.token_hex(4)}"
     with packed() as package:
         (package / FILE).write_text(sweep.text, encoding="utf-8")
+        (package / COMMAND_FILE).write_text(f"exec {shlex.join(words)}\n", encoding="utf-8")
         keep_plugins(LocalDirectory(package), sweep.plugins)
         patience = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
                 client = JobSubmissionClient(address)
                 client.submit_job(
-                    entrypoint=shlex.join(words),
+                    entrypoint=f"sh {COMMAND_FILE}",
                     submission_id=name,
                     runtime_env={"working_dir": str(package)},
-                    metadata={"sweep": sweep.name},
+                    metadata={"sweep": sweep.name, "command": masked(shlex.join(words))},
                 )
             except (ConnectionError, RuntimeError, ValueError) as error:
                 if any(sign in str(error) for sign in STARTING) and time.monotonic() < patience:
@@ -107,6 +110,7 @@ def require_jobs(address: str) -> None:
 
 
 def _refusal(address: str | None, error: Exception) -> SpecError:
-    reason = str(error).strip().splitlines()[0].rstrip(".")
+    reason = masked(str(error), address or "").strip().splitlines()[0].rstrip(".")
     advice = f". Possible cause: {PORT_TAKEN}" if NO_AGENT in reason else ""
-    return SpecError(f"--address {address or ''}: no cluster accepts jobs there: {reason}{advice}.", field="address")
+    problem = f"no cluster accepts jobs there: {reason}{advice}"
+    return SpecError(f"--address {masked(address or '')}: {problem}.", field="address")

@@ -5,16 +5,11 @@ the process, is set after a `worker_process_setup_hook` has run (ray 2.60), but 
 trial.
 """
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
-
-from ray import tune
-from ray.tune.trainable import wrap_function
 
 from .stop_event import StopEvent
 
@@ -22,26 +17,10 @@ _training = threading.Event()
 _arrived = threading.Event()
 
 
-STOP_TIMEOUT_S = 600
-"""Time limit for a trial that was stopped early to end in its worker; it has written its checkpoint by then."""
-
-
-def with_stop_event(trial: Callable[[dict[str, Any]], None], stop_event: StopEvent) -> type[tune.Trainable]:
-    """Return a Ray Tune trainable of the function, whose workers stop on SIGTERM and when the event is set."""
-
-    class Heeding(wrap_function(trial)):
-        def setup(self, config: dict[str, Any]) -> None:
-            # Without it, the next trial of this worker would fail.
-            os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", str(STOP_TIMEOUT_S))
-            _heed_sigterm()
-            stop_event.on_set(_go)
-            super().setup(config)
-
-    return Heeding
-
-
-def _go() -> None:  # at module level, since the class that refers to it is pickled
-    _arrived.set()
+def prepare_worker(stop_event: StopEvent) -> None:
+    """Make this worker stop its trial on SIGTERM and when the event is set."""
+    _heed_sigterm()
+    stop_event.on_set(_arrived.set)
 
 
 def _heed_sigterm() -> None:

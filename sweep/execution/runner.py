@@ -1,19 +1,17 @@
-"""Execution of the unfinished trials of a plan, as one Ray Tune experiment."""
+"""Execution of the unfinished trials of a plan, as one experiment."""
 
 import functools
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray import tune
-from ray.tune.experiment import Trial
-from ray.tune.progress_reporter import TrialProgressCallback
 
 from ...specs import SpecError
-from ...store import PlannedTrial, StorageError, Store
-from ...training import DataSource
+from ...store import DamagedFileError, PlannedTrial, Record, StorageError, Store
+from ...training import DataSource, datasets
+from ..eta import trained_epochs
 from ..planning.durations import duration
 from ..planning.plan import SweepPlan, grown
 from ..planning.resources import Resources
@@ -21,13 +19,12 @@ from ..terminal.counts import counted
 from ..terminal.progress import ProgressBoard
 from ..tracking.sync import mirrored
 from .early_stopper import EarlyStopper
-from .errors import cause_of
 from .gpu_packing import Packing, smallest_accelerator
-from .preemption import with_stop_event
+from .preemption import prepare_worker
 from .shutdown import Shutdown
 from .stop_event import StopEvent
-from .tune_scheduler import SweepScheduler
-from .tune_searcher import PlanSearcher
+from .trial_queue import TrialQueue
+from .tune import run_trials
 from .worker import run_trial
 
 if TYPE_CHECKING:
@@ -56,19 +53,24 @@ def launch(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once all running trials have a checkpoint; at once after a second.
         TimeBudgetExceeded: if the time budget of `shutdown` is used up, once all running trials have a checkpoint.
         StorageError: if the storage is not writable in any attempt of a trial.
-        SpecError: if no node has the requested resources, since Ray would wait forever.
+        SpecError: if images are missing, or no node has the requested resources, since Ray would wait forever.
     """
     resources, stopping = plan.sweep.resources, plan.stopping
     progress = store.progress_of((trial.key for trial in plan.trials), stopping)
+    for trial in plan.trials:
+        board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
     for key in board.trials:
         if progress[key].state == "failed":
             store.trial(key).forget_failure()  # so that a recorded failure is one of this run
     ray_ready()
     _check_resources(resources)
+    for name in _datasets(plan, board):
+        board.wait_for(f"the images of {name}")
+        datasets[name].load(source)  # download once, and report errors before any trial runs
     known = {trial.key: trial for trial in plan.trials}
-    early_stopper = _early_stopper(plan, store)
+    early_stopper = _early_stopper(plan, store, board.say)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
-    searcher = PlanSearcher(
+    queue = TrialQueue(
         board.trials.values(),
         [key for key, known in progress.items() if known.state == "done"],
         retries=resources.retries,
@@ -80,10 +82,27 @@ def launch(
         proposals=tuning,
     )
     mirror = mirrored(
-        plan, known, store, tracking_uri, board.say, lambda: board.unfinished > 0 or shutdown.is_requested()
+        plan,
+        known,
+        store,
+        tracking_uri,
+        board.say,
+        begun=lambda: board.begun,
+        left_early=lambda: board.unfinished > 0 or shutdown.is_requested(),
     )
-    with shutdown.on_signals(), mirror as changed, StopEvent() as stop_event, tempfile.TemporaryDirectory() as scratch:
-        trainable = functools.partial(
+    with shutdown.on_signals(), mirror as changed, StopEvent() as stop_event:
+        events = _Events(
+            plan=plan,
+            known=known,
+            store=store,
+            board=board,
+            queue=queue,
+            early_stopper=early_stopper,
+            shutdown=shutdown,
+            stop_event=stop_event,
+            changed=changed,
+        )
+        worker = functools.partial(
             run_trial,
             store=store,
             sweep=plan.name,
@@ -94,50 +113,29 @@ def launch(
             processes=resources.members,
             accelerated=resources.gpu == "auto" or resources.gpu > 0,
         )
-        tuner = tune.Tuner(
-            with_stop_event(tune.with_resources(trainable, functools.partial(_requested, resources.cores)), stop_event),
-            tune_config=tune.TuneConfig(
-                search_alg=searcher,
-                scheduler=SweepScheduler(early_stopper, shutdown, on_shutdown=lambda: _shut_down(stop_event, board)),
-                num_samples=-1,  # the searcher ends the experiment; a retry counts as a sample
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name=plan.name,
-                storage_path=scratch,  # Tune's own records are not needed: the trial store has all states
-                verbose=0,
-                callbacks=[_Watch(plan, known, store, board, searcher, shutdown, changed), _Silence()],
-            ),
-        )
-        try:
-            tuner.fit()
-        except RuntimeError as error:
-            if "trial_dir_name" not in str(error):  # Tune cannot print a trial that never started (ray 2.60)
-                raise
+        prepare = functools.partial(prepare_worker, stop_event)
+        board.wait_for("the first worker to start and load PyTorch")
+        run_trials(queue.suggest, events, worker, prepare, name=plan.name, cores=resources.cores)
     if board.unfinished:
         raise shutdown.outcome()
 
 
-def _requested(cores: int, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    """Return the resources of a trial."""
-    return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
+def _datasets(plan: SweepPlan, board: ProgressBoard) -> set[str]:
+    """Return the datasets of the trials to run, and of those that a search will add."""
+    return {trial.configuration.dataset for trial in (*board.trials.values(), *(trial for trial, _ in plan.coming))}
 
 
-def _early_stopper(plan: SweepPlan, store: Store) -> EarlyStopper | None:
-    """Return the plan's early stopper, with all earlier records; None if the plan has no stopping rule."""
+def _early_stopper(plan: SweepPlan, store: Store, say: Callable[[str], None]) -> EarlyStopper | None:
+    """Return the plan's early stopper, with all sound earlier records; None if the plan has no stopping rule."""
     if plan.sweep.stopping is None:
         return None
     early_stopper = EarlyStopper(plan.sweep.stopping, plan.trials)
     for trial in plan.trials:
-        early_stopper.recall(trial.key, store.trial(trial.key).history())
+        try:
+            early_stopper.recall(trial.key, store.trial(trial.key).history())
+        except DamagedFileError as damage:
+            say(f"{trial}: {damage}")
     return early_stopper
-
-
-def _shut_down(stop_event: StopEvent, board: ProgressBoard) -> None:
-    stop_event.set()
-    if board.running:
-        trials = counted(len(board.running), "running trial")
-        board.say(f"{trials} will write a checkpoint and stop. Press Ctrl-C (again) to stop at once.")
 
 
 def _check_resources(wanted: Resources) -> None:
@@ -161,121 +159,95 @@ def _capacity(wanted: Resources) -> float:
     return sum(min(node.get(name, 0) // share for name, share in shares.items() if share) for node in nodes)
 
 
-def _reason(trial: Trial) -> str:
-    """Return the cause of an attempt's end, for a trial that is retried."""
-    match trial.last_result:
-        case {"state": "stopped"}:
-            return "worker received SIGTERM"
-        case {"state": "unwritable", "reason": str(reason)}:
-            return reason.rstrip(".")
-        case _:
-            return cause_of(trial)
+@dataclass(kw_only=True)
+class _Events:
+    """Receiver of the events of trials. It passes them to the queue, the board, the store and the mirror."""
 
+    plan: SweepPlan
+    known: Mapping[str, PlannedTrial]
+    """Trials of the plan and those that a search has added, by key."""
+    store: Store
+    board: ProgressBoard
+    queue: TrialQueue
+    early_stopper: EarlyStopper | None
+    shutdown: Shutdown
+    stop_event: StopEvent
+    changed: set[str]
+    """Keys of the trials to mirror."""
+    _saved: int = field(init=False)
+    """Number of trials in the stored plan."""
+    _busy: set[str] = field(init=False, default_factory=set)
+    """Trials that another sweep trains; each is shown once."""
+    _is_ending: bool = field(init=False, default=False)
 
-def _forget_statistics(trial: Trial) -> None:
-    """Delete Tune's statistics of a trial that has ended: 20 KB that are never read."""
-    trial.run_metadata.metric_analysis.clear()
-    trial.run_metadata.metric_n_steps.clear()
+    def __post_init__(self) -> None:
+        self._saved = len(self.known)
 
+    def is_ending(self) -> bool:
+        """Return True at a shutdown; the first time, make the running trials stop."""
+        if not self._is_ending and self.shutdown.is_requested():
+            self._is_ending = True
+            self.stop_event.set()
+            if self.board.running:
+                trials = counted(len(self.board.running), "running trial")
+                self.board.say(f"{trials} will write a checkpoint and stop. Press Ctrl-C (again) to stop at once.")
+        return self._is_ending
 
-class _Silence(TrialProgressCallback):
-    """Replacement for Tune's callback, which prints a line for every trial that ends before it started."""
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        return tune.Callback, ()
-
-    def on_trial_result(self, *_: Any, **info: Any) -> None:
-        """Do nothing: the board shows the result."""
-
-    on_trial_error = on_trial_complete = on_trial_result
-
-
-class _Watch(tune.Callback):
-    """Callback that passes the events of trials to the board, the store and the mirror."""
-
-    def __init__(
-        self,
-        plan: SweepPlan,
-        known: Mapping[str, PlannedTrial],
-        store: Store,
-        board: ProgressBoard,
-        searcher: PlanSearcher,
-        shutdown: Shutdown,
-        changed: set[str],
-    ) -> None:
-        self._plan = plan
-        self._known = known
-        self._saved = len(known)
-        self._stopping = plan.stopping
-        self._store = store
-        self._board = board
-        self._searcher = searcher
-        self._shutdown = shutdown
-        self._changed = changed
-        self._busy: set[str] = set()  # trials that another sweep trains: each is shown once
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        # Tune pickles its callbacks to restore them later; we never do.
-        return tune.Callback, ()
-
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        key = trial.config["key"]
-        self._board.start(key, silently=key in self._busy)
-        if len(self._known) > self._saved:  # a search has added trials
-            self._saved = len(self._known)
+    def started(self, key: str) -> None:
+        """Show the trial; store the plan if a search has added trials."""
+        self.board.start(key, silently=key in self._busy)
+        if len(self.known) > self._saved:
+            self._saved = len(self.known)
             with self._halting_without_storage(key):
-                self._store.save_sweep(grown(self._plan, self._known))
+                self.store.save_sweep(grown(self.plan, self.known))
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        if result["state"] == "running":
-            self._board.advance(trial.config["key"], result)
-            self._changed.add(trial.config["key"])
+    def reported(self, key: str, report: Record) -> bool:
+        """Show a completed epoch; return True to stop the trial early."""
+        if report["state"] != "running":
+            return False
+        self.queue.reported(key, report)
+        self.board.advance(key, report)
+        self.changed.add(key)
+        return self.early_stopper is not None and self.early_stopper.stops(key, report)
 
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        _forget_statistics(trial)
-        key, last = trial.config["key"], trial.last_result
-        if "state" not in last:  # it never started, because the sweep shuts down
-            self._board.pause(key)
-        elif last["state"] == "busy" and self._searcher.retry_delay(key) is not None:
-            self._board.pause(key, "" if key in self._busy else last["reason"])
-            self._busy.add(key)
-        elif last["state"] == "running" and self._stopping is not None:
-            with self._halting_without_storage(key):
-                self._store.prune(key, self._stopping, epoch=last["epoch"], epochs=last["epochs"])
-                self._board.prune(key, self._store.progress(key, self._stopping).reason)
-                self._changed.add(key)
-        else:
-            self._end(key)
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        _forget_statistics(trial)
-        key, last = trial.config["key"], trial.last_result
-        seconds = self._searcher.retry_delay(key)
-        if seconds is None and last.get("state") == "unwritable":
+    def ended(self, key: str, last: Record, error: str) -> None:
+        """Record the end of a trial, or show why it waits."""
+        self.queue.ended(key, last, error=bool(error))
+        state, delay = last.get("state"), self.queue.retry_delay(key)
+        if state == "unwritable" and delay is None:
             with self._halting_without_storage(key):
                 raise StorageError(last["reason"])
-        elif seconds is None:
-            self._end(key, cause_of(trial))
-        elif self._shutdown.is_requested():
-            self._board.pause(key)
+        elif state is None and not error:  # it never started, because the sweep shuts down
+            self.board.pause(key)
+        elif state == "running" and not error and (stopping := self.plan.stopping) is not None:
+            with self._halting_without_storage(key):
+                self.store.prune(key, stopping, epoch=last["epoch"], epochs=last["epochs"])
+                self.board.prune(key, self.store.progress(key, stopping).reason)
+                self.changed.add(key)
+        elif delay is None:
+            self._end(key, error)
+        elif state == "busy" and not error:
+            self.board.pause(key, "" if key in self._busy else last["reason"])
+            self._busy.add(key)
+        elif self.shutdown.is_requested():
+            self.board.pause(key)
         else:
-            self._board.pause(key, f"{_reason(trial)}; next attempt in {duration(seconds)}")
+            reasons = {"stopped": "worker received SIGTERM", "unwritable": last.get("reason", "").rstrip(".")}
+            self.board.pause(key, f"{reasons.get(state or '', error)}; next attempt in {duration(delay)}")
 
-    def _end(self, key: str, unsaid: str = "") -> None:
-        progress = self._store.progress(key)
+    def _end(self, key: str, error: str) -> None:
+        progress = self.store.progress(key)
         if progress.state == "done" and progress.result is not None:
-            self._board.end(key, seconds=progress.result["seconds"])
+            self.board.end(key, seconds=progress.result["seconds"])
         else:
             problem = progress.reason
             if not problem:
-                deaths = self._searcher.failures(key)
-                problem = unsaid + (f" (last of {deaths} attempts)" if deaths > 1 else "")
+                deaths = self.queue.failures(key)
+                problem = error + (f" (last of {deaths} attempts)" if deaths > 1 else "")
                 with suppress(StorageError):  # the next trial reports it
-                    self._store.trial(key).write_failure({"reason": problem})
-            self._board.end(key, problem=problem)
-        self._changed.add(key)
+                    self.store.trial(key).write_failure({"reason": problem})
+            self.board.end(key, problem=problem)
+        self.changed.add(key)
 
     @contextmanager
     def _halting_without_storage(self, key: str) -> Iterator[None]:
@@ -283,5 +255,5 @@ class _Watch(tune.Callback):
         try:
             yield
         except StorageError as error:
-            self._shutdown.request(error)
-            self._board.pause(key)
+            self.shutdown.request(error)
+            self.board.pause(key)

@@ -1,7 +1,6 @@
 """Requests to end a sweep before its trials are completed: Ctrl-C, SIGTERM, used-up time budget, storage failure."""
 
 import math
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -54,7 +53,6 @@ class Shutdown:
                 signal.signal(each, signal.SIG_IGN)
             raise KeyboardInterrupt
 
-        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Tune's would end the sweep without checkpoints
         for number in SIGNALS:
             signal.signal(number, heed)
         try:

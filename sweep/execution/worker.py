@@ -9,6 +9,7 @@ from typing import Any
 
 from ray import tune
 
+from ...specs import masked, one_line
 from ...store import (
     WEIGHTS,
     Plugin,
@@ -20,13 +21,15 @@ from ...store import (
     keep_plugins,
     require_driver,
 )
-from ...training import DataSource, OutOfMemoryError, TrainingInterrupted, TrialSpec, train
+from ...training import DataSource, TrialSpec
 from ...training.plugins import use
 from ...training.trial import TrainedWeights
-from .distributed_launch import ProcessDiedError, train_together
 from .preemption import stop_requested
 
-TOLD = ("epoch", "peak_memory_bytes", *(f"{split}/final/top1" for split in ("validation", "test_by_epoch", "train")))
+TOLD = (
+    *("epoch", "seconds", "peak_memory_bytes"),
+    *(f"{split}/final/top1" for split in ("validation", "test_by_epoch", "train")),
+)
 """Metrics of an epoch that are reported to the driver, where Tune keeps 2 KB per metric. The store has the others."""
 
 
@@ -42,12 +45,16 @@ def run_trial(
     processes: int,
     accelerated: bool,
 ) -> None:
-    """Train the trial that the searcher suggested; report each epoch and the end of the attempt.
+    """Train the trial that the queue suggested; report each epoch and the end of the attempt.
 
     The last report has a `state`: that of the result, `stopped` after SIGTERM, or with a `reason` `busy` (another sweep
     trains it), `failed` or `unwritable` (the storage). If the trial was started and has no result, an exception ends
     the attempt, so that Tune starts no other trial in this worker.
     """
+    # Imported here, because the driver refers to this function and needs no PyTorch.
+    from ...training import OutOfMemoryError, TrainingInterrupted, train  # noqa: PLC0415
+    from .distributed_launch import ProcessDiedError, train_together  # noqa: PLC0415
+
     use(plugins)
     trial = TrialSpec.from_dict(json.loads(config["spec"]))
 
@@ -69,9 +76,10 @@ def run_trial(
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
                 raise
             except Exception as error:
-                reason = _reason(error)
+                kind = "" if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: "
+                reason = masked(one_line(f"{kind}{error}".splitlines()[0]))
                 tune.report({"state": "failed", "reason": reason})
-                files.write_failure({"reason": reason, "traceback": traceback.format_exc()})
+                files.write_failure({"reason": reason, "traceback": masked(traceback.format_exc())})
                 raise
     except TrialBusyError as error:  # nothing has run here, so this worker can take another trial
         tune.report({"state": "busy", "reason": str(error)})
@@ -83,10 +91,6 @@ def run_trial(
         tune.report({"state": "unwritable", "reason": str(error)})
         raise
     tune.report({"state": result["state"], "seconds": result["seconds"]})
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """The plan of a sweep file: each trial once, with the teachers that it needs, in execution order."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ...store import ENDED, Configuration, Plan, PlannedTrial, Role, Store
-from ...store.labels import Label, labels, parameters
+from ...store.labels import Label, by_name, labels, parameters
 from ...training import TrialSpec
 from ...training.trial import TrainedWeights
 from .cost import Costs
@@ -25,20 +25,25 @@ class SweepPlan(Plan):
 @no_search_for_garbage()
 def make_plan(sweep: Sweep) -> SweepPlan:
     """Return the plan of a sweep: merge duplicates, add missing teachers, and order the trials."""
-    requested = _merged(sweep)
+    requested = merged(sweep)
     costs = Costs()
-    settings = labels([_parameters(one.trial, one.exits) for one in requested.values()])
-    configurations: dict[str, Configuration] = {}
-    specs: dict[str, TrialSpec] = {}
-    for one, label in zip(requested.values(), settings, strict=True):
-        about = configuration_of(one.trial, costs, exits=one.exits, seeds=len(one.seeds), label=label)
-        configurations[about.id], specs[about.id] = about, one.trial
-    results = {
-        (trial := PlannedTrial(configuration=about, seed=seed, role="result", order=0, seed_index=turn)).key: trial
-        for about, one in zip(configurations.values(), requested.values(), strict=True)
-        for turn, seed in enumerate(one.seeds)
+    everything = requested | {
+        id: Requested(trial=teacher, seeds=(teacher.seed,), exits="none")
+        for one in requested.values()
+        for teacher in _teachers(one.trial)
+        if (id := teacher.configuration) not in requested
     }
-    planned = _with_teachers(results, specs, costs)
+    specs = {id: one.trial for id, one in everything.items()}
+    configurations = {
+        id: configuration_of(one.trial, costs, exits=one.exits, seeds=len(one.seeds), label=label)
+        for one, (id, label) in zip(everything.values(), labels_of(everything).items(), strict=True)
+    }
+    results = [
+        PlannedTrial(configuration=configurations[id], seed=seed, role="result", order=0, seed_index=turn)
+        for id, one in requested.items()
+        for turn, seed in enumerate(one.seeds)
+    ]
+    planned = _with_teachers({trial.key: trial for trial in results}, specs, configurations)
     ranks: dict[Order, Callable[[PlannedTrial], float]] = {
         "breadth-first": lambda trial: trial.seed_index,
         "cheap-first": lambda trial: costs.until_done(specs[trial.configuration.id]),
@@ -57,7 +62,7 @@ def sweep_plan(
     """Return the plan of a sweep with these trials."""
     return SweepPlan(
         name=sweep.name,
-        command="sweep" if sweep.search is None else "search",
+        search=None if sweep.search is None else sweep.search.record(sweep.name),
         text=sweep.text,
         plugins=sweep.plugins,
         stopping=None if sweep.stopping is None else sweep.stopping.to_dict(),
@@ -102,14 +107,12 @@ def single(trial: TrialSpec, costs: Costs, role: Role, *, order: int = 0) -> Pla
 def grown(plan: SweepPlan, known: Mapping[str, PlannedTrial]) -> SweepPlan:
     """Return the plan with all known trials; those that a search has added are no longer to come."""
     planned = {trial.key for trial in plan.trials}
-    added = Counter(_space(trial) for trial in known.values() if trial.key not in planned)
-    coming = ((trial, number - added[_space(trial)] * (trial.role == "search")) for trial, number in plan.coming)
+    added = Counter(trial.configuration.space for trial in known.values() if trial.key not in planned)
+    coming = (
+        (trial, number - added[trial.configuration.space] * (trial.role == "search")) for trial, number in plan.coming
+    )
     left = tuple((trial, number) for trial, number in coming if number > 0)
     return replace(plan, trials=tuple(known.values()), coming=left)
-
-
-def _space(trial: PlannedTrial) -> tuple[str, str]:
-    return trial.configuration.method, trial.configuration.architecture
 
 
 def missing(plan: Plan, store: Store) -> list[PlannedTrial]:
@@ -118,22 +121,29 @@ def missing(plan: Plan, store: Store) -> list[PlannedTrial]:
     return [trial for trial in plan.trials if progress[trial.key].state not in ENDED]
 
 
-def _merged(sweep: Sweep) -> dict[str, Requested]:
+def labels_of(requested: Mapping[str, Requested]) -> dict[str, Label]:
+    """Return the labels of configurations by ID."""
+    rows = [parameters(one.trial.canonical().to_dict(), one.exits) for one in requested.values()]
+    return dict(zip(requested, labels(by_name(rows)), strict=True))
+
+
+def merged(sweep: Sweep) -> dict[str, Requested]:
     """Return the configurations without duplicates, by ID, in the order of the file, each with all its seeds."""
-    merged: dict[str, Requested] = {}
+    found: dict[str, Requested] = {}
     for one in sweep.requested:
-        first = merged.get(one.trial.configuration, one)
-        merged[one.trial.configuration] = replace(first, seeds=tuple(dict.fromkeys((*first.seeds, *one.seeds))))
-    return merged
+        first = found.get(one.trial.configuration, one)
+        found[one.trial.configuration] = replace(first, seeds=tuple(dict.fromkeys((*first.seeds, *one.seeds))))
+    return found
 
 
-def _parameters(trial: TrialSpec, exits: str) -> dict[str, str]:
-    """Return the parameters of a trial by which it is labelled."""
-    return parameters(trial.canonical().to_dict(), exits)
+def _teachers(trial: TrialSpec) -> Iterator[TrialSpec]:
+    """Iterate over the teacher of a trial, the teacher of this teacher, and so on, as far as they are trials."""
+    while isinstance(trial.teacher, TrialSpec):
+        yield (trial := trial.teacher)
 
 
 def _with_teachers(
-    results: Mapping[str, PlannedTrial], specs: dict[str, TrialSpec], costs: Costs
+    results: Mapping[str, PlannedTrial], specs: Mapping[str, TrialSpec], configurations: Mapping[str, Configuration]
 ) -> dict[str, PlannedTrial]:
     """Return the trials by key in the order of the file; an added teacher precedes its first student."""
     planned: dict[str, PlannedTrial] = {}
@@ -141,9 +151,8 @@ def _with_teachers(
     def add(trial: PlannedTrial) -> None:
         teacher = specs[trial.configuration.id].teacher
         if isinstance(teacher, TrialSpec) and teacher.key not in results and teacher.key not in planned:
-            added = single(teacher, costs, "teacher")
-            specs[added.configuration.id] = teacher
-            add(added)
+            about = configurations[teacher.configuration]
+            add(PlannedTrial(configuration=about, seed=teacher.seed, role="teacher", order=0))
         planned[trial.key] = replace(trial, order=len(planned))
 
     for trial in results.values():

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pydantic
 
 from ...specs import FieldInfo, SpecError, canonical_json, nearest, require, short_hash
+from ...store import SearchRecord
 from ...training import Recipe, TrialSpec
 from .durations import seconds_of
 from .method_configs import EXIT_KEYS, MethodConfig, method_config
@@ -222,14 +223,21 @@ class SearchPlan:
             )
         )[:8]
 
-    @property
-    def effort(self) -> str:
-        """Budget, sampler, objectives and validation share, as text for captions."""
-        seconds, budget = self.seconds, self.budget
-        trials = "1 trial" if budget == 1 else f"{budget} trials"
-        much = trials if seconds is None else f"{seconds / 3600:.3g} device-hours"
+    def record(self, sweep: str) -> SearchRecord:
+        """Return the search of the sweep with this name as data."""
         judged = " and ".join(objective.words for objective in self.objectives)
-        return f"{much} by {self.sampler}, scored by {judged} on {100 * self.validation:g}% of the training images"
+        share = f"{100 * self.validation:g}% of the training images"
+        return SearchRecord(
+            budget=self.budget,
+            seconds=self.seconds,
+            scoring=f"by {self.sampler}, scored by {judged} on {share}",
+            studies=self.studies,
+            spaces={self.study(sweep, space): space.name for space in self.spaces},
+        )
+
+    def study(self, sweep: str, space: SearchSpace) -> str:
+        """Return the name of a space's study, which changes with the trials, ranges, objectives and sampler."""
+        return f"{sweep}/{space.name}/{self.identity(space)}"
 
     def _on_validation(self, spec: TrialSpec, seed: int) -> TrialSpec:
         teacher = spec.teacher

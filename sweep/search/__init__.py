@@ -2,7 +2,18 @@
 
 from .ask_tell import Tuning
 from .confirmation import search_plan
-from .studies import Studies
-from .study_summary import Outcome, is_over, outcomes, settings
+from .studies import Studies, StudyReader
+from .study_summary import Outcome, StudySummary, is_over, outcomes, settings, summaries
 
-__all__ = ["Outcome", "Studies", "Tuning", "is_over", "outcomes", "search_plan", "settings"]
+__all__ = [
+    "Outcome",
+    "Studies",
+    "StudyReader",
+    "StudySummary",
+    "Tuning",
+    "is_over",
+    "outcomes",
+    "search_plan",
+    "settings",
+    "summaries",
+]

@@ -9,7 +9,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ...specs import SpecError
-from ...store import ENDED, PlannedTrial, Store
+from ...store import ENDED, DamagedFileError, PlannedTrial, Record, Store
 from ..execution.early_stopper import EarlyStopper
 from ..execution.shutdown import Shutdown
 from ..planning.cost import Costs
@@ -112,8 +112,16 @@ class Tuning:
         self._board.expect(planned, instead_of=space.default)
         if self._early_stopper is not None:
             self._early_stopper.expect(planned)
-            self._early_stopper.recall(key, self._store.trial(key).history())
+            self._early_stopper.recall(key, self._history(key))
         return planned
+
+    def _history(self, key: str) -> list[Record]:
+        """Return the history of a trial; report a damaged one, which the trial writes anew if it is trained."""
+        try:
+            return self._store.trial(key).history()
+        except DamagedFileError as damage:
+            self._board.say(str(damage))
+            return []
 
     def _recorded(self, key: str) -> str:
         """Return the final state of a trial that the store holds already; an empty text for other trials."""
@@ -124,7 +132,7 @@ class Tuning:
 
     def _tell(self, space: "_InStudy", asked: optuna.Trial, key: str, state: str) -> None:
         files = self._store.trial(key)
-        history = files.history()
+        history = self._history(key)
         result: dict[str, Any] = files.result() or {} if state == "done" else {}
         metrics = result.get("metrics", {})
         values = [metrics.get(objective.metric) for objective in self._search.objectives]

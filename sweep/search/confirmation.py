@@ -7,7 +7,7 @@ from ...specs import SpecError
 from ...store import PlannedTrial, Store, TuningInfo
 from ...training import TrialSpec
 from ..planning.cost import Costs
-from ..planning.plan import SweepPlan, make_plan, single, sweep_plan
+from ..planning.plan import SweepPlan, labels_of, make_plan, merged, single, sweep_plan
 from ..planning.sweep_file import Requested, Sweep
 from .studies import Studies
 from .study_summary import Outcome, is_over, outcomes, tried_trial
@@ -25,7 +25,7 @@ def search_plan(sweep: Sweep, store: Store) -> SweepPlan:
     if studies.exist():
         stand = outcomes(studies)
         coming = tuple(_coming(sweep, [len(outcome.trials) for outcome in stand], costs, specs))
-        for trial in _tried(stand, costs, specs):
+        for trial in _tried(studies, stand, costs, specs):
             planned.setdefault(trial.key, trial)
         if is_over(stand):
             planned |= {trial.key: trial for trial in confirming(sweep, stand, specs)}
@@ -37,7 +37,7 @@ def search_plan(sweep: Sweep, store: Store) -> SweepPlan:
 def confirming(sweep: Sweep, stand: Iterable[Outcome], specs: dict[str, TrialSpec]) -> Iterator[PlannedTrial]:
     """Iterate over the final trials: best and default settings of each method with all seeds, and their teachers.
 
-    The specs of their configurations are added to `specs`.
+    The specs of their configurations are added to `specs`. Tuned settings have the label of their default settings.
     """
     found = {outcome.space.default.configuration: outcome for outcome in stand}
     requested: list[Requested] = []
@@ -55,6 +55,7 @@ def confirming(sweep: Sweep, stand: Iterable[Outcome], specs: dict[str, TrialSpe
             names.setdefault(one.trial.configuration, []).append((label, outcome))
     plan = make_plan(replace(sweep, requested=tuple(requested)))
     specs.update(plan.specs)
+    defaults = labels_of(merged(sweep))
     for trial in plan.trials:
         labelled = names.get(trial.configuration.id) if trial.role == "result" else None
         if labelled is None:
@@ -63,7 +64,9 @@ def confirming(sweep: Sweep, stand: Iterable[Outcome], specs: dict[str, TrialSpe
         outcome = labelled[0][1]
         tuning = " and ".join(label for label, _ in labelled)
         confirmed = TuningInfo(tuning=tuning, budget=outcome.effort, tried=outcome.tried)
-        yield replace(trial, confirmed=confirmed)
+        label = defaults[outcome.space.default.configuration]
+        about = replace(trial.configuration, settings=label.column, row_settings=label.row)
+        yield replace(trial, configuration=about, confirmed=confirmed)
 
 
 def _coming(
@@ -91,18 +94,20 @@ def _teachers(studies: Studies, costs: Costs, specs: dict[str, TrialSpec]) -> It
             yield single(teacher, costs, "teacher")
 
 
-def _tried(stand: Iterable[Outcome], costs: Costs, specs: dict[str, TrialSpec]) -> Iterator[PlannedTrial]:
+def _tried(
+    studies: Studies, stand: Iterable[Outcome], costs: Costs, specs: dict[str, TrialSpec]
+) -> Iterator[PlannedTrial]:
     """Iterate over the trials of the studies that have a value for each range."""
     for outcome in stand:
         for trial in outcome.trials:
-            if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(outcome, trial.params)):
+            if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(studies, outcome, trial.params)):
                 specs[spec.configuration] = spec
                 yield tried_trial(spec, outcome.space, trial, costs, order=0)
 
 
-def _spec(outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:
+def _spec(studies: Studies, outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:
     """Return the trial with these values; None if they contradict each other and the trial could not start."""
     try:
-        return outcome.search.trial(outcome.space, values)  # type: ignore[arg-type]
+        return studies.search.trial(outcome.space, values)  # type: ignore[arg-type]
     except SpecError:
         return None

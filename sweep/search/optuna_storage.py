@@ -9,9 +9,12 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from ...specs import has_secret, masked
+
 EXAMPLES = "postgresql+psycopg://USER:$PASSWORD@HOST/NAME or sqlite:////DIRECTORY/FILE"
 PATIENCE = {"connect_timeout": "10", "tcp_user_timeout": "30000"}
 """Timeouts of PostgreSQL's client, in seconds and in milliseconds; its defaults are many minutes."""
+_VARIABLE = re.compile(r"\$(?P<brace>\{)?(?P<name>\w+)(?(brace)\})")
 
 UNAVAILABLE = (OptunaError, SQLAlchemyError, OSError)
 """Exceptions that mean that studies cannot be read or written."""
@@ -31,8 +34,11 @@ def open_database(written: str) -> RDBStorage:
         BadUrlError: for an invalid URL or a database that cannot be used.
         SQLAlchemyError, OptunaError: for a connection that was lost while the database was opened.
     """
-    url = _url(_filled(written))
-    at = url.set(query={}).render_as_string()  # with *** for the password
+    if has_secret(_VARIABLE.sub("", written)):
+        rule = "the URL contains a password, but a sweep file is kept in the storage"
+        raise BadUrlError(f"{rule}; write the password as an environment variable, such as {EXAMPLES}.")
+    url = _url(filled := _filled(written))
+    at = masked(filled)
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise BadUrlError(f"{at} is an in-memory database, which is lost at exit; use a URL such as {EXAMPLES}.")
     if re.match(r"postgresql($|\+psycopg)", url.drivername):
@@ -50,7 +56,7 @@ def open_database(written: str) -> RDBStorage:
     except Exception as error:  # each database driver has its own exceptions
         if _went_away(error):
             raise
-        raise BadUrlError(f"{at} cannot be used: {reason_of(error)}.") from error
+        raise BadUrlError(masked(f"{at} cannot be used: {reason_of(error)}.", filled)) from error
 
 
 def reason_of(error: BaseException) -> str:
@@ -87,7 +93,9 @@ def _filled(written: str) -> str:
             raise BadUrlError(f"{variable} is not set; export it.")
         return f":{quote(value, safe='')}@"
 
-    return os.path.expandvars(re.sub(r":\$(?P<brace>\{)?(?P<name>\w+)(?(brace)\})@", password, written))
+    if written.startswith("sqlite"):  # a variable is part of a path, in which ? and % are quoted in a URL
+        return _VARIABLE.sub(lambda found: quote(os.path.expandvars(found[0]), safe="/${}"), written)
+    return os.path.expandvars(re.sub(f":{_VARIABLE.pattern}@", password, written))
 
 
 def _url(text: str) -> URL:

@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from ...store import StorageError, Store
+from ...store import SearchRecord, StorageError, Store
 from ..planning.search_space import Categorical, Direction, NumericRange, Sampler, SearchPlan, SearchSpace
 from ..planning.sweep_file import Sweep
 from .optuna_storage import UNAVAILABLE, BadUrlError, open_database, reason_of
@@ -46,37 +46,27 @@ class StudiesError(StorageError):
     what = "the studies"
 
 
-class Studies:
-    """The studies of a sweep's search, in a journal in the storage or in a database."""
+class StudyReader:
+    """Reader of the studies of a search, which are in a journal in the storage or in a database."""
 
-    def __init__(self, sweep: Sweep, store: Store) -> None:
-        """Prepare the studies of a sweep with a search. They are opened on first use."""
-        assert sweep.search is not None
-        self.search: SearchPlan = sweep.search
-        self.stopping = sweep.stopping
-        self._sweep = sweep.name
+    def __init__(self, sweep: str, search: SearchRecord, store: Store) -> None:
+        """Prepare the studies of the sweep with this name. They are opened on first use."""
+        self.record = search
+        self._sweep = sweep
         self._store = store
-        self._opened: dict[str, optuna.Study] = {}
 
     def exist(self) -> bool:
         """Return True if the journal exists or a database is configured; opens neither."""
-        return self.search.studies is not None or JOURNAL in self._store.sweep_directory(self._sweep).entries()
+        return self.record.studies is not None or JOURNAL in self._store.sweep_directory(self._sweep).entries()
 
-    def mend(self) -> None:
-        """Repair the journal after its writer was killed. Only the driver may call this, the only writer."""
-        if self.search.studies is None and self._store.is_local:
-            mend_journal(self._journal_path)
-
-    def name(self, space: SearchSpace) -> str:
-        """Return the name of a space's study, which changes with the trials, ranges, objectives and sampler."""
-        return f"{self._sweep}/{space.name}/{self.search.identity(space)}"
-
-    def of(self, space: SearchSpace) -> optuna.Study:
-        """Return the study of a space, created if missing. Raises `StudiesError` if it cannot be opened."""
-        name = self.name(space)
-        if name not in self._opened:
-            self._opened[name] = self.steadily(lambda: self._open(name))
-        return self._opened[name]
+    def existing(self, name: str) -> optuna.Study | None:
+        """Return the study with this name; None if there is none yet."""
+        if not self.exist():
+            return None
+        try:
+            return optuna.load_study(study_name=name, storage=self._storage)
+        except KeyError:
+            return None
 
     def steadily(self, act: Callable[[], Answer], again: Callable[[], object] = lambda: None) -> Answer:
         """Return the result of `act`, with retries if the studies are unavailable.
@@ -100,6 +90,59 @@ class Studies:
                     raise StudiesError(f"the studies of the search are unavailable: {reason_of(error)}.") from error
                 time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    @functools.cached_property
+    def _storage(self) -> BaseStorage:
+        if self.record.studies is None:
+            return self._journal()
+        try:
+            return open_database(self.record.studies)
+        except BadUrlError as error:
+            raise self._misuse(error) from error
+
+    def _misuse(self, error: BadUrlError) -> StudiesError:
+        return StudiesError(f"search.studies: {error}")
+
+    def _journal(self) -> BaseStorage:
+        if not self._store.is_local:
+            rule = "an object store cannot hold the journal of a search; name a database"
+            example = "search: {studies: postgresql+psycopg://USER:$PASSWORD@HOST/NAME}"
+            raise StudiesError(f"{self._store.location}: {rule}, such as {example}.")
+        path = self._journal_path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+
+    @property
+    def _journal_path(self) -> Path:
+        return Path(self._store.sweep_directory(self._sweep).located(JOURNAL))
+
+
+class Studies(StudyReader):
+    """The studies of a sweep's search, for the process that runs it."""
+
+    def __init__(self, sweep: Sweep, store: Store) -> None:
+        """Prepare the studies of a sweep with a search. They are opened on first use."""
+        assert sweep.search is not None
+        super().__init__(sweep.name, sweep.search.record(sweep.name), store)
+        self.search: SearchPlan = sweep.search
+        self.stopping = sweep.stopping
+        self._opened: dict[str, optuna.Study] = {}
+
+    def mend(self) -> None:
+        """Repair the journal after its writer was killed. Only the driver may call this, the only writer."""
+        if self.record.studies is None and self._store.is_local:
+            mend_journal(self._journal_path)
+
+    def name(self, space: SearchSpace) -> str:
+        """Return the name of a space's study, which changes with the trials, ranges, objectives and sampler."""
+        return self.search.study(self._sweep, space)
+
+    def of(self, space: SearchSpace) -> optuna.Study:
+        """Return the study of a space, created if missing. Raises `StudiesError` if it cannot be opened."""
+        name = self.name(space)
+        if name not in self._opened:
+            self._opened[name] = self.steadily(lambda: self._open(name))
+        return self._opened[name]
 
     def ask(self, space: SearchSpace) -> optuna.Trial:
         """Return a new trial with suggested settings.
@@ -136,28 +179,8 @@ class Studies:
         running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
         return [optuna.Trial(study, trial._trial_id) for trial in running if trial.number not in known]
 
-    @functools.cached_property
-    def _storage(self) -> BaseStorage:
-        if self.search.studies is None:
-            return self._journal()
-        try:
-            return open_database(self.search.studies)
-        except BadUrlError as error:
-            place = self.search.spaces[0].document.error(("search", "studies"), str(error))
-            raise StudiesError(str(place)) from error
-
-    def _journal(self) -> BaseStorage:
-        if not self._store.is_local:
-            rule = "an object store cannot hold the journal of a search; name a database"
-            example = "search: {studies: postgresql+psycopg://USER:$PASSWORD@HOST/NAME}"
-            raise StudiesError(f"{self._store.location}: {rule}, such as {example}.")
-        path = self._journal_path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(path)))
-
-    @property
-    def _journal_path(self) -> Path:
-        return Path(self._store.sweep_directory(self._sweep).located(JOURNAL))
+    def _misuse(self, error: BadUrlError) -> StudiesError:
+        return StudiesError(str(self.search.spaces[0].document.error(("search", "studies"), str(error))))
 
     def _open(self, name: str) -> optuna.Study:
         objectives = self.search.objectives

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from ...store import PlannedTrial
+from ...store import PlannedTrial, SearchRecord
 from ...training import TrialSpec
 from ..planning.cost import Costs
 from ..planning.plan import configuration_of
-from ..planning.search_space import SearchPlan, SearchSpace
-from .studies import Studies
+from ..planning.search_space import SearchSpace
+from .studies import Studies, StudyReader
 
 SECONDS = "seconds"
 """Attribute of a study's trial: training time in seconds."""
@@ -22,11 +22,12 @@ REASON = "reason"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """State and best trials of the study of one space."""
+class StudySummary:
+    """State and best trials of one study."""
 
-    space: SearchSpace
-    search: SearchPlan
+    name: str
+    """`METHOD/ARCHITECTURE`."""
+    search: SearchRecord
     trials: tuple[FrozenTrial, ...]
     best: tuple[FrozenTrial, ...]
     """The complete trial with the best value; with several objectives, the Pareto front."""
@@ -67,6 +68,13 @@ class Outcome:
         return bool(self.trials) and 2 * self.count(TrialState.FAIL) >= len(self.trials)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome(StudySummary):
+    """State and best trials of the study of a search space that is known."""
+
+    space: SearchSpace
+
+
 def tried_trial(
     spec: TrialSpec, space: SearchSpace, asked: FrozenTrial | optuna.Trial, costs: Costs, order: int
 ) -> PlannedTrial:
@@ -95,13 +103,27 @@ def is_over(stand: Iterable[Outcome]) -> bool:
 
 def outcomes(studies: Studies) -> list[Outcome]:
     """Return the outcomes of all spaces of a search, in the order of the file."""
-    return studies.steadily(lambda: [_outcome(studies, space) for space in studies.search.spaces])
+    return studies.steadily(
+        lambda: [
+            Outcome(name=space.name, space=space, search=studies.record, **_trials(studies.of(space)))
+            for space in studies.search.spaces
+        ]
+    )
 
 
-def _outcome(studies: Studies, space: SearchSpace) -> Outcome:
-    study = studies.of(space)
-    trials = tuple(study.get_trials(deepcopy=False))
-    return Outcome(space=space, search=studies.search, trials=trials, best=_best(study, trials))
+def summaries(studies: StudyReader) -> list[StudySummary]:
+    """Return the state of all studies of a recorded search, in the order of its file. No study is created."""
+    return studies.steadily(
+        lambda: [
+            StudySummary(name=space, search=studies.record, **_trials(studies.existing(study)))
+            for study, space in studies.record.spaces.items()
+        ]
+    )
+
+
+def _trials(study: optuna.Study | None) -> dict[str, tuple[FrozenTrial, ...]]:
+    trials = () if study is None else tuple(study.get_trials(deepcopy=False))
+    return {"trials": trials, "best": () if study is None else _best(study, trials)}
 
 
 def _best(study: optuna.Study, trials: tuple[FrozenTrial, ...]) -> tuple[FrozenTrial, ...]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from ...store import PlannedTrial
 from ..eta import TimeEstimator
 from ..planning.durations import duration
+from .steps import Steps
 
 ACCURACIES = {"validation": "validation", "test_by_epoch": "test", "train": "training"}
 """Printed names of image splits by the prefix of a metric name; the first recorded accuracy is shown."""
@@ -41,24 +42,32 @@ class ProgressBoard(ABC):
         self.pruned = 0
         self.coming = 0
         """Number of expected trials whose settings are not known yet."""
+        self.begun = False
+        """True once a trial has started."""
         self.running: dict[str, str] = {}
         """Stage of each running trial by key, such as `epoch 3 of 10`."""
         self.console = console
-        self._pace = TimeEstimator(self.trials.values())
+        self.estimator = TimeEstimator(self.trials.values())
+        """Estimator of the time left."""
         self._started = time.monotonic()
         self._ended = 0
+        self._steps = Steps(console)
+
+    def wait_for(self, what: str) -> None:
+        """Show what the sweep waits for, until a trial starts."""
+        self._steps.show(f"Waiting for {what}")
 
     def add_expected(self, like: PlannedTrial, number: int) -> None:
         """Add a number of expected trials with about the cost of this one."""
         self.total += number
         self.coming += number
-        self._pace.add_expected(like, number)
+        self.estimator.add_expected(like, number)
 
     def expect(self, trial: PlannedTrial, *, instead_of: PlannedTrial) -> None:
         """Replace one expected trial by this trial."""
         self._come(instead_of)
         self.trials[trial.key] = trial
-        self._pace.expect(trial)
+        self.estimator.expect(trial)
 
     def skip_expected(self, announced: PlannedTrial) -> None:
         """Count one expected trial as done, because it need not run."""
@@ -67,15 +76,17 @@ class ProgressBoard(ABC):
 
     def start(self, key: str, *, silently: bool = False) -> None:
         """Record that a trial has started or resumed, and show it."""
+        self._steps.close()
+        self.begun = True
         self.running[key] = "starting"
-        self._pace.start(key)
+        self.estimator.start(key)
         if not silently:
             self.show("start", self.trials[key])
 
     def advance(self, key: str, record: Mapping[str, Any]) -> None:
-        """Record a completed epoch of a trial; `record` has `epoch` and the total `epochs`."""
+        """Record a completed epoch of a trial; `record` has `epoch`, its `seconds` and the total `epochs`."""
         self.running[key] = f"epoch {record['epoch']} of {record['epochs']}{_accuracy(record)}"
-        self._pace.advance(key, record["epoch"], record["epochs"])
+        self.estimator.advance(key, record["epochs"] - record["epoch"], record["seconds"])
         self.refresh()
 
     def end(self, key: str, *, problem: str = "", seconds: float = 0.0) -> None:
@@ -95,7 +106,7 @@ class ProgressBoard(ABC):
     def pause(self, key: str, reason: str = "") -> None:
         """Record that a trial waits to run again; show it if a reason is given."""
         self.running.pop(key, None)
-        self._pace.pause(key)
+        self.estimator.pause(key)
         if reason:
             self.show("retry", self.trials[key], f": {reason}")
         self.refresh()
@@ -113,7 +124,7 @@ class ProgressBoard(ABC):
     @property
     def time_left(self) -> str:
         """Estimate of the time left from the completed epochs."""
-        seconds = self._pace.seconds_left()
+        seconds = self.estimator.seconds_left()
         return "time left: unknown" if seconds is None else f"about {duration(seconds)} left"
 
     @property
@@ -134,19 +145,20 @@ class ProgressBoard(ABC):
     def refresh(self) -> None:  # noqa: B027 (a board of lines has nothing to redraw)
         """Redraw after a small change."""
 
-    def close(self) -> None:  # noqa: B027 (a board of lines has nothing to close)
+    def close(self) -> None:
         """End the display."""
+        self._steps.close()
 
     def _come(self, announced: PlannedTrial) -> None:
         if self.coming:  # 0 if the budget is in hours: the number of trials is then unknown
             self.coming -= 1
-            self._pace.add_expected(announced, -1)
+            self.estimator.add_expected(announced, -1)
         else:
             self.total += 1
 
     def _leave(self, key: str, what: str, how: str) -> None:
         self.running.pop(key, None)
-        self._pace.end(key)
+        self.estimator.end(key)
         self._ended += 1
         self.show(what, self.trials[key], how)
 
@@ -173,14 +185,18 @@ class PlainBoard(ProgressBoard):
 
 
 class LiveBoard(ProgressBoard):
-    """Board for terminals: a bar and the running trials, redrawn in place."""
+    """Board for terminals: a bar and the running trials, redrawn in place once a trial has started."""
 
     def __init__(self, trials: Iterable[PlannedTrial], already_done: int, console: Console) -> None:
-        """Start to draw."""
+        """Prepare the drawing."""
         super().__init__(trials, already_done, console)
         self._bar = Progress(BarColumn(), MofNCompleteColumn(), TextColumn("trials"), console=console)
         self._task = self._bar.add_task("", total=self.total, completed=self.done)
         self._live = Live(self._draw(), console=console, refresh_per_second=4, transient=True)
+
+    def start(self, key: str, *, silently: bool = False) -> None:
+        """Record that a trial has started or resumed; begin to draw if it is the first."""
+        super().start(key, silently=silently)
         self._live.start()
 
     def show(self, what: str, trial: PlannedTrial, how: str = "") -> None:
@@ -196,6 +212,7 @@ class LiveBoard(ProgressBoard):
 
     def close(self) -> None:
         """Stop drawing."""
+        super().close()
         self._live.stop()
 
     def _draw(self) -> Group:

@@ -8,14 +8,14 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ..search import Outcome, settings
+from ..search import StudySummary, settings
 from .counts import counted
 
 SHOWN = 5
 """Maximum number of settings of a Pareto front that are shown for each study."""
 
 
-def search_table(stand: Iterable[Outcome]) -> Group:
+def search_table(stand: Iterable[StudySummary]) -> Group:
     """Return a table with a row for each study: its used budget and its best values so far.
 
     Lines below the table name the best settings, compare the budgets, and name each study with at least half of its
@@ -28,7 +28,7 @@ def search_table(stand: Iterable[Outcome]) -> Group:
         table.add_column(heading, justify="right", no_wrap=True)
     for outcome in stand:
         table.add_row(
-            outcome.space.name,
+            outcome.name,
             str(len(outcome.trials)),
             str(outcome.count(TrialState.PRUNED)),
             str(outcome.count(TrialState.FAIL)),
@@ -38,17 +38,17 @@ def search_table(stand: Iterable[Outcome]) -> Group:
     return Group(table, *map(Text, [*_settings(stand), *_sentences(stand)]))
 
 
-def _settings(stand: list[Outcome]) -> Iterable[str]:
+def _settings(stand: list[StudySummary]) -> Iterable[str]:
     for outcome in stand:
         for trial in outcome.best[:SHOWN]:
-            yield f"best of {outcome.space.name}, trial {trial.number}: {settings(trial.params)}"
+            yield f"best of {outcome.name}, trial {trial.number}: {settings(trial.params)}"
 
 
 def _values(trial: FrozenTrial) -> str:
     return ", ".join(f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}" for value in trial.values)
 
 
-def _sentences(stand: list[Outcome]) -> Iterable[str]:
+def _sentences(stand: list[StudySummary]) -> Iterable[str]:
     short = [outcome for outcome in stand if not outcome.is_full]
     efforts = {outcome.effort for outcome in stand}
     if short:
@@ -56,8 +56,8 @@ def _sentences(stand: list[Outcome]) -> Iterable[str]:
     elif len(efforts) == 1:
         yield f"Equal budgets: each method had {efforts.pop()}."
     else:
-        yield "Budgets differ: " + "; ".join(f"{outcome.space.name} had {outcome.effort}" for outcome in stand) + "."
+        yield "Budgets differ: " + "; ".join(f"{outcome.name} had {outcome.effort}" for outcome in stand) + "."
     for outcome in stand:
         if outcome.mostly_failed:
             failed = outcome.count(TrialState.FAIL)
-            yield f"{outcome.space.name}: {failed} of {counted(len(outcome.trials), 'trial')} failed."
+            yield f"{outcome.name}: {failed} of {counted(len(outcome.trials), 'trial')} failed."

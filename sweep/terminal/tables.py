@@ -1,15 +1,16 @@
 """Comparison table of a sweep: printed, and written as CSV and LaTeX."""
 
-import shlex
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from ...results import comparison, load, main, render, to_rich
-from ...results.mlflow_client import TrackingError, answering, shown
+from ...results import comparison, main, render, to_rich
+from ...results.mlflow_client import TrackingError, answering
+from ...specs import masked, sqlite_uri
 from ...store import Plan, Store
+from ..recorded import load_planned, sync_command
 from ..tracking.writer import Mirror
 
 FILES = {"csv": "table.csv", "latex": "table.tex"}
@@ -26,7 +27,7 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
     except TrackingError as error:
         problem = error
         with tempfile.TemporaryDirectory() as scratch:
-            table = main(comparison(_recorded(plan, store, f"sqlite:///{Path(scratch) / 'mlflow.db'}")))
+            table = main(comparison(_recorded(plan, store, sqlite_uri(Path(scratch) / "mlflow.db"))))
     console.print()
     if console.is_terminal:
         console.print(to_rich(table))
@@ -36,17 +37,16 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
     for form, name in FILES.items():
         folder.write(name, render(table, form).encode())
         console.print(f"{form + ':':7}{folder.located(name)}", markup=False, highlight=False, soft_wrap=True)
-    where = shown(tracking_uri) if problem is None else _not_recorded(problem, plan, store, tracking_uri)
+    where = masked(tracking_uri) if problem is None else _not_recorded(problem, plan, store, tracking_uri)
     console.print(f"MLflow: {where}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _recorded(plan: Plan, store: Store, tracking_uri: str) -> pd.DataFrame:
     with answering(tracking_uri):
         Mirror(plan, store, tracking_uri).update_all()
-    return load(tracking_uri, plan.name)
+    return load_planned(plan, store, tracking_uri, warn=lambda _: None)  # MLflow lacks no trial now
 
 
 def _not_recorded(problem: TrackingError, plan: Plan, store: Store, tracking_uri: str) -> str:
-    where = ["--storage", store.location, "--tracking", tracking_uri]
-    command = shlex.join(["exeunt", "sync", plan.name, *where])
-    return f"incomplete. {problem} The table was built from the storage. To update MLflow, run: {shown(command)}"
+    command = sync_command(plan.name, store, tracking_uri)
+    return f"incomplete. {problem} The table was built from the storage. To update MLflow, run: {command}"

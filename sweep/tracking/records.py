@@ -19,7 +19,7 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
     tags = {
         "exeunt.key": trial.key,
         "exeunt.configuration": about.id,
-        "exeunt.label": about.label,
+        "exeunt.label": trial.label,
         "exeunt.method": about.method,
         "exeunt.architecture": about.architecture,
         "exeunt.seed": str(trial.seed),

@@ -26,9 +26,10 @@ def mirrored(
     store: Store,
     tracking_uri: str,
     announce: Callable[[str], None],
+    begun: Callable[[], bool],
     left_early: Callable[[], bool],
 ) -> Iterator[set[str]]:
-    """Write trials to MLflow every few seconds during training; yield the set of keys to write.
+    """Write trials to MLflow every few seconds once training has begun; yield the set of keys to write.
 
     If MLflow becomes unreachable or reachable again, one line is announced. Keys stay in the set until they are
     written. An interrupted sweep writes the remaining keys within `FINAL_SYNC_TIMEOUT_S`. After a complete sweep, the
@@ -52,6 +53,8 @@ def mirrored(
     def write_on() -> None:
         pause = SYNC_INTERVAL_S
         while not finished.wait(pause):
+            if not begun():  # the import of MLflow would delay the first trial
+                continue
             started = time.monotonic()
             write(until=finished.is_set)
             pause = max(SYNC_INTERVAL_S, time.monotonic() - started)  # leave half of the time to the driver

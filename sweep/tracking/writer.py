@@ -4,7 +4,6 @@ New runs of an SQLite database with known tables are inserted directly, many at 
 for each run, of which each waits for the disk; it writes everything else.
 """
 
-import logging
 import os
 import shutil
 from collections.abc import Container, Iterable
@@ -15,16 +14,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from ...results import mlflow_sqlite
-from ...results.mlflow_client import TrackingError, connect, sqlite_file
+from ...results.mlflow_client import TrackingError, connect
 from ...results.mlflow_reader import known_database, runs_in
 from ...results.mlflow_sqlite import NewRun
+from ...specs import sqlite_file, sqlite_uri
 from ...store import DamagedFileError, Plan, PlannedTrial, Progress, Record, Store
 from ...store.migration import OLD_KEY
 from .records import TERMINATED, differing, params_of, points_of, tags_of
-
-logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)  # it logs each migration of a new database
-for talkative in ("mlflow.store.db.utils", "urllib3.connectionpool"):
-    logging.getLogger(talkative).setLevel(logging.ERROR)  # they log each retry; the last error is raised
 
 BATCH = 800
 """Metrics per call; with tags and parameters they stay below MLflow's limit of 1000 entries."""
@@ -210,7 +206,7 @@ class Mirror:
 def _new_run(trial: PlannedTrial, progress: Progress, tags: dict[str, str], history: list[Record]) -> NewRun:
     about = trial.configuration
     return NewRun(
-        name=" ".join((about.label, about.architecture, *about.row_settings, f"seed {trial.seed}"))[:LONGEST_NAME],
+        name=" ".join((trial.label, about.architecture, *about.row_settings, f"seed {trial.seed}"))[:LONGEST_NAME],
         status=TERMINATED.get(progress.state, "RUNNING"),
         tags=tags,
         params=params_of(trial),
@@ -224,7 +220,7 @@ def create_database(path: Path) -> None:
     shutil.rmtree(workshop, ignore_errors=True)
     workshop.mkdir(parents=True)
     try:
-        MlflowClient(f"sqlite:///{workshop / path.name}").search_experiments(max_results=1)
+        MlflowClient(sqlite_uri(workshop / path.name)).search_experiments(max_results=1)
         if not path.exists():  # another sweep may have created it meanwhile
             (workshop / path.name).replace(path)
     finally:

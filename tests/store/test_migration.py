@@ -1,13 +1,17 @@
 """A storage that Exeunt 0.1.0 wrote is converted, read, verified and continued; nothing is trained again."""
 
 import json
+import os
+import re
 import shutil
+import socket
 import tarfile
 from pathlib import Path
 
 import pytest
 from exeunt.specs import SpecError
-from exeunt.store import Store
+from exeunt.store import Store, hold_lease
+from exeunt.store.liveness import this_process
 from exeunt.store.migration import OLD_KEY, migrate_trials
 
 from ..command_line import run_in_process
@@ -87,6 +91,55 @@ def test_a_trial_whose_spec_is_another_ones_is_left_and_named(old):
     assert "belongs to another trial" in left.problem
 
 
+def test_nothing_is_converted_while_0_1_0_runs_a_sweep(old):
+    lease = old / "runs" / "sweeps" / "halfway" / "driver.json"
+    lease.write_text(json.dumps(json.loads(lease.read_text()) | this_process()))
+    before = sorted(path.name for path in old.glob("runs/trials/*"))
+    status, out, err = run_in_process("migrate", "--plugin", "tiny.py")
+    assert (status, out) == (2, "")
+    assert f"process {os.getpid()} on {socket.gethostname()} runs sweep 'halfway' with Exeunt 0.1.0" in err
+    assert err.endswith("stop it before the storage is converted.\n")
+    assert sorted(path.name for path in old.glob("runs/trials/*")) == before
+
+
+def test_a_driver_of_this_release_does_not_stop_the_conversion(old):
+    store = Store(old / "runs")
+    with hold_lease(store.sweep_directory("halfway"), "halfway"):
+        assert len(list(migrate_trials(store))) == 33
+
+
+def test_weights_that_a_sweep_file_names_stay_in_their_place(old):
+    store = Store(old / "runs")
+    specs = {path.parent: json.loads(path.read_text()) for path in sorted(old.glob("runs/trials/*/spec.json"))}
+    teacher, spec = next((folder, spec) for folder, spec in specs.items() if (folder / "weights.pt").exists()
+                         and spec["architecture"]["name"].startswith("resnet"))  # fmt: skip
+    weights = (teacher / "weights.pt").read_bytes()
+    architecture = spec["architecture"]["name"]
+    (old / "runs" / "sweeps" / "taught").mkdir()
+    (old / "runs" / "sweeps" / "taught" / "sweep.yaml").write_text(
+        f"name: taught\ndataset: {spec['dataset']['name']}\narchitectures: [{architecture}]\nseeds: [0]\n"
+        f"recipe: fast\nmethods:\n  kd: {{teacher: '{architecture}@{teacher}/weights.pt'}}\n"
+    )
+    assert run_in_process("migrate", "--plugin", "tiny.py").status == 0
+    (student,) = store.plan("taught").trials
+    assert Path(student.configuration.weights) == teacher / "weights.pt"
+    assert (teacher / "weights.pt").read_bytes() == weights
+    assert [path.name for path in old.glob("runs/trials/*") if OLD_KEY.fullmatch(path.name)] == [teacher.name]
+    assert list(migrate_trials(store)) == [], "the copy is no trial"
+    assert teacher.name not in run_in_process("clean", "--dry-run").out
+
+
+def test_verify_names_each_sweep_and_trial_that_is_not_converted_and_checks_the_others(old):
+    status, out, err = run_in_process("verify")
+    assert (status, err) == (1, "")
+    assert len(SWEEPS) + 33 == int(re.search(r": (\d+) problems", out)[1])
+    Store(old / "runs").sweep_directory("done").write("plan.json", b'{"format": 99}')
+    out = " ".join(run_in_process("verify").out.split())
+    assert "format 99" in out
+    assert "halfway" in out
+    assert run_in_process("verify", "halfway").status == 2
+
+
 def test_before_the_conversion_a_command_names_it(old):
     with pytest.raises(SpecError, match=r"launched by Exeunt 0\.1\.0; convert the storage with: exeunt migrate"):
         Store(old / "runs").plan("done")
@@ -98,7 +151,8 @@ def test_the_command_converts_trials_and_plans_and_runs_no_code_from_the_storage
     assert problems.count("give the same --plugin tiny.py as when it was launched") == len(SWEEPS)
     status, out, problems = run_in_process("migrate", "--plugin", "tiny.py")
     assert (status, problems) == (0, "")
-    assert out.endswith("0 trials and 5 sweeps converted\n")
+    assert "0 trials and 5 sweeps converted\n" in out
+    assert [line.split()[5] for line in out.splitlines()[1:]] == [*SWEEPS]
     store = Store(old / "runs")
     for name, trials in SWEEPS.items():
         assert len(store.plan(name).trials) == trials

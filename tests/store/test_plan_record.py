@@ -8,6 +8,7 @@ from exeunt.store import (
     Plan,
     PlannedTrial,
     Plugin,
+    SearchRecord,
     TuningInfo,
 )
 from hypothesis import given
@@ -33,7 +34,7 @@ TRIALS = (
 )
 PLAN = Plan(
     name="s",
-    command="search",
+    search=SearchRecord(budget=9, seconds=None, scoring="by tpe", studies=None, spaces={"s/kd/resnet8/1f": "kd"}),
     text="name: s  # ü\n",
     plugins=(Plugin(name="own.py", source="# a method\n"),),
     stopping={"rule": "median"},
@@ -73,7 +74,8 @@ def record(store):
         ),
         (lambda plan: plan | {"trials": [{}]}, "missing or invalid: trials"),
         (lambda plan: plan | {"coming": plan["trials"]}, "missing or invalid: coming"),
-        (lambda plan: plan | {"command": "train"}, "missing or invalid: command"),
+        (lambda plan: plan | {"search": {}}, "missing or invalid: search"),
+        (lambda plan: plan | {"search": plan["search"] | {"spaces": [1]}}, "missing or invalid: search"),
     ],
 )
 def test_a_plan_that_contradicts_itself_is_damaged(store, change, reason):

@@ -1,17 +1,23 @@
 """Status of a sweep, as `exeunt status` prints it."""
 
+import io
 import os
 import pty
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from exeunt.store.lease import hold_lease
+from exeunt.sweep.eta import trained_epochs
+from exeunt.sweep.planning.plan import missing
 from exeunt.sweep.status import QUIET_AFTER_S, StatusReader
+from exeunt.sweep.terminal.progress import make_board
+from rich.console import Console
 
 
 @pytest.fixture
@@ -82,8 +88,73 @@ def test_the_time_left_is_that_of_the_epochs_that_are_left(plan, store, trained,
     for trial in plan.trials:
         if trial.key not in {one.key for one in (*like, *unlike)}:
             trained(trial)  # of 2 s per epoch
-    seconds = 100 * (1 + 2 * (len(like) - 1)) + 700 * (1 + 2 * (len(unlike) - 1))  # 1 of 2 epochs is completed
-    assert StatusReader(plan, store).read().seconds_left == pytest.approx(seconds / 2)  # two at once
+    assert (len(like), len(unlike)) == (2, 2)
+    reader = StatusReader(plan, store)
+    assert reader.read().seconds_left == pytest.approx(2 * 700), "(100 + 200 + 700 + 1400) / 2, but one takes longer"
+    begun(like[0], seconds=900.0)
+    assert reader.read().seconds_left == pytest.approx((900 + 1800 + 700 + 1400) / 2), "two at once"
+
+
+class Reported:
+    """Board that gets the events of trials while their files are written."""
+
+    def __init__(self, trials):
+        self.board = make_board(trials, 0, Console(file=io.StringIO()))
+
+    def start(self, trial, epochs, seconds):
+        self.board.start(trial.key)
+        for epoch in range(1, epochs + 1):
+            self.board.advance(trial.key, {"epoch": epoch, "epochs": 2, "seconds": seconds})
+
+    def seconds_left(self):
+        return pytest.approx(self.board.estimator.seconds_left())
+
+
+@pytest.mark.usefixtures("driver")
+def test_status_and_the_board_estimate_the_same_time_left(plan, store, trained, begun, ended):
+    reader, shown = StatusReader(plan, store), Reported(plan.trials)
+    teacher = next(trial for trial in plan.trials if trial.role == "teacher")
+    done, diverged, first, second = [
+        trial for trial in plan.trials if trial.configuration.method == "baseline" and trial is not teacher
+    ][:4]
+    assert reader.read().seconds_left is shown.board.estimator.seconds_left() is None
+
+    trained(done)
+    shown.start(done, 2, 2.0)
+    shown.board.end(done.key)
+    assert reader.read().seconds_left == shown.seconds_left()
+
+    for trial, seconds in ((first, 100.0), (second, 700.0)):
+        begun(trial, seconds=seconds)
+        shown.start(trial, 1, seconds)
+    assert reader.read().seconds_left == shown.seconds_left()
+
+    resumed = Reported(missing(plan, store))
+    for trial in plan.trials:
+        resumed.board.estimator.recall(trial, *trained_epochs(trial, store.progress(trial.key), store))
+    for trial in (first, second):
+        resumed.board.start(trial.key)
+    assert reader.read().seconds_left == resumed.seconds_left() == shown.seconds_left()
+
+    begun(diverged, seconds=50.0)
+    store.trial(diverged.key).write_result(ended("diverged", reason="not finite"))
+    begun(teacher, seconds=900.0)
+    store.trial(teacher.key).write_failure({"reason": "no room"})
+    shown.board.pause(first.key)  # so that two run at a time
+    shown.board.pause(second.key)
+    for trial, seconds in ((diverged, 50.0), (teacher, 900.0)):
+        shown.start(trial, 1, seconds)
+        shown.board.end(trial.key, problem="it ended")
+    before = shown.seconds_left()
+    assert reader.read().seconds_left != before, "students of both wait for nothing"
+    for trial in plan.trials:
+        if trial.depends_on in (diverged.key, teacher.key):
+            shown.board.end(trial.key, problem="its teacher did not complete")
+    assert reader.read().seconds_left == shown.seconds_left() != before
+
+    grown = replace(plan, coming=((first, 10),))
+    shown.board.add_expected(first, 10)
+    assert StatusReader(grown, store).read().seconds_left == shown.seconds_left()
 
 
 def test_a_sweep_whose_trials_have_all_ended_is_over(plan, store, trained):

@@ -246,10 +246,13 @@ def test_a_damaged_plan_is_a_problem(content, plan, store, run, monkeypatch):
 @pytest.mark.usefixtures("one")
 def test_a_sweep_of_an_older_release_is_converted_first(store, run):
     store.sweep_directory("old").write("sweep.yaml", b"name: old\n")
-    status, out, err = run("verify")
+    status, out, err = run("verify", "old")
     assert (status, out) == (2, "")
     assert "'old'" in err
     assert f"exeunt migrate --storage {store.location}" in err
+    status, out, err = run("verify")
+    assert (status, err) == (1, "")
+    assert "exeunt migrate" in " ".join(out.split())
 
 
 @pytest.mark.slow

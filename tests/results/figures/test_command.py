@@ -1,6 +1,24 @@
+"""Tests of `exeunt figures` on a store with trials recorded in MLflow."""
+
+import shutil
+
 import pytest
+from exeunt.store import Store
+from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.planning.sweep_file import read_sweep
+from exeunt.sweep.tracking.writer import Mirror
 
 pytestmark = pytest.mark.slow
+
+FILE = """\
+name: %s
+dataset: digits
+architectures: [resnet8]
+seeds: [0, 1]
+recipe: {base: fast, epochs: 2}
+methods:
+  eed: {exits: all}
+"""
 
 
 @pytest.fixture
@@ -10,24 +28,31 @@ def figures(run, tmp_path):
 
 
 @pytest.fixture
-def launched(record, tmp_path):
-    """Function that records a sweep and adds it to the storage."""
+def launched(tmp_path, database):
+    """Function that plans a sweep in the storage, ends its trials and records them."""
 
-    def launch(name):
-        sweep = record(name)
-        folder = tmp_path / "runs" / "sweeps" / name
-        folder.mkdir(parents=True)
-        (folder / "sweep.yaml").touch()
-        return sweep
+    def launch(name, *, failed=False):
+        (tmp_path / "sweep.yaml").write_text(FILE % name)
+        plan, store = make_plan(read_sweep(tmp_path / "sweep.yaml")), Store(tmp_path / "runs")
+        store.save_sweep(plan)
+        for trial in plan.trials:
+            files = store.trial(trial.key)
+            if failed:
+                files.write_failure({"reason": "boom"})
+                continue
+            epochs = [{"epoch": epoch, "time": 0.0, "seconds": 1.0, "train/final/top1": 99.0} for epoch in (1, 2)]
+            files.write_history([epochs[0], epochs[1] | {"test/final/top1": 97.0}])
+            metrics = {"train/final/top1": 99.0, "test/final/top1": 97.0}
+            files.write_result({"state": "done", "metrics": metrics, "environment": {}, "seconds": 2.0})
+        shutil.copy(database, store.database)
+        Mirror(plan, store, store.tracking_uri).update_all()
 
     return launch
 
 
 def test_figures_are_written_and_listed(figures, launched, tmp_path):
-    sweep = launched("figured")
-    sweep.trials("eed", 97.0, 98.0, metrics={"train/final/top1": 99.0})
-
-    status, out, _ = figures("figured", "--tracking", sweep.tracking_uri)
+    launched("figured")
+    status, out, _ = figures("figured")
 
     folder = tmp_path / "runs" / "sweeps" / "figured" / "figures"
     names = [f"convergence.{form}" for form in ("pdf", "png", "svg")]
@@ -37,7 +62,7 @@ def test_figures_are_written_and_listed(figures, launched, tmp_path):
     assert captions.startswith("convergence: figured on digits: training top-1 accuracy of the final exit by epoch\n")
 
     elsewhere = tmp_path / "paper" / "figures"
-    assert figures("figured", "--tracking", sweep.tracking_uri, "--out", elsewhere)[0] == 0
+    assert figures("figured", "--out", elsewhere)[0] == 0
     for name in names:
         assert (elsewhere / name).read_bytes() == (folder / name).read_bytes()
 
@@ -51,9 +76,8 @@ def test_an_unknown_sweep_is_status_2(figures, launched):
 
 
 def test_a_sweep_without_results_is_status_2(figures, launched, tmp_path):
-    sweep = launched("empty-one")
-    sweep.trial("baseline", state="failed", error="boom")
-    status, _, err = figures("empty-one", "--tracking", sweep.tracking_uri)
+    launched("empty-one", failed=True)
+    status, _, err = figures("empty-one")
     assert (status, err.count("\n")) == (2, 1)
     assert "nothing to draw" in err
     assert not (tmp_path / "runs" / "sweeps" / "empty-one" / "figures").exists()

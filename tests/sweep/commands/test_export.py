@@ -118,6 +118,19 @@ def test_other_weights_than_those_of_the_result_are_refused(export, trial, store
     assert err == f"exeunt: {file} does not match result.json (digests differ); run `exeunt verify`.\n"
 
 
+@pytest.mark.parametrize("key", ["", "..", "../trials/KEY", "/etc", "KEY/", "KEY\n", "KEY\0", "\udcff", "KEY-s0"])
+def test_a_path_is_no_key(export, trial, store, monkeypatch, key):
+    opened = []
+    monkeypatch.setattr(Store, "trial", lambda self, key, trial=Store.trial: opened.append(key) or trial(self, key))
+    for written in (key.replace("KEY", trial.key), f"{store.location}/trials/{trial.key}"):
+        status, out, err = export(written)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"exeunt: no trained network has the key {written!r} in ")
+        assert err.endswith("`exeunt explain NAME ARCH METHOD` lists the keys of a table cell.\n")
+        assert err.count("\n") == 1
+    assert {*opened} <= {trial.key}
+
+
 def test_a_misspelt_key_names_the_nearest(export, trial):
     _, _, err = export(trial.key[:-1])
     assert f"the nearest is {trial.key!r}" in err

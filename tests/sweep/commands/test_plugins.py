@@ -6,6 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from exeunt.store import Store, digest, keep_plugins
+from exeunt.sweep.planning.plan import make_plan
+from exeunt.sweep.planning.sweep_file import read_sweep
+from exeunt.training import TrialSpec, build_student
+from exeunt.training.checkpoints import serialized
+from exeunt.training.plugins import read_plugins, use
 
 from ...command_line import Answer
 
@@ -130,6 +136,55 @@ def test_a_sweep_trains_them_and_is_spoken_of_by_name_when_the_files_are_gone(ex
     status, out, err = run("export", next(iter(own)), "--out", tmp_path / "network.pt2", *storage)
     assert status == 0, err
     assert "own, own8, seed 0" in out
+
+
+@pytest.fixture
+def of_a_colleague(files, tmp_path):
+    """Storage with a completed trial of a plugin, as if a colleague had trained it, and a function to edit plugins."""
+    store = Store(tmp_path / "runs")
+    plan = make_plan(read_sweep(files[0], read_plugins(files[2::2])))
+    store.save_sweep(plan)
+    trial = next(trial for trial in plan.trials if trial.configuration.method == "own")
+    directory = store.trial(trial.key)
+    directory.write_spec(trial.spec)
+    directory.write_weights(serialized(build_student(TrialSpec.from_dict(trial.spec)).state_dict()))
+    directory.write_result(
+        {"state": "done", "seconds": 1.0, "metrics": {}, "environment": {}, "weights": digest(directory.weights())}
+    )
+    keep_plugins(directory.directory, plan.plugins)
+    use()
+    for file in files[2::2]:
+        file.unlink()
+    evil = f"open({str(tmp_path / 'executed')!r}, 'w').close()\n"
+
+    def edit(name):
+        for folder in ("sweeps/mine", f"trials/{trial.key}"):
+            with (tmp_path / "runs" / folder / "plugins" / name).open("a") as file:
+                file.write(evil)
+
+    return trial.key, edit
+
+
+@pytest.mark.parametrize("name", ["method.py", "network.py"])
+def test_a_plugin_that_was_edited_in_the_storage_is_not_run_by_any_command(name, of_a_colleague, run, tmp_path):
+    key, edit = of_a_colleague
+    storage = "--storage", tmp_path / "runs"
+    edit(name)
+    status, out, err = run("export", key, "--format", "safetensors", "--out", tmp_path / "x.safetensors", *storage)
+    assert (status, out) == (2, "")
+    assert "was changed after the training, so it is not run. Restore the file" in err
+    for words in (["status", "mine"], ["verify"], ["sync", "mine"], ["clean", "--dry-run"], ["migrate"]):
+        run(*words, *storage)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_plugin_that_was_added_in_the_storage_is_not_run(of_a_colleague, run, tmp_path):
+    key, edit = of_a_colleague
+    edit("added.py")
+    storage = "--storage", tmp_path / "runs"
+    status, _, err = run("export", key, "--format", "safetensors", "--out", tmp_path / "x.safetensors", *storage)
+    assert (status, err) == (0, "")
+    assert not (tmp_path / "executed").exists()
 
 
 @pytest.fixture

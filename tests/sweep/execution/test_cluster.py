@@ -181,8 +181,16 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
     answer = program(*submit, "runs", environment=environment)
     assert answer.status == 2
     assert "a cluster needs an absolute path that all nodes share" in answer.err
-    answer = program(*submit, tmp_path / "runs", environment=environment)
+    tracking = "--tracking", f"sqlite:///{tmp_path}/far.db?key=s3cr3t"
+    answer = program(*submit, tmp_path / "runs", *tracking, environment=environment)
     assert answer.status == 0, answer.out + answer.err
+    assert (tmp_path / "far.db").exists()
+    jobs = subprocess.run(
+        [Path(sys.executable).with_name("ray"), "job", "list", "--address", dashboard],
+        env=environment, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert f"--tracking 'sqlite:///{tmp_path}/far.db?***'" in jobs
+    assert "s3cr3t" not in jobs + answer.out + answer.err
     assert re.match(r"Submitted as exeunt-far-\w{8}\.", answer.out)
     assert "3 done, 0 running" in answer.out
     assert "baseline" in answer.out.rpartition("3 done")[2], "the table"

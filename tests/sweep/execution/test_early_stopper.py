@@ -6,9 +6,11 @@ from exeunt.models import ArchitectureSpec
 from exeunt.specs import content_key
 from exeunt.sweep.execution.early_stopper import EarlyStopper, bracket_of
 from exeunt.sweep.planning.cost import Costs
-from exeunt.sweep.planning.plan import single
+from exeunt.sweep.planning.plan import make_plan, single
 from exeunt.sweep.planning.stopping import Stopping
 from exeunt.training import DatasetSpec, Recipe, TrialSpec
+
+from ..sweep_files import GOOD
 
 EPOCHS = 9
 COSTS = Costs()
@@ -33,6 +35,22 @@ TRIALS = [planned(seed) for seed in range(6)]
 
 def record(epoch, top1):
     return {"epoch": epoch, "validation/final/top1": top1}
+
+
+def test_a_damaged_history_is_reported_once_and_the_others_are_recalled(read, store, trained):
+    from exeunt.sweep.execution.runner import _early_stopper
+
+    text = GOOD.replace("epochs: 2", "epochs: 4") + "validation: 0.1\nstopping: {rule: median, grace: 1}\n"
+    plan = make_plan(read(text))
+    for trial in plan.trials[:3]:
+        trained(trial, epochs=4)
+    store.trial(plan.trials[1].key).directory.write("history.jsonl", b"{")
+    said = []
+    early_stopper = _early_stopper(plan, store, said.append)
+    assert early_stopper is not None
+    assert len(said) == 1
+    assert said[0].startswith(f"{plan.trials[1]}: ")
+    assert "history.jsonl is damaged" in said[0]
 
 
 def judged(stopping, trials=TRIALS, accuracies=(60, 50, 40, 30, 20, 10), epochs=EPOCHS):

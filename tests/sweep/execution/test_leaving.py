@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from exeunt.sweep.execution import shutdown
-from exeunt.sweep.execution.tune_searcher import PlanSearcher
+from exeunt.sweep.execution.trial_queue import TrialQueue
 from mlflow import MlflowClient
 
 from ...command_line import descendants
@@ -114,15 +114,15 @@ def test_what_a_sweep_starts_listens_on_loopback_alone_and_ctrl_c_twice_leaves_a
 
 def test_ctrl_c_just_before_a_trial_begins_says_how_to_go_on(bench, exeunt, monkeypatch):
     """The signal arrives after Ray Tune has received its first trial and before the trial starts."""
-    suggest = PlanSearcher.suggest
+    suggest = TrialQueue.suggest
 
     def suggest_and_interrupt(*arguments):
         suggested = suggest(*arguments)
-        if isinstance(suggested, dict):
+        if not isinstance(suggested, str):
             os.kill(os.getpid(), signal.SIGINT)
         return suggested
 
-    monkeypatch.setattr(PlanSearcher, "suggest", suggest_and_interrupt)
+    monkeypatch.setattr(TrialQueue, "suggest", suggest_and_interrupt)
     answer = exeunt(*bench.words(LONG))
     assert answer.status == 130, answer.err
     assert answer.out.endswith(f"Resume with: exeunt sweep {bench.file} --storage {bench.storage}\n")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from exeunt.store import Store
-from exeunt.sweep.execution import tune_searcher
-from exeunt.sweep.execution.tune_searcher import PlanSearcher
+from exeunt.sweep.execution import trial_queue
+from exeunt.sweep.execution.trial_queue import TrialQueue
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
 
@@ -58,15 +58,15 @@ def bench(tmp_path):
 @pytest.fixture
 def busy(monkeypatch):
     """Event that is set once this process has seen a busy trial, which it tries again after a short delay."""
-    seen, complete = threading.Event(), PlanSearcher.on_trial_complete
+    seen, end = threading.Event(), TrialQueue.ended
 
-    def watch(searcher, trial_id, result=None, error=False):
-        complete(searcher, trial_id, result, error)
-        if result is not None and result.get("state") == "busy":
+    def watch(queue, key, last, *, error=False):
+        end(queue, key, last, error=error)
+        if last.get("state") == "busy":
             seen.set()
 
-    monkeypatch.setattr(PlanSearcher, "on_trial_complete", watch)
-    monkeypatch.setattr(tune_searcher, "BUSY_DELAY_S", 0.5)
+    monkeypatch.setattr(TrialQueue, "ended", watch)
+    monkeypatch.setattr(trial_queue, "BUSY_DELAY_S", 0.5)
     return seen
 
 
@@ -122,16 +122,16 @@ def test_a_trial_that_the_other_sweep_completes_while_it_is_found_busy_has_ended
     bench, exeunt, monkeypatch, ended
 ):
     """The result appears after the worker has reported `busy` and before the driver handles the report."""
-    files, complete = bench.store.trial(bench.shared.key), PlanSearcher.on_trial_complete
+    files, end = bench.store.trial(bench.shared.key), TrialQueue.ended
 
-    def complete_elsewhere(searcher, trial_id, result=None, error=False):
-        assert result["state"] == "busy"
+    def complete_elsewhere(queue, key, last, *, error=False):
+        assert last["state"] == "busy"
         files.write_spec(bench.shared.spec)
         files.write_history([{"epoch": 1, "time": 1e9, "seconds": 1.0, "test/final/top1": 50.0}])
         files.write_result(ended("done", key=bench.shared.key, metrics={"test/final/top1": 50.0}))
-        complete(searcher, trial_id, result, error)
+        end(queue, key, last, error=error)
 
-    monkeypatch.setattr(PlanSearcher, "on_trial_complete", complete_elsewhere)
+    monkeypatch.setattr(TrialQueue, "ended", complete_elsewhere)
     with bench.store.attempt(bench.shared.key, "another driver"):
         answer = exeunt(*bench.words("first"))
     assert answer.status == 0, answer.out + answer.err

@@ -52,3 +52,10 @@ def test_lists_of_names_need_no_torch(kind):
     assert said
     assert errors == []
     assert imported == ""
+
+
+@pytest.mark.slow
+def test_the_driver_of_a_sweep_needs_no_torch():
+    program = "import exeunt.sweep.execution.runner, exeunt.sweep.tracking.writer, sys; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"

@@ -156,7 +156,9 @@ def test_a_budget_is_trials_or_device_hours(read):
     assert (read(FILE).search.budget, read(FILE).search.seconds) == (6, None)
     hours = read(FILE.replace("budget: 6", "budget: 1.5h")).search
     assert (hours.budget, hours.seconds) == (None, 5400)
-    assert hours.effort.startswith("1.5 device-hours by tpe, scored by validation top-1 of the final exit on 10% of")
+    assert hours.record("hours").effort.startswith(
+        "1.5 device-hours by tpe, scored by validation top-1 of the final exit on 10% of"
+    )
 
 
 def test_stages_need_no_quotes_and_what_may_be_left_out_may_be_null(read):

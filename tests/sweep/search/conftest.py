@@ -1,7 +1,6 @@
 """Searches without training: the files that a worker would write are written to the store at once."""
 
 import io
-import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import pytest
 from exeunt.store import Record, Store
 from exeunt.sweep.execution.early_stopper import EarlyStopper
 from exeunt.sweep.execution.shutdown import Shutdown
-from exeunt.sweep.execution.tune_searcher import PlanSearcher
+from exeunt.sweep.execution.trial_queue import TrialQueue
 from exeunt.sweep.planning.plan import missing
 from exeunt.sweep.planning.sweep_file import Sweep, read_sweep
 from exeunt.sweep.search import Outcome, Studies, Tuning, outcomes, search_plan
@@ -94,7 +93,7 @@ class Driver:
             for trial in plan.trials:
                 self.early_stopper.recall(trial.key, store.trial(trial.key).history())
         self.tuning = Tuning(self.studies, store, self.board, self.shutdown, known, self.early_stopper)
-        self.searcher = PlanSearcher(
+        self.queue = TrialQueue(
             self.board.trials.values(),
             [key for key, how in store.progress_of(known).items() if how.state == "done"],
             retries=retries,
@@ -106,7 +105,6 @@ class Driver:
         )
         self.running: dict[str, TrialSpec] = {}
         self.handed_out: list[str] = []
-        self._names = map(str, itertools.count())
 
     def stand(self) -> dict[str, Outcome]:
         """Read the studies again; return their outcomes by method."""
@@ -114,15 +112,14 @@ class Driver:
 
     def start(self) -> bool:
         """Start another trial, as Tune does; return True if there was one."""
-        name = next(self._names)
-        suggested = self.searcher.suggest(name)
-        if not isinstance(suggested, dict):
+        suggested = self.queue.suggest()
+        if isinstance(suggested, str):
             return False
-        planned = self.board.trials[suggested["key"]]
-        self.running[name] = TrialSpec.from_dict(planned.spec)
-        self.handed_out.append(planned.key)
-        self.board.start(planned.key)
-        self.trainer.begin(self.running[name], epochs=1)
+        key = suggested.trial.key
+        self.running[key] = TrialSpec.from_dict(suggested.trial.spec)
+        self.handed_out.append(key)
+        self.board.start(key)
+        self.trainer.begin(self.running[key], epochs=1)
         return True
 
     def pruned_after(self, spec: TrialSpec) -> Record | None:
@@ -133,33 +130,30 @@ class Driver:
             (record for record in self.trainer.records(spec) if self.early_stopper.stops(spec.key, record)), None
         )
 
-    def end(self, name: str) -> None:
+    def end(self, key: str) -> None:
         """End a running trial."""
-        spec = self.running.pop(name)
+        spec = self.running.pop(key)
         if (last := self.pruned_after(spec)) is not None:
             records = self.trainer.records(spec)[: last["epoch"]]
-            self.store.trial(spec.key).write_history(records)
-            self.searcher.on_trial_result(name, {"state": "running", "epoch": last["epoch"]})
-            self.searcher.on_trial_complete(name, result={"state": "running"})
-            self.store.prune(spec.key, self.plan.stopping, epoch=last["epoch"], epochs=spec.recipe.epochs)
-            self.board.prune(spec.key, "stopped")
+            self.store.trial(key).write_history(records)
+            self.queue.ended(key, {"state": "running", "epoch": last["epoch"]})
+            self.store.prune(key, self.plan.stopping, epoch=last["epoch"], epochs=spec.recipe.epochs)
+            self.board.prune(key, "stopped")
             return
         report = self.trainer.finish(spec)
-        self.searcher.on_trial_result(name, report)
-        error = report["state"] in ("failed", "running")
-        self.searcher.on_trial_complete(name, result=report, error=error)
-        if self.searcher.retry_delay(spec.key) is not None:
-            self.board.pause(spec.key)
+        self.queue.ended(key, report, error=report["state"] in ("failed", "running"))
+        if self.queue.retry_delay(key) is not None:
+            self.board.pause(key)
         else:
-            self.board.end(spec.key, problem="" if report["state"] == "done" else "it broke")
+            self.board.end(key, problem="" if report["state"] == "done" else "it broke")
 
-    def run(self, turn: Callable[[list[str]], str] = lambda names: names[0], steps: int = 10_000) -> "Driver":
+    def run(self, turn: Callable[[list[str]], str] = lambda keys: keys[0], steps: int = 10_000) -> "Driver":
         """Run until no trial is left; `turn` selects the running trial that ends next."""
         for _ in range(steps):
             while len(self.running) < self.workers and self.start():
                 pass
             if not self.running:
-                assert self.searcher.suggest("last") == PlanSearcher.FINISHED
+                assert self.queue.suggest() == "finished"
                 return self
             self.end(turn(list(self.running)))
         raise AssertionError("the search does not end")

@@ -28,7 +28,7 @@ class TestBudgets:
         turns = random.Random(workers)
 
         def turn(names):
-            teacher_is_done = not any(space.teacher and space.teacher not in driver.searcher._done
+            teacher_is_done = not any(space.teacher and space.teacher not in driver.queue._done
                                       for space in driver.tuning._spaces)  # fmt: skip
             if teacher_is_done:
                 taught = {space.space.name: space.used for space in driver.tuning._spaces}
@@ -176,7 +176,7 @@ class TestEnds:
             return 50.0
 
         driver = drive(baseline_alone(), accuracy=accuracy, retries=1)
-        driver.searcher._back_off = 0.0
+        driver.queue._back_off = 0.0
         finish, died = driver.trainer.finish, set()
 
         def dies_once(spec):

@@ -90,7 +90,7 @@ class TestPlan:
         for trial in results:
             assert (trial.spec["protocol"], trial.spec["validation"]) == ("final", 0)
             assert trial.confirmed.tried == "6 complete, 0 pruned, 0 failed"
-            assert trial.confirmed.budget == sweep.search.effort
+            assert trial.confirmed.budget == sweep.search.record(sweep.name).effort
             assert trial.confirmed.budget.startswith("6 trials by random, scored by validation top-1 of the final exit")
         orders = {trial.key: trial.order for trial in plan.trials}
         assert sorted(orders.values()) == list(range(32))
@@ -258,7 +258,8 @@ class TestOutcome:
                 for state, number in states.items()
                 for _ in range(number)
             )
-            return Outcome(space=search.spaces[0], search=search, trials=trials, best=())
+            space, record = search.spaces[0], search.record("tuned")
+            return Outcome(name=space.name, space=space, search=record, trials=trials, best=())
 
         return of
 

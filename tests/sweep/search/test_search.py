@@ -12,7 +12,7 @@ import optuna
 import pytest
 from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.sweep_file import read_sweep
-from exeunt.sweep.search import Studies, outcomes
+from exeunt.sweep.search import Studies, outcomes, search_plan
 from mlflow import MlflowClient
 
 from ...command_line import Answer, meanwhile, wait_until, workers_of
@@ -220,6 +220,30 @@ def test_what_is_no_search_is_refused(bench, run, tmp_path):
     assert answer.status == 2
     assert "no sweep 'tuned' was launched" in answer.err
     assert not bench.storage.exists()
+
+
+def test_a_search_is_shown_without_running_code_from_the_storage(read_file, store, drive, run, tmp_path):
+    sweep = read_file()
+    drive(sweep).run()
+    store.save_sweep(search_plan(sweep, store))
+    folder = store.sweep_directory("tuned").path
+    (folder / "plugins").mkdir()
+    (folder / "plugins" / "own.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()\n")
+    (folder / "sweep.yaml").write_text("[")
+    status, out, err = run("search", "tuned", "--show", "--storage", store.location)
+    assert (status, err) == (0, "")
+    assert "best of eed/resnet8, trial" in out
+    assert "Equal budgets: each method had 6 trials by random" in " ".join(out.split())
+    assert (folder / "figures" / "kd-resnet8" / "figures.html").exists()
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_search_without_studies_is_shown_and_creates_none(read_file, store, run):
+    store.save_sweep(search_plan(read_file(), store))
+    status, out, err = run("search", "tuned", "--show", "--storage", store.location)
+    assert (status, err) == (0, "")
+    assert "Not finished: the budget of each method is 6 trials by random" in " ".join(out.split())
+    assert sorted(store.sweep_directory("tuned").entries()) == ["plan.json", "sweep.yaml"]
 
 
 def test_what_was_found_is_shown_with_figures(undisturbed, bench, run):

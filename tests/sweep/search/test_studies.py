@@ -276,6 +276,15 @@ class TestDatabase:
         assert [(trial.number, trial.params) for trial in again] == [(0, trial.params)]
         assert not (tmp_path / "runs").exists()
 
+    @pytest.mark.parametrize("folder", ["a?b", "a%20b", "a b", "a#b"])
+    def test_a_variable_may_be_a_path_with_special_characters(self, sweep, monkeypatch, tmp_path, folder):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setenv("FOLDER", str(tmp_path / folder))
+        monkeypatch.setenv("FOLDER_NAME", "x")
+        studies = Studies(sweep, Store("s3://bucket/sweeps"))
+        studies.ask(studies.search.spaces[0])
+        assert [*tmp_path.rglob("*.db")] == [tmp_path / folder / "x.db"]
+
     def test_what_is_no_url_is_refused(self, sweep_with, tmp_path):
         sweep = sweep_with(text=FILE.replace("budget: 12", "budget: 12\n  studies: no url"))
         with pytest.raises(StudiesError, match=r"sweep.yaml:10: search.studies: 'no url' is not a database URL"):

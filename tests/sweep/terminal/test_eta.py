@@ -1,7 +1,4 @@
-from types import SimpleNamespace
-
-import pytest
-from exeunt.losses import EED, Baseline
+from exeunt.losses import EED, KD, Baseline
 from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.sweep.eta import TimeEstimator
 from exeunt.sweep.planning.cost import Costs
@@ -12,14 +9,15 @@ EPOCHS = 10
 COSTS = Costs()
 
 
-def planned(seed, architecture="resnet8", method=None):
+def planned(seed, architecture="resnet8", method=None, epochs=EPOCHS, teacher=None):
     spec = TrialSpec(
         dataset=DatasetSpec(name="digits"),
         architecture=ArchitectureSpec(name=architecture),
         method=method or Baseline(),
-        exits=ExitSpec(placement="all" if method else "none"),
-        recipe=Recipe(epochs=EPOCHS, milestones=()),
+        exits=ExitSpec(placement="all" if isinstance(method, EED) else "none"),
+        recipe=Recipe(epochs=epochs, milestones=()),
         seed=seed,
+        teacher=teacher and TrialSpec.from_dict(teacher.spec),
     )
     return single(spec, COSTS, "result", order=seed)
 
@@ -29,91 +27,112 @@ SMALL = [planned(seed) for seed in range(3)]
 LARGE = planned(0, "resnet14")
 
 
-@pytest.fixture
-def clock():
-    return SimpleNamespace(now=100.0)
-
-
-def paced(trials, clock):
-    return TimeEstimator(trials, clock=lambda: clock.now)
-
-
-def trained(pace, clock, key, seconds, epochs):
+def trained(pace, key, seconds, epochs):
     for epoch in epochs:
-        clock.now += seconds
-        pace.advance(key, epoch, EPOCHS)
+        pace.advance(key, EPOCHS - epoch, seconds)
 
 
-def test_nothing_is_known_before_the_first_epoch(clock):
-    pace = paced(SMALL, clock)
+def test_nothing_is_known_before_the_first_epoch():
+    pace = TimeEstimator(SMALL)
     assert pace.seconds_left() is None
     pace.start(FIRST)
     assert pace.seconds_left() is None
 
 
-def test_one_after_the_other(clock):
-    pace = paced(SMALL, clock)
+def test_one_after_the_other():
+    pace = TimeEstimator(SMALL)
     pace.start(FIRST)
-    trained(pace, clock, FIRST, 3, [1, 2])
+    trained(pace, FIRST, 3, [1, 2])
     assert pace.seconds_left() == 3 * (8 + 10 + 10)
-    trained(pace, clock, FIRST, 3, range(3, 11))
+    trained(pace, FIRST, 3, range(3, 11))
     pace.end(FIRST)
     assert pace.seconds_left() == 3 * 20
 
 
-def test_several_at_once_share_the_work_and_none_ends_before_its_own_is_done(clock):
-    pace = paced(SMALL, clock)
+def test_several_at_once_share_the_work_and_none_ends_before_its_own_is_done():
+    pace = TimeEstimator(SMALL)
     pace.start(FIRST)
     pace.start(SECOND)
-    clock.now += 4
-    pace.advance(FIRST, 1, EPOCHS)
-    pace.advance(SECOND, 1, EPOCHS)
+    trained(pace, FIRST, 4, [1])
+    trained(pace, SECOND, 4, [1])
     assert pace.seconds_left() == 4 * (9 + 9 + 10) / 2
     pace.end(FIRST)
     pace.end(THIRD)
     assert pace.seconds_left() == 4 * 9
 
 
-def test_a_network_not_yet_measured_counts_as_those_most_like_it(clock):
+def test_a_trial_that_waits_takes_its_own_time_however_many_run():
+    long = planned(9, epochs=50)
+    pace = TimeEstimator([*SMALL, long])
+    for key in (FIRST, SECOND, THIRD):
+        pace.start(key)
+        trained(pace, key, 2, range(1, 11))
+        pace.end(key)
+    assert pace.seconds_left() == 2 * 50
+
+
+def test_students_train_after_their_teacher():
+    student = planned(0, method=KD(), epochs=20, teacher=SMALL[0])
+    student_of_student = planned(0, "resnet14", method=KD(), epochs=30, teacher=student)
+    trials = [*SMALL, student, planned(1, method=KD(), epochs=20, teacher=SMALL[0]), student_of_student]
+    pace = TimeEstimator(trials)
+    for key in (FIRST, SECOND, THIRD):
+        pace.start(key)
+        trained(pace, key, 2, range(1, 10))
+    assert pace.seconds_left() == 2 * (1 + 20 + 30)
+    pace.end(FIRST)
+    pace.start(student.key)
+    assert pace.seconds_left() == 2 * (20 + 30)
+
+
+def test_a_network_not_yet_measured_counts_as_those_most_like_it():
     eed, other = planned(5, method=EED()), planned(6, "resnet14", EED())
-    pace = paced([*SMALL[:1], LARGE, eed, other], clock)
+    pace = TimeEstimator([*SMALL[:1], LARGE, eed, other])
     pace.start(FIRST)
-    trained(pace, clock, FIRST, 1, range(1, 11))
+    trained(pace, FIRST, 1, range(1, 11))
     pace.end(FIRST)
     assert pace.seconds_left() == 1 * 30
     pace.start(LARGE.key)
-    trained(pace, clock, LARGE.key, 9, range(1, 11))
+    trained(pace, LARGE.key, 9, range(1, 11))
     pace.end(LARGE.key)
     assert pace.seconds_left() == 1 * 10 + 9 * 10
 
 
-def test_a_restart_trains_the_rest_only_and_waiting_again_takes_no_time(clock):
-    pace = paced(SMALL[:2], clock)
+def test_a_restart_trains_the_rest_only():
+    pace = TimeEstimator(SMALL[:2])
+    pace.recall(SMALL[0], 7, 14)
+    assert pace.seconds_left() == 2 * (3 + 10)
     pace.start(FIRST)
-    trained(pace, clock, FIRST, 2, [8])
+    trained(pace, FIRST, 2, [8])
     assert pace.seconds_left() == 2 * (2 + 10)
     pace.pause(FIRST)
-    clock.now += 1000
     assert pace.seconds_left() == 2 * (2 + 10)
     pace.start(FIRST)
-    trained(pace, clock, FIRST, 2, [9, 10])
+    trained(pace, FIRST, 2, [9, 10])
     pace.end(FIRST)
     assert pace.seconds_left() == 2 * 10
 
 
-def test_a_trial_that_ends_early_leaves_no_work(clock):
-    pace = paced(SMALL[:2], clock)
+def test_trials_that_were_done_before_tell_the_pace():
+    pace = TimeEstimator(SMALL[:1])
+    pace.recall(SMALL[1], 10, 50)
+    pace.recall(LARGE, 0, 0.0)
+    assert pace.seconds_left() == 5 * 10
+
+
+def test_a_trial_that_ends_early_leaves_no_work():
+    pace = TimeEstimator(SMALL[:2])
     pace.start(FIRST)
-    trained(pace, clock, FIRST, 2, [1])
+    trained(pace, FIRST, 2, [1])
     pace.end(FIRST)
     pace.end(SECOND)
     assert pace.seconds_left() == 0
 
 
-def test_trials_to_come_count_as_the_one_they_are_like_until_they_are_known(clock):
-    pace = paced(SMALL[:1], clock)
+def test_trials_to_come_count_as_the_one_they_are_like_until_they_are_known():
+    pace = TimeEstimator(SMALL[:1])
     pace.start(FIRST)
-    trained(pace, clock, FIRST, 2, range(1, 11))
+    trained(pace, FIRST, 2, range(1, 11))
     pace.end(FIRST)
     assert pace.seconds_left() == 0
     pace.add_expected(SMALL[1], 3)
@@ -122,6 +141,6 @@ def test_trials_to_come_count_as_the_one_they_are_like_until_they_are_known(cloc
     pace.expect(SMALL[2])
     assert pace.seconds_left() == 2 * 30
     pace.start(THIRD)
-    trained(pace, clock, THIRD, 2, [1])
+    trained(pace, THIRD, 2, [1])
     pace.end(THIRD)
     assert pace.seconds_left() == 2 * 20

@@ -56,12 +56,32 @@ def drawn(board):
 
 
 def record(epoch, **measured):
-    return {"epoch": epoch, "epochs": 10, **measured}
+    return {"epoch": epoch, "epochs": 10, "seconds": 1.0, **measured}
 
 
 def test_a_terminal_gets_a_drawing_and_a_log_gets_lines(plain, live):
     assert isinstance(plain, PlainBoard)
     assert isinstance(live, LiveBoard)
+
+
+def test_a_terminal_shows_what_the_sweep_waits_for_until_a_trial_starts(live):
+    live.wait_for("Ray to start")
+    assert "Waiting for Ray to start ..." in live.console.file.getvalue()
+    assert "trials" not in live.console.file.getvalue(), "the bar is not drawn yet"
+    live.wait_for("the first worker")
+    assert not live.begun
+    live.start(FIRST)
+    assert live.begun
+    live.close()
+    said = live.console.file.getvalue()
+    assert "Waiting for the first worker ..." in said
+    assert "1 done, 1 running" in said.rpartition("Waiting for")[2]
+
+
+def test_a_log_says_nothing_about_a_quick_start(plain):
+    plain.wait_for("Ray to start")
+    plain.start(FIRST)
+    assert lines(plain) == ["start  baseline, resnet8, digits, seed 0"]
 
 
 def test_every_end_is_a_line_with_its_reason_and_the_state_of_the_sweep(plain):
@@ -175,13 +195,10 @@ class TestSearch:
         assert "4/8 trials" in drawn(live)
         assert "4 done, 0 running, 4 waiting, 0 failed" in drawn(live)
 
-    def test_the_time_left_counts_them(self, plain, monkeypatch):
-        clock = SimpleNamespace(now=1000.0)
-        monkeypatch.setattr(plain._pace, "_clock", lambda: clock.now)
+    def test_the_time_left_counts_them(self, plain):
         plain.add_expected(self.LIKE, 2)
         plain.start(FIRST)
-        clock.now += 60
-        plain.advance(FIRST, record(1))
+        plain.advance(FIRST, record(1, seconds=60))
         assert plain.time_left == "about 59 min 0 s left", "9 + 3 * 10 + 2 * 10 epochs"
         plain.skip_expected(self.LIKE)
         assert plain.time_left == "about 49 min 0 s left"

@@ -44,7 +44,7 @@ def recorded(server):
 
 def mirrored(plan, store, uri, announce=print, *, besides=(), left_early=False):
     known = {trial.key: trial for trial in (*plan.trials, *besides)}
-    return sync.mirrored(plan, known, store, uri, announce, lambda: left_early)
+    return sync.mirrored(plan, known, store, uri, announce, begun=lambda: True, left_early=lambda: left_early)
 
 
 @contextmanager

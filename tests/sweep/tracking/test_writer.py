@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from exeunt.results import load
-from exeunt.results.mlflow_client import TrackingError, shown
+from exeunt.results.mlflow_client import TrackingError
 from exeunt.store.lease import hold_lease
 from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.plan import make_plan
@@ -219,14 +219,14 @@ def test_a_damaged_database_is_named_at_once(plan, store):
         ),
         ("sqlite:///:memory:", "is a database in memory, which is lost at exit"),
         ("sqlite:////", "/ is a directory; name a file in it"),
-        ("ftp://me:secret@host", "--tracking: 'ftp://me:***@host' is neither"),
+        ("ftp://me:secret@host", "--tracking: 'ftp://***@host' is neither"),
         ("databricks", "--tracking: 'databricks' is neither"),
         ("http://", "MLflow at http://: "),
-        ("http://me:secret@127.0.0.1:1", "MLflow at http://me:***@127.0.0.1:1: Connection refused."),
-        ("postgresql+psycopg2://me:secret@127.0.0.1:1/db", "at postgresql+psycopg2://me:***@127.0.0.1:1/db: "),
-        ("postgresql+psycopg://me:secret@127.0.0.1:1/db", "at postgresql+psycopg://me:***@127.0.0.1:1/db: "),
+        ("http://me:secret@127.0.0.1:1", "MLflow at http://***@127.0.0.1:1: Connection refused."),
+        ("postgresql+psycopg2://me:secret@127.0.0.1:1/db", "at postgresql+psycopg2://***@127.0.0.1:1/db: "),
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/db", "at postgresql+psycopg://***@127.0.0.1:1/db: "),
         ("postgresql+mistyped://me:secret@127.0.0.1:1/db", "Can't load plugin"),
-        ("postgresql://me:secret@host:port/db", "tracking URI 'postgresql://me:***@host:port/db': invalid"),
+        ("postgresql://me:secret@host:port/db", "tracking URI 'postgresql://***@host:port/db': invalid"),
     ],
 )
 @pytest.mark.parametrize("command", ["table", "sync"])
@@ -240,19 +240,6 @@ def test_a_tracking_uri_of_nothing_is_one_message_without_its_password(command, 
     assert err.count("\n") == 1
     assert said in err
     assert "secret" not in err
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("postgresql://me:se/cr@t@host:5/db", "postgresql://me:***@host:5/db"),
-        ("http://me@host:5000/a:b", "http://me@host:5000/a:b"),
-        ("--tracking 'https://me:secret@host' --only 'a@b'", "--tracking 'https://me:***@host' --only 'a@b'"),
-        ("sqlite:////home/a:b/mlflow.db", "sqlite:////home/a:b/mlflow.db"),
-    ],
-)
-def test_a_password_in_a_uri_is_not_shown(text, safe):
-    assert shown(text) == safe
 
 
 def test_a_trial_that_waits_has_no_run(plan, store, runs):

@@ -1,14 +1,12 @@
-"""Ray Tune's searcher of a sweep: trials whose teacher is completed, in the plan's order."""
+"""Queue of a sweep's trials: those whose teacher is completed, in the plan's order."""
 
 import heapq
-import json
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable
-from typing import Any, Protocol
-
-from ray.tune.search import Searcher
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from ...store import PlannedTrial
 from .gpu_packing import Packing
@@ -17,6 +15,15 @@ BUSY_DELAY_S = 10.0
 """Seconds before a trial that another sweep trains is tried again, which costs no retry."""
 FIRST_RETRY_DELAY_S = 2.0
 """Seconds before the first retry of a trial whose worker died; doubled for each further retry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """Trial to start now."""
+
+    trial: PlannedTrial
+    gpu: float
+    """Number of its GPUs, or its share of one."""
 
 
 class Proposals(Protocol):
@@ -31,8 +38,8 @@ class Proposals(Protocol):
         ...
 
 
-class PlanSearcher(Searcher):
-    """Searcher that suggests a plan's trials to Ray Tune as soon as they can run, without a barrier for teachers.
+class TrialQueue:
+    """Queue that suggests a plan's trials as soon as they can run, without a barrier for teachers.
 
     A trial whose worker died or whose node failed is suggested again. A trial that failed or diverged is not, and
     trials that depend on it are given up.
@@ -52,7 +59,7 @@ class PlanSearcher(Searcher):
         shutting_down: Callable[[], bool] = lambda: False,
         proposals: Proposals | None = None,
     ) -> None:
-        """Create a searcher for the trials to run.
+        """Create a queue of the trials to run.
 
         Args:
             trials: trials to run, in the order in which they are suggested.
@@ -60,13 +67,12 @@ class PlanSearcher(Searcher):
             retries: maximum number of retries of a trial whose worker died.
             back_off: seconds before the first retry, doubled for each further one.
             most: maximum number of trials that run at once.
-            gpu: GPUs or share of a GPU per trial; suggested as `gpu`.
+            gpu: GPUs or share of a GPU per trial.
             recorded: function that returns a trial's state in the store; called if its worker ended with an error.
             give_up: function that is called with the key of a trial that cannot run, and the reason.
             shutting_down: function that returns True if no more trials may start.
             proposals: source of more trials, used if all trials that can run have started.
         """
-        super().__init__()
         self._trials = list(trials)
         self._done = set(done)
         self._retries = retries
@@ -81,21 +87,16 @@ class PlanSearcher(Searcher):
         self._ready: list[int] = []  # heap of positions in the plan
         self._again: list[tuple[float, int]] = []  # heap of the earliest time and the position of each retry
         self._dependents: defaultdict[str, list[int]] = defaultdict(list)  # by the key of their teacher
-        self._running: dict[str, int] = {}  # by Tune's ID of the attempt
-        self._reported: dict[str, str] = {}
+        self._running: dict[str, int] = {}  # position by key
         self._deaths: Counter[str] = Counter()
         self._begin()
 
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        # Tune pickles its searcher to restore it later; we never do.
-        return Searcher, ()
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Return the next trial's key and spec as JSON, None while all remaining trials must wait, or `FINISHED`."""
+    def suggest(self) -> Suggestion | Literal["wait", "finished"]:
+        """Return the next trial, `wait` while all remaining trials must wait, or `finished`."""
         if self._shutting_down():
-            return Searcher.FINISHED
+            return "finished"
         if len(self._running) >= self._most:
-            return None
+            return "wait"
         while self._again and self._again[0][0] <= time.monotonic():
             heapq.heappush(self._ready, heapq.heappop(self._again)[1])
         waits = self._packing is not None and self._packing.holds_back
@@ -107,44 +108,44 @@ class PlanSearcher(Searcher):
             trial = self._trials[position]
             share = self._packing.share(trial, position) if self._packing else self._gpu
             if share is not None:
-                self._running[trial_id] = position
-                # As JSON, because Tune keeps and copies each suggestion entry by entry.
-                return {"key": trial.key, "spec": json.dumps(trial.located_spec), "gpu": share}
-        return None if self._running or self._again else Searcher.FINISHED
+                self._running[trial.key] = position
+                return Suggestion(trial=trial, gpu=share)
+        return "wait" if self._running or self._again else "finished"
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Record the trial's state and peak memory."""
-        self._reported[trial_id] = result["state"]
-        if self._packing and "peak_memory_bytes" in result:
-            self._release(self._packing.measured(self._trials[self._running[trial_id]], result["peak_memory_bytes"]))
+    def reported(self, key: str, report: Mapping[str, Any]) -> None:
+        """Release the trials that waited for the peak memory of this one."""
+        if self._packing and "peak_memory_bytes" in report:
+            self._release(self._packing.measured(self._trials[self._running[key]], report["peak_memory_bytes"]))
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Release the trials that waited for this one, or schedule its retry."""
-        position = self._running.pop(trial_id)
-        trial = self._trials[position]
-        state = self._reported.pop(trial_id, "")
+    def ended(self, key: str, last: Mapping[str, Any], *, error: bool = False) -> None:
+        """Release the trials that waited for this one, or schedule its retry.
+
+        Args:
+            key: key of a trial that was suggested.
+            last: last report of this attempt; empty if there was none.
+            error: True if the attempt ended with an exception or its worker died.
+        """
+        position = self._running.pop(key)
         if self._packing:
-            self._release(self._packing.ended(trial))
-        storage_is_away = state == "unwritable"
-        busy = not error and result is not None and result["state"] == "busy"
-        if busy or (error and state not in ("done", "diverged", "failed", "stopped")):
-            state = self._recorded(trial.key)  # it may have ended in another sweep, or before its last report
-        elif not error:
-            state = result["state"] if result else ""
+            self._release(self._packing.ended(self._trials[position]))
+        state = reported = last.get("state", "")
+        busy = not error and reported == "busy"
+        if busy or (error and reported not in ("done", "diverged", "failed", "stopped")):
+            state = self._recorded(key)  # it may have ended in another sweep, or before its last report
         if busy and state not in ("done", "diverged"):
             self._put_back(position, BUSY_DELAY_S)
         elif state == "done":
-            self._done.add(trial.key)
-            self._release(self._dependents.pop(trial.key, []))
+            self._done.add(key)
+            self._release(self._dependents.pop(key, []))
         elif state == "stopped":  # it received SIGTERM and has a checkpoint
             self._put_back(position, self._back_off)
-        elif error and state not in ("diverged", "failed") and self._dies(trial.key) <= self._retries:
-            self._put_back(position, self._back_off * 2 ** (self._deaths[trial.key] - 1))
+        elif error and state not in ("diverged", "failed") and self._dies(key) <= self._retries:
+            self._put_back(position, self._back_off * 2 ** (self._deaths[key] - 1))
         else:
-            self._give_up_pupils(trial.key)
-        is_told = state == "done" or (state and not storage_is_away)
-        if self._proposals and is_told and self.retry_delay(trial.key) is None:
-            self._proposals.ended(trial.key, "failed" if error and state == "running" else state)
+            self._give_up_pupils(key)
+        is_told = state == "done" or (state and reported != "unwritable")
+        if self._proposals and is_told and self.retry_delay(key) is None:
+            self._proposals.ended(key, "failed" if error and state == "running" else state)
 
     def retry_delay(self, key: str) -> float | None:
         """Return the seconds until a trial is retried; None if it is not."""
@@ -184,9 +185,3 @@ class PlanSearcher(Searcher):
             key = self._trials[position].key
             self._give_up(key, f"its teacher, trial {teacher}, did not complete")
             self._give_up_pupils(key)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Do nothing: the trial store has all states."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Do nothing: a restart makes a new plan from the trial store."""

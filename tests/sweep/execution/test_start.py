@@ -1,0 +1,86 @@
+"""Start of a sweep: which worker trains first, and what the user reads while Ray and workers start."""
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import ray
+
+from ...command_line import descendants
+
+pytestmark = pytest.mark.slow
+
+FILE = """\
+name: one
+dataset: digits
+architectures: [resnet8]
+seeds: [0]
+recipe: {base: fast, epochs: 1, batch_size: 512}
+methods: {baseline: {}}
+"""
+SLOW = """\
+import sys, time
+
+if any(name in word for word in sys.orig_argv for name in ("dashboard/dashboard.py", "default_worker.py")):
+    time.sleep(4)
+"""
+"""Module that Python imports when it starts; it delays the process that `ray.init` waits for, and every worker."""
+
+
+@pytest.fixture
+def words(tmp_path):
+    (tmp_path / "one.yaml").write_text(FILE)
+    return "sweep", tmp_path / "one.yaml", "--storage", tmp_path / "storage"
+
+
+@pytest.fixture
+def slow_ray(tmp_path, monkeypatch):
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "sitecustomize.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "slow"))
+
+
+def logs_of(program):
+    """Return the directory in which the Ray of a program writes its logs."""
+    (gcs,) = [line for _, line in descendants(program.process.pid) if "gcs_server" in line.split("\0")[0]]
+    return Path(re.search(r"--log_dir=([^\0]+)", gcs)[1])
+
+
+def test_a_trial_gets_the_worker_that_ray_starts_at_first(words, start, last_moment):
+    moment = last_moment(signal.SIGCONT)
+    program = start(*words, "--plugin", moment.plugin)
+    program.until(moment.reached.exists)
+    assert len(list(logs_of(program).glob("python-core-worker-*.log"))) == 1, "Ray started no other worker"
+    moment.reached.unlink()
+    assert program.finish().status == 0
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_workers_load_pytorch_before_they_get_a_trial():
+    loaded = ray.remote(lambda: sorted({"torch", "exeunt.training.train", "ray.tune"} & {*sys.modules}))
+    assert ray.get(loaded.remote()) == ["exeunt.training.train", "ray.tune", "torch"]
+
+
+@pytest.mark.usefixtures("slow_ray")
+def test_a_slow_start_says_what_it_waits_for(words, start):
+    answer = start(*words).finish()
+    assert answer.status == 0, answer.err
+    said = [line for line in answer.out.splitlines() if line.startswith("Waiting")]
+    assert re.fullmatch(r"Waiting for Ray to start on this machine with 1 CPU \(\d+ s\) \.\.\.", said[0])
+    assert re.fullmatch(r"Waiting for the first worker to start and load PyTorch \(\d+ s\) \.\.\.", said[-1])
+    assert answer.out.index(said[-1]) < answer.out.index("start  baseline, resnet8, digits, seed 0")
+
+
+@pytest.mark.usefixtures("slow_ray")
+def test_ctrl_c_while_ray_starts_leaves_nothing_behind(words, start, gone):
+    program = start(*words)
+    program.wait_for_line("Waiting for Ray to start on this machine with 1 CPU (3 s) ...\n")
+    processes = program.processes()
+    os.killpg(program.process.pid, signal.SIGINT)
+    answer = program.finish()
+    assert answer.status == 130, answer.err
+    assert "Interrupted. Resume with: exeunt sweep" in answer.out
+    assert gone(processes)
