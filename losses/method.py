@@ -33,7 +33,7 @@ class LossInputs:
     labels: torch.Tensor
     """Class indices (N,), or probabilities (N, C) if images are mixed."""
     progress: float | torch.Tensor = 0.0
-    """Number of the epoch, from 1, divided by the number of epochs: in (0, 1]. In a training, a float64 scalar tensor."""
+    """Number of the epoch, from 1, divided by the number of epochs: in (0, 1]. In training, a float64 scalar tensor."""
     feature_maps: tuple[torch.Tensor, ...] = ()
     """Input (N, W, h, w) of each exit's pooling; h and w can differ between exits."""
     stage_maps: tuple[torch.Tensor, ...] = ()

@@ -28,12 +28,12 @@ class Pool(nn.Module):
 class Classifier(nn.Linear):
     """Linear classifier that computes in float32 under autocast: rounded logits would often be equal."""
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map features (N, width) to logits (N, classes)."""
-        if not _autocasts(features):
-            return super().forward(features)
-        with torch.autocast(features.device.type, enabled=False):
-            return super().forward(features.float())
+        if not _autocasts(input):
+            return super().forward(input)
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.float())
 
 
 def _autocasts(tensor: Tensor) -> bool:

@@ -20,13 +20,54 @@ from torch.utils._pytree import tree_leaves, tree_map
 DEVICE = torch.device("cuda", 0)
 CHECKOUT = __file__.rpartition("/tests/")[0] + "/"
 WITHOUT_KERNEL = frozenset(
-    "_pin_memory _reshape_alias _unsafe_view alias as_strided chunk detach diagonal empty empty_like empty_strided expand "
-    "is_pinned lift_fresh narrow new_empty new_empty_strided permute reshape select set_ slice split split_with_sizes "
-    "sym_size t transpose unbind unfold unsqueeze squeeze view".split()
+    [
+        "_pin_memory",
+        "_reshape_alias",
+        "_unsafe_view",
+        "alias",
+        "as_strided",
+        "chunk",
+        "detach",
+        "diagonal",
+        "empty",
+        "empty_like",
+        "empty_strided",
+        "expand",
+        "is_pinned",
+        "lift_fresh",
+        "narrow",
+        "new_empty",
+        "new_empty_strided",
+        "permute",
+        "reshape",
+        "select",
+        "set_",
+        "slice",
+        "split",
+        "split_with_sizes",
+        "sym_size",
+        "t",
+        "transpose",
+        "unbind",
+        "unfold",
+        "unsqueeze",
+        "squeeze",
+        "view",
+    ]
 )
 """Operations that only describe memory, or allocate it."""
 WAITING = frozenset(
-    "_local_scalar_dense _unique2 bincount equal is_nonzero masked_select nonzero unique_consecutive unique_dim".split()
+    [
+        "_local_scalar_dense",
+        "_unique2",
+        "bincount",
+        "equal",
+        "is_nonzero",
+        "masked_select",
+        "nonzero",
+        "unique_consecutive",
+        "unique_dim",
+    ]
 )
 """Operations whose result the host needs before it can go on."""
 INDEXING = frozenset(("index", "index_put", "index_put_", "_unsafe_index", "_index_put_impl_"))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -38,7 +37,7 @@ class BatchCounters:
 
     def update(self) -> None:
         """Add the passes since the last update to the counters of the layers in training mode."""
-        counters = [counter for layer, counter in self._layers if layer.training]
-        if self._passes and counters:
-            torch._foreach_add_(counters, self._passes)
+        for layer, counter in self._layers:
+            if layer.training and self._passes:
+                counter += self._passes
         self._passes = 0

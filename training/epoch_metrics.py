@@ -12,7 +12,6 @@ from .distributed import ProcessGroup
 from .evaluation import ExitMetrics
 from .step import Batch
 
-
 PENDING_BYTES = 8 * 2**20
 """Size of the outputs that are kept until their metrics are computed at once, for a few kernels in a step."""
 

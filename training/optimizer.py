@@ -40,7 +40,8 @@ class OptimizerStep:
         new = {weight: weight.grad for weight in self._weights if weight.grad is not None}
         for weight in new.keys() - self._gradients.keys():
             self._gradients[weight] = torch.empty_like(new[weight])
-        torch._foreach_copy_([self._gradients[weight] for weight in new], list(new.values()))
+        kept = [self._gradients[weight] for weight in new]
+        torch._foreach_copy_(kept, list(new.values()))  # type: ignore[reportPrivateImportUsage]
         for weight in new:
             weight.grad = self._gradients[weight]
 
@@ -107,8 +108,8 @@ class WeightAverage:
     @torch.no_grad()
     def copy_counters(self) -> None:
         """Copy the network's counters of steps."""
-        if self._counters:
-            torch._foreach_copy_(*map(list, zip(*self._counters, strict=True)))
+        for old, new in self._counters:
+            old.copy_(new)
 
 
 def _optimizer(recipe: Recipe, weights: list[nn.Parameter], rate: Tensor) -> torch.optim.Optimizer:

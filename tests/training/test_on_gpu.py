@@ -3,9 +3,7 @@
 import pytest
 import torch
 from exeunt.losses import EED, methods
-from exeunt.models import ArchitectureSpec
 from exeunt.training import DataSource, build_student, epoch_metrics, evaluation
-from exeunt.training.augmentation import operations
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
 from exeunt.training.teacher import TeacherWeights
@@ -51,7 +49,7 @@ def test_a_step_of_each_method_blocks_nowhere(make_trial, tmp_path, name):
         {"mixup": 0.3, "accumulation": 2},
         {"cutmix": 0.3, "schedule": "cosine"},
     ],
-    ids=lambda recipe: " ".join(recipe),
+    ids=" ".join,
 )
 def test_a_step_of_each_recipe_blocks_nowhere(make_trial, recipe):
     assert not second_step(make_trial(EED(), exits="all", **{"precision": "auto", "batch_size": 32, **recipe})).blocking
@@ -78,7 +76,7 @@ def test_a_step_launches_few_kernels(make_trial, architecture, most):
         {"ema_decay": 0.9, "gradient_clip": 1.0, "schedule": "one_cycle"},
         {"optimizer": "adamw", "accumulation": 2, "mixup": 0.3, "cutmix": 0.3},
     ],
-    ids=lambda recipe: " ".join(recipe),
+    ids=" ".join,
 )
 def test_everything_that_a_step_changes_stays_in_its_place(make_trial, recipe):
     """A step that is captured as a CUDA graph always reads and writes the same memory."""

@@ -8,8 +8,8 @@ except for rounding in mixup.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from ...specs import NonNegative, Range, Spec
