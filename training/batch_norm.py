@@ -39,5 +39,5 @@ class BatchCounters:
         """Add the passes since the last update to the counters of the layers in training mode."""
         for layer, counter in self._layers:
             if layer.training and self._passes:
-                counter += self._passes
+                counter.add_(self._passes)
         self._passes = 0
