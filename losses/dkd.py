@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ..specs import Fraction, NonNegative, Positive
 from ._torch import torch
-from .functional import cross_entropy_sum, kd_loss, ramp, to_float32
+from .functional import cross_entropy_sum, kd_loss, ramp, scaled, to_float32
 from .method import Learned, LossInputs, Method, Requirement, TeacherRequirement, method
 
 
@@ -52,8 +52,8 @@ class DKD(Method):
         factor = ramp(inputs.progress, self.warm_up) * self.temperature**2
         return {
             "label": cross_entropy_sum(inputs.logits, inputs.labels),
-            "target_class": factor * self.alpha * torch.stack(split_terms).sum(),
-            "other_classes": factor * self.beta * torch.stack(other_terms).sum(),
+            "target_class": scaled(factor * self.alpha, torch.stack(split_terms).sum()),
+            "other_classes": scaled(factor * self.beta, torch.stack(other_terms).sum()),
         }
 
     def inactive_fields(self) -> frozenset[str]:

@@ -46,7 +46,7 @@ def eed_loss(
     label_weight: float = 1.0,
     output_weight: float | None = None,
     feature_weight: float = 1.0,
-    distillation_weight: float = 1.0,
+    distillation_weight: Weight = 1.0,
     ensemble: Literal["logits", "probabilities"] = "logits",
     weights: Mapping[int, Weight] | None = None,
     taught: Sequence[int] | None = None,
@@ -119,11 +119,11 @@ def eed_loss(
             p = t if ensemble == "probabilities" else (t / temperature).softmax(dim=-1)
             log_q = (students(z) / temperature).log_softmax(dim=-1)
             distance = temperature**2 / len(labels) * F.kl_div(log_q, p, reduction="sum")
-        terms["output"] = distillation_weight * output_weight * distance
+        terms["output"] = scaled(distillation_weight * output_weight, distance)
     if feature_weight:
         f = [to_float32(exit_features) for exit_features in features]
         distance = len(taught) * masked_feature_distance(students(f), target(f))
-        terms["feature"] = distillation_weight * feature_weight * distance
+        terms["feature"] = scaled(distillation_weight * feature_weight, distance)
     return terms
 
 
@@ -159,6 +159,13 @@ def geometric_weights(base: float, count: int) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
-def ramp(progress: float, share: float) -> float:
+def ramp(progress: Weight, share: float) -> Weight:
     """Return `min(1, progress / share)`, a linear ramp over this share of the training; 1 if the share is 0."""
-    return min(1.0, progress / share) if share else 1.0
+    if not share:
+        return 1.0
+    return (progress / share).clamp(max=1.0) if isinstance(progress, torch.Tensor) else min(1.0, progress / share)
+
+
+def scaled(weight: Weight, loss: torch.Tensor) -> torch.Tensor:
+    """Return `weight * loss` in the precision of the loss, also if the weight is a float64 tensor."""
+    return (weight.to(loss.dtype) if isinstance(weight, torch.Tensor) else weight) * loss

@@ -32,8 +32,8 @@ class LossInputs:
     """Input (N, W) of each exit's classifier, after ReLU and pooling; W is equal for all exits."""
     labels: torch.Tensor
     """Class indices (N,), or probabilities (N, C) if images are mixed."""
-    progress: float = 0.0
-    """Number of the epoch, from 1, divided by the number of epochs: in (0, 1]."""
+    progress: float | torch.Tensor = 0.0
+    """Number of the epoch, from 1, divided by the number of epochs: in (0, 1]. In training, a float64 scalar tensor."""
     feature_maps: tuple[torch.Tensor, ...] = ()
     """Input (N, W, h, w) of each exit's pooling; h and w can differ between exits."""
     stage_maps: tuple[torch.Tensor, ...] = ()

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ..specs import Fraction
 from ._torch import F, torch
-from .functional import cross_entropy_sum, to_float32
+from .functional import cross_entropy_sum, scaled, to_float32
 from .method import Learned, LossInputs, Method, method
 
 
@@ -36,4 +36,4 @@ class PSKD(Method):
         share = self.alpha * inputs.progress
         logits = to_float32(logits)
         target = to_float32(inputs.previous_epoch_logits.detach()).softmax(dim=1).to(logits.dtype)
-        return {"label": (1 - share) * label, "past": share * F.cross_entropy(logits, target)}
+        return {"label": scaled(1 - share, label), "past": scaled(share, F.cross_entropy(logits, target))}

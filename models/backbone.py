@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .layers import Classifier
+
 
 class Block(nn.Module):
     """Part of the backbone after which an exit can be attached."""
@@ -60,7 +62,7 @@ class Backbone(nn.Module):
         self.stem = stem
         self.blocks = nn.ModuleList(block for stage in stages for block in stage)
         self.neck = neck
-        self.classifier = nn.Linear(width, classes)
+        self.classifier = Classifier(width, classes)
         self.width = width
         self.stem_stride = stem_stride
         self.stages = tuple(_numbers(stages))

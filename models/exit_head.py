@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from .heads import ConvolutionalBody, Step, heads, remaining_steps
-from .layers import Pool, conv_bn, initialise
+from .layers import Classifier, Pool, conv_bn, initialise
 from .layout import Layout
 
 
@@ -28,7 +28,7 @@ class Head(nn.Module):
         super().__init__()
         self.body = body
         self.pool = Pool()
-        self.classifier = nn.Linear(width, classes)
+        self.classifier = Classifier(width, classes)
 
     def forward(self, hidden: Tensor) -> ExitOutput:
         """Return the outputs of the exit for a block's output (N, channels, H, W)."""

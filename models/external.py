@@ -75,7 +75,7 @@ def adopt(name: str, parts: Parts, *, channels: int, classes: int) -> Backbone:
     trunk = Backbone(stem=stem, stages=stages, neck=neck, width=width, classes=classes, stem_stride=strides[0])
     trunk.smallest_image *= parts.neck_stride
     if parts.classifier.out_features == classes:
-        trunk.classifier = parts.classifier
+        trunk.classifier.weight, trunk.classifier.bias = parts.classifier.weight, parts.classifier.bias
     return trunk
 
 

@@ -18,11 +18,27 @@ def conv_bn(in_channels: int, out_channels: int, size: int, stride: int = 1, *, 
 
 
 class Pool(nn.Module):
-    """Global average pooling of a map of any size."""
+    """Global average pooling of a map of any size; under autocast, its output is float32."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (N, channels, H, W) to (N, channels)."""
-        return hidden.mean(dim=(2, 3))
+        return hidden.mean(dim=(2, 3), dtype=torch.float32 if _autocasts(hidden) else None)
+
+
+class Classifier(nn.Linear):
+    """Linear classifier that computes in float32 under autocast: rounded logits would often be equal."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map features (N, width) to logits (N, classes)."""
+        if not _autocasts(input):
+            return super().forward(input)
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.float())
+
+
+def _autocasts(tensor: Tensor) -> bool:
+    kind = tensor.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ and how many kernels a step launches. It cannot show what depends on the time th
 """
 
 import contextlib
+import functools
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -289,6 +290,10 @@ class _Autocast(torch.autocast):
         super().__init__("cpu" if device_type == "cuda" else device_type, *args, **kwargs)
 
 
+def _autocast_enabled(real: Callable[[str], bool], device_type: str) -> bool:
+    return real("cpu" if device_type == "cuda" else device_type)
+
+
 @contextlib.contextmanager
 def fake_cuda(*, bf16: bool = True) -> Iterator[FakeGpu]:
     """Give this process one GPU inside the context, with or without bf16 in hardware."""
@@ -307,6 +312,7 @@ def fake_cuda(*, bf16: bool = True) -> Iterator[FakeGpu]:
         "torch.cuda.reset_peak_memory_stats": lambda device=None: None,  # noqa: ARG005
         "torch.cuda.max_memory_allocated": lambda device=None: 1,  # noqa: ARG005
         "torch.autocast": _Autocast,
+        "torch.is_autocast_enabled": functools.partial(_autocast_enabled, torch.is_autocast_enabled),
         "torch.optim.Optimizer._accelerator_graph_capture_health_check": lambda self: None,  # noqa: ARG005
         "torch.utils._foreach_utils._group_tensors_by_device_and_dtype": _grouped,
         "torch.optim.optimizer._group_tensors_by_device_and_dtype": _grouped,

@@ -1,20 +1,24 @@
 """Batches of network inputs from the images of a dataset, made on the device that trains."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from ..specs import SpecError
-from .augmentation import Draws, normalise, on_device
+from .augmentation import Draws, normalise
+from .augmentation.augmentation import draws_to_device
 from .data import Dataset, ImageSet
 from .distributed import ProcessGroup
 from .recipe import Recipe
 from .rng import generator_for
 from .step import Batch
+from .transfer import to_device
 
 EVALUATION_BATCH = 256
+STEPS_PER_TRANSFER = 32
+"""Steps whose random choices are drawn and copied to the device together."""
 
 
 class TrainingBatches:
@@ -110,24 +114,24 @@ class TrainingBatches:
         steps = range(first, len(order))
         parts = [(step, piece) for step in steps for piece in self._own_pieces(len(order[step]))]
         numbers = [order[step][piece] for step, piece in parts]
-
-        draws: Iterable[Draws] = (
-            self._draws(what, epoch, step, len(order[step])).part(piece.start, piece.stop) for step, piece in parts
-        )
         crops = None
         if self._recipe.crop == "resized":
-            draws = list(draws)
-            crops = [drawn.crops for drawn in draws if drawn.crops is not None]
+            drawn = (self._draws(what, epoch, len(order[step]), step, piece) for step, piece in parts)
+            crops = [draws.crops for draws in drawn if draws.crops is not None]
         facts, (mean, std) = self._facts, self._normalisation
-        for batch, pixels, drawn in zip(numbers, self._images.batches(numbers, crops), draws, strict=True):
-            own = on_device(batch, self._device)
-            inputs, labels = self._recipe.apply(
-                pixels, self._labels[own], drawn, mean=mean, std=std, classes=facts.classes
-            )
-            yield own, inputs, labels
+        images = zip(to_device(numbers, self._device), self._images.batches(numbers, crops), strict=True)
+        for start in range(0, len(parts), STEPS_PER_TRANSFER):
+            together = parts[start : start + STEPS_PER_TRANSFER]
+            drawn = [self._draws(what, epoch, len(order[step]), step, piece) for step, piece in together]
+            for draws, (own, pixels) in zip(draws_to_device(drawn, self._device), images, strict=False):
+                inputs, labels = self._recipe.apply(
+                    pixels, self._labels[own], draws, mean=mean, std=std, classes=facts.classes
+                )
+                yield own, inputs, labels
 
-    def _draws(self, what: str, epoch: int, step: int, count: int) -> Draws:
-        return self._recipe.draw(count, self._facts.image_shape, generator_for(self._seed, what, epoch, step))
+    def _draws(self, what: str, epoch: int, count: int, step: int, piece: slice) -> Draws:
+        generator = generator_for(self._seed, what, epoch, step)
+        return self._recipe.draw(count, self._facts.image_shape, generator).part(piece.start, piece.stop)
 
     def _others(self, epoch: int, step: int, numbers: Tensor) -> Tensor:
         """Draw the index (N,) of a random image of the same class for each image in `numbers`."""
@@ -145,7 +149,7 @@ def evaluation_batches(
     order = processes.own(torch.arange(len(images)).split(EVALUATION_BATCH))
     normalisation = _normalisation(facts, device)
     for numbers, pixels in zip(order, images.to(device).batches(order), strict=True):
-        yield normalise(pixels, *normalisation), on_device(images.labels[numbers], device)
+        yield normalise(pixels, *normalisation), to_device([images.labels[numbers]], device)[0]
 
 
 def _normalisation(facts: Dataset, device: torch.device) -> tuple[Tensor, Tensor]:

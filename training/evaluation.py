@@ -9,6 +9,8 @@ from .distributed import ProcessGroup
 MEASURES = ("top1", "top5", "nll", "ece")
 BINS = 15
 """Number of confidence bins of equal width, as in Guo et al. 2017, arXiv 1706.04599."""
+EXACT = {"confidence": 2.0**30, "nll": 2.0**24}
+"""Confidences and likelihoods are rounded to 1 / EXACT. Their sums in float64 are then exact, in any order."""
 
 
 def exit_names(exits: int) -> list[str]:
@@ -22,7 +24,10 @@ def ensemble(logits: tuple[Tensor, ...]) -> Tensor:
 
 
 class ExitMetrics:
-    """Accuracy, likelihood and calibration of each exit and the ensemble, summed over batches on the device."""
+    """Accuracy, likelihood and calibration of each exit and the ensemble, summed over batches on the device.
+
+    The sums do not depend on how the images are divided into batches.
+    """
 
     def __init__(self, exits: int, device: torch.device) -> None:
         """Start with empty sums for `exits` exits, including the final one."""
@@ -40,23 +45,22 @@ class ExitMetrics:
 
         For mixed images, the class with the larger probability is the correct one.
         """
-        logits = [logits.float() for logits in exit_logits]
-        if len(logits) > 1:
-            logits.append(ensemble(tuple(logits)))
-        log_shares = F.log_softmax(torch.stack(logits), dim=2)
+        each = [logits.float() for logits in exit_logits]
+        logits = torch.stack(each if len(each) == 1 else [*each, ensemble(tuple(each))])
+        log_shares = F.log_softmax(logits, dim=2)
         classes = labels.argmax(dim=1) if labels.dim() == 2 else labels
-        best, answers = log_shares.topk(min(5, log_shares.shape[2]), dim=2)
+        answers = logits.topk(min(5, logits.shape[2]), dim=2).indices
         hits = (answers == classes[:, None]).double()
-        confidence = best[:, :, 0].double().exp()
+        confidence = _rounded(logits.softmax(dim=2).amax(dim=2), "confidence")
         bins = ((confidence * BINS).long().clamp(0, BINS - 1)[:, :, None] == self._bins).double()
         if labels.dim() == 2:
             log_likelihood = (log_shares * labels).sum(dim=2)
         else:
-            log_likelihood = log_shares.gather(2, classes.expand(len(logits), -1)[:, :, None])[:, :, 0]
+            log_likelihood = log_shares.gather(2, classes.expand(len(logits), -1)[:, :, None]).squeeze(2)
         self.sums["images"] += len(labels)
         self.sums["top1"] += hits[:, :, 0].sum(dim=1)
         self.sums["top5"] += hits.sum(dim=(1, 2))
-        self.sums["nll"] -= log_likelihood.double().sum(dim=1)
+        self.sums["nll"] -= _rounded(log_likelihood, "nll").sum(dim=1)
         self.sums["count"] += bins.sum(dim=1)
         self.sums["confidence"] += (bins * confidence[:, :, None]).sum(dim=1)
         self.sums["correct"] += (bins * hits[:, :, :1]).sum(dim=1)
@@ -91,3 +95,7 @@ class ExitMetrics:
         some = count.clamp(min=1)
         bins = torch.stack([count, confidence / some, correct / some], dim=2)
         return dict(zip(self.names, bins.tolist(), strict=True))
+
+
+def _rounded(values: Tensor, name: str) -> Tensor:
+    return (values.double() * EXACT[name]).round() / EXACT[name]

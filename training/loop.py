@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..specs import SpecError
 from ..store import Record
+from .batch_norm import BatchCounters
 from .batches import TrainingBatches, evaluation_batches
 from .data import DataSource, ImageSet, split_validation
 from .distributed import ProcessGroup
@@ -75,6 +76,9 @@ class TrainingLoop:
         if trial.recipe.compile != "off":
             self._network.compile(mode="reduce-overhead" if trial.recipe.compile == "cuda_graphs" else "default")
         self._objective = DistributedDataParallel(objective) if processes.count > 1 else objective
+        self._counters = BatchCounters(self._network)
+        self._watch = NonFiniteDetector(device, alone=processes.count == 1)
+        self._progress = torch.zeros((), dtype=torch.float64, device=device)
         self._past_logits: Tensor | None = None  # of all training images, from the previous epoch
         self.teacher_sha256 = teacher.sha256 if teacher else None
         """SHA-256 of the teacher's weights; None without a teacher."""
@@ -104,6 +108,7 @@ class TrainingLoop:
     @property
     def trained_network(self) -> nn.Module:
         """Network that is evaluated and saved: the network itself, or its moving average."""
+        self._update_counters()
         return self._updates.average.network if self._updates.average else self._network
 
     def train_epoch(self) -> Iterator[dict[str, Tensor]]:
@@ -114,13 +119,14 @@ class TrainingLoop:
         """
         started, seconds_before = time.perf_counter(), self._totals.seconds
         self._usage = ResourceUsage(self.device)
-        self._watch = NonFiniteDetector(self.device, step=self.steps, alone=self._processes.count == 1)
+        self._progress.fill_((self.epoch + 1) / self.trial.recipe.epochs)
         self._objective.train()
         for parts in self._batches.steps(self.epoch, self.step, pairs=self.trial.method.needs_same_class_pairs):
             terms = self._train_step(parts)
             self._totals.seconds = seconds_before + time.perf_counter() - started
             yield terms
-        self._watch.check()
+        self._watch.check()  # waits for the device, so that the time includes all steps
+        self._totals.seconds = seconds_before + time.perf_counter() - started
 
     def finish_epoch(self) -> bool:
         """Evaluate the network after the last step of an epoch, record the epoch, and start the next one.
@@ -173,6 +179,7 @@ class TrainingLoop:
             TrainingDiverged: if a step was not finite.
         """
         self._watch.check()
+        self._update_counters()
         return {
             "network": self._network.state_dict(),
             "loss": self._loss.state_dict(),
@@ -194,6 +201,12 @@ class TrainingLoop:
         self.details = state["details"]
         self._start_epoch()
         self._totals.restore(state["totals"])
+        self._watch.step = self.steps
+
+    def _update_counters(self) -> None:
+        self._counters.update()
+        if self._updates.average is not None:
+            self._updates.average.copy_counters()
 
     def _joules(self) -> float:
         """Return the energy of the epoch in joules; nan if a driver does not report it."""
@@ -203,7 +216,6 @@ class TrainingLoop:
         return float(joules if self.device.type == "cpu" else self._processes.sum(joules))
 
     def _start_epoch(self) -> None:
-        self._watch = NonFiniteDetector(self.device)
         self._totals = EpochMetrics(
             self._shape.exits,
             self._batches.images,
@@ -216,21 +228,29 @@ class TrainingLoop:
     def _train_step(self, parts: list[Batch]) -> dict[str, Tensor]:
         trial = self.trial
         seed_modules(derive_seed(trial.seed, "network", self.epoch, self.step, self._processes.rank), self.device)
-        names: list[str] = []
-        values = torch.zeros((), device=self.device)
+        with self._counters.suspended(sum(1 if part.pairs is None else 2 for part in parts)):
+            names, terms = self._forward_backward(parts)
+        values = self._updates.step(self._learning_rate(self.step), names, terms, self._watch)
+        measured = (*(f"loss/{name}" for name in names), "gradient_norm")
+        self._totals.add_step(measured, values, self._batches.batch_sizes[self.step])
+        return dict(zip(names, terms, strict=True))
+
+    def _forward_backward(self, parts: list[Batch]) -> tuple[tuple[str, ...], Tensor]:
+        """Compute the gradients of a step, and return the names of the loss terms and their values (n,)."""
+        names: tuple[str, ...] = ()
+        values: list[Tensor] = []
         for part in parts:
             past = None if self._past_logits is None else self._past_logits[part.numbers]
             with self._processes.no_sync(self._objective, now=part is parts[-1]):
-                terms, logits = self._objective(part, (self.epoch + 1) / trial.recipe.epochs, past)
-                weighted = part.weight * torch.stack(list(terms.values()))
-                weighted.sum().backward()
-            names, values = list(terms), values + weighted.detach()
+                terms, logits = self._objective(part, self._progress, past)
+                stacked = torch.stack([term.float() for term in terms.values()])
+                stacked.backward(torch.full_like(stacked, part.weight))
+            if part is parts[0]:
+                self._updates.hold_gradients()
+            names = tuple(terms)
+            values.append(part.weight * stacked.detach())
             self._totals.add_outputs(part, logits)
-        terms_of_step = dict(zip(names, self._processes.mean(values), strict=True))
-        norm = self._updates.step(self._learning_rate(self.step), terms_of_step, self._watch)
-        measured = {f"loss/{name}": term for name, term in terms_of_step.items()} | {"gradient_norm": norm}
-        self._totals.add_step(measured, self._batches.batch_sizes[self.step])
-        return terms_of_step
+        return names, self._processes.mean(sum(values[1:], start=values[0]))
 
     def _learning_rate(self, step: int) -> float:
         steps = self._batches.steps_per_epoch

@@ -23,30 +23,55 @@ class OptimizerStep:
         self._recipe = recipe
         self._network = network
         self._weights = [weight for weight in (*network.parameters(), *loss.parameters()) if weight.requires_grad]
-        self._optimizer = _optimizer(recipe, self._weights)
+        device = self._weights[0].device
+        # The kernels of a GPU read float32 from its memory; those of a CPU read a number.
+        self._rate = torch.zeros((), device=device, dtype=torch.float64 if device.type == "cpu" else torch.float32)
+        self._gradients: dict[nn.Parameter, Tensor] = {}
+        self._optimizer = _optimizer(recipe, self._weights, self._rate)
         self.average = WeightAverage(network, recipe.ema_decay) if recipe.ema_decay else None
 
-    def step(self, learning_rate: float, terms: dict[str, Tensor], watch: NonFiniteDetector) -> Tensor:
+    @torch.no_grad()
+    def hold_gradients(self) -> None:
+        """Move the gradients of a step's first part to tensors that stay the same in all steps.
+
+        Those of further parts are added to them. A weight that the loss does not use has no gradient, so no weight
+        decay either.
+        """
+        new = {weight: weight.grad for weight in self._weights if weight.grad is not None}
+        for weight in new.keys() - self._gradients.keys():
+            self._gradients[weight] = torch.empty_like(new[weight])
+        kept = [self._gradients[weight] for weight in new]
+        torch._foreach_copy_(kept, list(new.values()))  # type: ignore[reportPrivateImportUsage]
+        for weight in new:
+            weight.grad = self._gradients[weight]
+
+    def step(self, learning_rate: float, names: tuple[str, ...], terms: Tensor, watch: NonFiniteDetector) -> Tensor:
         """Update the weights, unless the gradients or the loss terms are not finite.
 
+        Args:
+            learning_rate: learning rate of the step.
+            names: names of the n loss terms.
+            terms: loss terms (n,).
+            watch: detector of values that are not finite.
+
         Returns:
-            Norm of the gradient of all weights, before clipping.
+            Values (n + 1,): the loss terms and the norm of the gradient of all weights, before clipping.
 
         Raises:
             TrainingDiverged: if `watch` detects a step that was not finite.
         """
         norm = get_total_norm([weight.grad for weight in self._weights if weight.grad is not None])
-        watch.look({**terms, "norm of the gradient": norm})
+        values = torch.cat([terms, norm[None]])
+        watch.look((*names, "norm of the gradient"), values)
         if self._recipe.gradient_clip:
             clip_grads_with_norm_(self._weights, self._recipe.gradient_clip, norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+        self._rate.fill_(learning_rate)
         self._optimizer.found_inf = watch.broken  # type: ignore[attr-defined] (fused optimisers then change nothing)
         self._optimizer.step()
         self._optimizer.zero_grad()
         if self.average is not None:
-            self.average.update(self._network)
-        return norm
+            self.average.update()
+        return values
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that the next step depends on, besides weights and recipe."""
@@ -58,6 +83,8 @@ class OptimizerStep:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from the result of `state_dict`."""
         self._optimizer.load_state_dict(state["optimizer"])
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate
         if self.average is not None:
             self.average.network.load_state_dict(state["average"])
 
@@ -69,28 +96,32 @@ class WeightAverage:
         """Start with a copy of the network."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._blend = get_ema_multi_avg_fn(decay)
+        pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
+        self._averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Update the average with the network's new weights; step counters are copied."""
-        pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
-        averaged = [pair for pair in pairs if pair[0].is_floating_point()]
-        self._blend([old for old, _ in averaged], [new for _, new in averaged], 0)
-        for old, new in pairs:
-            if not old.is_floating_point():
-                old.copy_(new)
+    def update(self) -> None:
+        """Update the average with the network's new weights."""
+        self._blend([old for old, _ in self._averaged], [new for _, new in self._averaged], 0)
+
+    @torch.no_grad()
+    def copy_counters(self) -> None:
+        """Copy the network's counters of steps."""
+        for old, new in self._counters:
+            old.copy_(new)
 
 
-def _optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+def _optimizer(recipe: Recipe, weights: list[nn.Parameter], rate: Tensor) -> torch.optim.Optimizer:
     # Biases and the weights of normalisation have one dimension, all others two or more.
     decayed = [weight for weight in weights if recipe.decay_norms or weight.dim() > 1]
     spared = [weight for weight in weights if not recipe.decay_norms and weight.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "adamw":
-        return _eager(torch.optim.AdamW)(groups, lr=recipe.learning_rate, fused=True)
+        return _eager(torch.optim.AdamW)(groups, lr=rate, fused=True, capturable=rate.is_cuda)
     momentum, nesterov = recipe.momentum, recipe.nesterov
-    return _eager(torch.optim.SGD)(groups, lr=recipe.learning_rate, momentum=momentum, nesterov=nesterov, fused=True)
+    return _eager(torch.optim.SGD)(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
 
 
 @functools.cache

@@ -40,7 +40,7 @@ class TrainingStep(nn.Module):
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
     def forward(
-        self, batch: Batch, progress: float, previous_epoch_logits: Tensor | None
+        self, batch: Batch, progress: Tensor, previous_epoch_logits: Tensor | None
     ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         """Return the named loss terms, and the logits (N, C) of each exit."""
         outputs = self.outputs(batch.inputs)

@@ -201,6 +201,22 @@ def test_the_order_of_the_images_changes_nothing(method, seed):
     torch.testing.assert_close(built(method)(permuted), built(method)(inputs), rtol=1e-11, atol=1e-13)
 
 
+RAMPS = [methods["eed"](ramp_up=0.7), methods["eed"](output_loss="kl", ramp_up=0.7), methods["dkd"](warm_up=0.7)]
+
+
+@pytest.mark.parametrize("method", [*RAMPS, *METHODS], ids=repr)
+def test_progress_in_a_tensor_gives_the_bits_of_a_number(method):
+    """In a training, `progress` is a float64 tensor; losses and gradients are in float32."""
+    results = []
+    for progress in (1 / 3, torch.tensor(1 / 3, dtype=torch.float64)):
+        inputs = replace(draw(method, dtype=torch.float32), progress=progress)
+        terms = built(method, torch.float32)(inputs)
+        total(terms).backward()
+        results.append((terms, [z.grad for z in inputs.logits]))
+    assert {term.dtype for terms, _ in results for term in terms.values()} == {torch.float32}
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
+
+
 @each_method
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_reduced_in_float32(method, dtype):

@@ -80,3 +80,18 @@ def test_half_precision_logits_are_evaluated_in_float32():
     logits = (torch.randn(50, 10, generator=torch.Generator().manual_seed(0)).bfloat16(),) * 2
     labels = torch.arange(50) % 10
     assert evaluated(logits, labels, 50) == evaluated(tuple(z.float() for z in logits), labels, 50)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_metrics_are_bit_for_bit_the_same_however_the_images_are_divided(mixed):
+    generator = torch.Generator().manual_seed(0)
+    logits = tuple(5 * torch.randn(1000, 7, generator=generator) for _ in range(2))
+    labels = torch.rand(1000, 7, generator=generator).softmax(1) if mixed else torch.arange(1000) % 7
+    one, *others = (measured_of(logits, labels, batch).sums for batch in (1000, 1, 7, 64, 333))
+    for sums in others:
+        torch.testing.assert_close(sums, one, rtol=0, atol=0)
+
+
+def test_what_is_not_finite_is_not_hidden():
+    logits = (torch.tensor([[0.0, float("nan")], [1.0, 2.0]]),)
+    assert np.isnan(evaluated(logits, torch.tensor([0, 1]), 2)["test/final/nll"])

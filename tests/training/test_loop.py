@@ -1,8 +1,11 @@
+import math
+from types import SimpleNamespace
+
 import pytest
 import torch
 from exeunt.losses import EED, methods
 from exeunt.models import ExitSpec
-from exeunt.training import DataSource, build_student
+from exeunt.training import DataSource, build_student, epoch_metrics, loop
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
 from exeunt.training.teacher import TeacherWeights
@@ -157,3 +160,75 @@ def test_an_exit_specification_of_another_form_is_the_same_run(make_trial):
     second = started(make_trial(EED(), exits="1,2")).train_epoch()
     assert_close(next(first), next(second), rtol=0, atol=0)
     assert ExitSpec(placement="all") != ExitSpec(placement="1,2")
+
+
+def test_the_time_of_an_epoch_ends_when_the_device_is_done(make_trial, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock[0], time=lambda: 0.0))
+    run = started(make_trial(batch_size=1438, epochs=1))
+
+    def check():
+        clock[0] += 7
+
+    run._watch.check = check
+    for _ in run.train_epoch():
+        clock[0] += 1
+    run.finish_epoch()
+    assert run.history[-1]["seconds"] == 8
+
+
+def test_metrics_of_an_epoch_do_not_depend_on_when_they_are_computed(make_trial, monkeypatch):
+    def record(pending_bytes):
+        monkeypatch.setattr(epoch_metrics, "PENDING_BYTES", pending_bytes)
+        run = started(make_trial(EED(), exits="all", epochs=1, mixup=0.3))
+        for _ in run.train_epoch():
+            run.state()  # computes those of the steps so far
+        run.finish_epoch()
+        return {name: value for name, value in run.history[-1].items() if name.startswith("train/")}
+
+    assert record(0) == record(2**30)
+
+
+def test_pending_outputs_are_bounded(make_trial, monkeypatch):
+    monkeypatch.setattr(epoch_metrics, "PENDING_BYTES", 2 * 256 * 10 * 4)
+    run = started(make_trial(epochs=1))
+    assert [len(run._totals._pending) for _ in run.train_epoch()] == [1, 0, 1, 0, 1, 2]  # the last batch is smaller
+
+
+def test_counters_of_batches_are_those_of_pytorch(make_trial):
+    run = started(make_trial(methods["cs_kd"](), accumulation=2, ema_decay=0.9))
+    steps = run.train_epoch()
+    for _ in range(3):
+        next(steps)
+    for weights in (run.state()["network"], run.state()["updates"]["average"], run.trained_network.state_dict()):
+        counters = {int(value) for name, value in weights.items() if name.endswith("num_batches_tracked")}
+        assert counters == {3 * 2 * 2}  # steps, parts, and passes for images and their pairs
+
+
+def test_a_weight_that_the_loss_never_uses_stays_as_it_is(make_trial):
+    run = started(make_trial(weight_decay=0.5, gradient_clip=1.0))
+    unused = torch.nn.Parameter(torch.ones(3))
+    run._updates._optimizer.add_param_group({"params": [unused], "weight_decay": 0.5})
+    run._updates._weights.append(unused)
+    steps = run.train_epoch()
+    for _ in range(2):
+        next(steps)
+    assert unused.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("use", [lambda p: min(1.0, p / 0.6), math.cos, lambda p: 1.0 if p < 0.4 else 2.0, float])
+def test_a_loss_that_takes_progress_for_a_number_still_trains(make_trial, monkeypatch, use):
+    losses = methods["baseline"].loss
+    factors = []
+
+    def loss(self, inputs, learned):
+        factors.append(use(inputs.progress))
+        return {name: term * factors[-1] for name, term in losses(self, inputs, learned).items()}
+
+    monkeypatch.setattr(methods["baseline"], "loss", loss)
+    run = started(make_trial(batch_size=1438, epochs=2))
+    for _ in range(2):
+        for terms in run.train_epoch():
+            assert terms["label"].dtype == torch.float32
+        run.finish_epoch()
+    assert [float(factor) for factor in factors] == [use(0.5), use(1.0)]

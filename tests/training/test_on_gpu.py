@@ -3,7 +3,7 @@
 import pytest
 import torch
 from exeunt.losses import EED, methods
-from exeunt.training import DataSource, build_student, epoch_metrics
+from exeunt.training import DataSource, build_student, epoch_metrics, evaluation
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
 from exeunt.training.teacher import TeacherWeights
@@ -29,7 +29,8 @@ def trial_of(name, make_trial, folder, **recipe):
     if teacher is not None:
         torch.save(build_student(teacher).state_dict(), folder / "weights.pt")
     exits = "none" if method.exits == "ignored" else "all"
-    return make_trial(method, exits=exits, teacher=teacher, precision="auto", **recipe), folder / "weights.pt"
+    trial = make_trial(method, exits=exits, teacher=teacher, **{"precision": "auto", "batch_size": 32, **recipe})
+    return trial, folder / "weights.pt"
 
 
 @pytest.mark.parametrize("name", list(methods))
@@ -45,17 +46,88 @@ def test_a_step_of_each_method_blocks_nowhere(make_trial, tmp_path, name):
         {"policy": "trivial_augment", "cutout": 2},
         {"policy": "auto_augment", "crop": "resized"},
         {"decay_norms": False, "weight_decay": 1e-4, "precision": "fp32"},
+        {"mixup": 0.3, "accumulation": 2},
+        {"cutmix": 0.3, "schedule": "cosine"},
     ],
     ids=" ".join,
 )
 def test_a_step_of_each_recipe_blocks_nowhere(make_trial, recipe):
-    assert not second_step(make_trial(EED(), exits="all", **{"precision": "auto", **recipe})).blocking
+    assert not second_step(make_trial(EED(), exits="all", **{"precision": "auto", "batch_size": 32, **recipe})).blocking
 
 
-@pytest.mark.parametrize("architecture", ["mobilenet_v2", "densenet40", "msdnet", "shufflenet_v2"])
+@pytest.mark.parametrize("architecture", ["mobilenet_v2", "densenet40_12", "msdnet", "shufflenet_v2"])
 @pytest.mark.slow
 def test_a_step_of_each_family_blocks_nowhere(make_trial, architecture):
-    assert not second_step(make_trial(EED(), exits="all", architecture=architecture, precision="auto")).blocking
+    trial = make_trial(EED(ramp_up=0.5), exits="all", architecture=architecture, precision="auto", batch_size=32)
+    assert not second_step(trial).blocking
+
+
+@pytest.mark.parametrize(("architecture", "most"), [("resnet20", 330), ("resnet18", 360)])
+@pytest.mark.slow
+def test_a_step_launches_few_kernels(make_trial, architecture, most):
+    gpu = second_step(make_trial(EED(), exits="all", architecture=architecture, precision="auto", batch_size=32))
+    assert gpu.launches.total() <= most, gpu.launches
+    assert gpu.uploads == []  # those of the first steps were made together
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"ema_decay": 0.9, "gradient_clip": 1.0, "schedule": "one_cycle"},
+        {"optimizer": "adamw", "accumulation": 2, "mixup": 0.3, "cutmix": 0.3},
+    ],
+    ids=" ".join,
+)
+def test_everything_that_a_step_changes_stays_in_its_place(make_trial, recipe):
+    """A step that is captured as a CUDA graph always reads and writes the same memory."""
+    with fake_cuda():
+        trial = make_trial(EED(ramp_up=0.5), exits="all", batch_size=32, **recipe)
+        loop = TrainingLoop(trial, DEVICE, None, DataSource(), ProcessGroup())
+        updates, watch, metrics = loop._updates, loop._watch, loop._totals
+        optimizer_step, places = updates._optimizer.step, []
+
+        def step():
+            gradients = [weight.grad for weight in updates._weights if weight.grad is not None]
+            optimizer_step()
+            tensors = {
+                "weights": [*loop._network.state_dict().values(), *loop._loss.state_dict().values()],
+                "gradients": gradients,
+                "optimiser": [value for state in updates._optimizer.state.values() for value in state.values()],
+                "learning rate": [group["lr"] for group in updates._optimizer.param_groups],
+                "average": [] if updates.average is None else list(updates.average.network.state_dict().values()),
+                "not finite": [watch.broken, watch._values, watch._broken_steps, watch._broken_on_host],
+                "metrics": list(metrics._metrics.sums.values()),
+                "progress": [loop._progress],
+            }
+            places.append({name: [tensor.data_ptr() for tensor in group] for name, group in tensors.items()})
+
+        updates._optimizer.step = step
+        steps = loop.train_epoch()
+        sums = []
+        for _ in range(4):
+            next(steps)
+            sums.append([total.data_ptr() for total in metrics._sums.values()])
+    assert places[1] == places[2] == places[3]
+    assert sums[0] == sums[1] == sums[2] == sums[3]
+    assert all(places[1][name] for name in places[1] if name != "average")
+    assert bool(places[1]["average"]) == ("ema_decay" in recipe)
+
+
+@pytest.mark.parametrize("name", ["eed", "dml"])
+def test_logits_are_float32_in_training_and_evaluation(make_trial, tmp_path, monkeypatch, name):
+    seen = []
+    planted(monkeypatch, evaluation.ExitMetrics, "add", lambda _metrics, logits, _labels: seen.extend(logits))
+    trial, _ = trial_of(name, make_trial, tmp_path, batch_size=719, epochs=1)
+    with fake_cuda():
+        loop = TrainingLoop(trial, DEVICE, None, DataSource(), ProcessGroup())
+        assert loop.precision == "bf16"
+        for _ in loop.train_epoch():
+            pass
+        loop.finish_epoch()
+    assert len(seen) > 2 * trial.exit_count
+    assert {logits.dtype for logits in seen} == {torch.float32}
+    # A number that bf16 can hold has zeros in the lower half of its bits.
+    assert all(bool((logits.held.detach().view(torch.int32) & 0xFFFF).any()) for logits in seen)
 
 
 def planted(monkeypatch, owner, name, before):
@@ -82,7 +154,7 @@ def planted(monkeypatch, owner, name, before):
 )
 def test_the_stand_in_finds_a_planted_fault(make_trial, monkeypatch, fault, found):
     planted(monkeypatch, epoch_metrics.EpochMetrics, "add_outputs", fault)
-    events = second_step(make_trial(EED(), exits="all", precision="auto")).blocking
+    events = second_step(make_trial(EED(), exits="all", precision="auto", batch_size=32)).blocking
     assert [event.what for event in events] == [found]
     assert "test_on_gpu.py" in events[0].place
 

@@ -29,7 +29,8 @@ def gradients(model, step):
 
 def step_ours(updates, model, step):
     gradients(model, step)
-    updates.step(0.1, {"loss": torch.zeros(())}, NonFiniteDetector(torch.device("cpu")))
+    updates.hold_gradients()
+    updates.step(0.1, ("loss",), torch.zeros(1), NonFiniteDetector(torch.device("cpu")))
 
 
 @pytest.mark.parametrize("name", THEIRS)
@@ -61,4 +62,45 @@ def test_from_their_state_it_goes_on_as_if_it_had_not_stopped(name):
         step_ours(updates, whole, step)
         step_ours(again, restored, step)
     for weight, expected in zip(restored.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(weight, expected)
+
+
+def test_gradients_of_parts_add_up_in_one_place_and_a_weight_without_gradient_does_not_decay():
+    model = network()
+    model.append(nn.Linear(2, 2))  # unused
+    updates = OptimizerStep(Recipe(**RECIPE), model, nn.Module())
+    unused = model[3].weight.detach().clone()
+    places = set()
+    for step in range(3):
+        gradients(model[:3], 2 * step)
+        updates.hold_gradients()
+        first = model[0].weight.grad.clone()
+        gradients(model[:3], 2 * step + 1)
+        model_of_second = network()
+        model_of_second.load_state_dict(model[:3].state_dict())
+        gradients(model_of_second, 2 * step + 1)
+        assert torch.equal(model[0].weight.grad, first + model_of_second[0].weight.grad)
+        places.add(model[0].weight.grad.data_ptr())
+        updates.step(0.1, ("loss",), torch.zeros(1), NonFiniteDetector(torch.device("cpu")))
+    assert len(places) == 1
+    assert torch.equal(model[3].weight, unused)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_learning_rate_in_a_tensor_gives_the_bits_of_a_number(name):
+    ours, theirs = network(), network()
+    updates = OptimizerStep(Recipe(optimizer=name, **RECIPE), ours, nn.Module())
+    settings = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
+    kind = torch.optim.SGD if name == "sgd" else torch.optim.AdamW
+    optimizer = kind(theirs.parameters(), lr=0.0, weight_decay=5e-4, fused=True, **settings)
+    for step in range(5):
+        rate = 0.1 / (step + 3)  # no float32 number
+        gradients(ours, step)
+        updates.hold_gradients()
+        updates.step(rate, ("loss",), torch.zeros(1), NonFiniteDetector(torch.device("cpu")))
+        gradients(theirs, step)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad()
+    for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(weight, expected)

@@ -8,6 +8,7 @@ except for rounding in mixup.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from .. import transfer
     from . import operations, policies
 else:
     np, torch = LazyModule("numpy"), LazyModule("torch")
     operations, policies = LazyModule(f"{__package__}.operations"), LazyModule(f"{__package__}.policies")
+    transfer = LazyModule(f"{__package__.rpartition('.')[0]}.transfer")
 
 PADDING = 4
 
@@ -33,15 +36,17 @@ Policy = Literal["none", "trivial_augment", "auto_augment", "auto_augment_svhn",
 class Mixing:
     """Parameters for mixing the images of a batch in pairs."""
 
-    share: float
-    """Weight of an image and its label in the mixture, from 0 to 1; its partner gets 1 - share."""
-    box: tuple[int, int, int, int] | None
-    """Rectangle that CutMix copies from the partner, in pixels: (top, bottom, left, right); None for mixup."""
+    share: Tensor
+    """Weight of an image's label in the mixture, from 0 to 1, a float32 scalar; its partner's gets 1 - share."""
+    pixel_share: Tensor
+    """Weight of an image's pixels where `copied` is false, a float32 scalar: that of the label, or 1 for CutMix."""
+    copied: Tensor
+    """Mask (H, W) bool of the pixels that CutMix copies from the partner; all false for mixup."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """Random choices for a batch of N images, on the CPU; a field is None if its operation is off."""
+    """Random choices for a batch of N images, drawn on the CPU; a field is None if its operation is off."""
 
     count: int
     """Number of images N."""
@@ -52,9 +57,9 @@ class Draws:
     flips: Tensor | None = None
     """Mask of the images that are mirrored: (N,) bool."""
     operations: Tensor | None = None
-    """`Operation` numbers of the policy for each image, in order: (N, K) int64."""
+    """`Operation` numbers of the policy for each image, in order: (N, K) int64, always on the CPU."""
     magnitudes: Tensor | None = None
-    """Magnitudes of `operations`: (N, K) float32."""
+    """Magnitudes of `operations`: (N, K) float32, always on the CPU."""
     centres: Tensor | None = None
     """Row and column of the centre of each cutout square: (N, 2) int64."""
     mixing: Mixing | None = None
@@ -72,6 +77,25 @@ class Draws:
         drawn = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         tensors = {name: value[start:stop] for name, value in drawn.items() if isinstance(value, torch.Tensor)}
         return dataclasses.replace(self, count=stop - start, **tensors)
+
+    def with_moved(self, move: Callable[[Tensor], Tensor]) -> Draws:
+        """Return the draws with `move` applied to each tensor that `Augmentation.apply` reads on the device."""
+        read = {"shifts": self.shifts, "flips": self.flips, "centres": self.centres}
+        moved = {name: move(tensor) for name, tensor in read.items() if tensor is not None}
+        if self.mixing is None:
+            return dataclasses.replace(self, **moved)
+        fields = (field.name for field in dataclasses.fields(Mixing))
+        mixing = Mixing(**{name: move(getattr(self.mixing, name)) for name in fields})
+        return dataclasses.replace(self, **moved, mixing=mixing)
+
+
+def draws_to_device(draws: Sequence[Draws], device: torch.device) -> list[Draws]:
+    """Return the draws of several batches on the device, copied by one transfer without waiting for the device."""
+    tensors: list[Tensor] = []
+    for drawn in draws:
+        drawn.with_moved(lambda tensor: (tensors.append(tensor), tensor)[1])
+    there = iter(transfer.to_device(tensors, device))
+    return [drawn.with_moved(lambda _: next(there)) for drawn in draws]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,14 +161,16 @@ class Augmentation(Spec):
         from_cutmix = chance.random() < (0.5 if self.mixup and self.cutmix else float(self.cutmix > 0))
         alpha = self.cutmix if from_cutmix else self.mixup
         share = float(chance.beta(alpha, alpha))
+        copied = torch.zeros(height, width, dtype=torch.bool)
         if not from_cutmix:
-            return Mixing(share=share, box=None)
+            return Mixing(share=torch.tensor(share), pixel_share=torch.tensor(share), copied=copied)
         row, column = (int(number) for number in chance.integers([height, width]))
         half_height, half_width = (int(size * (1 - share) ** 0.5) // 2 for size in (height, width))
         top, bottom = max(row - half_height, 0), min(row + half_height, height)
         left, right = max(column - half_width, 0), min(column + half_width, width)
         share = 1 - (bottom - top) * (right - left) / (height * width)
-        return Mixing(share=share, box=(top, bottom, left, right))
+        copied[top:bottom, left:right] = True
+        return Mixing(share=torch.tensor(share), pixel_share=torch.tensor(1.0), copied=copied)
 
     def apply(
         self,
@@ -165,7 +191,7 @@ class Augmentation(Spec):
         Args:
             pixels: (N, C, H, W) uint8, with H and W of the draws; random resized crops are already applied.
             labels: (N,) int64 on the same device.
-            draws: draws of this augmentation for N images.
+            draws: draws of this augmentation for N images, on the same device.
             mean: (C,) on the same device, as a fraction of the maximum pixel value 255.
             std: (C,), in the same unit.
             classes: number of classes.
@@ -186,9 +212,16 @@ class Augmentation(Spec):
         if draws.centres is not None:
             _cut_out(inputs, draws.centres, self.cutout)
         if draws.mixing:
-            inputs = _mixed(inputs, draws.mixing)
+            inputs = self._mixed(inputs, draws.mixing)
             labels = _mixed_labels(labels, draws.mixing.share, classes)
         return inputs.to(dtype or torch.float32), labels
+
+    def _mixed(self, inputs: Tensor, mixing: Mixing) -> Tensor:
+        """Return the mixed images; the operations depend on the settings only, not on the draws."""
+        partners = inputs[_partners(inputs)]
+        if self.mixup:
+            inputs = torch.lerp(partners, inputs, mixing.pixel_share)
+        return torch.where(mixing.copied, partners, inputs) if self.cutmix else inputs
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -201,37 +234,25 @@ def _cropped(pixels: Tensor, shifts: Tensor) -> Tensor:
     """Return the crop of each padded image that starts at its shift (N, 2), in one gather of whole windows."""
     _, _, height, width = pixels.shape
     windows = torch.nn.functional.pad(pixels, (PADDING,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-    down, right = operations.on_device(shifts, pixels.device).unbind(1)
+    down, right = shifts.unbind(1)
     return windows[torch.arange(len(pixels), device=pixels.device), :, down, right]
 
 
 def _flipped(pixels: Tensor, flips: Tensor) -> Tensor:
     """Return the images, with those of the mask (N,) mirrored."""
-    chosen = torch.arange(len(pixels)) + len(pixels) * flips
-    return torch.cat([pixels, pixels.flip(3)]).index_select(0, operations.on_device(chosen, pixels.device))
+    return torch.where(flips[:, None, None, None], pixels.flip(3), pixels)
 
 
 def _cut_out(inputs: Tensor, centres: Tensor, side: int) -> None:
     """Set a square of each image to 0, in place."""
-    first = operations.on_device(centres - side // 2, inputs.device)
     inside = []
-    for size, start in zip(inputs.shape[2:], first.unbind(1), strict=True):
+    for size, start in zip(inputs.shape[2:], (centres - side // 2).unbind(1), strict=True):
         offset = torch.arange(size, device=inputs.device) - start[:, None]
         inside.append((offset >= 0) & (offset < side))
     inputs.masked_fill_(inside[0][:, None, :, None] & inside[1][:, None, None, :], 0)
 
 
-def _mixed(inputs: Tensor, mixing: Mixing) -> Tensor:
-    partners = _partners(inputs)
-    if mixing.box is None:
-        return torch.lerp(inputs[partners], inputs, mixing.share)
-    top, bottom, left, right = mixing.box
-    box = inputs[:, :, top:bottom, left:right]
-    box.copy_(box[partners])
-    return inputs
-
-
-def _mixed_labels(labels: Tensor, share: float, classes: int) -> Tensor:
+def _mixed_labels(labels: Tensor, share: Tensor, classes: int) -> Tensor:
     certain = (labels[:, None] == torch.arange(classes, device=labels.device)).float()
     return torch.lerp(certain[_partners(labels)], certain, share)
 

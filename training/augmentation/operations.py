@@ -10,6 +10,8 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from ..transfer import to_device
+
 
 class Operation(IntEnum):
     """Image operations of a policy; the unit of the magnitude is in brackets."""
@@ -64,18 +66,13 @@ def perform(pixels: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
     sizes = [kept, moved, *sizes[Operation.ROTATE + 1 :]]
 
     matrices = _matrices(operations[kept : kept + moved], magnitudes[kept : kept + moved], *pixels.shape[2:])
-    order, back = on_device(torch.stack([order, back]), pixels.device)
-    strengths = on_device(magnitudes[:, None, None, None], pixels.device).split(sizes)
+    order, back, magnitudes, matrices = to_device([order, back, magnitudes, matrices], pixels.device)
+    strengths = magnitudes[:, None, None, None].split(sizes)
     unchanged, to_move, *others = pixels.index_select(0, order).split(sizes)
-    groups = [unchanged, _moved(to_move, on_device(matrices, pixels.device))]
+    groups = [unchanged, _moved(to_move, matrices)]
     for function, group, strength in zip(_POINTWISE, others, strengths[2:], strict=True):
         groups.append(function(group, strength) if len(group) else group)
     return torch.cat(groups).index_select(0, back)
-
-
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a copy of a CPU tensor on the device, without waiting for the device."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _matrices(operations: Tensor, magnitudes: Tensor, height: int, width: int) -> Tensor:

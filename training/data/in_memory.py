@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from ..transfer import to_device
 from .random_resized_crop import random_parts
 
 
@@ -60,7 +61,5 @@ class Images(ImageSet):
 
     def batches(self, order: Sequence[Tensor], boxes: Sequence[Tensor] | None = None) -> Iterator[Tensor]:
         """See `ImageSet.batches`."""
-        for step, numbers in enumerate(order):
-            if self.pixels.is_cuda:  # a copy from pageable memory would wait for the device
-                numbers = numbers.pin_memory().to(self.pixels.device, non_blocking=True)  # noqa: PLW2901
+        for step, numbers in enumerate(to_device(order, self.pixels.device)):
             yield self.pixels[numbers] if boxes is None else random_parts(self.pixels[numbers], boxes[step])

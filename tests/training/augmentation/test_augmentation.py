@@ -7,7 +7,7 @@ import torchvision.transforms.v2 as transforms
 from exeunt.specs import SpecError
 from exeunt.training import datasets
 from exeunt.training.augmentation import Augmentation, Draws, normalise
-from exeunt.training.augmentation.augmentation import PADDING, Mixing
+from exeunt.training.augmentation.augmentation import PADDING, Mixing, draws_to_device
 from exeunt.training.augmentation.operations import perform
 from scipy import stats
 from torchvision.transforms import ToTensor
@@ -73,14 +73,11 @@ def a_whole_batch(pixels, labels, draws, cutout=0):
     for number in range(len(images)):
         partner = number + 1 if number % 2 == 0 else number - 1
         partner = number if partner == len(images) else partner
-        share, box = draws.mixing.share, draws.mixing.box
-        if box is None:
-            mixed.append(share * images[number] + (1 - share) * images[partner])
-        else:
-            top, bottom, left, right = box
-            image = images[number].copy()
-            image[:, top:bottom, left:right] = images[partner][:, top:bottom, left:right]
-            mixed.append(image)
+        share, pixel_share, copied = (
+            value.numpy() for value in (draws.mixing.share, draws.mixing.pixel_share, draws.mixing.copied)
+        )
+        mixture = pixel_share * images[number] + (1 - pixel_share) * images[partner]
+        mixed.append(np.where(copied, images[partner], mixture))
         probabilities.append(share * certain[number] + (1 - share) * certain[partner])
     return np.stack(mixed), np.stack(probabilities)
 
@@ -148,20 +145,27 @@ def mixings(count, **settings):
     return [Augmentation(**settings).draw(2, (3, 32, 24), generator).mixing for _ in range(count)]
 
 
+def shares_of(drawn):
+    return [float(mixing.share) for mixing in drawn]
+
+
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
 def test_mixups_share_has_the_beta_distribution(alpha):
     drawn = mixings(2000, mixup=alpha)
-    assert all(mixing.box is None for mixing in drawn)
-    assert stats.kstest([mixing.share for mixing in drawn], stats.beta(alpha, alpha).cdf).pvalue > 1e-3
+    assert all(mixing.pixel_share == mixing.share and not mixing.copied.any() for mixing in drawn)
+    assert stats.kstest(shares_of(drawn), stats.beta(alpha, alpha).cdf).pvalue > 1e-3
 
 
 def test_cutmixs_share_is_the_area_outside_its_box_and_boxes_have_the_papers_distribution():
     drawn = mixings(2000, cutmix=1.0)
     for mixing in drawn:
-        top, bottom, left, right = mixing.box
-        assert 0 <= top <= bottom <= 32
-        assert 0 <= left <= right <= 24
-        assert mixing.share == pytest.approx(1 - (bottom - top) * (right - left) / (32 * 24))
+        rows, columns = mixing.copied.any(1), mixing.copied.any(0)
+        assert mixing.copied.shape == (32, 24)
+        assert torch.equal(mixing.copied, rows[:, None] & columns)
+        for side in (rows, columns):  # the chosen rows and columns are adjacent
+            assert side.int().diff().abs().sum() + int(side[0]) + int(side[-1]) in (0, 2)
+        assert float(mixing.share) == pytest.approx(1 - int(mixing.copied.sum()) / (32 * 24))
+        assert mixing.pixel_share == 1
     # The authors' code (github.com/clovaai/CutMix-PyTorch, rand_bbox), with a separate generator.
     chance = np.random.default_rng(0)
     shares = []
@@ -172,12 +176,12 @@ def test_cutmixs_share_is_the_area_outside_its_box_and_boxes_have_the_papers_dis
             side, middle = int(size * cut), chance.integers(size)
             area *= np.clip(middle + side // 2, 0, size) - np.clip(middle - side // 2, 0, size)
         shares.append(1 - area / (32 * 24))
-    assert stats.ks_2samp([mixing.share for mixing in drawn], shares).pvalue > 1e-3
+    assert stats.ks_2samp(shares_of(drawn), shares).pvalue > 1e-3
 
 
 def test_with_mixup_and_cutmix_half_of_the_batches_take_each_with_its_own_parameter():
     drawn = mixings(2000, mixup=0.2, cutmix=1.0)
-    of_mixup = [mixing.share for mixing in drawn if mixing.box is None]
+    of_mixup = shares_of(mixing for mixing in drawn if mixing.pixel_share < 1)
     assert stats.binomtest(len(of_mixup), len(drawn)).pvalue > 1e-3
     assert stats.kstest(of_mixup, stats.beta(0.2, 0.2).cdf).pvalue > 1e-3
 
@@ -211,11 +215,10 @@ def test_a_part_never_separates_images_that_are_mixed():
 
 
 def equal_draws(first, second):
-    for field in dataclasses.fields(Draws):
-        mine, other = getattr(first, field.name), getattr(second, field.name)
-        if not (torch.equal(mine, other) if isinstance(mine, torch.Tensor) else mine == other):
-            return False
-    return True
+    if not dataclasses.is_dataclass(first):
+        return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
+    names = [field.name for field in dataclasses.fields(first)]
+    return all(equal_draws(getattr(first, name), getattr(second, name)) for name in names)
 
 
 def test_the_same_generator_draws_the_same_and_another_seed_something_else():
@@ -259,6 +262,7 @@ def test_nothing_that_is_done_depends_on_what_the_pixels_are(policy, mix):
     augmentation = Augmentation(crop="pad", flip=True, policy=policy, cutout=5, **mix)
     pixels, labels, draws, inputs, targets = augmented(augmentation, 31, (3, 32, 32))
     pixels, labels, mean, std = (tensor.to("meta") for tensor in (pixels, labels, *statistics_of(3).values()))
+    (draws,) = draws_to_device([draws], torch.device("meta"))
     found = augmentation.apply(pixels, labels, draws, mean=mean, std=std, classes=10)
     for tensor, expected in zip(found, (inputs, targets), strict=True):
         assert tensor.device.type == "meta"
@@ -275,6 +279,7 @@ def test_an_accelerator_makes_the_same_without_being_waited_for(mix):
     there = [tensor.cuda() for tensor in (pixels, labels, *statistics_of(3).values())]
     torch.cuda.set_sync_debug_mode("error")
     try:
+        (draws,) = draws_to_device([draws], torch.device("cuda"))
         found = augmentation.apply(*there[:2], draws, mean=there[2], std=there[3], classes=10)
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -293,9 +298,11 @@ def test_settings_out_of_range_are_refused_by_name(setting):
 
 def test_mixing_needs_no_partner_in_a_batch_of_one():
     pixels, labels = batch_of(1, (1, 8, 8))
-    for box in (None, (2, 6, 1, 5)):
-        draws = Draws(count=1, mixing=Mixing(share=0.25, box=box))
-        inputs, targets = applied(Augmentation(mixup=1.0), pixels, labels, draws)
+    copied = torch.zeros(8, 8, dtype=torch.bool)
+    copied[2:6, 1:5] = True
+    for settings in ({"mixup": 1.0}, {"cutmix": 1.0}, {"mixup": 1.0, "cutmix": 1.0}):
+        mixing = Mixing(share=torch.tensor(0.25), pixel_share=torch.tensor(0.25), copied=copied)
+        inputs, targets = applied(Augmentation(**settings), pixels, labels, Draws(count=1, mixing=mixing))
         assert torch.equal(inputs, normalise(pixels, **statistics_of(1)))
         assert targets.argmax(1).tolist() == labels.tolist()
         assert targets.sum() == 1
