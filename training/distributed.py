@@ -77,6 +77,15 @@ class ProcessGroup:
         if self.first:
             self.any_rank(False, device=device)
 
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """Return the module with averaged gradients; the same module in a single process.
+
+        Running statistics are not copied in each step: `share_buffers` does it before an evaluation.
+        """
+        if self.count == 1:
+            return module
+        return DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
+
     def no_sync(self, module: nn.Module, *, now: bool) -> AbstractContextManager[None]:
         """Return a context in which a `DistributedDataParallel` averages its gradients over all processes if `now`.
 
