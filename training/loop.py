@@ -76,7 +76,8 @@ class TrainingLoop:
         objective = TrainingStep(self._network, self._loss, taught_by, precision=self.precision, device=device)
         average = self._updates.average.network if self._updates.average else None
         compile_networks(trial.recipe.compile, self._network, taught_by, average)
-        self._objective = processes.parallel(objective)
+        loss_has_buffers = next(self._loss.buffers(), None) is not None  # they depend on the images of a process
+        self._objective = processes.parallel(objective, broadcast_buffers=loss_has_buffers)
         self._past_logits: Tensor | None = None  # of all training images, from the previous epoch
         self.teacher_sha256 = teacher.sha256 if teacher else None
         """SHA-256 of the teacher's weights; None without a teacher."""

@@ -229,9 +229,11 @@ def _too_large(trial: TrialSpec, device: torch.device) -> str:
 
 def _advice(run: TrainingLoop) -> str:
     recipe = run.trial.recipe
+    without_graphs = "`compile: on` and " if recipe.compile == "cuda_graphs" else ""  # a recipe with both is refused
     return (
         f"out of memory with batch_size {recipe.batch_size} and accumulation {recipe.accumulation}; the peak was "
-        f"{run.peak_memory / 2**30:.2f} GiB. Set `accumulation: {2 * recipe.accumulation}` to need less memory."
+        f"{run.peak_memory / 2**30:.2f} GiB. Set {without_graphs}`accumulation: {2 * recipe.accumulation}` to need "
+        "less memory."
     )
 
 
