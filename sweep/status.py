@@ -125,8 +125,8 @@ class StatusReader:
 
 
 def _begun(trial: PlannedTrial, history: list[Record], silent: float) -> ActiveTrial:
-    last = history[-1] if history else {}
-    metric = next((name for name in ACCURACIES if name in last), "")
+    metric = next((name for name in ACCURACIES for record in history if name in record), "")
+    last = next((record for record in reversed(history) if metric in record), {})
     return ActiveTrial(
         trial=trial, epoch=len(history), accuracy=last.get(metric), images=ACCURACIES.get(metric, ""), silent=silent
     )

@@ -31,7 +31,7 @@ class EarlyStopper:
         self._trials = {trial.key: trial for trial in trials}
         self._needed = {trial.depends_on for trial in self._trials.values()}
         self._rules: dict[tuple[Group, int], TrialScheduler] = {}
-        self._known: set[str] = set()
+        self._judged: dict[str, int] = {}  # last epoch by key; epochs after a checkpoint are trained again
 
     def expect(self, trial: PlannedTrial) -> None:
         """Add a trial."""
@@ -48,10 +48,12 @@ class EarlyStopper:
         epochs = trial.configuration.epochs
         if epochs <= self._stopping.grace or record["epoch"] >= epochs or Stopping.metric not in record:
             return False
+        if record["epoch"] <= self._judged.get(key, 0):
+            return False
         rule, judged = self._rule(trial), _Judged(trial_id=key)
-        if key not in self._known:
-            self._known.add(key)
+        if key not in self._judged:
             rule.on_trial_add(None, judged)  # type: ignore[arg-type]
+        self._judged[key] = record["epoch"]
         decision = rule.on_trial_result(None, judged, dict(record))  # type: ignore[arg-type]
         return decision == TrialScheduler.STOP and key not in self._needed
 
