@@ -7,7 +7,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -73,7 +73,7 @@ def training_conditions(recipe: Recipe, device: torch.device, threads: int) -> I
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         _set(torch.get_num_threads, torch.set_num_threads, threads),
-        _set(_deterministic, _use_deterministic, (recipe.deterministic, False)),
+        _deterministic_algorithms() if recipe.deterministic else nullcontext(),
         _attribute(cuda[1], "benchmark", not recipe.deterministic),
         _attribute(cuda[1].conv, "fp32_precision", "tf32" if recipe.precision == "tf32" else "ieee"),
         _attribute(cuda[0].matmul, "fp32_precision", "ieee"),
@@ -103,12 +103,14 @@ def nondeterministic_operator(error: Exception) -> str | None:
     return found[1] if found and isinstance(error, RuntimeError) else None
 
 
-def _deterministic() -> tuple[bool, bool]:
-    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-
-
-def _use_deterministic(setting: tuple[bool, bool]) -> None:
-    torch.use_deterministic_algorithms(setting[0], warn_only=setting[1])
+@contextmanager
+def _deterministic_algorithms() -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)  # imports the compiler, so it is not called without need
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @contextmanager

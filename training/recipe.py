@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from ..specs import Count, Fraction, NonNegative, Positive, Range, Registry, SpecError, require
 from .augmentation import Augmentation
@@ -14,6 +14,8 @@ class Recipe(Augmentation):
 
     The learning rate changes with every step, except with `multistep`.
     """
+
+    later_fields: ClassVar[frozenset[str]] = frozenset({"deterministic", "evaluate_every"})
 
     epochs: Count = 200
     """Number of passes over the training set, at least 1."""
@@ -105,11 +107,8 @@ class Recipe(Augmentation):
             raise SpecError(f"{rule}; {reason}. Set `compile: on`, or `accumulation: 1`.", field="compile")
 
     def inactive_fields(self) -> frozenset[str]:
-        """Return the fields that only another optimiser or schedule reads, and those that change nothing.
-
-        0.1.0 did not have `deterministic` and `evaluate_every`; with their defaults, trials keep their keys.
-        """
-        unread = {name for name in ("deterministic", "evaluate_every") if getattr(self, name) in (False, 1)}
+        """Return the fields that only another optimiser or schedule reads."""
+        unread: set[str] = set()
         if self.optimizer != "sgd":
             unread |= {"momentum", "nesterov"}
         if self.schedule != "multistep":
