@@ -10,7 +10,7 @@ from typing import Any
 from ..store import ENDED, FileInfo, Plan, PlannedTrial, Progress, Record, State, Store, lease_owner, newest_attempt
 
 QUIET_AFTER_S = 900.0
-"""Seconds without a write after which a trial may have died: a training trial writes every ten minutes."""
+"""Seconds without a write after which a trial may have died: a training trial writes at least every ten minutes."""
 ACCURACIES = {
     "validation/final/top1": "validation",
     "test_by_epoch/final/top1": "test",
