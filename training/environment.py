@@ -92,13 +92,14 @@ def prepare_deterministic(device: torch.device) -> None:
     if torch.cuda.is_initialized():
         rule = f"`deterministic: true` needs {CUBLAS_VARIABLE} before this process uses its GPU"
         raise SpecError(
-            f"{rule}. Set {CUBLAS_VARIABLE}={CUBLAS_WORKSPACE} in the environment of the command.", field="deterministic"
+            f"{rule}. Set {CUBLAS_VARIABLE}={CUBLAS_WORKSPACE} in the environment of the command.",
+            field="deterministic",
         )
     os.environ[CUBLAS_VARIABLE] = CUBLAS_WORKSPACE
 
 
 def nondeterministic_operator(error: Exception) -> str | None:
-    """Return the operator if an error says that it has no deterministic algorithm, else None."""
+    """Return the operator if an error names one that has no deterministic algorithm, else None."""
     found = re.match(r"(\S+) does not have a deterministic implementation", str(error))
     return found[1] if found and isinstance(error, RuntimeError) else None
 
@@ -152,7 +153,7 @@ def describe_conditions(recipe: Recipe, device: torch.device) -> dict[str, str |
         "compile": compiled_as(recipe.compile, device),
     }
     if device.type == "cuda":
-        record["tf32"] = torch.backends.cudnn.conv.fp32_precision == "tf32"
+        record["tf32"] = torch.backends.cudnn.conv.fp32_precision == "tf32"  # type: ignore[attr-defined]
         record["cudnn_benchmark"] = torch.backends.cudnn.benchmark
     return record
 

@@ -140,8 +140,7 @@ class TrainingLoop:
         record |= self._measured(last=self.epoch + 1 == recipe.epochs)
         reported = record
         if self.trial.protocol == "paper":
-            evaluated = [epoch for epoch in (*self.history, record) if "test_by_epoch/final/top1" in epoch]
-            reported = max(evaluated, key=lambda epoch: epoch["test_by_epoch/final/top1"], default=None)
+            reported = max([*self.history, record], key=lambda epoch: epoch.get("test_by_epoch/final/top1", -1.0))
         if self.epoch + 1 == recipe.epochs:
             record |= {name.replace("test_by_epoch", "test"): v for name, v in reported.items() if "by_epoch" in name}
             record |= network_costs(self._network, self._facts.image_shape)
@@ -207,7 +206,9 @@ class TrainingLoop:
     def _joules(self) -> float:
         """Return the energy of the epoch in joules; nan if a driver does not report it."""
         own = self._usage.joules()
-        joules = torch.tensor(math.nan if own is None else own * self._gpu_share, dtype=torch.float64, device=self.device)
+        joules = torch.tensor(
+            math.nan if own is None else own * self._gpu_share, dtype=torch.float64, device=self.device
+        )
         # Each process has its own GPU, so their energies are added. Every process measures the whole CPU.
         return float(joules if self.device.type == "cpu" else self._processes.sum(joules))
 

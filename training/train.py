@@ -29,7 +29,6 @@ from .rng import seed_modules
 from .teacher import TeacherWeights
 from .trial import TrainedWeights, TrialSpec
 
-
 CHECKPOINT_SHARE = 0.02
 """Maximum share of the time that is spent on checkpoints at the ends of epochs."""
 
@@ -202,7 +201,7 @@ def _train_to_the_end(
         is_best = run.finish_epoch() and run.trial.protocol == "paper"
         if processes.first and is_best:
             files.write_weights(serialized(run.trained_network.state_dict()))
-        # A checkpoint without the best epoch would train it again, and on a GPU perhaps not to the weights that are kept.
+        # Repeating the best epoch on a GPU could give other weights than those that are kept.
         needed = is_best or run.epoch == run.trial.recipe.epochs
         due = time.monotonic() - written > min(interval, cost / CHECKPOINT_SHARE)
         if any(processes.any_rank(needed or due, device=run.device)):

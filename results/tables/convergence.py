@@ -78,7 +78,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
 
 def _targets(table: Table, found: Curves) -> dict[RowLabel, float]:
     """Return the baseline's final accuracy on each row that has one."""
-    final = found.cells(lambda _, curve: float(curve[-1]))
+    final = found.cells(lambda _, curve: float(curve.iloc[-1]))
     ends = {
         row: final[row, table.baseline].mean for row in table.rows if table.baseline and (row, table.baseline) in final
     }
@@ -87,7 +87,7 @@ def _targets(table: Table, found: Curves) -> dict[RowLabel, float]:
 
 def _epoch_of(targets: dict[RowLabel, float], row: RowLabel, curve: pd.Series) -> float:
     """Return the first epoch, counted from 1, that reaches the target; NaN if none does."""
-    reaching = curve.index[curve >= targets.get(row, math.inf)]
+    reaching = curve.index.to_numpy()[(curve >= targets.get(row, math.inf)).to_numpy()]
     return float(reaching[0]) if len(reaching) else math.nan
 
 

@@ -38,7 +38,9 @@ class Backend:
 @pytest.fixture
 def backend(monkeypatch):
     counting, compiled = Backend(), torch.compile
-    monkeypatch.setattr(torch, "compile", lambda call, *, mode, dynamic: compiled(call, backend=counting, dynamic=dynamic))
+    monkeypatch.setattr(
+        torch, "compile", lambda call, *, dynamic, **_: compiled(call, backend=counting, dynamic=dynamic)
+    )
     monkeypatch.setattr(compilation, "_graphs_of", [])
     torch.compiler.reset()
     yield counting
@@ -131,7 +133,7 @@ def test_memory_of_the_gpu_is_returned_if_it_was_used(monkeypatch, initialised):
 
 
 def test_cuda_graphs_with_accumulated_gradients_are_refused():
-    with pytest.raises(SpecError, match="needs accumulation 1, but got accumulation=2.* Set `compile: on`") as refusal:
+    with pytest.raises(SpecError, match=r"needs accumulation 1, but got accumulation=2.* Set `compile: on`") as refusal:
         Recipe(compile="cuda_graphs", accumulation=2)
     assert refusal.value.field == "compile"
 

@@ -1,7 +1,7 @@
 """Images of an evaluation: where they are, in which batches, and after which epochs they are evaluated."""
 
-from pathlib import Path
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,7 +48,9 @@ def test_each_image_is_in_one_batch_of_one_process_with_its_label(processes, cou
 
 @pytest.mark.parametrize(("size", "most"), [(8, 1024), (32, 1024), (64, 256), (224, 256)])
 def test_large_images_are_evaluated_in_smaller_batches(size, most):
-    batches = EvaluationBatches(images(1).subset(torch.zeros(2049, dtype=torch.int64)), facts(size), CPU, ProcessGroup())
+    batches = EvaluationBatches(
+        images(1).subset(torch.zeros(2049, dtype=torch.int64)), facts(size), CPU, ProcessGroup()
+    )
     assert batches._batches == -(-2049 // most)
 
 
@@ -73,7 +75,9 @@ def test_only_some_epochs_are_evaluated_and_the_last_one_always(make_trial, tmp_
     ]
     history = [TrialFiles(tmp_path / name).history() for name in ("all", "some")]
     for split in ["validation"] + ["test_by_epoch"] * (protocol == "paper"):
-        evaluated = {record["epoch"]: record[f"{split}/final/top1"] for record in history[1] if f"{split}/final/top1" in record}
+        evaluated = {
+            record["epoch"]: record[f"{split}/final/top1"] for record in history[1] if f"{split}/final/top1" in record
+        }
         assert evaluated == {record["epoch"]: record[f"{split}/final/top1"] for record in history[0][1:]}
     if protocol == "paper":
         assert results[1]["metrics"]["test/final/top1"] == max(evaluated.values())

@@ -163,6 +163,8 @@ def test_an_exit_specification_of_another_form_is_the_same_run(make_trial):
 def test_only_buffers_of_a_loss_are_copied_to_all_processes_in_each_step(make_trial, monkeypatch, name, broadcast):
     """The annealed temperature depends on the images of a process; running statistics are copied before a test."""
     made = []
-    monkeypatch.setattr("exeunt.training.distributed.DistributedDataParallel", lambda _, **settings: made.append(settings))
+    monkeypatch.setattr(
+        "exeunt.training.distributed.DistributedDataParallel", lambda _, **settings: made.append(settings)
+    )
     TrainingLoop(make_trial(methods[name](), exits="all"), CPU, None, DataSource(), ProcessGroup(rank=0, count=2))
     assert made == [{"broadcast_buffers": broadcast, "gradient_as_bucket_view": True}]

@@ -147,14 +147,13 @@ def test_a_damaged_checkpoint_costs_what_was_trained_since_the_one_before(make_t
 
 
 @pytest.fixture
-def rare_checkpoints(monkeypatch):
+def _rare_checkpoints(monkeypatch):
     """Checkpoints that take much longer than an epoch."""
     monkeypatch.setattr(importlib.import_module("exeunt.training.train"), "CHECKPOINT_SHARE", 1e-9)
 
 
-def test_epochs_after_the_last_checkpoint_are_trained_again_and_recorded_once(
-    make_trial, tmp_path, weights_of, rare_checkpoints
-):
+@pytest.mark.usefixtures("_rare_checkpoints")
+def test_epochs_after_the_last_checkpoint_are_trained_again_and_recorded_once(make_trial, tmp_path, weights_of):
     trial = make_trial(EED(), exits="all", epochs=4, batch_size=700)
     train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
     told, folder = [], tmp_path / "killed"
@@ -173,18 +172,24 @@ def test_epochs_after_the_last_checkpoint_are_trained_again_and_recorded_once(
     assert_same(folder, tmp_path / "whole", weights_of)
 
 
-def test_the_last_epoch_and_the_best_one_of_the_papers_protocol_have_a_checkpoint(
-    make_trial, tmp_path, rare_checkpoints
-):
+@pytest.mark.usefixtures("_rare_checkpoints")
+def test_the_last_epoch_and_the_best_one_of_the_papers_protocol_have_a_checkpoint(make_trial, tmp_path):
     kept = []
 
     def note(record):
         kept.append((record.get("test_by_epoch/final/top1"), newest(tmp_path / trial.protocol)[0]))
 
-    for trial in (make_trial(epochs=3, batch_size=700), replace(make_trial(epochs=3, batch_size=700), protocol="paper")):
+    for trial in (
+        make_trial(epochs=3, batch_size=700),
+        replace(make_trial(epochs=3, batch_size=700), protocol="paper"),
+    ):
         kept.clear()
         train(trial, TrialFiles(tmp_path / trial.protocol), device="cpu", on_epoch=note)
-        best = [epoch for epoch in (1, 2, 3) if trial.protocol == "paper" and kept[epoch - 1][0] > max([-1, *(top1 for top1, _ in kept[: epoch - 1])])]
+        best = [
+            epoch
+            for epoch in (1, 2, 3)
+            if trial.protocol == "paper" and kept[epoch - 1][0] > max([-1, *(top1 for top1, _ in kept[: epoch - 1])])
+        ]
         expected, last = [], 0
         for epoch in (1, 2, 3):
             last = epoch if epoch in (1, *best, 3) else last
@@ -195,7 +200,12 @@ def test_the_last_epoch_and_the_best_one_of_the_papers_protocol_have_a_checkpoin
 def test_a_checkpoint_ends_each_epoch_if_it_is_quick(make_trial, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.import_module("exeunt.training.train"), "CHECKPOINT_SHARE", 1e9)
     found = []
-    train(make_trial(epochs=3, batch_size=700), TrialFiles(tmp_path), device="cpu", on_epoch=lambda _: found.append(newest(tmp_path)))
+    train(
+        make_trial(epochs=3, batch_size=700),
+        TrialFiles(tmp_path),
+        device="cpu",
+        on_epoch=lambda _: found.append(newest(tmp_path)),
+    )
     assert found == [(1, 0), (2, 0), (3, 0)]
 
 

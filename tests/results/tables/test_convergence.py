@@ -1,5 +1,4 @@
 import pytest
-
 from exeunt.results import tabulate
 
 from .made_up import Sweep, made, shown

@@ -197,7 +197,7 @@ def check_left_once(answer, folder):
 def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(monkeypatch, device):
     met = []
     monkeypatch.setattr(distributed_launch.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda chosen: met.append(chosen))
+    monkeypatch.setattr(torch.cuda, "set_device", met.append)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
     monkeypatch.setitem(os.environ, "CUBLAS_WORKSPACE_CONFIG", "")
     del os.environ["CUBLAS_WORKSPACE_CONFIG"]
