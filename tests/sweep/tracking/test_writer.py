@@ -158,7 +158,8 @@ def test_epochs_that_were_trained_again_after_a_kill_have_their_last_numbers_alo
     files.write_history(records(2.0, 2.1, 2.2, 2.3))
     mirror.update(plan.trials[:1])
     assert runs()[key].info.run_id == first
-    for writer in (mirror, Mirror(plan, store, store.tracking_uri)):
+    for restarted in (False, True):
+        writer = Mirror(plan, store, store.tracking_uri) if restarted else mirror
         files.write_history(records(2.0, 5.1))  # from the checkpoint after the first epoch
         writer.update(plan.trials[:1])
         files.write_history(records(2.0, 5.1, 5.2))
