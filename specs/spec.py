@@ -84,6 +84,9 @@ class Spec:
     # Pydantic reads this when a spec is parsed from a file. It has no effect if pydantic is not installed.
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
+    later_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that 0.1.0 did not have. `to_dict` omits their defaults, so that earlier trials keep their keys."""
+
     def __post_init__(self) -> None:
         """Check each field; convert an integer in a float field, so that 3 and 3.0 give the same spec."""
         for name, setting in self._checked().items():
@@ -148,9 +151,11 @@ class Spec:
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields except the inactive ones, as plain JSON values."""
+        """Return all fields except the inactive ones and the defaults of later fields, as plain JSON values."""
+        fields = self.field_infos()
         skipped = self.inactive_fields()
-        return {name: _plain(getattr(self, name)) for name in self.field_infos() if name not in skipped}
+        skipped |= {name for name in self.later_fields if getattr(self, name) == fields[name].default}
+        return {name: _plain(getattr(self, name)) for name in fields if name not in skipped}
 
     @functools.cached_property
     def text(self) -> str:

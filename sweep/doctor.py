@@ -119,7 +119,7 @@ def devices() -> Iterator[Finding]:
     if torch.cuda.device_count():
         return
     cpu = torch.device("cpu")
-    described = describe_environment(cpu, choose_precision("auto", cpu), threads=1, processes=1)
+    described = describe_environment(cpu, choose_precision("auto", cpu))
     cores = counted(len(os.sched_getaffinity(0)), "core")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     what = f"{described['device']}, {cores}, {memory:.1f} GiB, precision: auto is {described['precision']}"

@@ -10,7 +10,7 @@ from ..store import ENDED, FileInfo, Plan, PlannedTrial, Progress, Record, State
 from .eta import TimeEstimator, trained_epochs
 
 QUIET_AFTER_S = 900.0
-"""Seconds without a write after which a trial may have died: a training trial writes every ten minutes."""
+"""Seconds without a write after which a trial may have died: a training trial writes at least every ten minutes."""
 ACCURACIES = {
     "validation/final/top1": "validation",
     "test_by_epoch/final/top1": "test",
@@ -131,8 +131,8 @@ class StatusReader:
 
 
 def _begun(trial: PlannedTrial, history: list[Record], silent: float) -> ActiveTrial:
-    last = history[-1] if history else {}
-    metric = next((name for name in ACCURACIES if name in last), "")
+    metric = next((name for name in ACCURACIES for record in history if name in record), "")
+    last = next((record for record in reversed(history) if metric in record), {})
     return ActiveTrial(
         trial=trial,
         epoch=len(history),

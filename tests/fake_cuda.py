@@ -9,6 +9,7 @@ import functools
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple, Self
 from unittest import mock
 
@@ -307,6 +308,7 @@ def fake_cuda(*, bf16: bool = True) -> Iterator[FakeGpu]:
         "torch.cuda.current_device": lambda: 0,
         "torch.cuda.device_count": lambda: 1,
         "torch.cuda.is_current_stream_capturing": lambda: False,
+        "torch.cuda.get_device_properties": lambda device=None: SimpleNamespace(uuid="stand-in"),  # noqa: ARG005
         "torch.cuda.manual_seed": lambda seed: None,  # noqa: ARG005
         "torch.cuda.manual_seed_all": lambda seed: None,  # noqa: ARG005
         "torch.cuda.reset_peak_memory_stats": lambda device=None: None,  # noqa: ARG005

@@ -1,6 +1,8 @@
 """Batches of network inputs from the images of a dataset, made on the device that trains."""
 
+import functools
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -16,7 +18,10 @@ from .rng import generator_for
 from .step import Batch
 from .transfer import to_device
 
-EVALUATION_BATCH = 256
+MINIMUM_BATCH, MAXIMUM_BATCH = 256, 1024
+"""Limits of the size of a batch in evaluation."""
+PIXELS_PER_BATCH = 1024 * 32 * 32
+"""Pixels per channel of a batch in evaluation, so that large images need no more memory than small ones."""
 STEPS_PER_TRANSFER = 32
 """Steps whose random choices are drawn and copied to the device together."""
 
@@ -142,14 +147,31 @@ class TrainingBatches:
         return self._by_class[self._class_starts[labels] + (drawn * self._class_sizes[labels]).long()]
 
 
-def evaluation_batches(
-    images: ImageSet, facts: Dataset, device: torch.device, processes: ProcessGroup
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Iterate over the network inputs and labels of this process's share of all images."""
-    order = processes.own(torch.arange(len(images)).split(EVALUATION_BATCH))
-    normalisation = _normalisation(facts, device)
-    for numbers, pixels in zip(order, images.to(device).batches(order), strict=True):
-        yield normalise(pixels, *normalisation), to_device([images.labels[numbers]], device)[0]
+class EvaluationBatches:
+    """Images in order, normalised. From the first evaluation on, their pixels stay on the device, unless streamed."""
+
+    def __init__(self, images: ImageSet, facts: Dataset, device: torch.device, processes: ProcessGroup) -> None:
+        """Divide the images into batches of almost equal sizes, so that a compiled network has few graphs."""
+        _, height, width = facts.image_shape
+        largest = min(MAXIMUM_BATCH, max(MINIMUM_BATCH, PIXELS_PER_BATCH // (height * width)))
+        self._batches = processes.count * math.ceil(len(images) / (largest * processes.count))
+        self._source = images
+        self._facts = facts
+        self._device = device
+        self._processes = processes
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Iterate over the network inputs and labels of this process's share of all images."""
+        images, labels, mean, std = self._on_device
+        order = self._processes.own(torch.arange(len(images)).tensor_split(self._batches))
+        own_labels = self._processes.own(labels.tensor_split(self._batches))
+        for pixels, of_batch in zip(images.batches(order), own_labels, strict=True):
+            yield normalise(pixels, mean, std), of_batch
+
+    @functools.cached_property
+    def _on_device(self) -> tuple[ImageSet, Tensor, Tensor, Tensor]:
+        images = self._source.to(self._device)
+        return images, images.labels.to(self._device), *_normalisation(self._facts, self._device)
 
 
 def _normalisation(facts: Dataset, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -77,6 +77,16 @@ class ProcessGroup:
         if self.first:
             self.any_rank(False, device=device)
 
+    def parallel(self, module: nn.Module, *, broadcast_buffers: bool) -> nn.Module:
+        """Return a module whose gradients are averaged over the processes; in one process, the module itself.
+
+        With `broadcast_buffers`, all processes get the buffers of rank 0 before each step. Running statistics need it
+        only before an evaluation, see `share_buffers`.
+        """
+        if self.count == 1:
+            return module
+        return DistributedDataParallel(module, broadcast_buffers=broadcast_buffers, gradient_as_bucket_view=True)
+
     def no_sync(self, module: nn.Module, *, now: bool) -> AbstractContextManager[None]:
         """Return a context in which a `DistributedDataParallel` averages its gradients over all processes if `now`.
 

@@ -2,19 +2,28 @@
 
 import functools
 import importlib.metadata
+import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
 from ..specs import SpecError
+from . import nvml
+from .compilation import compiled_as
 from .plugins import installed_plugins, plugins_in_use
+from .recipe import Recipe
 
-Precision = Literal["fp32", "bf16"]
+T = TypeVar("T")
+Precision = Literal["fp32", "tf32", "bf16"]
+
+CUBLAS_VARIABLE, CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+"""Environment variable and value with which matrix products on GPUs are deterministic (NVIDIA's cuBLAS manual)."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -29,37 +38,99 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(wanted: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
-    """Return the precision on a device; `auto` is bf16 if the hardware multiplies in it, else fp32."""
+def choose_precision(wanted: Literal["auto", "fp32", "tf32", "bf16"], device: torch.device) -> Precision:
+    """Return the precision on a device; `auto` is bf16 if the hardware multiplies in it, else fp32.
+
+    Raises:
+        SpecError: for tf32, if the device has no TF32.
+    """
+    cuda = device.type == "cuda"
+    if wanted == "tf32" and not (cuda and torch.cuda.is_tf32_supported()):
+        raise SpecError(
+            f"`precision: tf32` needs a GPU with TF32, but the device is {device}; use auto or fp32.", field="precision"
+        )
     if wanted != "auto":
         return wanted
-    if device.type == "cuda":
+    if cuda:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
 
 
 @contextmanager
-def training_conditions(threads: int) -> Iterator[None]:
-    """Set the number of CPU threads and let cuDNN benchmark its algorithms, inside the context.
+def training_conditions(recipe: Recipe, device: torch.device, threads: int) -> Iterator[None]:
+    """Set the number of CPU threads and PyTorch's numeric settings for a recipe, inside the context.
 
-    On exit, these settings and the state of PyTorch's generators are restored.
+    cuDNN benchmarks its algorithms, unless the recipe is deterministic. Only `precision: tf32` computes in TF32, and
+    only its convolutions do. On exit, these settings and the state of PyTorch's generators are restored.
+
+    Raises:
+        SpecError: if the recipe is deterministic, but CUDA started in this process without deterministic matrix
+            products.
     """
-    threads_before, benchmark_before = torch.get_num_threads(), torch.backends.cudnn.benchmark
-    with torch.random.fork_rng():
-        torch.set_num_threads(threads)
-        # Set directly, because `cudnn.flags` turns off every flag that it is not given, including `enabled`.
-        torch.backends.cudnn.benchmark = True
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads_before)
-            torch.backends.cudnn.benchmark = benchmark_before
+    cuda = torch.backends.cuda, torch.backends.cudnn
+    if recipe.deterministic:
+        prepare_deterministic(device)
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        _set(torch.get_num_threads, torch.set_num_threads, threads),
+        _deterministic_algorithms() if recipe.deterministic else nullcontext(),
+        _attribute(cuda[1], "benchmark", not recipe.deterministic),
+        _attribute(cuda[1].conv, "fp32_precision", "tf32" if recipe.precision == "tf32" else "ieee"),
+        _attribute(cuda[0].matmul, "fp32_precision", "ieee"),
+    ):
+        yield
 
 
-def describe_environment(
-    device: torch.device, precision: Precision, threads: int, processes: int
-) -> dict[str, str | int]:
-    """Return versions, commit, plugins if any, hardware and numeric settings, for the result."""
+def prepare_deterministic(device: torch.device) -> None:
+    """Let cuBLAS use deterministic algorithms only; PyTorch reads the environment variable when it starts CUDA.
+
+    Raises:
+        SpecError: if CUDA started without it.
+    """
+    if device.type != "cuda" or CUBLAS_VARIABLE in os.environ:
+        return
+    if torch.cuda.is_initialized():
+        rule = f"`deterministic: true` needs {CUBLAS_VARIABLE} before this process uses its GPU"
+        raise SpecError(
+            f"{rule}. Set {CUBLAS_VARIABLE}={CUBLAS_WORKSPACE} in the environment of the command.",
+            field="deterministic",
+        )
+    os.environ[CUBLAS_VARIABLE] = CUBLAS_WORKSPACE
+
+
+def nondeterministic_operator(error: Exception) -> str | None:
+    """Return the operator if an error names one that has no deterministic algorithm, else None."""
+    found = re.match(r"(\S+) does not have a deterministic implementation", str(error))
+    return found[1] if found and isinstance(error, RuntimeError) else None
+
+
+@contextmanager
+def _deterministic_algorithms() -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)  # imports the compiler, so it is not called without need
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+@contextmanager
+def _set(read: Callable[[], T], write: Callable[[T], object], value: T) -> Iterator[None]:
+    before = read()
+    write(value)
+    try:
+        yield
+    finally:
+        write(before)
+
+
+def _attribute(owner: Any, name: str, value: object) -> AbstractContextManager[None]:
+    # Set directly, because `cudnn.flags` turns off every flag that it is not given, including `enabled`.
+    return _set(lambda: getattr(owner, name), lambda value: setattr(owner, name, value), value)
+
+
+def describe_environment(device: torch.device, precision: Precision) -> dict[str, str | int]:
+    """Return versions, commit, plugins if any, hardware and precision, for the result."""
     cuda = device.type == "cuda"
     plugins = (*installed_plugins(), *(f"{plugin.name} (sha256 {plugin.sha256})" for plugin in plugins_in_use()))
     return {
@@ -70,9 +141,29 @@ def describe_environment(
         "python": platform.python_version(),
         "host": platform.node(),
         "device": torch.cuda.get_device_name(device) if cuda else _processor(),
+        **(_gpu_software() if cuda else {}),
         "precision": precision,
-        "threads": threads,
-        "processes": processes,
+    }
+
+
+def describe_conditions(recipe: Recipe, device: torch.device) -> dict[str, str | int]:
+    """Return the numeric settings that `training_conditions` has set, as they are now, for the result."""
+    record: dict[str, str | int] = {
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "compile": compiled_as(recipe.compile, device),
+    }
+    if device.type == "cuda":
+        record["tf32"] = torch.backends.cudnn.conv.fp32_precision == "tf32"  # type: ignore[attr-defined]
+        record["cudnn_benchmark"] = torch.backends.cudnn.benchmark
+    return record
+
+
+def _gpu_software() -> dict[str, str | int]:
+    """Return the versions of CUDA, cuDNN and the driver."""
+    return {
+        "cuda": torch.version.cuda or "",
+        "cudnn": torch.backends.cudnn.version() or 0,
+        "driver": nvml.driver_version(),
     }
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import SyncBatchNorm
-from torch.nn.parallel import DistributedDataParallel
 
 from ..specs import SpecError
 from ..store import Record
 from .batch_norm import BatchCounters
-from .batches import TrainingBatches, evaluation_batches
-from .data import DataSource, ImageSet, split_validation
+from .batches import EvaluationBatches, TrainingBatches
+from .compilation import compile_networks
+from .data import DataSource, split_validation
 from .distributed import ProcessGroup
 from .early_exit_metrics import EarlyExitMetrics
 from .environment import Precision, choose_precision
@@ -44,19 +44,22 @@ class TrainingLoop:
         teacher: TeacherWeights | None,
         source: DataSource,
         processes: ProcessGroup,
+        *,
+        gpu_share: float = 1.0,
     ) -> None:
         """Start at the first step of the first epoch."""
         self.trial = trial
         self.device = device
         self.precision: Precision = choose_precision(trial.recipe.precision, device)
         self._processes = processes
+        self._gpu_share = gpu_share
         self._facts = trial.dataset_facts
-        train_images, self._test_images = self._facts.load(source)
-        self._validation_images: ImageSet | None = None
+        train_images, test_images = self._facts.load(source)
+        evaluated = functools.partial(EvaluationBatches, facts=self._facts, device=device, processes=processes)
+        self._test_images, self._validation_images = evaluated(test_images), None
         if trial.validation:
-            train_images, self._validation_images = split_validation(
-                train_images, fraction=trial.validation, seed=SPLIT_SEED
-            )
+            train_images, held_out = split_validation(train_images, fraction=trial.validation, seed=SPLIT_SEED)
+            self._validation_images = evaluated(held_out)
         self._batches = TrainingBatches(
             train_images, self._facts, trial.recipe, seed=trial.seed, device=device, processes=processes
         )
@@ -70,12 +73,12 @@ class TrainingLoop:
             for module in (self._network, self._loss):
                 SyncBatchNorm.convert_sync_batchnorm(module)  # replaces submodules in place
         self._updates = OptimizerStep(trial.recipe, self._network, self._loss)
-        objective = TrainingStep(
-            self._network, self._loss, _trained_teacher(trial, teacher, device), precision=self.precision, device=device
-        )
-        if trial.recipe.compile != "off":
-            self._network.compile(mode="reduce-overhead" if trial.recipe.compile == "cuda_graphs" else "default")
-        self._objective = DistributedDataParallel(objective) if processes.count > 1 else objective
+        taught_by = _trained_teacher(trial, teacher, device, self.precision)
+        objective = TrainingStep(self._network, self._loss, taught_by, precision=self.precision, device=device)
+        average = self._updates.average.network if self._updates.average else None
+        compile_networks(trial.recipe.compile, self._network, taught_by, average)
+        loss_has_buffers = next(self._loss.buffers(), None) is not None  # they depend on the images of a process
+        self._objective = processes.parallel(objective, broadcast_buffers=loss_has_buffers)
         self._counters = BatchCounters(self._network)
         self._watch = NonFiniteDetector(device, alone=processes.count == 1)
         self._progress = torch.zeros((), dtype=torch.float64, device=device)
@@ -143,7 +146,7 @@ class TrainingLoop:
         record |= self._measured(last=self.epoch + 1 == recipe.epochs)
         reported = record
         if self.trial.protocol == "paper":
-            reported = max([*self.history, record], key=lambda epoch: epoch["test_by_epoch/final/top1"])
+            reported = max([*self.history, record], key=lambda epoch: epoch.get("test_by_epoch/final/top1", -1.0))
         if self.epoch + 1 == recipe.epochs:
             record |= {name.replace("test_by_epoch", "test"): v for name, v in reported.items() if "by_epoch" in name}
             record |= network_costs(self._network, self._facts.image_shape)
@@ -164,6 +167,11 @@ class TrainingLoop:
     def peak_memory(self) -> int:
         """Peak memory of the epoch in bytes."""
         return self._usage.peak_memory()
+
+    @property
+    def energy_problem(self) -> str:
+        """Reason why the energy of the last epoch was not measured; empty if it was."""
+        return self._usage.energy_problem
 
     def place(self, step: int) -> str:
         """Return the position of a step, counted from 0 over all epochs, such as `epoch 2, step 3`."""
@@ -211,7 +219,9 @@ class TrainingLoop:
     def _joules(self) -> float:
         """Return the energy of the epoch in joules; nan if a driver does not report it."""
         own = self._usage.joules()
-        joules = torch.tensor(math.nan if own is None else own, dtype=torch.float64, device=self.device)
+        joules = torch.tensor(
+            math.nan if own is None else own * self._gpu_share, dtype=torch.float64, device=self.device
+        )
         # Each process has its own GPU, so their energies are added. Every process measures the whole CPU.
         return float(joules if self.device.type == "cpu" else self._processes.sum(joules))
 
@@ -257,23 +267,25 @@ class TrainingLoop:
         return self.trial.recipe.learning_rate_at(self.epoch * steps + step, steps)
 
     def _measured(self, *, last: bool) -> Record:
-        """Return the evaluation metrics that the protocol requires after an epoch."""
+        """Return the evaluation metrics that the protocol and `evaluate_every` require after an epoch."""
         record: Record = {}
-        if self._validation_images is not None:
+        self._evaluated_details = {}
+        evaluates = last or (self.epoch + 1) % self.trial.recipe.evaluate_every == 0
+        if self._validation_images is not None and evaluates:
             record |= self._evaluated(self._validation_images, "validation")
-        if self.trial.protocol == "paper":
+        if self.trial.protocol == "paper" and evaluates:
             record |= self._evaluated(self._test_images, "test_by_epoch")
         if self.trial.protocol == "final" and last:
             record |= self._evaluated(self._test_images, "test")
         return record
 
     @torch.no_grad()
-    def _evaluated(self, images: ImageSet, split: str) -> Record:
+    def _evaluated(self, images: EvaluationBatches, split: str) -> Record:
         network = self.trained_network.eval()
         self._processes.share_buffers(network)
         metrics = ExitMetrics(self._shape.exits, self.device)
         early = EarlyExitMetrics(self._leaving_costs) if self._leaving_costs is not None else None
-        for inputs, labels in evaluation_batches(images, self._facts, self.device, self._processes):
+        for inputs, labels in images:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 logits = network(inputs).logits
             metrics.add(logits, labels)
@@ -291,8 +303,14 @@ class TrainingLoop:
         return torch.tensor(costs, device=self.device) if len(costs) > 1 else None
 
 
-def _trained_teacher(trial: TrialSpec, weights: TeacherWeights | None, device: torch.device) -> nn.Module | None:
+def _trained_teacher(
+    trial: TrialSpec, weights: TeacherWeights | None, device: torch.device, precision: Precision
+) -> nn.Module | None:
     if weights is None:
         return None
     network = build_teacher(trial, weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if precision == "bf16":  # autocast would convert the weights of the convolutions in each step
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(torch.bfloat16)
     return network.eval().requires_grad_(False)

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from ..specs import Count, Fraction, NonNegative, Positive, Range, Registry, require
+from ..specs import Count, Fraction, NonNegative, Positive, Range, Registry, SpecError, require
 from .augmentation import Augmentation
 
 
@@ -14,6 +14,8 @@ class Recipe(Augmentation):
 
     The learning rate changes with every step, except with `multistep`.
     """
+
+    later_fields: ClassVar[frozenset[str]] = frozenset({"deterministic", "evaluate_every"})
 
     epochs: Count = 200
     """Number of passes over the training set, at least 1."""
@@ -70,13 +72,23 @@ class Recipe(Augmentation):
 
     It has no effect with one process.
     """
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Number format of the computation: `fp32`, `bf16` or `auto` (bf16 if the hardware supports it, else fp32).
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
+    """Number format of the computation: `fp32`, `tf32`, `bf16` or `auto` (bf16 if the hardware supports it, else fp32).
 
-    The result records the format that was used.
+    `tf32` computes convolutions with 10-bit mantissas, on GPUs only. The result records the format that was used.
+    """
+    deterministic: bool = False
+    """True if only deterministic algorithms are used: two runs on one model of GPU then give the same weights.
+
+    Runs on CPUs are repeatable in any case.
     """
     compile: Literal["off", "on", "cuda_graphs"] = "off"
     """Compilation of the network: `off`, `on` (`torch.compile`) or `cuda_graphs` (also replayed as CUDA graphs)."""
+    evaluate_every: Count = 1
+    """Number of epochs between two evaluations of the images that are evaluated during training, at least 1.
+
+    The last epoch is always evaluated.
+    """
 
     def __post_init__(self) -> None:
         """Check the rules that an annotation of one field cannot express."""
@@ -89,6 +101,10 @@ class Recipe(Augmentation):
         several = "batch_size >= 2 * accumulation, since normalisation needs at least 2 images per part"
         fits = self.batch_size >= 2 * self.accumulation
         require(fits, several, accumulation=self.accumulation, batch_size=self.batch_size)
+        if self.compile == "cuda_graphs" and self.accumulation > 1:
+            rule = f"`compile: cuda_graphs` needs accumulation 1, but got accumulation={self.accumulation}"
+            reason = "a replayed graph would overwrite the accumulated gradients"
+            raise SpecError(f"{rule}; {reason}. Set `compile: on`, or `accumulation: 1`.", field="compile")
 
     def inactive_fields(self) -> frozenset[str]:
         """Return the fields that only another optimiser or schedule reads."""

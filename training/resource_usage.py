@@ -8,10 +8,14 @@ from pathlib import Path
 
 import torch
 
+from . import nvml
+from .nvml import EnergyUnavailableError
+
 _COUNTERS = Path("/sys/class/powercap")  # energy counters of Intel and AMD CPUs; reading them may need permission
 _TOO_LITTLE = re.compile(
     "allocate memory|out of memory|ALLOC_FAILED|Storage size calculation overflowed"
     "|could not create a primitive$"  # oneDNN, for its buffers; an unsupported operation has " descriptor" added
+    "|FIND was unable to find an engine to execute this computation|Unable to find a valid cuDNN algorithm"
 )
 
 
@@ -45,7 +49,9 @@ class ResourceUsage:
             torch.cuda.reset_peak_memory_stats(device)
         else:
             _forget_peak()
-        self._joules_before = _joules(device)
+        self.energy_problem = ""
+        """Reason why the energy is not measured; empty if it is."""
+        self._joules_before = self._joules()
 
     def peak_memory(self) -> int:
         """Return the peak memory in bytes: of this process's tensors on a GPU, of the whole process on a CPU."""
@@ -54,11 +60,23 @@ class ResourceUsage:
         return _resident_peak()
 
     def joules(self) -> float | None:
-        """Return the energy of the whole device in joules, for all its users; None if the driver does not report it."""
-        now = _joules(self._device)
-        if now is None or self._joules_before is None or now < self._joules_before:  # the counter was reset
+        """Return the energy of the whole device in joules, for all its users; None if it is not measured."""
+        before, now = self._joules_before, self._joules()
+        if before is None or now is None:
             return None
-        return now - self._joules_before
+        if now < before:
+            self.energy_problem = "the driver was loaded again"
+            return None
+        return now - before
+
+    def _joules(self) -> float | None:
+        try:
+            if self._device.type == "cuda":
+                return nvml.total_joules(str(torch.cuda.get_device_properties(self._device).uuid))
+            return _cpu_joules()
+        except EnergyUnavailableError as reason:
+            self.energy_problem = str(reason)
+            return None
 
 
 def _forget_peak() -> None:
@@ -75,18 +93,11 @@ def _resident_peak() -> int:
         return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _joules(device: torch.device) -> float | None:
-    if device.type == "cuda":
-        try:
-            import pynvml  # type: ignore[import-not-found]  # noqa: PLC0415 (optional, from NVIDIA's driver tools)
-
-            pynvml.nvmlInit()
-            identity = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
-            return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByUUID(identity)) / 1000
-        except Exception:  # not installed, or not supported by the driver
-            return None
+def _cpu_joules() -> float:
+    counters = [path / "energy_uj" for path in _COUNTERS.glob("*-rapl:?")]
+    if not counters:
+        raise EnergyUnavailableError(f"{_COUNTERS} has no energy counters of this CPU")
     try:
-        counters = [path / "energy_uj" for path in _COUNTERS.glob("*-rapl:?")]
-        return sum(int(counter.read_text()) for counter in counters) / 1e6 if counters else None
-    except OSError:
-        return None
+        return sum(int(counter.read_text()) for counter in counters) / 1e6
+    except OSError as error:
+        raise EnergyUnavailableError(f"{counters[0]} cannot be read: {error.strerror}") from error

@@ -9,16 +9,28 @@ from pathlib import Path
 
 import torch
 
+from ..specs import SpecError
 from ..store import DamagedFileError, Record, TrialFiles, digest
 from .checkpoints import deserialized, serialized
+from .compilation import compilation, released_memory
 from .data import DataSource
 from .distributed import ProcessGroup
-from .environment import choose_device, describe_environment, training_conditions
+from .environment import (
+    choose_device,
+    describe_conditions,
+    describe_environment,
+    nondeterministic_operator,
+    training_conditions,
+)
 from .loop import TrainingLoop
 from .nonfinite import TrainingDiverged
 from .resource_usage import enough_memory
+from .rng import seed_modules
 from .teacher import TeacherWeights
 from .trial import TrainedWeights, TrialSpec
+
+CHECKPOINT_SHARE = 0.02
+"""Maximum share of the time that is spent on checkpoints at the ends of epochs."""
 
 
 class TrainingInterrupted(Exception):
@@ -33,6 +45,7 @@ def train(
     teacher_sha256: str | None = None,
     source: DataSource = DataSource(),  # noqa: B008 (frozen)
     device: str = "auto",
+    gpu_share: float = 1.0,
     threads: int = 1,
     checkpoint_minutes: float = 10.0,
     on_epoch: Callable[[Record], None] | None = None,
@@ -51,9 +64,12 @@ def train(
             The result records the digest.
         source: location of the images.
         device: `auto`, `cpu`, `cuda` or `cuda:1`; `auto` is the GPU if available.
+        gpu_share: share of the GPU that this trial gets, above 0, at most 1; its energy is this share of the GPU's.
         threads: number of CPU threads; runs are bit-identical only if it is equal.
-        checkpoint_minutes: minutes between checkpoints within an epoch; each epoch also ends with a checkpoint.
-        on_epoch: function called with the record of each epoch, once its checkpoint is written.
+        checkpoint_minutes: maximum number of minutes between two checkpoints. The end of an epoch has a checkpoint as
+            well, unless checkpoints would then take more than 2% of the time; the last epoch always has one.
+        on_epoch: function called with the record of each epoch, once it is written. An epoch after the last checkpoint
+            is trained and reported again after an interruption.
         stop: function called after each step; training stops if it returns True. In the main thread, SIGTERM also stops
             training.
 
@@ -63,6 +79,7 @@ def train(
     Raises:
         TrainingInterrupted: if training was stopped; a checkpoint has been written.
         OutOfMemoryError: if memory is too small; the message suggests a setting that needs less.
+        SpecError: if the recipe is deterministic, and an operator has no deterministic algorithm.
     """
     processes = ProcessGroup.current()
     try:
@@ -78,40 +95,68 @@ def train(
     chosen = choose_device(device)
     if processes.first:
         files.write_spec(trial.to_dict())
-    with training_conditions(threads), _terminations() as terminated:
-        torch.manual_seed(trial.seed)  # PyTorch's global generators must not depend on earlier trials
+    with (
+        training_conditions(trial.recipe, chosen, threads),
+        compilation(trial, processes=processes.count),
+        _terminations() as terminated,
+        _deterministic(trial),
+        released_memory(trial.recipe.compile),
+    ):
+        seed_modules(trial.seed, chosen)  # PyTorch's global generators must not depend on earlier trials
+
+        def build() -> TrainingLoop:
+            with enough_memory(lambda: _too_large(trial, chosen)):
+                run = TrainingLoop(trial, chosen, weights, source, processes, gpu_share=gpu_share)
+                with processes.main_process_first(chosen):  # it renames or removes checkpoints that cannot be used
+                    _resume(run, files)
+            return run
 
         def wanted() -> bool:
             return terminated() or (stop is not None and stop())
 
-        with enough_memory(lambda: _too_large(trial, chosen)):
-            run = TrainingLoop(trial, chosen, weights, source, processes)
-            with processes.main_process_first(chosen):  # it renames or removes checkpoints that cannot be used
-                _resume(run, files)
-        outcome: Record = {"state": "done"}
-        try:
-            with enough_memory(lambda: _advice(run)):
-                _train_to_the_end(run, files, processes, checkpoint_minutes, on_epoch, wanted)
-        except TrainingDiverged as divergence:
-            outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}
-        result = (
-            outcome
-            | run.details
-            | {
-                "key": trial.key,
-                "protocol": trial.reported,
-                "seconds": sum(record["seconds"] for record in run.history),
-                "metrics": {name: v for name, v in (run.history or [{}])[-1].items() if "/" in name},
-                "environment": describe_environment(chosen, run.precision, threads, processes.count),
-            }
-        )
+        result = _trained(build, files, processes, checkpoint_minutes, on_epoch, wanted)
+        result["environment"] |= {"threads": threads, "gpu_share": gpu_share}
         if processes.first:
-            if trial.protocol != "paper" or files.weights() is None:
-                files.write_weights(serialized(run.trained_network.state_dict()))
-            result["weights"] = digest(files.weights() or b"")
-            if run.teacher_sha256 is not None:
-                result["teacher"] = run.teacher_sha256
             files.write_result(result)
+    return result
+
+
+def _trained(
+    build: Callable[[], TrainingLoop],
+    files: TrialFiles,
+    processes: ProcessGroup,
+    checkpoint_minutes: float,
+    on_epoch: Callable[[Record], None] | None,
+    stop: Callable[[], bool],
+) -> Record:
+    """Train to the end, write the weights and return the result. Afterwards, nothing refers to the network."""
+    run = build()
+    trial, outcome = run.trial, {"state": "done"}
+    try:
+        with enough_memory(lambda: _advice(run)):
+            _train_to_the_end(run, files, processes, checkpoint_minutes, on_epoch, stop)
+    except TrainingDiverged as divergence:
+        outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}
+    result: Record = (
+        outcome
+        | run.details
+        | {
+            "key": trial.key,
+            "protocol": trial.reported,
+            "seconds": sum(record["seconds"] for record in run.history),
+            "metrics": {name: v for name, v in (run.history or [{}])[-1].items() if "/" in name},
+            "environment": describe_environment(run.device, run.precision)
+            | describe_conditions(trial.recipe, run.device)
+            | {"processes": processes.count, "energy": run.energy_problem or "measured"},
+        }
+    )
+    if processes.first:
+        files.write_history(run.history)
+        if trial.protocol != "paper" or files.weights() is None:
+            files.write_weights(serialized(run.trained_network.state_dict()))
+        result["weights"] = digest(files.weights() or b"")
+        if run.teacher_sha256 is not None:
+            result["teacher"] = run.teacher_sha256
     return result
 
 
@@ -133,23 +178,36 @@ def _train_to_the_end(
     on_epoch: Callable[[Record], None] | None,
     stop: Callable[[], bool],
 ) -> None:
-    written = time.monotonic()
+    interval = 60 * checkpoint_minutes
+    written, cost = time.monotonic(), 0.0
+
+    def keep() -> None:
+        nonlocal written, cost
+        started = time.monotonic()
+        _keep(run, files, processes)
+        written = time.monotonic()
+        cost = written - started
+
     while run.epoch < run.trial.recipe.epochs:
         for _ in run.train_epoch():
-            due = time.monotonic() - written > 60 * checkpoint_minutes
+            due = time.monotonic() - written > interval
             if not processes.is_sync_step(run.steps, run.device):
                 continue
             stopping, due = processes.any_rank(stop(), due, device=run.device)
             if stopping or due:
-                _keep(run, files, processes)
-                written = time.monotonic()
+                keep()
             if stopping:
                 raise TrainingInterrupted(f"stopped in epoch {run.epoch + 1} after step {run.step}")
-        is_reported = run.finish_epoch()
-        if processes.first and run.trial.protocol == "paper" and is_reported:
+        is_best = run.finish_epoch() and run.trial.protocol == "paper"
+        if processes.first and is_best:
             files.write_weights(serialized(run.trained_network.state_dict()))
-        _keep(run, files, processes)
-        written = time.monotonic()
+        # Repeating the best epoch on a GPU could give other weights than those that are kept.
+        needed = is_best or run.epoch == run.trial.recipe.epochs
+        due = time.monotonic() - written > min(interval, cost / CHECKPOINT_SHARE)
+        if any(processes.any_rank(needed or due, device=run.device)):
+            keep()
+        elif processes.first:
+            files.write_history(run.history)
         if on_epoch is not None and processes.first:
             on_epoch(run.history[-1])
 
@@ -170,10 +228,24 @@ def _too_large(trial: TrialSpec, device: torch.device) -> str:
 
 def _advice(run: TrainingLoop) -> str:
     recipe = run.trial.recipe
+    without_graphs = "`compile: on` and " if recipe.compile == "cuda_graphs" else ""  # a recipe with both is refused
     return (
         f"out of memory with batch_size {recipe.batch_size} and accumulation {recipe.accumulation}; the peak was "
-        f"{run.peak_memory / 2**30:.2f} GiB. Set `accumulation: {2 * recipe.accumulation}` to need less memory."
+        f"{run.peak_memory / 2**30:.2f} GiB. Set {without_graphs}`accumulation: {2 * recipe.accumulation}` to need "
+        "less memory."
     )
+
+
+@contextmanager
+def _deterministic(trial: TrialSpec) -> Iterator[None]:
+    """Raise `SpecError` if an operator has no deterministic algorithm."""
+    try:
+        yield
+    except RuntimeError as error:
+        if (operator := nondeterministic_operator(error)) is None:
+            raise
+        rule = f"`deterministic: true` is impossible for trial {trial.key}: PyTorch has no deterministic {operator}"
+        raise SpecError(f"{rule}. Set `deterministic: false` for its recipe.", field="deterministic") from error
 
 
 @contextmanager

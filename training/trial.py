@@ -127,7 +127,7 @@ class TrialSpec(Spec):
         form = self.replace(
             method=self.method.canonical(self.exit_count),
             exits=self._canonical_exits(),
-            recipe=self.recipe.canonical(),
+            recipe=self._canonical_recipe(),
             teacher=None if "teacher" in self.inactive_fields() or not self.teacher else self.teacher.canonical(),
         )
         form.__dict__["_is_canonical"] = True
@@ -250,6 +250,10 @@ class TrialSpec(Spec):
     def _layout(self, architecture: ArchitectureSpec) -> Layout:
         facts = self.dataset_facts
         return architecture_layout(architecture.name, facts.image_shape, facts.classes)
+
+    def _canonical_recipe(self) -> Recipe:
+        evaluates = self.protocol == "paper" or self.validation > 0
+        return self.recipe.canonical() if evaluates else self.recipe.replace(evaluate_every=1).canonical()
 
     def _canonical_exits(self) -> ExitSpec:
         if "exits" in self.inactive_fields():

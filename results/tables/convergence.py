@@ -78,21 +78,22 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
 
 def _targets(table: Table, found: Curves) -> dict[RowLabel, float]:
     """Return the baseline's final accuracy on each row that has one."""
-    final = found.cells(lambda _, curve: float(curve[-1]))
+    final = found.cells(lambda _, curve: float(curve.iloc[-1]))
     ends = {
         row: final[row, table.baseline].mean for row in table.rows if table.baseline and (row, table.baseline) in final
     }
     return {row: mean for row, mean in ends.items() if mean is not None}
 
 
-def _epoch_of(targets: dict[RowLabel, float], row: RowLabel, curve: np.ndarray) -> float:
+def _epoch_of(targets: dict[RowLabel, float], row: RowLabel, curve: pd.Series) -> float:
     """Return the first epoch, counted from 1, that reaches the target; NaN if none does."""
-    reaching = np.flatnonzero(curve >= targets.get(row, math.inf))
-    return float(reaching[0] + 1) if len(reaching) else math.nan
+    reaching = curve.index.to_numpy()[(curve >= targets.get(row, math.inf)).to_numpy()]
+    return float(reaching[0]) if len(reaching) else math.nan
 
 
-def _area(curve: np.ndarray) -> float:
-    return float(np.trapezoid(curve) / (len(curve) - 1)) if len(curve) > 1 else float(curve[0])
+def _area(curve: pd.Series) -> float:
+    epochs = curve.index.to_numpy("float64")
+    return float(np.trapezoid(curve, epochs) / (epochs[-1] - epochs[0])) if len(curve) > 1 else float(curve.iloc[0])
 
 
 def _entry(cell: Cell, *, digits: int) -> TableEntry:

@@ -22,14 +22,15 @@ class Curves:
     runs: pd.DataFrame
     """Labelled results of the sweep file."""
     metric: Metric
-    by_key: Mapping[str, np.ndarray]
+    by_key: Mapping[str, pd.Series]
+    """Accuracy by key of the trial, indexed by epoch; epochs without an evaluation are missing."""
 
     @property
     def title(self) -> str:
         """Metric of the curves, in words."""
         return self.metric.title.removesuffix(" in the last epoch").removesuffix(" after the last epoch")
 
-    def cells(self, quantity: Callable[[RowLabel, np.ndarray], float]) -> dict[tuple[RowLabel, Column], Cell]:
+    def cells(self, quantity: Callable[[RowLabel, pd.Series], float]) -> dict[tuple[RowLabel, Column], Cell]:
         """Return a cell for each row and column, from one number per curve; NaN counts as missing."""
         values = [
             quantity(row, self.by_key[key]) if key in self.by_key else np.nan
@@ -57,5 +58,5 @@ def curves(frame: pd.DataFrame, history: pd.DataFrame) -> Curves:
     if split is None:
         raise SpecError("no accuracy by epoch is recorded yet; wait until a trial completes.")
     points = points.loc[points["split"] == split].sort_values("epoch")
-    by_key = {str(key): of_trial.to_numpy() for key, of_trial in points.groupby("key")["top1"]}
+    by_key = {str(key): of_trial.set_index("epoch")["top1"] for key, of_trial in points.groupby("key")}
     return Curves(runs=runs, metric=describe(f"{split}/final/top1"), by_key=by_key)

@@ -20,7 +20,7 @@ def stability(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
         SpecError: If there is nothing to compare, or no accuracy by epoch is recorded.
     """
     table, found = comparison(frame), curves(frame, history)
-    over_epochs = found.cells(lambda _, curve: _deviation(curve[-_EPOCHS:]))
+    over_epochs = found.cells(lambda _, curve: _deviation(curve.loc[curve.index[-1] - _EPOCHS + 1 :].to_numpy()))
     shown = [(row, column, cell) for row, column, cell in places(table) if cell.planned is not None]
     unit = table.metric.difference_unit
     return RenderedTable(

@@ -3,6 +3,7 @@
 Ray Train's TorchTrainer would need a second placement group, and it added 20 s to a trial.
 """
 
+import datetime
 import multiprocessing
 import os
 import pickle
@@ -22,11 +23,14 @@ import torch.distributed as dist
 
 from ...store import Record, TrialFiles
 from ...training import OutOfMemoryError, TrainingInterrupted, TrialSpec, train
+from ...training.environment import prepare_deterministic
 from ...training.plugins import Plugin, plugins_in_use, use
 
 Members = dict[Any, SpawnProcess]
 """Processes by their connection, whose type differs between operating systems."""
 
+COLLECTIVE_TIMEOUT = datetime.timedelta(hours=1)
+"""Time that processes wait for each other: the first one may download a dataset or upload a checkpoint meanwhile."""
 POLL_INTERVAL_S = 0.2
 """Seconds between two checks of the stop request."""
 ERROR_WAIT_S = 1.0
@@ -151,14 +155,22 @@ def _take_part(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        accelerated = arguments["device"] != "cpu"
-        if accelerated:
-            torch.cuda.set_device(arguments["device"])
+        spec, plugins = what
+        device = torch.device(arguments["device"])
+        if spec["recipe"].get("deterministic"):
+            prepare_deterministic(device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         # As part of a URL, such as that of `init_method`, the path could not contain a ? or #.
         store = dist.FileStore(place.meeting, place.processes)  # pyright: ignore[reportPrivateImportUsage]
-        backend = "nccl" if accelerated else "gloo"
-        dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.processes)
-        spec, plugins = what
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=store,
+            rank=place.rank,
+            world_size=place.processes,
+            timeout=COLLECTIVE_TIMEOUT,
+            device_id=device if device.type == "cuda" else None,
+        )
         use(plugins)
         result = train(TrialSpec.from_dict(spec), **arguments, on_epoch=lambda record: speaker.send(("epoch", record)))
         dist.destroy_process_group()

@@ -22,6 +22,7 @@ class EarlyStopper:
         self._trials = {trial.key: trial for trial in trials}
         self._needed = {trial.depends_on for trial in self._trials.values()}
         self._rules: dict[tuple[Group, int], StoppingRule] = {}
+        self._judged: dict[str, int] = {}  # last epoch by key; epochs after a checkpoint are trained again
 
     def expect(self, trial: PlannedTrial) -> None:
         """Add a trial."""
@@ -38,6 +39,9 @@ class EarlyStopper:
         epochs = trial.configuration.epochs
         if epochs <= self._stopping.grace or record["epoch"] >= epochs or Stopping.metric not in record:
             return False
+        if record["epoch"] <= self._judged.get(key, 0):
+            return False
+        self._judged[key] = record["epoch"]
         return self._rule(trial).stops(key, record) and key not in self._needed
 
     def _rule(self, trial: PlannedTrial) -> StoppingRule:

@@ -12,6 +12,7 @@ from ...specs import SpecError
 from ...store import digest
 from ...training import DataSource, TrialSpec, build_student
 from ...training.checkpoints import serialized
+from ...training.compilation import compilation, released_memory
 from ...training.distributed import ProcessGroup
 from ...training.environment import choose_device, training_conditions
 from ...training.loop import TrainingLoop
@@ -61,8 +62,12 @@ def measure(
     device = choose_device("cpu" if resources.gpu == 0 else "auto")
     pace = TimedThroughput(_described(device, resources))
     kinds = {step_of(spec): spec for spec in plan.specs.values()}
-    with training_conditions(resources.cores // resources.members):
-        for trial in watch(kinds.values(), len(kinds)):
+    for trial in watch(kinds.values(), len(kinds)):
+        with (
+            training_conditions(trial.recipe, device, resources.cores // resources.members),
+            compilation(trial, processes=1),
+            released_memory(trial.recipe.compile),
+        ):
             pace.measure(trial, source, device)
     return pace
 

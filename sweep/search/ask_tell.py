@@ -149,9 +149,11 @@ class Tuning:
             asked.set_user_attr(SECONDS, seconds)
             if self._studies.stopping is not None:
                 reported = space.study.get_trials(deepcopy=False)[asked.number].intermediate_values
+                metric = self._search.objectives[0].metric
                 for record in history:
-                    if record["epoch"] not in reported:  # a killed driver may have reported some epochs
-                        asked.report(record[self._search.objectives[0].metric], record["epoch"])
+                    # A killed driver may have reported some epochs, and not every epoch is evaluated.
+                    if record["epoch"] not in reported and metric in record:
+                        asked.report(record[metric], record["epoch"])
             if state == "running":
                 space.study.tell(asked.number, state=TrialState.PRUNED, skip_if_finished=True)
             else:

@@ -106,6 +106,9 @@ class Mirror:
         if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
             return False
         history = self._history(trial.key)
+        if run and _has_other_epochs(run, history):
+            self._client.delete_run(run.id)
+            run = None
         if run is None:
             new = _new_run(trial, progress, tags, history)
             if self._database is not None and new.is_plain:
@@ -201,6 +204,12 @@ class Mirror:
         run.metrics |= {point.name: point.value for point in points}
         run.epochs = len(history) or run.epochs
         return bool(metrics or changed or gone)
+
+
+def _has_other_epochs(run: _Run, history: list[Record]) -> bool:
+    """Return True if epochs that MLflow has were trained again, since they came after the last checkpoint."""
+    seconds = {record["seconds"] for record in history}
+    return bool(seconds) and run.metrics.get("seconds", max(seconds)) not in seconds
 
 
 def _new_run(trial: PlannedTrial, progress: Progress, tags: dict[str, str], history: list[Record]) -> NewRun:

@@ -78,6 +78,22 @@ def test_every_state_is_counted_and_what_runs_is_told(plan, store, trained, begu
 
 
 @pytest.mark.usefixtures("driver")
+def test_the_accuracy_is_the_latest_one_on_the_images_that_are_evaluated_rarely(plan, store):
+    key = plan.trials[0].key
+    accuracies = [{"validation/final/top1": 60.0}, {}, {"validation/final/top1": 70.0}, {}]
+    with store.attempt(key, "driver") as files:
+        files.write_spec(plan.trials[0].spec)
+        files.write_history(
+            [
+                {"epoch": epoch, "seconds": 1.0, "time": time.time(), "train/final/top1": 90.0, **accuracy}
+                for epoch, accuracy in enumerate(accuracies, start=1)
+            ]
+        )
+    (active,) = StatusReader(plan, store).read().active
+    assert (active.epoch, active.accuracy, active.images) == (4, 70.0, "validation")
+
+
+@pytest.mark.usefixtures("driver")
 def test_the_time_left_is_that_of_the_epochs_that_are_left(plan, store, trained, begun):
     by_name = {}
     for trial in plan.trials:

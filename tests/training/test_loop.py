@@ -232,3 +232,14 @@ def test_a_loss_that_takes_progress_for_a_number_still_trains(make_trial, monkey
             assert terms["label"].dtype == torch.float32
         run.finish_epoch()
     assert [float(factor) for factor in factors] == [use(0.5), use(1.0)]
+
+
+@pytest.mark.parametrize(("name", "broadcast"), [("eed", False), ("phuong", True)])
+def test_only_buffers_of_a_loss_are_copied_to_all_processes_in_each_step(make_trial, monkeypatch, name, broadcast):
+    """The annealed temperature depends on the images of a process; running statistics are copied before a test."""
+    made = []
+    monkeypatch.setattr(
+        "exeunt.training.distributed.DistributedDataParallel", lambda _, **settings: made.append(settings)
+    )
+    TrainingLoop(make_trial(methods[name](), exits="all"), CPU, None, DataSource(), ProcessGroup(rank=0, count=2))
+    assert made == [{"broadcast_buffers": broadcast, "gradient_as_bucket_view": True}]

@@ -1,5 +1,6 @@
 """Training that is killed, stopped or out of memory, and its protocols."""
 
+import importlib
 import os
 import random
 import signal
@@ -135,7 +136,7 @@ def test_a_damaged_checkpoint_costs_what_was_trained_since_the_one_before(make_t
 
     folder = tmp_path / "damaged"
     with pytest.raises(InterruptedError):
-        train(trial, TrialFiles(folder), device="cpu", on_epoch=stop_in_the_third_epoch)
+        train(trial, TrialFiles(folder), device="cpu", on_epoch=stop_in_the_third_epoch, checkpoint_minutes=0)
     last = sorted(folder.glob("checkpoint-*"))[-1]
     last.write_bytes(last.read_bytes()[:-100])
     told = []
@@ -143,6 +144,69 @@ def test_a_damaged_checkpoint_costs_what_was_trained_since_the_one_before(make_t
         train(trial, TrialFiles(folder), device="cpu", on_epoch=told.append)
     assert [record["epoch"] for record in told] == [2, 3]
     assert_same(folder, tmp_path / "whole", weights_of)
+
+
+@pytest.fixture
+def _rare_checkpoints(monkeypatch):
+    """Checkpoints that take much longer than an epoch."""
+    monkeypatch.setattr(importlib.import_module("exeunt.training.train"), "CHECKPOINT_SHARE", 1e-9)
+
+
+@pytest.mark.usefixtures("_rare_checkpoints")
+def test_epochs_after_the_last_checkpoint_are_trained_again_and_recorded_once(make_trial, tmp_path, weights_of):
+    trial = make_trial(EED(), exits="all", epochs=4, batch_size=700)
+    train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
+    told, folder = [], tmp_path / "killed"
+
+    def tell(record):
+        told.append(record["epoch"])
+        if len(told) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train(trial, TrialFiles(folder), device="cpu", on_epoch=tell)
+    assert newest(folder) == (1, 0)
+    assert [record["epoch"] for record in history(folder)] == [1, 2, 3]
+    train(trial, TrialFiles(folder), device="cpu", on_epoch=tell)
+    assert told == [1, 2, 3, 2, 3, 4]
+    assert_same(folder, tmp_path / "whole", weights_of)
+
+
+@pytest.mark.usefixtures("_rare_checkpoints")
+def test_the_last_epoch_and_the_best_one_of_the_papers_protocol_have_a_checkpoint(make_trial, tmp_path):
+    kept = []
+
+    def note(record):
+        kept.append((record.get("test_by_epoch/final/top1"), newest(tmp_path / trial.protocol)[0]))
+
+    for trial in (
+        make_trial(epochs=3, batch_size=700),
+        replace(make_trial(epochs=3, batch_size=700), protocol="paper"),
+    ):
+        kept.clear()
+        train(trial, TrialFiles(tmp_path / trial.protocol), device="cpu", on_epoch=note)
+        best = [
+            epoch
+            for epoch in (1, 2, 3)
+            if trial.protocol == "paper" and kept[epoch - 1][0] > max([-1, *(top1 for top1, _ in kept[: epoch - 1])])
+        ]
+        expected, last = [], 0
+        for epoch in (1, 2, 3):
+            last = epoch if epoch in (1, *best, 3) else last
+            expected.append(last)
+        assert [epoch for _, epoch in kept] == expected
+
+
+def test_a_checkpoint_ends_each_epoch_if_it_is_quick(make_trial, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("exeunt.training.train"), "CHECKPOINT_SHARE", 1e9)
+    found = []
+    train(
+        make_trial(epochs=3, batch_size=700),
+        TrialFiles(tmp_path),
+        device="cpu",
+        on_epoch=lambda _: found.append(newest(tmp_path)),
+    )
+    assert found == [(1, 0), (2, 0), (3, 0)]
 
 
 SHORT_OF_MEMORY = """

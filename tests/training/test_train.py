@@ -135,7 +135,7 @@ def test_a_trial_interrupted_after_an_epoch_ends_as_if_it_had_not_been(
 def test_a_continued_trial_tells_only_of_the_epochs_it_trained(make_trial, tmp_path):
     trial, told = make_trial(epochs=3), []
     with pytest.raises(InterruptedError):
-        train(trial, TrialFiles(tmp_path), device="cpu", on_epoch=killed_after(2))
+        train(trial, TrialFiles(tmp_path), device="cpu", on_epoch=killed_after(2), checkpoint_minutes=0)
     train(trial, TrialFiles(tmp_path), device="cpu", on_epoch=told.append)
     assert [record["epoch"] for record in told] == [3]
 

@@ -1,4 +1,5 @@
 import pytest
+from exeunt.results import tabulate
 
 from .made_up import Sweep, made, shown
 
@@ -16,6 +17,16 @@ def test_convergence(sweep):
     assert lines["resnet20", "eed temperature=1, exits=all,block1"][4].endswith("2 of 3")
     (record, *_) = (record for record in sheet.records if record["quantity"] == "epochs to 100%")
     assert record["target"] == pytest.approx(69.0)
+
+
+def test_epochs_without_an_evaluation_count_as_epochs(sweep):
+    def rarely():
+        history = sweep.history()
+        return history[(history["split"] == "train") | history["epoch"].isin((1, 4))]
+
+    lines = {tuple(row[:2]): row[2:] for row in shown(tabulate(sweep.frame(), "convergence", history=rarely))}
+    assert lines["resnet20", "kd teacher=resnet56"][:4] == ["4.0 ± 0.0"] * 4
+    assert lines["resnet20", "kd teacher=resnet56"][4] == "51.50 ± 1.00"  # (32 + 71) / 2 of the middle seed
 
 
 def test_a_method_that_stays_below_the_baseline_does_not_reach_it():

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from exeunt.losses import KD, Baseline
 from exeunt.models import ArchitectureSpec
 from exeunt.specs import SpecError
 from exeunt.store import TrialFiles
+from exeunt.sweep.execution import distributed_launch
 from exeunt.sweep.execution.distributed_launch import ProcessDiedError
 from exeunt.training import Recipe, TrainingInterrupted
 from exeunt.training.plugins import Plugin, use
@@ -189,3 +191,30 @@ def check_left_once(answer, folder):
     history = TrialFiles(folder / "storage" / "trials" / key).history()
     assert [record["epoch"] for record in history] == list(range(1, 31))
     assert len(files(folder, "attempt-00003.json")) == 0
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:1"])
+def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(monkeypatch, device):
+    met = []
+    monkeypatch.setattr(distributed_launch.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "set_device", met.append)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setitem(os.environ, "CUBLAS_WORKSPACE_CONFIG", "")
+    del os.environ["CUBLAS_WORKSPACE_CONFIG"]
+
+    def meet(backend, **place):
+        met.append((backend, place, os.environ.get("CUBLAS_WORKSPACE_CONFIG")))
+        raise InterruptedError
+
+    monkeypatch.setattr(distributed_launch.dist, "init_process_group", meet)
+    said = []
+    speaker = SimpleNamespace(send=said.append)
+    spec = {"recipe": {"deterministic": True}}
+    distributed_launch._take_part((spec, ()), {"rank": 1}, {"device": device}, speaker)
+    assert [kind for kind, _ in said] == ["error"]
+    place = {"rank": 1, "timeout": distributed_launch.COLLECTIVE_TIMEOUT}
+    if device == "cpu":
+        assert met == [("gloo", place, None)]
+    else:
+        chosen = torch.device(device)
+        assert met == [chosen, ("nccl", place | {"device_id": chosen}, ":4096:8")]

@@ -178,3 +178,25 @@ class TestSearch:
         early_stopper = EarlyStopper(self.STOPPING, [first, second])
         early_stopper.stops(first.key, record(1, 90))
         assert early_stopper.stops(second.key, record(1, 1))
+
+
+@pytest.mark.parametrize("rule", ["asha", "median"])
+def test_an_epoch_that_is_trained_again_is_judged_once(rule):
+    stopping = Stopping(rule=rule, grace=1, factor=3)
+
+    def decisions(*, again):
+        early_stopper = EarlyStopper(stopping, TRIALS)
+        for trial, top1 in zip(TRIALS[:3], (60, 50, 40), strict=True):
+            for epoch in (1, 2, 3, *((2, 3) if again else ())):
+                early_stopper.stops(trial.key, record(epoch, top1 + epoch))
+        return [early_stopper.stops(TRIALS[3].key, record(epoch, 55)) for epoch in (1, 2, 3, 4)]
+
+    assert decisions(again=True) == decisions(again=False)
+
+
+def test_an_epoch_without_an_evaluation_decides_nothing():
+    early_stopper = EarlyStopper(Stopping(rule="asha", grace=1, factor=3), TRIALS)
+    assert not early_stopper.stops(TRIALS[0].key, {"epoch": 1})
+    assert not early_stopper.stops(TRIALS[0].key, record(2, 60))
+    assert not early_stopper.stops(TRIALS[1].key, {"epoch": 1})
+    assert early_stopper.stops(TRIALS[1].key, record(2, 10))

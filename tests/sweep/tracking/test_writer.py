@@ -140,6 +140,34 @@ def test_a_trial_that_was_trained_again_elsewhere_has_its_new_numbers_alone(plan
     assert Mirror(plan, store, store.tracking_uri).update_all() == 0
 
 
+def test_epochs_that_were_trained_again_after_a_kill_have_their_last_numbers_alone(plan, store, runs):
+    (key, files) = (plan.trials[0].key, store.trial(plan.trials[0].key))
+    files.write_spec(plan.trials[0].spec)
+
+    def records(*seconds):
+        return [{"epoch": n, "time": 1e9 + s, "seconds": s, "train/loss/0": s} for n, s in enumerate(seconds, start=1)]
+
+    def by_epoch(name):
+        history = MlflowClient(store.tracking_uri).get_metric_history(runs()[key].info.run_id, name)
+        return [(metric.step, metric.value) for metric in history]
+
+    mirror = Mirror(plan, store, store.tracking_uri)
+    files.write_history(records(2.0, 2.1, 2.2))
+    mirror.update(plan.trials[:1])
+    first = runs()[key].info.run_id
+    files.write_history(records(2.0, 2.1, 2.2, 2.3))
+    mirror.update(plan.trials[:1])
+    assert runs()[key].info.run_id == first
+    for restarted in (False, True):
+        writer = Mirror(plan, store, store.tracking_uri) if restarted else mirror
+        files.write_history(records(2.0, 5.1))  # from the checkpoint after the first epoch
+        writer.update(plan.trials[:1])
+        files.write_history(records(2.0, 5.1, 5.2))
+        writer.update(plan.trials[:1])
+        for name in ("seconds", "train/loss/0"):
+            assert by_epoch(name) == [(1, 2.0), (2, 5.1), (3, 5.2)]
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e-320])
 def test_numbers_that_are_none_are_written_once(value, plan, store, trained):
     trained(plan.trials[0], accuracy=value)
