@@ -41,15 +41,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     check = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("check", help="run the stages")
     check.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory of the output")
-    check.add_argument("--data", type=Path, metavar="DIR", help="directory of CIFAR-100; without it, stage `science` is skipped")
+    check.add_argument(
+        "--data", type=Path, metavar="DIR", help="directory of CIFAR-100; without it, stage `science` is skipped"
+    )
     check.add_argument("--minutes", type=float, default=9, help="time limit of the whole check (default 9)")
-    check.add_argument("--vendor", type=Path, metavar="DIR", help="directory with pytest; without it, stage `tests` may be skipped")
-    check.add_argument("--reference", type=Path, metavar="DIR", help="checkout of the authors' program, for stage `speed`")
+    check.add_argument(
+        "--vendor", type=Path, metavar="DIR", help="directory with pytest; without it, stage `tests` may be skipped"
+    )
+    check.add_argument(
+        "--reference", type=Path, metavar="DIR", help="checkout of the authors' program, for stage `speed`"
+    )
     check.add_argument("--only", metavar="NAMES", help="stages to run, separated by commas (default all)")
     check.add_argument("--rehearse", action="store_true", help="every stage with tiny sizes on the CPU")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     use_this_checkout(chosen.out / "namespace", chosen.vendor)
+
+    if chosen.rehearse:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors, on a machine that may be busy with other tests
 
     from gpu_check import runner, settings  # noqa: PLC0415 (they import `exeunt`)
 

@@ -15,11 +15,13 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from .page import records, write_page
-from .settings import ROOT, Notes, Settings, SkippedError
+from .settings import Notes, Settings, SkippedError, described
 from .stages import ddp, facts, graphs, no_wait, numbers, science, sharing, speed, tests
 
 END_S = 10
 """Seconds that are kept for the end of the check."""
+PATIENCE = 4
+"""Factor of the limits in a rehearsal."""
 LITTLE_S = 5
 """Seconds below which no further stage starts."""
 
@@ -60,7 +62,7 @@ def check(settings: Settings, names: Sequence[str], *, seconds: float) -> int:
     deadline = time.monotonic() + seconds - settings.size(END_S, 0)
     try:
         for name in names:
-            limit = min(STAGES[name].limit_s, deadline - time.monotonic())
+            limit = min(settings.size(1, PATIENCE) * STAGES[name].limit_s, deadline - time.monotonic())
             notes = Notes(path, name, max(limit, LITTLE_S))
             if limit < LITTLE_S:
                 notes.end("SKIP", "no time is left")
@@ -106,11 +108,3 @@ def _stage(name: str, settings: Settings, notes: Notes) -> None:
         notes.end("FAIL", described(error))
     else:
         notes.end("FAIL" if notes.failed else "PASS", ", ".join(notes.failed))
-
-
-def described(error: BaseException) -> str:
-    """Return the kind, the first line and the innermost place of an error in this checkout."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
-    own = [frame for frame in frames if "/exeunt/" in frame.filename or str(ROOT) in frame.filename]
-    place = f" ({'/'.join(own[-1].filename.split('/')[-2:])}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}{place}"

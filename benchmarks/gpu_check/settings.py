@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import time
+import traceback
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,3 +114,11 @@ class Notes:
         seconds = round(time.monotonic() - self._started, 2)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"stage": self._stage, "seconds": seconds, **values}, default=str) + "\n")
+
+
+def described(error: BaseException) -> str:
+    """Return the kind, the first line and the innermost place of an error in this checkout."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+    own = [frame for frame in frames if "/exeunt/" in frame.filename or str(ROOT) in frame.filename]
+    place = f" ({'/'.join(own[-1].filename.split('/')[-2:])}:{own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}{place}"

@@ -34,11 +34,11 @@ def trial(
     """Return a trial of a method, with resnet8 and few images in a rehearsal."""
     chosen = methods[method]()
     return TrialSpec(
-        dataset=DatasetSpec(name=settings.size(dataset, "noise@1%")),
+        dataset=DatasetSpec(name=settings.size(dataset, "noise@0.5%")),
         architecture=ArchitectureSpec(name=settings.size(architecture, "resnet8")),
         method=chosen,
         exits=ExitSpec(placement="none" if chosen.exits == "ignored" else placement),
-        recipe=Recipe(**{"batch_size": settings.size(128, 16), "learning_rate": 0.01, **recipe}),  # type: ignore[arg-type]
+        recipe=Recipe(**{"batch_size": settings.size(128, 10), "learning_rate": 0.01, **recipe}),  # type: ignore[arg-type]
         teacher=teacher,
     )
 
@@ -59,8 +59,8 @@ def untrained_teacher(spec: TrialSpec, folder: Path) -> Path:
 def numerics(*, tf32: bool) -> None:
     """Set the numeric flags of this process: cuDNN chooses by measurement; fp32 is TF32 or IEEE."""
     torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = tf32
-    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.conv.fp32_precision = "tf32" if tf32 else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
 
 
 def steps(loop: TrainingLoop) -> Iterator[dict[str, Tensor]]:
