@@ -1,6 +1,5 @@
 """Stage `graphs`: compiled networks and CUDA graphs beside eager ones, and several compiled networks in one process."""
 
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +31,7 @@ def run(settings: Settings, notes: Notes) -> None:
     with _compiler(settings):
         _one_process(settings, notes)
         for architecture in settings.size(("resnet8", "resnet20"), ("resnet8",)):
-            for accumulation in (1, 2):
+            for accumulation in settings.size((1, 2), (1,)):
                 _beside_eager(settings, notes, architecture, accumulation)
 
 
@@ -46,7 +45,7 @@ def _beside_eager(settings: Settings, notes: Notes, architecture: str, accumulat
 
     eager = found("off")
     limit = 3 * max(apart(eager, found("off")), LITTLE)
-    for compiled in settings.size(("cuda_graphs",), ("on",)) if accumulation > 1 else ("on", "cuda_graphs"):
+    for compiled in settings.size(("on", "cuda_graphs"), ("on",)):
         name = f"{architecture}, compile: {compiled}, accumulation {accumulation}"
         try:
             difference = apart(found(compiled), eager)
@@ -59,12 +58,14 @@ def _beside_eager(settings: Settings, notes: Notes, architecture: str, accumulat
 def _one_process(settings: Settings, notes: Notes) -> None:
     """Train different networks one after another in this process, as a worker does."""
     reserved: list[int] = []
-    for number, placement in enumerate(("all", "1", "2", "all")[: settings.size(4, 3)]):
+    for number, placement in enumerate(("all", "1", "2", "all")[: settings.size(4, 2)]):
         mode = settings.size("cuda_graphs", "on")
         recipe = {"compile": mode, "precision": "fp32", "epochs": 2, **_batches(settings)}
         spec = trial(settings, architecture="resnet8", dataset=SUBSET, placement=placement, **recipe)  # type: ignore[arg-type]
         calls = _compiled_calls(settings, spec, number)
-        steps = sum(1 for _ in itertools.chain(loop_of(spec, settings.device).train_epoch()))
+        steps = sum(
+            1 for _ in loop_of(spec.replace(recipe=spec.recipe.replace(compile="off")), settings.device).train_epoch()
+        )
         reserved.append(torch.cuda.memory_reserved() if settings.device.type == "cuda" else 0)
         flat = reserved[-1] <= GROWTH * reserved[0]
         values = {"compiled_calls": calls, "steps": 2 * steps, "reserved_bytes": reserved[-1]}
@@ -80,7 +81,7 @@ def _compiled_calls(settings: Settings, spec: TrialSpec, number: int) -> int:
 
 
 def _batches(settings: Settings) -> dict[str, object]:
-    return {"batch_size": settings.size(96, 8)}
+    return {"batch_size": settings.size(96, 10)}
 
 
 @contextmanager

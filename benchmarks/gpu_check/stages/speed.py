@@ -41,9 +41,8 @@ def run(settings: Settings, notes: Notes) -> None:
 def _measured(settings: Settings, notes: Notes, architecture: str, compiled: str) -> float:
     """Return images per second, after noting all measurements of one network."""
     device, cuda = settings.device, settings.device.type == "cuda"
-    spec = trial(
-        settings, architecture=architecture, dataset="much_noise", epochs=1, precision="auto", compile=compiled
-    )
+    recipe = {"batch_size": settings.size(128, 5), "epochs": 1, "precision": "auto", "compile": compiled}
+    spec = trial(settings, architecture=architecture, dataset="much_noise", **recipe)  # type: ignore[arg-type]
     loop = loop_of(spec, device)
     running, batch = loop.train_epoch(), spec.recipe.batch_size
     if cuda:
