@@ -34,11 +34,15 @@ def _noise() -> Iterator[None]:
 
 
 @pytest.fixture(params=["cpu", GPU])
-def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> torch.device:
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
     """The CPU, or the GPU, whose float32 is not TF32."""
-    monkeypatch.setattr(torch.backends.cudnn.conv, "fp32_precision", "ieee")
-    monkeypatch.setattr(torch.backends.cuda.matmul, "fp32_precision", "ieee")
-    return torch.device(request.param)
+    parts = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "ieee"
+    yield torch.device(request.param)
+    for part, precision in zip(parts, before, strict=True):
+        part.fp32_precision = precision
 
 
 @pytest.fixture

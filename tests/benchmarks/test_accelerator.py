@@ -36,6 +36,42 @@ if fault == "numbers":
 sys.exit(accelerator.main())
 """
 
+THEIR_TRAINING = """
+import argparse
+import torch
+from data import prepare_cifar100_test_dataset, prepare_cifar100_train_dataset
+
+class AverageMeter:
+    def update(self, value, n=1):
+        pass
+
+class ResNet(torch.nn.Module):
+    pass
+
+def parse_args():
+    return argparse.ArgumentParser().parse_args()
+
+def run_training(arguments):
+    meters = [AverageMeter() for _ in range(5)]
+    layer = torch.nn.Linear(3 * 32 * 32, 100).cuda()
+    for images, labels in prepare_cifar100_train_dataset(data_dir=""):
+        loss = torch.nn.functional.cross_entropy(layer(images.cuda().flatten(1)), labels.cuda())
+        loss.backward()
+        for meter in meters:
+            meter.update(loss.item(), len(images))
+"""
+THEIR_DATA = "prepare_cifar100_train_dataset = prepare_cifar100_test_dataset = None"
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """Directory with a program that has the names of the authors' program."""
+    folder = tmp_path / "reference"
+    folder.mkdir()
+    (folder / "train.py").write_text(THEIR_TRAINING)
+    (folder / "data.py").write_text(THEIR_DATA)
+    return folder
+
 
 def ends(out):
     """Return the verdict and the reason of each stage, from check.jsonl."""
@@ -51,14 +87,15 @@ def checked(command, out, *options, **environment):
 
 
 @pytest.mark.slow
-def test_every_stage_is_rehearsed_on_the_cpu(tmp_path):
-    status = checked([sys.executable, BENCHMARKS / "accelerator.py"], tmp_path)
+def test_every_stage_is_rehearsed_on_the_cpu(tmp_path, reference):
+    status = checked([sys.executable, BENCHMARKS / "accelerator.py"], tmp_path, "--reference", reference)
     page = (tmp_path / "check.md").read_text()
     assert (status, list(ends(tmp_path))) == (0, STAGES), page
     assert {verdict for verdict, _ in ends(tmp_path).values()} == {"PASS"}, page
     assert page.startswith("# Check of the GPU path\n\nA rehearsal on a CPU")
     assert f"**Verdict: PASS {', '.join(STAGES)}**" in page
     assert "| eed | pass | " in page
+    assert "| beside the authors' loop | pass | " in page
     assert page.count("\n## ") == len(STAGES)
 
 

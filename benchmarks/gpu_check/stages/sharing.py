@@ -12,6 +12,8 @@ from ..processes import in_processes
 from ..settings import Notes, Settings
 from ..training import loop_of, numerics, steps, synchronize, trial
 
+PATIENCE_S = 100
+"""Seconds after which a process no longer waits for one that has failed."""
 HEAD_ROOM = 1.2
 OVERHEAD = 2**30
 """Bytes of a process besides HEAD_ROOM times its tensors; both are the assumptions of `gpu: auto`."""
@@ -20,7 +22,7 @@ OVERHEAD = 2**30
 def run(settings: Settings, notes: Notes) -> None:
     """Train 1, 2, 4 and 8 networks at the same time, and compare their memory with the assumption."""
     for count in settings.size((1, 2, 4, 8), (1, 2)):
-        barrier = multiprocessing.get_context("fork").Barrier(count)
+        barrier = multiprocessing.get_context("fork").Barrier(count, timeout=PATIENCE_S)
         found = in_processes([functools.partial(_trained, settings, barrier, number == 0) for number in range(count)])
         speed = sum(images for images, _, _ in found)
         peak = max(peak for _, peak, _ in found)
