@@ -38,7 +38,7 @@ STAGES = {
     "tests": Stage(tests.run, 60),
     "no-wait": Stage(no_wait.run, 50),
     "numbers": Stage(numbers.run, 45),
-    "graphs": Stage(graphs.run, 75),
+    "graphs": Stage(graphs.run, 85),
     "speed": Stage(speed.run, 90),
     "sharing": Stage(sharing.run, 45),
     "science": Stage(science.run, 120),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 
 from exeunt.store import TrialFiles
@@ -48,6 +49,7 @@ def _spec(
 def _trained(settings: Settings, notes: Notes, name: str, spec: TrialSpec, teacher: Path | None = None) -> Path:
     """Train a trial, note its numbers, and return the file of its weights."""
     folder = settings.out / "science" / name
+    shutil.rmtree(folder, ignore_errors=True)  # a result of an earlier check would be returned
     source = DataSource(directory=settings.data)
     result = train(spec, TrialFiles(folder), teacher=teacher, source=source, device=settings.device.type)
     history = TrialFiles(folder).history()
