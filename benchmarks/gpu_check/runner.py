@@ -35,7 +35,7 @@ class Stage(NamedTuple):
 
 STAGES = {
     "facts": Stage(facts.run, 15),
-    "tests": Stage(tests.run, 60),
+    "tests": Stage(tests.run, 70),
     "no-wait": Stage(no_wait.run, 50),
     "numbers": Stage(numbers.run, 45),
     "graphs": Stage(graphs.run, 85),

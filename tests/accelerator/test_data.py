@@ -9,6 +9,8 @@ from exeunt.training.data import ImageFiles, Images
 from torch.testing import assert_close
 from torchvision.io import write_png
 
+pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
+
 RANGES = {
     Operation.SHEAR_X: 0.99,
     Operation.SHEAR_Y: 0.99,

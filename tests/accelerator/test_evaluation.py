@@ -1,5 +1,6 @@
 """Metrics of exits and their ensemble, computed on a GPU."""
 
+import pytest
 import torch
 from exeunt.store import TrialFiles
 from exeunt.training import train
@@ -41,6 +42,7 @@ def test_early_exits_are_measured_as_on_the_cpu(device):
     assert_close(torch.tensor(points[0]), torch.tensor(points[1]), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_epoch_of_the_paper_protocol_is_evaluated(device, make_trial, tmp_path):
     trial = make_trial(epochs=2, precision="auto").replace(protocol="paper", validation=0.2)
     result = train(trial, TrialFiles(tmp_path), device=device.type)

@@ -15,6 +15,8 @@ from exeunt.training.loop import TrainingLoop
 from exeunt.training.step import TrainingStep
 from torch.testing import assert_close
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}
 """Tolerance of weights after a few steps; algorithms of a GPU add in another order."""
