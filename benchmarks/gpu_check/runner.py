@@ -20,7 +20,7 @@ from .stages import ddp, facts, graphs, no_wait, numbers, science, sharing, spee
 
 END_S = 10
 """Seconds that are kept for the end of the check."""
-PATIENCE = 4
+PATIENCE = 10
 """Factor of the limits in a rehearsal."""
 LITTLE_S = 5
 """Seconds below which no further stage starts."""

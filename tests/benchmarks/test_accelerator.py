@@ -81,9 +81,9 @@ def ends(out):
 
 def checked(command, out, *options, **environment):
     """Run the check with this Python and return its exit status."""
-    words = [*command, "check", "--out", out, "--rehearse", *options]
+    words = [*command, "check", "--out", out, "--rehearse", "--minutes", "14", *options]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    return subprocess.run(words, check=False, capture_output=True, env=kept | environment, timeout=500).returncode
+    return subprocess.run(words, check=False, capture_output=True, env=kept | environment, timeout=850).returncode
 
 
 @pytest.mark.slow
