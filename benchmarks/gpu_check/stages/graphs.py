@@ -66,7 +66,7 @@ def _in_one_process(settings: Settings, notes: Notes) -> None:
     """Train networks one after another in this process, as a worker does; the first has a smaller last batch."""
     mode = settings.size("cuda_graphs", "on")
     reserved: list[int] = []
-    for number, placement in enumerate(("all", "1", "all")[: settings.size(3, 2)]):
+    for number, placement in enumerate(("all", "1", "all")[: settings.size(3, 1)]):
         images, batch = settings.size((240, 96 if number == 0 else 80), (20, 8 if number == 0 else 10))
         spec = _trial(settings, "resnet8", mode, placement=placement, batch_size=batch, epochs=2)
         calls, steps = _compiled_calls(settings, spec, number), 2 * math.ceil(images / batch)

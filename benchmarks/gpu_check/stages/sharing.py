@@ -29,7 +29,7 @@ def run(settings: Settings, notes: Notes) -> None:
         footprint = max(used for _, _, used in found) / count
         assumed = HEAD_ROOM * peak + OVERHEAD
         notes.note(
-            f"{count} processes",
+            f"{count} process{'es' if count > 1 else ''}",
             passed=footprint <= assumed,
             images_per_second=speed,
             peak_mib=peak / 2**20,
