@@ -24,7 +24,12 @@ def run(settings: Settings, notes: Notes) -> None:
         ]
         found = in_processes(ranks)
         difference = max(apart(each, alone) for each in found)
-        notes.note(f"{backend}, {count} process{'es' if count > 1 else ''}", passed=difference < LIMIT, difference=difference, limit=LIMIT)
+        notes.note(
+            f"{backend}, {count} process{'es' if count > 1 else ''}",
+            passed=difference < LIMIT,
+            difference=difference,
+            limit=LIMIT,
+        )
 
 
 def _losses(
