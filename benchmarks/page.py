@@ -27,6 +27,8 @@ Each value is the newest row of its benchmark in [`benchmarks/results.csv`](../b
 has the older rows, with all versions. `make bench` measures again, adds rows, and writes this page with
 `benchmarks/page.py`. *Ratio* is the value relative to a reference or a limit that the name of the row gives, such as
 another program in the same run.
+
+All values are of CPUs. No figure of a GPU is measured: [GPUs](gpus.md#the-check) has the command that measures them.
 """
 
 

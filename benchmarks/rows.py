@@ -1,5 +1,6 @@
 """Report of a benchmark: a row in results.csv with machine, versions and commit, and a printed line."""
 
+import contextlib
 import csv
 import datetime
 import importlib.metadata
@@ -27,9 +28,7 @@ def report(benchmark: str, value: float, unit: str, *, ratio: float | None = Non
         "unit": unit,
         "ratio": "" if ratio is None else f"{ratio:.3g}",
         "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
-        "versions": " ".join(
-            f"{name} {importlib.metadata.version(name)}" for name in ("exeunt", "torch", "ray", "mlflow")
-        ),
+        "versions": _versions("exeunt", "torch", "ray", "mlflow"),
         "python": platform.python_version(),
         "commit": _commit(),
     }
@@ -40,6 +39,15 @@ def report(benchmark: str, value: float, unit: str, *, ratio: float | None = Non
             writer.writeheader()
         writer.writerow(row)
     print(f"{benchmark}: {row['value']} {unit}" + (f" (ratio {row['ratio']})" if row["ratio"] else ""))
+
+
+def _versions(*packages: str) -> str:
+    """Return the names and versions of the packages that are installed; training alone needs neither Ray nor MLflow."""
+    installed = []
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            installed.append(f"{name} {importlib.metadata.version(name)}")
+    return " ".join(installed)
 
 
 def _processor() -> str:

@@ -1,9 +1,10 @@
-"""Benchmark of a training step of EED's resnet18 against the authors' program, in turn in one process.
+"""Benchmark of the training of EED's resnet18 against the authors' program, in turn in one process.
 
     python benchmarks/train_speed.py --reference DIR --data DIR [--agreement]
 
 The first DIR is a checkout of github.com/hjdw2/Exit-Ensemble-Distillation at 146c9cf, the second is the directory of
-CIFAR-100. Both programs train resnet18 with three exits on batches of 128 images, with crops and flips. With
+CIFAR-100. Both programs train resnet18 with three exits on batches of 128 images, with crops and flips. Each
+block of steps ends with one synchronisation, so that a program may prepare steps ahead of the GPU, as in training. With
 --agreement both train the same network on the same batches in fp32 (with --double in float64), and their losses are
 compared.
 """
@@ -24,13 +25,14 @@ from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.training import DatasetSpec, DataSource, Recipe, TrialSpec, build_student
 from exeunt.training.batches import TrainingBatches
 from exeunt.training.distributed import ProcessGroup
-from exeunt.training.environment import choose_device
+from exeunt.training.environment import choose_device, training_conditions
 from exeunt.training.loop import TrainingLoop
 from rows import report
 from torch import Tensor, nn
 
 BATCH = 128
 WARM_UP = 2
+"""Steps of each program before the first measured block."""
 
 
 def trial(**recipe: object) -> TrialSpec:
@@ -60,32 +62,36 @@ class AsTheirs(nn.Module):
         )
 
 
-def seconds(step: Callable[[], object], device: torch.device) -> float:
-    """Return the time of one step in seconds."""
+def seconds_per_step(step: Callable[[], object], steps: int, device: torch.device) -> float:
+    """Return the mean time of consecutive steps in seconds, until the device has completed all of them."""
     started = time.perf_counter()
-    step()
+    for _ in range(steps):
+        step()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - started
+    return (time.perf_counter() - started) / steps
 
 
-def compare_speed(reference: Path, data: Path, steps: int, workers: int, precision: str) -> None:
-    """Alternate the steps of both programs; report images per second and their ratio."""
+def compare_speed(reference: Path, data: Path, blocks: int, steps: int, workers: int, precision: str) -> None:
+    """Alternate blocks of steps of both programs; report images per second and their ratio."""
     device = choose_device("auto")
     spec = trial(precision=precision)
 
     def theirs_from(module: types.ModuleType) -> Iterable[tuple[Tensor, Tensor]]:
         return module.prepare_cifar100_train_dataset(data_dir=str(data), batch_size=BATCH, num_workers=workers)
 
-    theirs = AuthorsProgram(reference, theirs_from)
-    run = TrainingLoop(spec, device, None, DataSource(directory=data), ProcessGroup())
-    ours = run.train_epoch()
-    times: list[tuple[float, float]] = []
-    for _ in range(WARM_UP + steps):
-        times.append((seconds(theirs.step, device), seconds(lambda: next(ours), device)))
-        print(f"  theirs {times[-1][0]:.3f} s, ours {times[-1][1]:.3f} s", flush=True)
-    theirs.stop()
-    slow, fast = (statistics.median(column) for column in zip(*times[WARM_UP:], strict=True))
+    with training_conditions(spec.recipe, device, torch.get_num_threads()):
+        theirs = AuthorsProgram(reference, theirs_from)
+        run = TrainingLoop(spec, device, None, DataSource(directory=data), ProcessGroup())
+        ours = run.train_epoch()
+        times: list[tuple[float, float]] = []
+        for block in range(1 + blocks):
+            count = steps if block else WARM_UP
+            pair = [seconds_per_step(step, count, device) for step in (theirs.step, lambda: next(ours))]
+            times.append((pair[0], pair[1]))
+            print(f"  theirs {pair[0]:.4f} s, ours {pair[1]:.4f} s per step", flush=True)
+        theirs.stop()
+    slow, fast = (statistics.median(column) for column in zip(*times[1:], strict=True))
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     report(f"training: the authors' program, resnet18 with 3 exits, batch 128, {where}", BATCH / slow, "images/s")
     report(
@@ -147,7 +153,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="checkout of the authors' program")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="directory of CIFAR-100")
-    parser.add_argument("--steps", type=int, default=10, help="number of measured steps")
+    parser.add_argument("--steps", type=int, default=10, help="number of steps in a block, or of compared losses")
+    parser.add_argument("--blocks", type=int, default=3, help="number of measured blocks")
     parser.add_argument("--workers", type=int, default=0, help="worker processes of the authors' data loader")
     parser.add_argument(
         "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="precision of Exeunt's step"
@@ -160,7 +167,7 @@ def main() -> None:
         dtype = torch.float64 if chosen.double else torch.float32
         compare_losses(chosen.reference, chosen.data, chosen.steps, chosen.batch, dtype)
     else:
-        compare_speed(chosen.reference, chosen.data, chosen.steps, chosen.workers, chosen.precision)
+        compare_speed(chosen.reference, chosen.data, chosen.blocks, chosen.steps, chosen.workers, chosen.precision)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,11 @@
 # sweep writes its checkpoints and stops; the job is requeued and resumes the sweep.
 set -euo pipefail
 
+# Since Slurm 22.05 a step does not inherit --cpus-per-task of its job: without it, Ray and all trials get one core.
+# With it, a step has exactly these cores, so each node runs one step with all of them.
+cpus=${SLURM_CPUS_PER_TASK:-${SLURM_CPUS_ON_NODE:-1}}
+gpus=${SLURM_GPUS_ON_NODE:-}
+
 nodes=($(scontrol show hostnames "$SLURM_JOB_NODELIST"))
 head=${nodes[0]}
 port=$((20000 + SLURM_JOB_ID % 10000))
@@ -30,7 +35,8 @@ start() {  # NODES OPTIONS...: start Ray on each of the nodes
   local nodelist=$1
   shift
   srun --nodes="$(wc -w <<< "${nodelist//,/ }")" --nodelist="$nodelist" --ntasks-per-node=1 \
-    ray start --num-cpus="${SLURM_CPUS_PER_TASK:-1}" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" \
+    --cpus-per-task="$cpus" ${gpus:+--gpus-per-node="$gpus"} \
+    ray start --num-cpus="$cpus" --num-gpus="${gpus:-0}" \
     --disable-usage-stats --block "$@" &
 }
 

@@ -31,6 +31,11 @@ NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs
 """Prefixes of the names of network file systems."""
 MEMORY = ("tmpfs", "ramfs")
 
+MPS_PIPES = "/tmp/nvidia-mps"
+"""Default directory of the pipes of NVIDIA's Multi-Process Service (MPS)."""
+MPS_PROCESS = "nvidia-cuda-mps"
+"""First 15 characters of the names of its processes, which is all that Linux keeps."""
+
 PROBE = "exeunt-doctor"
 """Name of the file and of the MLflow tag that are written to test write access."""
 
@@ -97,7 +102,7 @@ def surroundings(store: "Store", tracking_uri: str, address: str | None, data: P
 
 
 def devices() -> Iterator[Finding]:
-    """Check each GPU, or the CPU if there is none; report its memory, capability and `precision: auto`."""
+    """Check each GPU and MPS, or the CPU if there is no GPU; report memory, capability and `precision: auto`."""
     import torch
 
     from ..training.environment import choose_precision, describe_environment
@@ -117,6 +122,7 @@ def devices() -> Iterator[Finding]:
             remedy = "check its processes with `nvidia-smi`; install the torch build for its driver (see pytorch.org)"
             yield Finding("wrong", subject, f"computation fails: {_first_line(error)}", remedy)
     if torch.cuda.device_count():
+        yield mps(Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", MPS_PIPES)))
         return
     cpu = torch.device("cpu")
     described = describe_environment(cpu, choose_precision("auto", cpu))
@@ -128,6 +134,23 @@ def devices() -> Iterator[Finding]:
         yield Finding("wrong", "CPU", f"{what}; the NVIDIA driver is loaded, but PyTorch finds no GPU", remedy)
     else:
         yield Finding("ok", "CPU", what)
+
+
+def mps(pipes: Path, processes: Path = Path("/proc")) -> Finding:
+    """Check that NVIDIA's Multi-Process Service runs on this machine, with which trials compute on one GPU together.
+
+    Args:
+        pipes: directory with the pipes of its control daemon.
+        processes: directory with a subdirectory for each process.
+    """
+    if any(_process_name(comm).startswith(MPS_PROCESS) for comm in processes.glob("[0-9]*/comm")):
+        return Finding("ok", "MPS", "NVIDIA's Multi-Process Service runs; trials that share a GPU use it together")
+    if (pipes / "control").exists():
+        what = f"{pipes} has the pipe of a control daemon, but no such process is visible"
+        remedy = "outside a container, start it again: `nvidia-cuda-mps-control -d`"
+        return Finding("advice", "MPS", what, remedy)
+    what = "not running; without it, trials that share a GPU (`gpu: 0.5` or `gpu: auto`) take turns on it"
+    return Finding("advice", "MPS", what, "for shared GPUs, start it on each machine: `nvidia-cuda-mps-control -d`")
 
 
 def storage(store: "Store") -> Finding:
@@ -251,6 +274,14 @@ def _file_system(path: Path) -> str:
         return ""
     holding = [(place, kind) for _, place, kind, *_ in mounts if path.resolve().is_relative_to(place)]
     return max(holding, key=lambda mount: len(mount[0]), default=("", ""))[1]
+
+
+def _process_name(comm: Path) -> str:
+    """Return the name of a process; empty if it has ended."""
+    try:
+        return comm.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _first_line(error: Exception) -> str:

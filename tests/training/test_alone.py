@@ -102,14 +102,21 @@ def link_files(distribution: importlib.metadata.Distribution, target: Path) -> N
             (target / name).symlink_to(distribution.locate_file(name))
 
 
+def environment_of(folder: Path, names: Iterable[str]) -> Path:
+    """Make a virtual environment with these distributions and their dependencies alone; return its Python."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for distribution in closure(names).values():
+        link_files(distribution, packages)
+    return folder / "bin" / "python"
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """Function that runs a program in the separate environment and returns the lines that it prints."""
     folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, symlinks=True)
+    python = environment_of(folder, NEEDED)
     (packages,) = folder.glob("lib/python*/site-packages")
-    for distribution in closure(NEEDED).values():
-        link_files(distribution, packages)
     (packages / "exeunt").mkdir()
     for name in ALONE:
         (packages / "exeunt" / name).symlink_to(CHECKOUT / name)
@@ -118,7 +125,7 @@ def alone(tmp_path_factory):
     metadata.write_text("Metadata-Version: 2.1\nName: exeunt\nVersion: 0\n")
 
     def run(program, *arguments):
-        command = [folder / "bin" / "python", "-I", "-c", program, *map(str, arguments)]
+        command = [python, "-I", "-c", program, *map(str, arguments)]
         ran = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout.splitlines()

@@ -17,7 +17,7 @@ from exeunt.losses import EED, PSKD, Baseline, methods
 from exeunt.specs import SpecError
 from exeunt.store import TrialFiles
 from exeunt.training import DataSource, build_student, train
-from exeunt.training.batches import TrainingBatches, evaluation_batches
+from exeunt.training.batches import EvaluationBatches, TrainingBatches
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.evaluation import ExitMetrics
 from exeunt.training.student import network_costs
@@ -185,7 +185,7 @@ def test_each_image_is_tested_once(pair, make_trial, tmp_path, weights_of):
     metrics = ExitMetrics(3, torch.device("cpu"))
     alone = ProcessGroup()
     with torch.no_grad():
-        for inputs, labels in evaluation_batches(images, trial.dataset_facts, torch.device("cpu"), alone):
+        for inputs, labels in EvaluationBatches(images, trial.dataset_facts, torch.device("cpu"), alone):
             metrics.add(network.eval()(inputs).logits, labels)
     assert float(metrics.sums["images"][0]) == len(images)
     tested = {name: value for name, value in first["result"]["metrics"].items() if name.startswith("test/")}

@@ -7,12 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from exeunt.store.trial_store import Store
 from exeunt.sweep import doctor as examination
 from exeunt.sweep.execution.ports import answers
 from mlflow import MlflowClient
+
+from ...fake_cuda import fake_cuda
 
 NOBODY = "127.0.0.1:9"
 """Address without a listener: a privileged port of the unused discard protocol."""
@@ -170,6 +174,53 @@ def test_a_damaged_data_set_is_told_from_one_that_is_absent(tmp_path):
     assert "is damaged" in wrong.what
     assert "; found: digits; not found: cifar10, " in rest.what
     assert "svhn" not in rest.what
+
+
+@pytest.fixture
+def mps(tmp_path):
+    """Function that returns the finding with these processes and with or without the pipe of a control daemon."""
+
+    def finding(*names, pipe=False):
+        (tmp_path / "pipes").mkdir()
+        if pipe:
+            (tmp_path / "pipes" / "control").touch()
+        for number, name in enumerate(names, start=1):
+            (tmp_path / "proc" / str(number)).mkdir(parents=True)
+            (tmp_path / "proc" / str(number) / "comm").write_text(f"{name}\n")
+        (tmp_path / "proc" / "99").mkdir(parents=True)  # a process that has just ended
+        (tmp_path / "proc" / "99" / "comm").symlink_to("nowhere")
+        return examination.mps(tmp_path / "pipes", tmp_path / "proc")
+
+    return finding
+
+
+def test_the_multi_process_service_is_recognised_by_its_process(mps):
+    assert mps("bash", "nvidia-cuda-mps").verdict == "ok"
+
+
+def test_the_multi_process_service_is_recommended_where_it_does_not_run(mps):
+    finding = mps("bash", "nvidia-persiste")
+    assert finding.verdict == "advice"
+    assert finding.what.startswith("not running; ")
+    assert finding.remedy.endswith("`nvidia-cuda-mps-control -d`")
+
+
+def test_a_pipe_without_its_process_is_reported(mps):
+    finding = mps("bash", pipe=True)
+    assert finding.verdict == "advice"
+    assert "no such process is visible" in finding.what
+
+
+def test_a_machine_with_a_gpu_has_a_line_about_the_multi_process_service(monkeypatch, tmp_path):
+    facts = SimpleNamespace(name="a GPU", total_memory=2**37, major=9, minor=0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: facts)
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    with fake_cuda():
+        gpu, service = examination.devices()
+    assert gpu.what == "a GPU, 128.0 GiB, compute capability 9.0, precision: auto is bf16"
+    assert service.subject == "MPS"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert [finding.subject for finding in examination.devices()] == ["CPU"]
 
 
 OTHER_VERSION = """

@@ -271,22 +271,6 @@ def test_nothing_that_is_done_depends_on_what_the_pixels_are(policy, mix):
         pixels.max().item()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("mix", [{}, {"mixup": 1.0}, {"cutmix": 1.0}])
-def test_an_accelerator_makes_the_same_without_being_waited_for(mix):
-    augmentation = Augmentation(crop="pad", flip=True, policy="auto_augment", cutout=5, **mix)
-    pixels, labels, draws, inputs, targets = augmented(augmentation, 31, (3, 32, 32))
-    there = [tensor.cuda() for tensor in (pixels, labels, *statistics_of(3).values())]
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        (draws,) = draws_to_device([draws], torch.device("cuda"))
-        found = augmentation.apply(*there[:2], draws, mean=there[2], std=there[3], classes=10)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    torch.testing.assert_close(found[0].cpu(), inputs, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(found[1].cpu(), targets, rtol=1e-6, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     "setting", [{"cutout": -1}, {"mixup": -0.1}, {"cutmix": float("nan")}, {"crop": "padded"}, {"policy": "auto"}]
 )

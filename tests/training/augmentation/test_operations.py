@@ -107,24 +107,3 @@ def test_a_batch_of_one_and_an_empty_batch_can_be_changed(operation):
     assert changed.shape == image.shape
     none = perform(image[:0], torch.zeros(0, dtype=torch.long), torch.zeros(0))
     assert none.shape == (0, 3, 9, 7)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_an_accelerator_makes_exactly_the_same_without_being_waited_for():
-    generator = torch.Generator().manual_seed(1)
-    for shape in SHAPES:
-        images = torch.randint(0, 256, (600, *shape), dtype=torch.uint8, generator=generator)
-        operations = torch.randint(0, len(Operation), (600,), generator=generator)
-        magnitudes = torch.tensor(
-            [
-                MAGNITUDES[Operation(number)][turn % 5 % len(MAGNITUDES[Operation(number)])]
-                for turn, number in enumerate(operations.tolist())
-            ]
-        ).float()
-        there = images.cuda()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            changed = perform(there, operations, magnitudes)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-        assert torch.equal(changed.cpu(), perform(images, operations, magnitudes))

@@ -146,13 +146,3 @@ def test_files_can_be_handed_to_another_process(written):
 def test_shapes_that_files_are_not_brought_to_are_refused(shape):
     with pytest.raises(ValueError, match="square images of 3 channels"):
         ImageFiles([], torch.zeros(0, dtype=torch.int64), image_shape=shape)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@WORKERS
-def test_batches_come_on_the_accelerator(written, workers):
-    order, boxes = an_epoch(10, 4)
-    here = list(files(written[0]).batches(order, boxes))
-    there = list(files(written[0], workers).to("cuda").batches(order, boxes))
-    assert all(batch.is_cuda for batch in there)
-    assert all(torch.equal(batch.cpu(), other) for batch, other in zip(there, here, strict=True))
