@@ -1,6 +1,8 @@
 """The recorded trials of a sweep together with those that MLflow lacks, and the words for its configurations."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from exeunt.results.labels import with_labels
@@ -179,3 +181,24 @@ def test_a_run_that_is_not_planned_is_not_compared(plan, store, trained, read, g
     kept = {trial.key for trial in fewer.trials}
     assert set(frame.loc[frame["role"] != "unplanned", "key"]) == kept
     assert len(frame) == len(plan.trials)
+
+
+PROGRAM = """
+import contextlib, sys
+from exeunt.sweep.__main__ import main
+sys.argv[0] = "exeunt"
+with contextlib.suppress(SystemExit):
+    main()
+print(*sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("table", "tiny"), ("explain", "tiny", "resnet8", "baseline")])
+def test_reading_a_plan_and_an_sqlite_database_imports_nothing_heavy(words, plan, store, trained):
+    recorded(plan, store, trained, plan.trials[:3])
+    words = [*words, "--storage", store.location]
+    ran = subprocess.run([sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, check=True)
+    assert "resnet8" in ran.stdout
+    heavy = {"torch", "ray", "mlflow", "sqlalchemy", "optuna", "yaml", "matplotlib", "pyarrow.fs"}
+    assert not heavy & {*ran.stderr.split()}
