@@ -19,6 +19,8 @@ from .runtime_env import packed
 
 PRELOAD = f"{__package__}.preload"
 """Module that prestarted workers import."""
+NVIDIA_DRIVER = Path("/dev/nvidiactl")
+"""Device file that exists if NVIDIA's driver is loaded."""
 
 ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Variable that makes a local Ray listen on loopback only, if it is 0 before Ray is imported (ray 2.60, also Linux)."""
@@ -48,7 +50,8 @@ def ray_at(
     if ray is not None and ray.is_initialized():
         return _present_ray()
     cpus = int(min(len(os.sched_getaffinity(0)), trials * resources.cores))
-    return _embedded_ray(cpus, wait_for, preload=resources.cores == 1 and resources.gpu == 0)
+    on_gpu = NVIDIA_DRIVER.exists() if resources.gpu is None else resources.gpu != 0
+    return _embedded_ray(cpus, wait_for, preload=resources.cores == 1 and not on_gpu)
 
 
 @contextmanager

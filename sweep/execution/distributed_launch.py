@@ -57,7 +57,7 @@ def train_together(
     files: TrialFiles,
     *,
     processes: int,
-    accelerated: bool,
+    device: str,
     on_epoch: Callable[[Record], None],
     stop: Callable[[], bool],
     **settings: Any,
@@ -68,7 +68,7 @@ def train_together(
         trial: trial to train.
         files: directory of the trial's files.
         processes: number of processes.
-        accelerated: True if each process uses a GPU, the one with the number of its rank.
+        device: `cpu`, or `cuda` if each process uses a GPU, the one with the number of its rank.
         on_epoch: function that is called with each epoch's record.
         stop: function that returns True to stop; it is called several times a second.
         settings: further arguments of `train`, the same for each process.
@@ -83,9 +83,8 @@ def train_together(
         try:
             for rank in range(processes):
                 listener, speaker = spawn.Pipe(duplex=False)
-                device = f"cuda:{rank}" if accelerated else "cpu"
                 place = Rank(meeting=str(Path(folder) / "meeting"), rank=rank, processes=processes)
-                arguments = {"files": files, "device": device, **settings}
+                arguments = {"files": files, "device": f"cuda:{rank}" if device == "cuda" else "cpu", **settings}
                 what = trial.to_dict(), plugins_in_use()  # a plugin has to be loaded before its methods are parsed
                 members[listener] = spawn.Process(target=_take_part, args=(what, place, arguments, speaker))
                 members[listener].start()

@@ -1,103 +1,171 @@
-"""Packing of trials onto GPUs (`gpu: auto`): as many trials per GPU as fit in its memory.
+"""Packing of trials onto GPUs (`gpu: auto`): as many trials per GPU as its memory and its time allow.
 
-The first trial of each network has a GPU to itself. The peak memory of its first epoch determines how many of the
-others share a GPU; until then they wait.
+Before the first trial starts, each network is probed: a few steps of it are trained on a GPU without other trials.
 """
 
-from collections import defaultdict
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ...specs import SpecError
-from ...store import PlannedTrial
+from ...specs import SpecError, masked, one_line
+from ...store import PlannedTrial, Plugin, Record
+from ...training import DataSource
+from ..terminal.counts import counted
 
 HEAD_ROOM = 1.2
-"""Reserved bytes per byte of a trial's tensors, for fragmentation and the workspaces of convolution algorithms."""
-OVERHEAD = 2**30
-"""Bytes that every process needs besides its tensors: CUDA context and libraries."""
+"""Reserved bytes per measured byte, for fragmentation and for the evaluation, which is not measured."""
 STEPS = 10_000
 """Smallest parts per unit of a Ray resource."""
+ANSWER_TIMEOUT_S = 300.0
+"""Time limit for the next answer of a probe, with the wait for a GPU that is not in use."""
 
 
-def packed_share(peak: float, capacity: float) -> float:
-    """Return the share of a GPU per trial with which as many trials run at once as fit, at least one.
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """Needs of a trial, measured on a GPU that no other trial uses."""
+
+    memory: int
+    """Memory of the process on the GPU, in bytes."""
+    capacity: int
+    """Memory of the GPU that was free before the process started, in bytes."""
+    busy: float
+    """Share of the time in which kernels run on the GPU, from 0 to 1."""
+    most: int
+    """Maximum number of trials that may share the GPU, at least 1."""
+
+
+def trials_per_gpu(footprint: Footprint, capacity: float) -> int:
+    """Return the number of equal trials that are to share a GPU, at least one.
+
+    They fit into its memory, and one fewer would leave it idle for a part of the time. More would only be slower each.
 
     Args:
-        peak: peak memory of one trial's tensors, in bytes.
-        capacity: memory of the GPU, in bytes.
-
-    Returns:
-        A number in (0, 1] at Ray's resolution. It never admits more trials than fit; up to 99 trials, it admits exactly
-        as many as fit.
+        footprint: needs of one of them.
+        capacity: free memory of the GPU, in bytes.
     """
-    fitting = max(1, int(capacity / (HEAD_ROOM * peak + OVERHEAD)))
-    steps = STEPS // fitting
-    return (steps if STEPS // steps == fitting else steps + 1) / STEPS
+    fitting = int(capacity / (HEAD_ROOM * footprint.memory))
+    useful = math.ceil(1 / max(footprint.busy, 1 / footprint.most))
+    return max(1, min(fitting, useful, footprint.most))
 
 
-class Packing:
-    """Shares of a GPU by network, measured on the first trial of each network."""
+def share_for(trials: int) -> float:
+    """Return the share of a GPU with which this number of trials run at once: from 1 to 99, at Ray's resolution."""
+    return STEPS // trials / STEPS
 
-    def __init__(self, capacity: float) -> None:
-        """Create a packing for GPUs with at least `capacity` bytes of memory."""
-        self._capacity = capacity
-        self._shares: dict[str, float] = {}
-        self._measuring: dict[str, str] = {}
-        self._held: defaultdict[str, list[int]] = defaultdict(list)
+
+@dataclass(frozen=True, kw_only=True)
+class GpuShares:
+    """Number of GPUs of a trial, or its share of one, by its network."""
+
+    by_network: Mapping[str, float]
+    """Share by network."""
+    default: float
+    """Share of other trials, such as those that a search adds."""
+
+    def of(self, trial: PlannedTrial) -> float:
+        """Return the number of a trial's GPUs, or its share of one."""
+        return self.by_network.get(trial.configuration.memory_group, self.default)
 
     @property
-    def holds_back(self) -> bool:
-        """True if a trial waits for the measurement of its network."""
-        return bool(self._held)
-
-    def share(self, trial: PlannedTrial, position: int) -> float | None:
-        """Return a trial's share, or None if it has to wait; `measured` or `ended` returns its `position` later."""
-        network = trial.configuration.memory_group
-        if network in self._shares:
-            return self._shares[network]
-        if network in self._measuring:
-            self._held[network].append(position)
-            return None
-        self._measuring[network] = trial.key
-        return 1.0
-
-    def measured(self, trial: PlannedTrial, peak: float) -> list[int]:
-        """Record a trial's peak memory in bytes; return the positions that waited for it."""
-        network = trial.configuration.memory_group
-        if self._measuring.get(network) != trial.key:
-            return []
-        del self._measuring[network]
-        self._shares[network] = packed_share(peak, self._capacity)
-        return self._held.pop(network, [])
-
-    def ended(self, trial: PlannedTrial) -> list[int]:
-        """Return the positions that waited for a trial that ended unmeasured; the next trial is measured instead."""
-        network = trial.configuration.memory_group
-        if self._measuring.get(network) != trial.key:
-            return []
-        del self._measuring[network]
-        return self._held.pop(network, [])
+    def least(self) -> float:
+        """Smallest number or share."""
+        return min(self.by_network.values(), default=self.default)
 
 
-def smallest_accelerator() -> int:
-    """Return the memory of the smallest GPU of the cluster in bytes, queried on one GPU of each node.
+def shares_from(footprints: Mapping[str, Footprint]) -> GpuShares:
+    """Return the shares from the footprint of each network, on the GPU with the least free memory.
+
+    A trial of a network without a footprint gets the largest share.
+    """
+    capacity = min(footprint.capacity for footprint in footprints.values())
+    shares = {network: share_for(trials_per_gpu(footprint, capacity)) for network, footprint in footprints.items()}
+    return GpuShares(by_network=shares, default=max(shares.values()))
+
+
+def probed(
+    trials: Iterable[PlannedTrial],
+    *,
+    plugins: tuple[Plugin, ...],
+    source: DataSource,
+    cores: int,
+    wait_for: Callable[[str], None],
+    say: Callable[[str], None],
+) -> GpuShares:
+    """Probe one trial of each network, each in a process with a whole GPU; at least one probe runs on every node.
+
+    Args:
+        trials: trials of the sweep, at least one.
+        plugins: plugins of the sweep.
+        source: of the training images.
+        cores: CPU cores of a trial.
+        wait_for: function that is called with the name of what is waited for.
+        say: function that is called with lines about the shares, and about networks whose probe failed.
 
     Raises:
-        SpecError: if Ray reports a GPU on a node, but PyTorch finds none there.
+        SpecError: if no probe was successful.
     """
+    by_network = {trial.configuration.memory_group: trial for trial in trials}
+    waiting = _started(by_network, plugins, source, cores)
+    found: dict[str, Footprint] = {}
+    problems: dict[str, str] = {}
+    while waiting:
+        wait_for(f"{counted(len(waiting), 'probe')} of networks, each on a GPU without other trials")
+        answers, _ = ray.wait(list(waiting), timeout=ANSWER_TIMEOUT_S)
+        if not answers:
+            problems |= dict.fromkeys(waiting.values(), f"no GPU was free for {ANSWER_TIMEOUT_S:g} s")
+            for answer in waiting:
+                ray.cancel(answer, force=True)
+            break
+        network = waiting.pop(answers[0])
+        try:
+            footprint = ray.get(answers[0])
+            if network not in found or footprint.memory > found[network].memory:
+                found[network] = footprint
+        except RayError as error:
+            reason = str(getattr(error, "cause", None) or error).strip().partition("\n")[0]
+            problems[network] = masked(one_line(reason)).rstrip(".")
+    if not found:
+        rule = f"no network could be measured on a GPU: {next(iter(problems.values()))}"
+        raise SpecError(f"resources.gpu: {rule}. Set the number of GPUs of a trial, or 0 for the CPU.", field="gpu")
+    for network in problems.keys() - found.keys():
+        say(f"{by_network[network]}: not measured, so it gets the largest share of a GPU: {problems[network]}")
+    shares = shares_from(found)
+    measured = counted(len(found), "network")
+    say(f"Trials get from {shares.least:g} to {shares.default:g} of a GPU each, after a probe of {measured}.")
+    return shares
+
+
+def _started(
+    trials: Mapping[str, PlannedTrial], plugins: tuple[Plugin, ...], source: DataSource, cores: int
+) -> dict["ray.ObjectRef[Footprint]", str]:
+    """Start a probe of each trial, and at least one on each node with a GPU. Return the networks by the answers."""
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU", 0) >= 1]
-    ask = ray.remote(_memory)
-    there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
-    answers = ray.get([ask.options(num_cpus=0, num_gpus=1, scheduling_strategy=each).remote() for each in there])
-    if not all(answers):
-        rule = "'auto' reads the GPU memory, but PyTorch finds no GPU on a node where Ray reports one"
-        raise SpecError(f"resources.gpu: {rule}; set a number instead of auto.", field="gpu")
-    return min(answers)
+    task = ray.remote(num_cpus=cores, num_gpus=1, max_calls=1, max_retries=0)(probe_in_worker)
+    answers: dict[ray.ObjectRef[Footprint], str] = {}
+    for number in range(max(len(trials), len(nodes))):
+        place = NodeAffinitySchedulingStrategy(nodes[number], soft=False) if number < len(nodes) else "DEFAULT"
+        network, trial = list(trials.items())[number % len(trials)]
+        answers[task.options(scheduling_strategy=place).remote(trial.located_spec, plugins, source, cores)] = network
+    return answers
 
 
-def _memory() -> int:
-    """Return the memory of this process's GPU in bytes; 0 if there is none."""
-    import torch  # noqa: PLC0415 (in Ray's worker)
+def probe_in_worker(spec: Record, plugins: tuple[Plugin, ...], source: DataSource, threads: int) -> Footprint:
+    """Probe a trial in a Ray worker with a GPU.
 
-    return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
+    Raises:
+        SpecError: if PyTorch finds no GPU.
+    """
+    import torch  # noqa: PLC0415 (in Ray's worker; the driver needs no PyTorch)
+
+    from ...training import TrialSpec  # noqa: PLC0415
+    from ...training.plugins import use  # noqa: PLC0415
+    from .gpu_probe import probe  # noqa: PLC0415
+
+    if not torch.cuda.is_available():
+        raise SpecError("PyTorch finds no GPU on a machine where Ray reports one.", field="gpu")
+    use(plugins)
+    return probe(TrialSpec.from_dict(spec), source, torch.device("cuda"), threads=threads)

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import ray
 
@@ -19,7 +19,7 @@ from ..terminal.counts import counted
 from ..terminal.progress import ProgressBoard
 from ..tracking.sync import mirrored
 from .early_stopper import EarlyStopper
-from .gpu_packing import Packing, smallest_accelerator
+from .gpu_packing import GpuShares, probed
 from .preemption import prepare_worker
 from .shutdown import Shutdown
 from .stop_event import StopEvent
@@ -63,10 +63,11 @@ def launch(
         if progress[key].state == "failed":
             store.trial(key).forget_failure()  # so that a recorded failure is one of this run
     ray_ready()
-    _check_resources(resources)
+    gpu = _gpu_per_trial(resources, board.say)
     for name in _datasets(plan, board):
         board.wait_for(f"the images of {name}")
         datasets[name].load(source)  # download once, and report errors before any trial runs
+    shares = _gpu_shares(gpu, plan, source, board)
     known = {trial.key: trial for trial in plan.trials}
     early_stopper = _early_stopper(plan, store, board.say)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
@@ -74,8 +75,9 @@ def launch(
         board.trials.values(),
         [key for key, known in progress.items() if known.state == "done"],
         retries=resources.retries,
-        gpu=Packing(smallest_accelerator()) if resources.gpu == "auto" else resources.gpu,
-        most=most if tuning is None else min(most, _capacity(resources)),  # early proposals see fewer results
+        share=shares.of,
+        # A search starts no trial that would wait, because early proposals see fewer results.
+        most=most if tuning is None else min(most, _capacity(resources.cores, shares.least)),
         recorded=lambda key: store.progress(key).state,
         give_up=lambda key, reason: board.end(key, problem=reason),
         shutting_down=shutdown.is_requested,
@@ -111,7 +113,6 @@ def launch(
             source=source,
             threads=resources.cores // resources.members,
             processes=resources.members,
-            accelerated=resources.gpu == "auto" or resources.gpu > 0,
         )
         prepare = functools.partial(prepare_worker, stop_event)
         board.wait_for("the first worker to start and load PyTorch")
@@ -138,12 +139,38 @@ def _early_stopper(plan: SweepPlan, store: Store, say: Callable[[str], None]) ->
     return early_stopper
 
 
-def _check_resources(wanted: Resources) -> None:
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for name, number in (("cpu", wanted.cores), ("gpu", 1 if wanted.gpu == "auto" else wanted.gpu)):
+def _nodes() -> list[dict[str, float]]:
+    """Return the resources of each node of the cluster by name."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _gpu_per_trial(wanted: Resources, say: Callable[[str], None]) -> float | Literal["auto"]:
+    """Return the GPUs of a trial. If the sweep file does not set them, print how the GPUs are used, if there are any.
+
+    Raises:
+        SpecError: if no node has the resources of a trial.
+    """
+    nodes = _nodes()
+    gpu = wanted.gpu_on(max(node.get("GPU", 0) for node in nodes))
+    for name, number in (("cpu", wanted.cores), ("gpu", 1 if gpu == "auto" else gpu)):
         if number > (most := max(node.get(name.upper(), 0) for node in nodes)):
             rule = f"a trial requires {number:g}, but the largest node has {most:g}; set at most {most:g}"
             raise SpecError(f"resources.{name}: {rule}.", field=name)
+    if wanted.gpu is None and (gpus := int(sum(node.get("GPU", 0) for node in nodes))):
+        each = f"each of a trial's {wanted.members} processes"
+        use = {"auto": "trials share them", 0.0: f"not used, since no machine has one for {each}"}
+        without = "" if not gpu or all(node.get("GPU") for node in nodes) else "; machines without a GPU train no trial"
+        say(f"{counted(gpus, 'GPU')}: {use.get(gpu, f'one for {each}')}{without}. To change this, set resources.gpu.")
+    return gpu
+
+
+def _gpu_shares(gpu: float | Literal["auto"], plan: SweepPlan, source: DataSource, board: ProgressBoard) -> GpuShares:
+    """Return the share of a GPU of each trial; measure it for `auto`."""
+    trials = [*board.trials.values(), *(trial for trial, _ in plan.coming)]
+    if gpu != "auto" or not trials:
+        return GpuShares(by_network={}, default=1.0 if gpu == "auto" else gpu)
+    how = {"plugins": plan.plugins, "source": source, "cores": plan.sweep.resources.cores}
+    return probed(trials, wait_for=board.wait_for, say=board.say, **how)
 
 
 def _tuning(search: "Studies", *of_sweep: Any) -> "Tuning":
@@ -152,11 +179,10 @@ def _tuning(search: "Studies", *of_sweep: Any) -> "Tuning":
     return Tuning(search, *of_sweep)
 
 
-def _capacity(wanted: Resources) -> float:
-    """Return the number of trials that can run at once."""
-    shares = {"CPU": wanted.cores, "GPU": 0 if wanted.gpu == "auto" else wanted.gpu}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return sum(min(node.get(name, 0) // share for name, share in shares.items() if share) for node in nodes)
+def _capacity(cores: int, gpu: float) -> int:
+    """Return the number of trials that can run at once, each with these CPU cores and GPUs, or this share of a GPU."""
+    needs = {name: need for name, need in (("CPU", cores), ("GPU", gpu)) if need}
+    return sum(min(int(node.get(name, 0) / need + 1e-6) for name, need in needs.items()) for node in _nodes())
 
 
 @dataclass(kw_only=True)
@@ -205,7 +231,6 @@ class _Events:
         """Show a completed epoch; return True to stop the trial early."""
         if report["state"] != "running":
             return False
-        self.queue.reported(key, report)
         self.board.advance(key, report)
         self.changed.add(key)
         return self.early_stopper is not None and self.early_stopper.stops(key, report)
@@ -232,7 +257,11 @@ class _Events:
         elif self.shutdown.is_requested():
             self.board.pause(key)
         else:
-            reasons = {"stopped": "worker received SIGTERM", "unwritable": last.get("reason", "").rstrip(".")}
+            reasons = {
+                "stopped": "worker received SIGTERM",
+                "unwritable": last.get("reason", "").rstrip("."),
+                "crowded": f"out of memory on a shared GPU; it gets {self.queue.gpu(self.known[key]):g} of a GPU",
+            }
             self.board.pause(key, f"{reasons.get(state or '', error)}; next attempt in {duration(delay)}")
 
     def _end(self, key: str, error: str) -> None:

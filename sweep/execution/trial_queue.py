@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ...store import PlannedTrial
-from .gpu_packing import Packing
 
 BUSY_DELAY_S = 10.0
 """Seconds before a trial that another sweep trains is tried again, which costs no retry."""
@@ -53,7 +52,7 @@ class TrialQueue:
         retries: int = 0,
         back_off: float = FIRST_RETRY_DELAY_S,
         most: float = math.inf,
-        gpu: float | Packing = 0.0,
+        share: Callable[[PlannedTrial], float] = lambda trial: 0.0,  # noqa: ARG005
         recorded: Callable[[str], str] = lambda key: "running",  # noqa: ARG005
         give_up: Callable[[str, str], None] = lambda key, reason: None,  # noqa: ARG005
         shutting_down: Callable[[], bool] = lambda: False,
@@ -67,7 +66,7 @@ class TrialQueue:
             retries: maximum number of retries of a trial whose worker died.
             back_off: seconds before the first retry, doubled for each further one.
             most: maximum number of trials that run at once.
-            gpu: GPUs or share of a GPU per trial.
+            share: function that returns the number of a trial's GPUs, or its share of one.
             recorded: function that returns a trial's state in the store; called if its worker ended with an error.
             give_up: function that is called with the key of a trial that cannot run, and the reason.
             shutting_down: function that returns True if no more trials may start.
@@ -78,8 +77,7 @@ class TrialQueue:
         self._retries = retries
         self._back_off = back_off
         self._most = most
-        self._packing = gpu if isinstance(gpu, Packing) else None
-        self._gpu = 0.0 if isinstance(gpu, Packing) else gpu
+        self._share = share
         self._recorded = recorded
         self._give_up = give_up
         self._shutting_down = shutting_down
@@ -89,6 +87,7 @@ class TrialQueue:
         self._dependents: defaultdict[str, list[int]] = defaultdict(list)  # by the key of their teacher
         self._running: dict[str, int] = {}  # position by key
         self._deaths: Counter[str] = Counter()
+        self._larger: dict[str, float] = {}  # shares of the trials that ran out of memory on a shared GPU
         self._begin()
 
     def suggest(self) -> Suggestion | Literal["wait", "finished"]:
@@ -99,23 +98,19 @@ class TrialQueue:
             return "wait"
         while self._again and self._again[0][0] <= time.monotonic():
             heapq.heappush(self._ready, heapq.heappop(self._again)[1])
-        waits = self._packing is not None and self._packing.holds_back
-        if not self._ready and self._proposals and not waits and (proposed := self._proposals.propose(self._done)):
+        if not self._ready and self._proposals and (proposed := self._proposals.propose(self._done)):
             self._ready.append(len(self._trials))
             self._trials.append(proposed)
-        while self._ready:
+        if self._ready:
             position = heapq.heappop(self._ready)
             trial = self._trials[position]
-            share = self._packing.share(trial, position) if self._packing else self._gpu
-            if share is not None:
-                self._running[trial.key] = position
-                return Suggestion(trial=trial, gpu=share)
+            self._running[trial.key] = position
+            return Suggestion(trial=trial, gpu=self.gpu(trial))
         return "wait" if self._running or self._again else "finished"
 
-    def reported(self, key: str, report: Mapping[str, Any]) -> None:
-        """Release the trials that waited for the peak memory of this one."""
-        if self._packing and "peak_memory_bytes" in report:
-            self._release(self._packing.measured(self._trials[self._running[key]], report["peak_memory_bytes"]))
+    def gpu(self, trial: PlannedTrial) -> float:
+        """Return the number of GPUs that a trial gets when it starts next, or its share of one."""
+        return self._larger.get(trial.key, self._share(trial))
 
     def ended(self, key: str, last: Mapping[str, Any], *, error: bool = False) -> None:
         """Release the trials that waited for this one, or schedule its retry.
@@ -126,11 +121,9 @@ class TrialQueue:
             error: True if the attempt ended with an exception or its worker died.
         """
         position = self._running.pop(key)
-        if self._packing:
-            self._release(self._packing.ended(self._trials[position]))
         state = reported = last.get("state", "")
         busy = not error and reported == "busy"
-        if busy or (error and reported not in ("done", "diverged", "failed", "stopped")):
+        if busy or (error and reported not in ("done", "diverged", "failed", "stopped", "crowded")):
             state = self._recorded(key)  # it may have ended in another sweep, or before its last report
         if busy and state not in ("done", "diverged"):
             self._put_back(position, BUSY_DELAY_S)
@@ -138,6 +131,9 @@ class TrialQueue:
             self._done.add(key)
             self._release(self._dependents.pop(key, []))
         elif state == "stopped":  # it received SIGTERM and has a checkpoint
+            self._put_back(position, self._back_off)
+        elif state == "crowded":  # out of memory, perhaps because of its neighbours: first more, then a GPU alone
+            self._larger[key] = 1.0 if key in self._larger else min(1.0, 2 * self.gpu(self._trials[position]))
             self._put_back(position, self._back_off)
         elif error and state not in ("diverged", "failed") and self._dies(key) <= self._retries:
             self._put_back(position, self._back_off * 2 ** (self._deaths[key] - 1))

@@ -82,7 +82,7 @@ def run_trials(
         suggest: function that returns the next trial, `wait` while all others must wait, or `finished`.
         events: receiver of what happens to the trials.
         worker: function that runs in a Ray worker for each attempt, with the trial's `key`, its `spec` as JSON and the
-            share `gpu` of a GPU. It reports with `ray.tune.report`; each report has a `state`.
+            number or share `gpu` of its GPUs. It reports with `ray.tune.report`; each report has a `state`.
         prepare: function that runs in each Ray worker before its first trial.
         name: name of the experiment.
         cores: CPU cores of a trial.

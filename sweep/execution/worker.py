@@ -43,13 +43,14 @@ def run_trial(
     source: DataSource,
     threads: int,
     processes: int,
-    accelerated: bool,
 ) -> None:
     """Train the trial that the queue suggested; report each epoch and the end of the attempt.
 
+    It uses a GPU only if the suggestion has a share of one, since Ray hides no GPU from a worker without a share.
+
     The last report has a `state`: that of the result, `stopped` after SIGTERM, or with a `reason` `busy` (another sweep
-    trains it), `failed` or `unwritable` (the storage). If the trial was started and has no result, an exception ends
-    the attempt, so that Tune starts no other trial in this worker.
+    trains it), `crowded` (out of memory on a shared GPU), `failed` or `unwritable` (the storage). If the trial was
+    started and has no result, an exception ends the attempt, so that Tune starts no other trial in this worker.
     """
     # Imported here, because the driver refers to this function and needs no PyTorch.
     from ...training import OutOfMemoryError, TrainingInterrupted, train  # noqa: PLC0415
@@ -57,6 +58,7 @@ def run_trial(
 
     use(plugins)
     trial = TrialSpec.from_dict(json.loads(config["spec"]))
+    device = "cuda" if config["gpu"] else "cpu"
 
     def report(record: Record) -> None:
         told = {name: record[name] for name in TOLD if name in record}
@@ -70,14 +72,17 @@ def run_trial(
                 with _teacher_weights(trial, store) as teacher, stop_requested() as stop:
                     how = {**teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
                     if processes == 1:
-                        result = train(trial, files, **how)
+                        result = train(trial, files, device=device, **how)
                     else:
-                        result = train_together(trial, files, processes=processes, accelerated=accelerated, **how)
+                        result = train_together(trial, files, device=device, processes=processes, **how)
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
                 raise
             except Exception as error:
-                kind = "" if isinstance(error, OutOfMemoryError) else f"{type(error).__name__}: "
-                reason = masked(one_line(f"{kind}{error}".splitlines()[0]))
+                is_memory = isinstance(error, OutOfMemoryError)
+                reason = masked(one_line(f"{'' if is_memory else f'{type(error).__name__}: '}{error}".splitlines()[0]))
+                if is_memory and 0 < config["gpu"] < 1:  # the queue retries it with a larger share
+                    tune.report({"state": "crowded", "reason": reason})
+                    raise
                 tune.report({"state": "failed", "reason": reason})
                 files.write_failure({"reason": reason, "traceback": masked(traceback.format_exc())})
                 raise

@@ -15,9 +15,10 @@ class Resources(Spec):
 
     cpu: Annotated[int | None, Range(minimum=1)] = None
     """CPU cores, each with one PyTorch thread. Default: one per process."""
-    gpu: Annotated[float | Literal["auto"], pydantic.SkipValidation] = 0.0
-    """GPUs, one per process; with a fraction, several trials share a GPU. `auto` measures the memory of a trial, and as
-    many trials share a GPU as fit into its memory."""
+    gpu: Annotated[float | Literal["auto"] | None, pydantic.SkipValidation] = None
+    """GPUs, one per process; with a fraction, several trials share a GPU; 0 for the CPU. `auto` trains a few steps of
+    each network, and as many trials share a GPU as its memory and time allow. Default: `auto` where there are GPUs, or
+    one per process; otherwise 0."""
     processes: Annotated[int | None, Range(minimum=1)] = None
     """Processes that train one network together on one node, each with a share of every batch and of the CPU cores.
     Default: one per GPU, or one."""
@@ -28,7 +29,7 @@ class Resources(Spec):
         super().__post_init__()
         if self.gpu == "auto":
             require(self.members == 1, "processes == 1 with gpu: auto", processes=self.processes)
-        else:
+        elif self.gpu is not None:
             self._check_accelerators(self.gpu)
         divisible = "cpu is a multiple of processes"
         require(self.cores % self.members == 0, divisible, cpu=self.cores, processes=self.members)
@@ -44,9 +45,17 @@ class Resources(Spec):
     @property
     def members(self) -> int:
         """Number of processes of a trial."""
-        return self.processes or (1 if self.gpu == "auto" else max(1, int(self.gpu)))
+        return self.processes or (1 if self.gpu in (None, "auto") else max(1, int(self.gpu)))
 
     @property
     def cores(self) -> int:
         """Number of CPU cores of a trial."""
         return self.cpu or self.members
+
+    def gpu_on(self, gpus: float) -> float | Literal["auto"]:
+        """Return the GPUs of a trial, if the largest node has this number of GPUs."""
+        if self.gpu is not None:
+            return self.gpu
+        if gpus < self.members:
+            return 0.0
+        return "auto" if self.members == 1 else float(self.members)

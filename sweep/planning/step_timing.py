@@ -73,7 +73,7 @@ def measure(
 
 
 def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, device: torch.device) -> float:
-    run = TrainingLoop(trial, device, _teacher_weights(trial), source, ProcessGroup())
+    run = TrainingLoop(trial, device, stand_in_teacher(trial), source, ProcessGroup())
     started = time.perf_counter()
     marks = [started]
     for _ in itertools.islice(run.train_epoch(), 1 + TIMED_STEPS):
@@ -86,7 +86,7 @@ def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, devi
     return statistics.median(seconds[1:] or seconds) / min(trial.recipe.batch_size, images)
 
 
-def _teacher_weights(trial: TrialSpec) -> TeacherWeights | None:
+def stand_in_teacher(trial: TrialSpec) -> TeacherWeights | None:
     """Return the teacher's weights; for an untrained teacher its initial weights, which give equal times."""
     if trial.teacher is None:
         return None

@@ -1,4 +1,3 @@
-import math
 import time
 from types import SimpleNamespace
 
@@ -6,7 +5,6 @@ import pytest
 from exeunt.losses import KD, Baseline
 from exeunt.models import ArchitectureSpec
 from exeunt.sweep.execution import trial_queue
-from exeunt.sweep.execution.gpu_packing import Packing
 from exeunt.sweep.execution.trial_queue import Suggestion, TrialQueue
 from exeunt.sweep.planning.cost import Costs
 from exeunt.sweep.planning.plan import single
@@ -250,32 +248,38 @@ def test_a_sweep_that_is_to_end_hands_out_nothing_and_gives_up_nobody(make_queue
     assert given_up == {}
 
 
-class TestPacking:
-    """`gpu: auto`: the first trial of a network is measured, and the others wait for it."""
+CROWDED = {"state": "crowded", "reason": "out of memory"}
 
-    NETWORKS = (planned(0), planned(1), planned(2), planned(0, architecture="resnet14"))
 
-    @staticmethod
-    def shares(queue, number):
-        suggestions = [queue.suggest() for _ in range(number)]
-        return [suggestion if isinstance(suggestion, str) else suggestion.gpu for suggestion in suggestions]
+class TestOutOfMemoryOnASharedGpu:
+    """It may be the fault of a neighbour: the trial is retried with a larger share, then alone."""
 
-    def test_the_first_of_each_network_has_an_accelerator_and_the_others_what_it_needed(self, make_queue):
-        queue = make_queue(self.NETWORKS, gpu=Packing(10 * 2**30))
-        assert self.shares(queue, 3) == [1.0, 1.0, "wait"]
-        queue.reported(self.NETWORKS[0].key, RUNNING | {"peak_memory_bytes": 2 * 2**30})
-        share = 1 / math.floor(10 / (1.2 * 2 + 1))
-        assert self.shares(queue, 3) == [pytest.approx(share, abs=1e-4), pytest.approx(share, abs=1e-4), "wait"]
+    @pytest.mark.parametrize(("first", "then"), [(0.25, [0.5, 1.0]), (0.7, [1.0]), (0.5, [1.0]), (0.1, [0.2, 1.0])])
+    def test_it_gets_twice_its_share_and_then_the_whole_gpu(self, make_queue, first, then):
+        queue = make_queue([TEACHER, STUDENT], share=lambda _: first)
+        gpus = [queue.suggest().gpu]
+        for _ in then:
+            queue.ended(TEACHER.key, CROWDED, error=True)
+            assert queue.retry_delay(TEACHER.key) is not None
+            assert awaited(queue) == TEACHER.key
+            gpus.append(queue.gpu(TEACHER))
+        assert gpus == [first, *then]
+        assert queue.gpu(STUDENT) == first
+        assert queue.failures(TEACHER.key) == 0
 
-    @pytest.mark.parametrize("error", [True, False])
-    def test_where_the_first_ends_unmeasured_the_next_is_measured(self, make_queue, error):
-        queue = make_queue(self.NETWORKS[:3], gpu=Packing(10 * 2**30))
-        assert self.shares(queue, 2) == [1.0, "wait"]
-        queue.ended(self.NETWORKS[0].key, {"state": "diverged"}, error=error)
-        assert self.shares(queue, 2) == [1.0, "wait"]
+    def test_its_failure_alone_on_the_gpu_is_final(self, make_queue, given_up):
+        queue = make_queue([TEACHER, STUDENT], share=lambda _: 0.5)
+        assert suggested(queue) == TEACHER.key
+        queue.ended(TEACHER.key, CROWDED, error=True)
+        assert given_up == {}
+        assert awaited(queue) == TEACHER.key
+        queue.ended(TEACHER.key, {"state": "failed"}, error=True)
+        assert given_up.keys() == {STUDENT.key}
+        assert suggested(queue) == "finished"
 
-    def test_a_number_is_for_all(self, make_queue):
-        assert self.shares(make_queue(self.NETWORKS, gpu=0.25), 2) == [0.25, 0.25]
+    def test_each_trial_has_its_own_share(self, make_queue):
+        queue = make_queue([TEACHER, OTHER], share=lambda trial: 0.25 if trial is TEACHER else 2.0)
+        assert [queue.suggest().gpu for _ in range(2)] == [0.25, 2.0]
 
 
 class Proposing:
@@ -350,14 +354,6 @@ class TestProposals:
         assert suggested(queue) == planned(5).key
         queue.ended(planned(5).key, end.get("last", {}), error=end.get("error", False))
         assert proposals.told == ([(planned(5).key, told)] if told else [])
-
-    def test_none_is_asked_for_while_those_asked_for_wait_to_be_measured(self, make_queue):
-        proposals = Proposing(*map(planned, range(5, 11)))
-        queue = make_queue([], proposals=proposals, most=3, gpu=Packing(10 * 2**30))
-        assert suggested(queue) == planned(5).key
-        for _ in range(10):
-            assert suggested(queue) == "wait"
-        assert len(proposals.asked_knowing) <= 3
 
     def test_one_whose_worker_died_is_told_of_after_its_last_attempt(self, make_queue):
         proposals = Proposing(planned(5))

@@ -20,5 +20,5 @@ def trial(method=None, **fields):
 
 
 def trained(spec, folder, *, on_epoch=print, stop=lambda: False, **settings):
-    together = {"processes": 2, "accelerated": False, "on_epoch": on_epoch, "stop": stop}
+    together = {"processes": 2, "device": "cpu", "on_epoch": on_epoch, "stop": stop}
     return train_together(spec, TrialFiles(folder), **together, **settings)

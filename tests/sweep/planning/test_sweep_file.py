@@ -68,6 +68,25 @@ def test_a_share_of_an_accelerator_is_given_or_measured(read, good):
     assert read(good.replace("cpu: 1", "gpu: 1")).resources.gpu == 1
 
 
+@pytest.mark.parametrize(
+    ("written", "gpus", "gpu"),
+    [
+        ("{}", 0, 0),
+        ("{}", 2, "auto"),
+        ("{gpu: 0}", 2, 0),
+        ("{gpu: 0.5}", 2, 0.5),
+        ("{gpu: 1}", 0, 1),
+        ("{gpu: auto}", 0, "auto"),
+        ("{processes: 2}", 0, 0),
+        ("{processes: 2}", 1, 0),
+        ("{processes: 2}", 2, 2),
+        ("{gpu: 0, processes: 2}", 2, 0),
+    ],
+)
+def test_gpus_that_the_file_does_not_set_are_those_of_the_largest_node(read, good, written, gpus, gpu):
+    assert read(good.replace("{cpu: 1}", written)).resources.gpu_on(gpus) == gpu
+
+
 def test_a_trial_is_started_again_twice_if_nothing_is_said(read, good):
     assert read(good).resources.retries == 2
     assert read(good.replace("cpu: 1", "retries: 0")).resources.retries == 0
