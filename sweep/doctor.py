@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..specs import SpecError, masked, sqlite_file
+from .execution.mps import pipe_directory
 from .execution.ports import answers
 from .terminal.counts import counted
 
@@ -31,10 +32,8 @@ NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs
 """Prefixes of the names of network file systems."""
 MEMORY = ("tmpfs", "ramfs")
 
-MPS_PIPES = "/tmp/nvidia-mps"
-"""Default directory of the pipes of NVIDIA's Multi-Process Service (MPS)."""
 MPS_PROCESS = "nvidia-cuda-mps"
-"""First 15 characters of the names of its processes, which is all that Linux keeps."""
+"""First 15 characters of the names of MPS processes, which is all that Linux keeps."""
 
 PROBE = "exeunt-doctor"
 """Name of the file and of the MLflow tag that are written to test write access."""
@@ -122,7 +121,7 @@ def devices() -> Iterator[Finding]:
             remedy = "check its processes with `nvidia-smi`; install the torch build for its driver (see pytorch.org)"
             yield Finding("wrong", subject, f"computation fails: {_first_line(error)}", remedy)
     if torch.cuda.device_count():
-        yield mps(Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", MPS_PIPES)))
+        yield mps(pipe_directory())
         return
     cpu = torch.device("cpu")
     described = describe_environment(cpu, choose_precision("auto", cpu))

@@ -3,10 +3,8 @@
 `free_memory` and `busy_share` alone call CUDA.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -17,6 +15,7 @@ from ...training.environment import training_conditions
 from ...training.loop import TrainingLoop
 from ...training.resource_usage import is_out_of_memory
 from ..planning.step_timing import stand_in_teacher
+from . import mps
 from .gpu_packing import Footprint
 
 WARM_UP_STEPS = 3
@@ -80,7 +79,7 @@ def probe(
         busy_share: function that measures the share of the time in which the device is busy.
     """
     capacity = free_memory(device) + CONTEXT_BYTES  # the context of this process is already in use
-    with training_conditions(threads):
+    with training_conditions(trial.recipe, device, threads):
         try:
             steps = _steps(trial, source, device)
             _train(steps, WARM_UP_STEPS)
@@ -92,13 +91,8 @@ def probe(
             if not is_out_of_memory(error):
                 raise
             memory, busy = capacity, 1.0
-    most = MOST_TRIALS_WITH_MPS if mps_runs() else MOST_TRIALS
+    most = MOST_TRIALS_WITH_MPS if mps.is_reachable() else MOST_TRIALS
     return Footprint(memory=memory, capacity=capacity, busy=busy, most=most)
-
-
-def mps_runs() -> bool:
-    """Return True if NVIDIA's Multi-Process Service runs on this machine; it has a pipe in this directory."""
-    return (Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "control").exists()
 
 
 def _steps(trial: TrialSpec, source: DataSource, device: torch.device) -> Iterator[None]:

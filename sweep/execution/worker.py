@@ -72,7 +72,8 @@ def run_trial(
                 with _teacher_weights(trial, store) as teacher, stop_requested() as stop:
                     how = {**teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
                     if processes == 1:
-                        result = train(trial, files, device=device, **how)
+                        share = min(1.0, config["gpu"]) if config["gpu"] else 1.0
+                        result = train(trial, files, device=device, gpu_share=share, **how)
                     else:
                         result = train_together(trial, files, device=device, processes=processes, **how)
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):

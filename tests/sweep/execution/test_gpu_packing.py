@@ -4,7 +4,7 @@ import pytest
 import torch
 from exeunt.losses import EED, KD, Baseline
 from exeunt.models import ArchitectureSpec, ExitSpec
-from exeunt.sweep.execution import gpu_probe
+from exeunt.sweep.execution import gpu_probe, mps
 from exeunt.sweep.execution.gpu_packing import (
     HEAD_ROOM,
     Footprint,
@@ -13,7 +13,7 @@ from exeunt.sweep.execution.gpu_packing import (
     shares_from,
     trials_per_gpu,
 )
-from exeunt.sweep.execution.gpu_probe import CONTEXT_BYTES, mps_runs, probe
+from exeunt.sweep.execution.gpu_probe import CONTEXT_BYTES, probe
 from exeunt.sweep.planning.cost import Costs
 from exeunt.sweep.planning.plan import single
 from exeunt.training import DatasetSpec, DataSource, Recipe, TrialSpec
@@ -154,7 +154,7 @@ def released(monkeypatch):
 )
 def test_a_probe_measures_the_memory_that_is_gone_and_trains_seconds_not_epochs(released, monkeypatch, method, recipe):
     monkeypatch.setattr(gpu_probe, "MEASURED_STEPS", 4)
-    monkeypatch.setattr(gpu_probe, "mps_runs", lambda: False)
+    monkeypatch.setattr(mps, "is_reachable", lambda: False)
     gpu = Gpu(10 * GIB, 7 * GIB)
     found = gpu.probe(spec_of(method, **recipe))
     assert found == Footprint(memory=3 * GIB + CONTEXT_BYTES, capacity=10 * GIB + CONTEXT_BYTES, busy=0.3, most=8)
@@ -181,6 +181,6 @@ def test_what_does_not_fit_needs_the_whole_gpu(monkeypatch):
 
 def test_the_pipe_of_mps_marks_that_it_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
-    assert not mps_runs()
+    assert not mps.is_reachable()
     (tmp_path / "control").touch()
-    assert mps_runs()
+    assert mps.is_reachable()
