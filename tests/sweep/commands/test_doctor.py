@@ -213,9 +213,9 @@ def test_a_pipe_without_its_process_is_reported(mps):
 
 def test_a_machine_with_a_gpu_has_a_line_about_the_multi_process_service(monkeypatch, tmp_path):
     facts = SimpleNamespace(name="a GPU", total_memory=2**37, major=9, minor=0)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: facts)
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
     with fake_cuda():
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: facts)
         gpu, service = examination.devices()
     assert gpu.what == "a GPU, 128.0 GiB, compute capability 9.0, precision: auto is bf16"
     assert service.subject == "MPS"
