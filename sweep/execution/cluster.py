@@ -75,7 +75,7 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
     settings: dict[str, Any] = {"num_workers_soft_limit": cpus}
     if preload:
         settings["preload_python_modules"] = [PRELOAD]
-    problems: list[Exception] = []
+    problems: list[BaseException] = []
     started, finished = threading.Event(), threading.Event()
 
     def start() -> None:
@@ -88,7 +88,7 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
                 logging_level=logging.ERROR,
                 _system_config=settings,
             )
-        except Exception as error:  # raised in the thread that waits
+        except BaseException as error:  # raised in the thread that waits; Ray also exits with SystemExit
             problems.append(error)
         started.set()
         finished.wait()  # Ray's processes die with the thread that started them
