@@ -15,19 +15,20 @@ from ..training import loop_of, numerics, steps, synchronize, trial
 PATIENCE_S = 100
 """Seconds after which a process no longer waits for one that has failed."""
 HEAD_ROOM = 1.2
-OVERHEAD = 2**30
-"""Bytes of a process besides HEAD_ROOM times its tensors; both are the assumptions of `gpu: auto`."""
+"""Bytes that `gpu: auto` reserves for a process, per byte that a process alone on the GPU needs."""
 
 
 def run(settings: Settings, notes: Notes) -> None:
     """Train 1, 2, 4 and 8 networks at the same time, and compare their memory with the assumption."""
+    alone = None
     for count in settings.size((1, 2, 4, 8), (1, 2)):
         barrier = multiprocessing.get_context("fork").Barrier(count, timeout=PATIENCE_S)
         found = in_processes([functools.partial(_trained, settings, barrier, number == 0) for number in range(count)])
         speed = sum(images for images, _, _ in found)
         peak = max(peak for _, peak, _ in found)
         footprint = max(used for _, _, used in found) / count
-        assumed = HEAD_ROOM * peak + OVERHEAD
+        alone = footprint if alone is None else alone
+        assumed = HEAD_ROOM * alone
         notes.note(
             f"{count} process{'es' if count > 1 else ''}",
             passed=footprint <= assumed,
