@@ -135,7 +135,8 @@ def probed(
         say(f"{by_network[network]}: not measured, so it gets the largest share of a GPU: {problems[network]}")
     shares = shares_from(found)
     measured = counted(len(found), "network")
-    say(f"Trials get from {shares.least:g} to {shares.default:g} of a GPU each, after a probe of {measured}.")
+    share = f"{shares.least:g}" if shares.least == shares.default else f"{shares.least:g} to {shares.default:g}"
+    say(f"Each trial gets {share} of a GPU, after a probe of {measured}.")
     return shares
 
 

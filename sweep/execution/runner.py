@@ -260,7 +260,7 @@ class _Events:
             reasons = {
                 "stopped": "worker received SIGTERM",
                 "unwritable": last.get("reason", "").rstrip("."),
-                "crowded": f"out of memory on a shared GPU; it gets {self.queue.gpu(self.known[key]):g} of a GPU",
+                "crowded": f"out of memory on a shared GPU; share raised to {self.queue.gpu(self.known[key]):g}",
             }
             self.board.pause(key, f"{reasons.get(state or '', error)}; next attempt in {duration(delay)}")
 
