@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PARTS = ("specs", "losses", "models", "training", "results", "sweep")
+PARTS = ("specs", "losses", "models", "store", "training", "results", "sweep")
 
 
 @contextmanager
