@@ -72,6 +72,12 @@ def probe_in_worker(spec, *_):
     return NEEDS
 
 
+class Holder:
+    """Another program of the cluster, which uses its GPUs."""
+
+    def ready(self): ...
+
+
 def swept(resources, seeds):
     """Run one sweep; return its exit status, its output and what its trials were given."""
     path = FOLDER / f"{seeds[0]}.yaml"
@@ -89,5 +95,9 @@ if __name__ == "__main__":
     found["out of memory"] = swept("{gpu: 0.3}", [TOO_LARGE, ENDLESS])
     gpu_packing.probe_in_worker = real
     found["no GPU"] = swept("{gpu: auto}", [99])
+    gpu_packing.ANSWER_TIMEOUT_S = 1.0
+    holder = ray.remote(num_cpus=0, num_gpus=2)(Holder).remote()
+    ray.get(holder.ready.remote())
+    found["GPUs in use"] = swept("{gpu: auto}", [98])
     ray.shutdown()
     (FOLDER / "found.json").write_text(json.dumps(found))

@@ -85,6 +85,11 @@ def test_a_gpu_that_pytorch_does_not_find_is_one_message(found):
     )
 
 
+def test_a_probe_waits_for_a_free_gpu_only_for_some_time(found):
+    assert found["GPUs in use"]["status"] == 2
+    assert "no network could be measured on a GPU: no GPU was free for 1 s" in found["GPUs in use"]["err"]
+
+
 def tell_device(_, place, arguments, speaker):
     (arguments["files"].directory.path / str(place.rank)).write_text(arguments["device"])
     speaker.send(("result", {}))
