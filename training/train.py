@@ -48,6 +48,7 @@ def train(
     gpu_share: float = 1.0,
     threads: int = 1,
     checkpoint_minutes: float = 10.0,
+    checkpoint_epochs: bool = False,
     on_epoch: Callable[[Record], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Record:
@@ -68,6 +69,7 @@ def train(
         threads: number of CPU threads; runs are bit-identical only if it is equal.
         checkpoint_minutes: maximum number of minutes between two checkpoints. The end of an epoch has a checkpoint as
             well, unless checkpoints would then take more than 2% of the time; the last epoch always has one.
+        checkpoint_epochs: True to write a checkpoint after every epoch, because `on_epoch` may end the training.
         on_epoch: function called with the record of each epoch, once it is written. An epoch after the last checkpoint
             is trained and reported again after an interruption.
         stop: function called after each step; training stops if it returns True. In the main thread, SIGTERM also stops
@@ -114,7 +116,7 @@ def train(
         def wanted() -> bool:
             return terminated() or (stop is not None and stop())
 
-        result = _trained(build, files, processes, checkpoint_minutes, on_epoch, wanted)
+        result = _trained(build, files, processes, 60 * checkpoint_minutes, checkpoint_epochs, on_epoch, wanted)
         result["environment"] |= {"threads": threads, "gpu_share": gpu_share}
         if processes.first:
             files.write_result(result)
@@ -125,7 +127,8 @@ def _trained(
     build: Callable[[], TrainingLoop],
     files: TrialFiles,
     processes: ProcessGroup,
-    checkpoint_minutes: float,
+    interval: float,
+    checkpoint_epochs: bool,
     on_epoch: Callable[[Record], None] | None,
     stop: Callable[[], bool],
 ) -> Record:
@@ -134,7 +137,7 @@ def _trained(
     trial, outcome = run.trial, {"state": "done"}
     try:
         with enough_memory(lambda: _advice(run)):
-            _train_to_the_end(run, files, processes, checkpoint_minutes, on_epoch, stop)
+            _train_to_the_end(run, files, processes, interval, checkpoint_epochs, on_epoch, stop)
     except TrainingDiverged as divergence:
         outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}
     result: Record = (
@@ -174,11 +177,11 @@ def _train_to_the_end(
     run: TrainingLoop,
     files: TrialFiles,
     processes: ProcessGroup,
-    checkpoint_minutes: float,
+    interval: float,
+    checkpoint_epochs: bool,
     on_epoch: Callable[[Record], None] | None,
     stop: Callable[[], bool],
 ) -> None:
-    interval = 60 * checkpoint_minutes
     written, cost = time.monotonic(), 0.0
 
     def keep() -> None:
@@ -202,7 +205,7 @@ def _train_to_the_end(
         if processes.first and is_best:
             files.write_weights(serialized(run.trained_network.state_dict()))
         # Repeating the best epoch on a GPU could give other weights than those that are kept.
-        needed = is_best or run.epoch == run.trial.recipe.epochs
+        needed = checkpoint_epochs or is_best or run.epoch == run.trial.recipe.epochs
         due = time.monotonic() - written > min(interval, cost / CHECKPOINT_SHARE)
         if any(processes.any_rank(needed or due, device=run.device)):
             keep()

@@ -113,6 +113,7 @@ def launch(
             source=source,
             threads=resources.cores // resources.members,
             processes=resources.members,
+            checkpoint_epochs=plan.stopping is not None,  # a trial that is stopped early can be trained further later
         )
         prepare = functools.partial(prepare_worker, stop_event)
         board.wait_for("the first worker to start and load PyTorch")

@@ -43,6 +43,7 @@ def run_trial(
     source: DataSource,
     threads: int,
     processes: int,
+    checkpoint_epochs: bool = False,
 ) -> None:
     """Train the trial that the queue suggested; report each epoch and the end of the attempt.
 
@@ -71,6 +72,7 @@ def run_trial(
             try:
                 with _teacher_weights(trial, store) as teacher, stop_requested() as stop:
                     how = {**teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
+                    how["checkpoint_epochs"] = checkpoint_epochs
                     if processes == 1:
                         share = min(1.0, config["gpu"]) if config["gpu"] else 1.0
                         result = train(trial, files, device=device, gpu_share=share, **how)

@@ -194,7 +194,7 @@ def check_left_once(answer, folder):
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:1"])
-def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(monkeypatch, device):
+def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(monkeypatch, tmp_path, device):
     met = []
     monkeypatch.setattr(distributed_launch.signal, "signal", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "set_device", met.append)
@@ -203,6 +203,7 @@ def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(m
     del os.environ["CUBLAS_WORKSPACE_CONFIG"]
 
     def meet(backend, **place):
+        del place["store"]
         met.append((backend, place, os.environ.get("CUBLAS_WORKSPACE_CONFIG")))
         raise InterruptedError
 
@@ -210,11 +211,12 @@ def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(m
     said = []
     speaker = SimpleNamespace(send=said.append)
     spec = {"recipe": {"deterministic": True}}
-    distributed_launch._take_part((spec, ()), {"rank": 1}, {"device": device}, speaker)
+    rank = distributed_launch.Rank(meeting=str(tmp_path / "meeting"), rank=1, processes=2)
+    distributed_launch._take_part((spec, ()), rank, {"device": device}, speaker)
     assert [kind for kind, _ in said] == ["error"]
-    place = {"rank": 1, "timeout": distributed_launch.COLLECTIVE_TIMEOUT}
+    place = {"rank": 1, "world_size": 2, "timeout": distributed_launch.COLLECTIVE_TIMEOUT}
     if device == "cpu":
-        assert met == [("gloo", place, None)]
+        assert met == [("gloo", place | {"device_id": None}, None)]
     else:
         chosen = torch.device(device)
         assert met == [chosen, ("nccl", place | {"device_id": chosen}, ":4096:8")]
