@@ -22,6 +22,9 @@ PRELOAD = f"{__package__}.preload"
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
 """Device file that exists if NVIDIA's driver is loaded."""
 
+INTERRUPTED_START_S = 5.0
+"""Time limit for Ray to start after Ctrl-C, which ends some of its processes. Ray notices that only after minutes."""
+
 ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Variable that makes a local Ray listen on loopback only, if it is 0 before Ray is imported (ray 2.60, also Linux)."""
 
@@ -105,12 +108,16 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
 
         use_prestarted_workers()
 
+    patience = None
     try:
         yield ready
+    except KeyboardInterrupt:
+        patience = INTERRUPTED_START_S
+        raise
     finally:
-        started.wait()
-        ray.shutdown()
-        finished.set()
+        if started.wait(patience):  # otherwise Ray's processes end with this process
+            ray.shutdown()
+            finished.set()
 
 
 @contextmanager
