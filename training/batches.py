@@ -151,22 +151,28 @@ class EvaluationBatches:
     """Images in order, normalised. From the first evaluation on, their pixels stay on the device, unless streamed."""
 
     def __init__(self, images: ImageSet, facts: Dataset, device: torch.device, processes: ProcessGroup) -> None:
-        """Divide the images into batches of almost equal sizes, so that a compiled network has few graphs."""
-        _, height, width = facts.image_shape
-        largest = min(MAXIMUM_BATCH, max(MINIMUM_BATCH, PIXELS_PER_BATCH // (height * width)))
-        self._batches = processes.count * math.ceil(len(images) / (largest * processes.count))
+        """Read nothing yet: the test images may only be read once training has ended."""
         self._source = images
         self._facts = facts
         self._device = device
         self._processes = processes
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Iterate over the network inputs and labels of this process's share of all images."""
+        """Iterate over the network inputs and labels of this process's share of all images.
+
+        Batches have almost equal sizes, so that a compiled network has few graphs.
+        """
         images, labels, mean, std = self._on_device
-        order = self._processes.own(torch.arange(len(images)).tensor_split(self._batches))
-        own_labels = self._processes.own(labels.tensor_split(self._batches))
+        batches = self._number_of_batches(len(images))
+        order = self._processes.own(torch.arange(len(images)).tensor_split(batches))
+        own_labels = self._processes.own(labels.tensor_split(batches))
         for pixels, of_batch in zip(images.batches(order), own_labels, strict=True):
             yield normalise(pixels, mean, std), of_batch
+
+    def _number_of_batches(self, images: int) -> int:
+        _, height, width = self._facts.image_shape
+        largest = min(MAXIMUM_BATCH, max(MINIMUM_BATCH, PIXELS_PER_BATCH // (height * width)))
+        return self._processes.count * math.ceil(images / (largest * self._processes.count))
 
     @functools.cached_property
     def _on_device(self) -> tuple[ImageSet, Tensor, Tensor, Tensor]:
