@@ -254,7 +254,8 @@ class TrainingLoop:
             with self._processes.no_sync(self._objective, now=part is parts[-1]):
                 terms, logits = self._objective(part, self._progress, past)
                 stacked = torch.stack([term.float() for term in terms.values()])
-                stacked.backward(torch.full_like(stacked, part.weight))
+                total = stacked.sum()  # a gradient as an argument of `backward` would import PyTorch's compiler
+                (total if part.weight == 1 else part.weight * total).backward()
             if part is parts[0]:
                 self._updates.hold_gradients()
             names = tuple(terms)

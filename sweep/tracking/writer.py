@@ -4,6 +4,7 @@ New runs of an SQLite database with known tables are inserted directly, many at 
 for each run, of which each waits for the disk; it writes everything else.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Container, Iterable
@@ -208,8 +209,8 @@ class Mirror:
 
 def _has_other_epochs(run: _Run, history: list[Record]) -> bool:
     """Return True if epochs that MLflow has were trained again, since they came after the last checkpoint."""
-    seconds = {record["seconds"] for record in history}
-    return bool(seconds) and run.metrics.get("seconds", max(seconds)) not in seconds
+    last = run.metrics.get("seconds", math.nan)
+    return bool(history) and not math.isnan(last) and last not in {record["seconds"] for record in history}
 
 
 def _new_run(trial: PlannedTrial, progress: Progress, tags: dict[str, str], history: list[Record]) -> NewRun:

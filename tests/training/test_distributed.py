@@ -36,8 +36,8 @@ from exeunt.store import TrialFiles
 module = sys.modules["exeunt.training.train"]  # the package attribute of this name is the function
 
 class Seen(module.TrainingLoop):
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
         Seen.last, self.looks = self, 0
         if job["poison"][:1] == [rank]:
             self._loss.register_forward_hook(self.poison)

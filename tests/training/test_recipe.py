@@ -67,7 +67,7 @@ def test_the_papers_recipe_is_the_authors():
         **{"weight_decay": 5e-4, "decay_norms": True, "gradient_clip": 0, "ema_decay": 0},
         **{"schedule": "multistep", "milestones": (75, 130, 180), "decay": 0.1, "warmup_epochs": 0},
     }
-    of_the_device = {"sync_batch_norm", "precision", "compile"}
+    of_the_device = {"sync_batch_norm", "precision", "compile", "deterministic", "evaluate_every"}
     settings = dataclasses.asdict(recipes["paper"])
     assert {name: value for name, value in settings.items() if name not in of_the_device} == of_data_py | of_train_py
     assert PADDING == 4
