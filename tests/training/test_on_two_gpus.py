@@ -35,7 +35,7 @@ def parameters(loop):
 
 
 def take_part(rank, meeting, spec, fault, answer):
-    """Train some steps in one of the processes; send what blocked in the last one, and the weights."""
+    """Train some steps in one of the processes; send what blocked in the last one, its broadcasts, and the weights."""
     real = ProcessGroup.mean
     ProcessGroup.mean = lambda self, values: (FAULTS[fault](values), real(self, values))[1]
     torch.set_num_threads(1)
@@ -43,14 +43,14 @@ def take_part(rank, meeting, spec, fault, answer):
         dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
         with fake_cuda() as gpu:
             loop = TrainingLoop(TrialSpec.from_dict(spec), DEVICE, None, DataSource(), ProcessGroup.current())
-            blocking = []
+            blocking, broadcasts = [], 0
             for _ in itertools.islice(loop.train_epoch(), STEPS):
-                blocking = gpu.blocking
+                blocking, broadcasts = gpu.blocking, gpu.launches["broadcast_"]
                 gpu.forget()
             weights = {name: weight.numpy() for name, weight in parameters(loop).items()}
-        answer.send((blocking, weights))
+        answer.send((blocking, broadcasts, weights))
     except Exception:
-        answer.send((traceback.format_exc(), {}))
+        answer.send((traceback.format_exc(), 0, {}))
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def together(tmp_path):
 @pytest.mark.parametrize("recipe", [{}, {"accumulation": 2, "mixup": 0.3, "ema_decay": 0.9, "gradient_clip": 1.0}])
 def test_a_step_of_two_processes_blocks_nowhere_and_is_that_of_one(together, make_trial, recipe):
     trial = make_trial(EED(), exits="all", batch_size=64, learning_rate=0.01, **recipe)
-    (first, weights), (second, others) = together(trial)
-    assert first == second == []
+    (*first, weights), (*second, others) = together(trial)
+    assert first == second == [[], 0]
     halves = replace(trial, recipe=replace(trial.recipe, accumulation=2 * trial.recipe.accumulation))
     alone = TrainingLoop(halves, torch.device("cpu"), None, DataSource(), ProcessGroup())
     for _ in itertools.islice(alone.train_epoch(), STEPS):
@@ -93,6 +93,6 @@ def test_a_step_of_two_processes_blocks_nowhere_and_is_that_of_one(together, mak
     [("wait", "_local_scalar_dense"), ("exchange on the CPU", "allreduce_"), ("upload", "pageable")],
 )
 def test_the_stand_in_finds_a_planted_fault_in_each_process(together, make_trial, fault, found):
-    for blocking, _ in together(make_trial(EED(), exits="all", batch_size=64), fault):
+    for blocking, *_ in together(make_trial(EED(), exits="all", batch_size=64), fault):
         assert [event.what for event in blocking] == [found]
         assert "test_on_two_gpus.py" in blocking[0].place
