@@ -18,7 +18,7 @@ from ..fake_cuda import DEVICE, fake_cuda
 
 pytestmark = pytest.mark.slow
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 STEPS = 3
 FAULTS = {
     "none": lambda _: None,
