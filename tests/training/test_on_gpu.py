@@ -115,7 +115,7 @@ def pageable(loader, *arguments, **settings):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.slow
 def test_the_stand_in_finds_a_planted_fault_in_streamed_images(streamed, monkeypatch, workers):
-    monkeypatch.setattr(streamed_images, "DataLoader", functools.partial(pageable, streamed_images.DataLoader))
+    monkeypatch.setattr(streamed_images, "_StepLoader", functools.partial(pageable, streamed_images._StepLoader))
     events = second_step(streamed(), workers=workers).blocking
     assert [event.what for event in events] == ["pageable"]
     assert events[0].place.startswith("training/data/streamed.py")
