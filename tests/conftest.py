@@ -30,14 +30,19 @@ settings.load_profile("change")
 
 @pytest.fixture(autouse=True, scope="session")
 def _cores_of_its_own_for_each_test_process() -> None:
-    """Pin each test process to its own cores, so that sweeps do not compete, and use one thread for small tensors."""
+    """Divide the cores among the test processes, so that sweeps do not compete; use one thread for small tensors."""
     import torch
 
     torch.set_num_threads(1)
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if own := CORES[number % processes :: processes]:
-        os.sched_setaffinity(0, own)
+    groups = min(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), len(CORES))
+    if groups:
+        os.sched_setaffinity(0, CORES[number % groups :: groups])
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return twice the number of cores, at most 8: half of the time, tests wait for programs and servers."""
+    return min(2 * (len(CORES) or os.cpu_count() or 1), 8)
 
 
 @pytest.fixture
