@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 
 gc.set_threshold(100_000)  # same as the command line
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if a shell runs the tests in the background
 settings.register_profile("change", max_examples=40, deadline=None, database=None, derandomize=True)
 settings.register_profile("nightly", max_examples=500, deadline=None, database=None)
 settings.load_profile("change")

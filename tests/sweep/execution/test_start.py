@@ -68,7 +68,9 @@ def test_workers_load_pytorch_before_they_get_a_trial():
 def test_a_slow_start_says_what_it_waits_for(words, start):
     answer = start(*words).finish()
     assert answer.status == 0, answer.err
-    line = re.search(r"^Waiting for Ray to start on this machine with 1 CPU \(\d+ s\) \.\.\.$", answer.out, re.MULTILINE)
+    line = re.search(
+        r"^Waiting for Ray to start on this machine with 1 CPU \(\d+ s\) \.\.\.$", answer.out, re.MULTILINE
+    )
     assert line.end() < answer.out.index("start  baseline, resnet8, digits, seed 0")
 
 
