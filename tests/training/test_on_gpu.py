@@ -58,7 +58,9 @@ def test_a_step_of_each_recipe_blocks_nowhere(make_trial, recipe):
 @pytest.mark.parametrize("architecture", ["mobilenet_v2", "densenet40_12", "msdnet", "shufflenet_v2"])
 @pytest.mark.slow
 def test_a_step_of_each_family_blocks_nowhere(make_trial, architecture):
-    trial = make_trial(EED(ramp_up=0.5), exits="all", architecture=architecture, precision="auto", batch_size=32)
+    # MSDNet has 1x1 maps of digits. Their gradients in bfloat16 are wrong on some CPUs (oneDNN in torch 2.15).
+    precision = "fp32" if architecture == "msdnet" else "auto"
+    trial = make_trial(EED(ramp_up=0.5), exits="all", architecture=architecture, precision=precision, batch_size=32)
     assert not second_step(trial).blocking
 
 
