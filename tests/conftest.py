@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 
 gc.set_threshold(100_000)  # same as the command line
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if a shell runs the tests in the background
 settings.register_profile("change", max_examples=40, deadline=None, database=None, derandomize=True)
 settings.register_profile("nightly", max_examples=500, deadline=None, database=None)
 settings.load_profile("change")
@@ -30,14 +32,19 @@ settings.load_profile("change")
 
 @pytest.fixture(autouse=True, scope="session")
 def _cores_of_its_own_for_each_test_process() -> None:
-    """Pin each test process to its own cores, so that sweeps do not compete, and use one thread for small tensors."""
+    """Divide the cores among the test processes, so that sweeps do not compete; use one thread for small tensors."""
     import torch
 
     torch.set_num_threads(1)
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if own := CORES[number % processes :: processes]:
-        os.sched_setaffinity(0, own)
+    groups = min(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), len(CORES))
+    if groups:
+        os.sched_setaffinity(0, CORES[number % groups :: groups])
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return twice the number of cores, at most 8: half of the time, tests wait for programs and servers."""
+    return min(2 * (len(CORES) or os.cpu_count() or 1), 8)
 
 
 @pytest.fixture

@@ -70,7 +70,6 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
     Ray starts a worker for each CPU. With `preload`, each loads PyTorch at once; it should be set only if each worker
     gets a trial, since a loaded worker needs more memory.
     """
-    wait_for(f"Ray to start on this machine with {counted(cpus, 'CPU')}")
     os.environ.setdefault(ON_LOOPBACK, "0")
     import ray  # noqa: PLC0415 (it reads the environment when it is imported)
 
@@ -99,6 +98,7 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
     threading.Thread(target=start, name="ray", daemon=True).start()
 
     def ready() -> None:
+        wait_for(f"Ray to start on this machine with {counted(cpus, 'CPU')}")
         started.wait()
         if problems:
             said = str(problems[0]).strip().partition("\n")[0].rstrip(".") or type(problems[0]).__name__

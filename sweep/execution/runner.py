@@ -10,7 +10,7 @@ import ray
 
 from ...specs import SpecError
 from ...store import DamagedFileError, PlannedTrial, Record, StorageError, Store
-from ...training import DataSource, datasets
+from ...training import DataSource
 from ..eta import trained_epochs
 from ..planning.durations import duration
 from ..planning.plan import SweepPlan, grown
@@ -20,6 +20,7 @@ from ..terminal.progress import ProgressBoard
 from ..tracking.sync import mirrored
 from .early_stopper import EarlyStopper
 from .gpu_packing import GpuShares, probed
+from .image_check import images_read
 from .preemption import prepare_worker
 from .shutdown import Shutdown
 from .stop_event import StopEvent
@@ -56,17 +57,16 @@ def launch(
         SpecError: if images are missing, or no node has the requested resources, since Ray would wait forever.
     """
     resources, stopping = plan.sweep.resources, plan.stopping
-    progress = store.progress_of((trial.key for trial in plan.trials), stopping)
-    for trial in plan.trials:
-        board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
-    for key in board.trials:
-        if progress[key].state == "failed":
-            store.trial(key).forget_failure()  # so that a recorded failure is one of this run
+    with images_read(_datasets(plan, board), source) as wait_for_images:
+        progress = store.progress_of((trial.key for trial in plan.trials), stopping)
+        for trial in plan.trials:
+            board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
+        for key in board.trials:
+            if progress[key].state == "failed":
+                store.trial(key).forget_failure()  # so that a recorded failure is one of this run
+        wait_for_images(board.wait_for)
     ray_ready()
     gpu = _gpu_per_trial(resources, board.say)
-    for name in _datasets(plan, board):
-        board.wait_for(f"the images of {name}")
-        datasets[name].load(source)  # download once, and report errors before any trial runs
     shares = _gpu_shares(gpu, plan, source, board)
     known = {trial.key: trial for trial in plan.trials}
     early_stopper = _early_stopper(plan, store, board.say)

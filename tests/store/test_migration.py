@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from exeunt.specs import SpecError
-from exeunt.store import Store, hold_lease
+from exeunt.store import Store, hold_lease, liveness
 from exeunt.store.liveness import this_process
 from exeunt.store.migration import OLD_KEY, migrate_trials
 
@@ -34,6 +34,8 @@ def old(extracted, tmp_path, monkeypatch):
     """Directory with `runs`, the sweep files and their plugin, as 0.1.0 left them."""
     shutil.copytree(extracted, tmp_path / "old")
     monkeypatch.chdir(tmp_path / "old")
+    # The killed sweep's driver ran on another machine: each command waits for its next heartbeat.
+    monkeypatch.setattr(liveness, "HEARTBEAT_INTERVAL_S", 0.1)
     return tmp_path / "old"
 
 

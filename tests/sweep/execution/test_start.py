@@ -24,10 +24,10 @@ methods: {baseline: {}}
 SLOW = """\
 import sys, time
 
-if any(name in word for word in sys.orig_argv for name in ("dashboard/dashboard.py", "default_worker.py")):
-    time.sleep(4)
+if any("dashboard/dashboard.py" in word for word in sys.orig_argv):
+    time.sleep(5)
 """
-"""Module that Python imports when it starts; it delays the process that `ray.init` waits for, and every worker."""
+"""Module that Python imports when it starts; it delays a process that `ray.init` waits for."""
 
 
 @pytest.fixture
@@ -68,10 +68,10 @@ def test_workers_load_pytorch_before_they_get_a_trial():
 def test_a_slow_start_says_what_it_waits_for(words, start):
     answer = start(*words).finish()
     assert answer.status == 0, answer.err
-    said = [line for line in answer.out.splitlines() if line.startswith("Waiting")]
-    assert re.fullmatch(r"Waiting for Ray to start on this machine with 1 CPU \(\d+ s\) \.\.\.", said[0])
-    assert re.fullmatch(r"Waiting for the first worker to start and load PyTorch \(\d+ s\) \.\.\.", said[-1])
-    assert answer.out.index(said[-1]) < answer.out.index("start  baseline, resnet8, digits, seed 0")
+    line = re.search(
+        r"^Waiting for Ray to start on this machine with 1 CPU \(\d+ s\) \.\.\.$", answer.out, re.MULTILINE
+    )
+    assert line.end() < answer.out.index("start  baseline, resnet8, digits, seed 0")
 
 
 @pytest.mark.usefixtures("slow_ray")

@@ -1,0 +1,96 @@
+"""Check of all images before the first trial, in a process without PyTorch and in one with it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from exeunt.specs import SpecError
+from exeunt.sweep.execution import image_check
+from exeunt.sweep.execution.image_check import images_read
+from exeunt.training import DataSource
+
+from ...command_line import descendants
+
+SCRIPT = """\
+import json, sys
+from pathlib import Path
+from exeunt.specs import SpecError
+from exeunt.sweep.execution.image_check import images_read
+from exeunt.training import DataSource
+
+told = []
+with images_read({names}, DataSource(directory=Path({folder!r}))) as wait:
+    try:
+        wait(told.append)
+    except SpecError as error:
+        told.append([str(error), error.field])
+print(json.dumps([told, "torch" in sys.modules]))
+"""
+
+
+def without_torch(names, folder):
+    """Return what a process without PyTorch was told, and whether it has loaded PyTorch since."""
+    script = SCRIPT.format(names=names, folder=str(folder))
+    return json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout)
+
+
+def here(names, folder):
+    told = []
+    with images_read(names, DataSource(directory=folder)) as wait:
+        try:
+            wait(told.append)
+        except SpecError as error:
+            told.append([str(error), error.field])
+    return told
+
+
+@pytest.mark.slow
+def test_a_driver_without_pytorch_is_told_the_same_and_stays_without(tmp_path):
+    names = ["digits", "cifar100"]
+    said, loaded = without_torch(names, tmp_path)
+    assert said == here(names, tmp_path)
+    assert said[:2] == ["the images of digits", "the images of cifar100"]
+    assert "cifar100" in said[2][0]
+    assert not loaded
+
+
+@pytest.fixture
+def reader(monkeypatch):
+    """Context of the check in another process, and that process."""
+    started = []
+
+    class Watched(subprocess.Popen):
+        def __init__(self, *arguments, **settings):
+            super().__init__(*arguments, **settings)
+            started.append(self)
+
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(image_check.subprocess, "Popen", Watched)
+    with images_read(["digits"], DataSource()) as wait:
+        yield wait, started[0]
+    assert started[0].returncode is not None
+
+
+@pytest.mark.slow
+def test_a_reader_that_dies_is_one_message(reader):
+    wait, process = reader
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(SpecError, match="the process that read the images of digits died"):
+        wait(lambda what: None)  # noqa: ARG005
+
+
+@pytest.mark.slow
+def test_a_reader_ends_with_the_process_that_started_it(gone):
+    script = SCRIPT.partition("told = []")[0] + (
+        "with images_read(['digits'] * 10**5, DataSource()) as wait:\n"
+        "    wait(lambda what: print(flush=True))\n"
+    )  # fmt: skip
+    driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert [driver.stdout.readline() for _ in range(3)] == 3 * [b"\n"], "the reader reads"
+    (reader,) = [pid for pid, words in descendants(driver.pid) if "image_check" in words]
+    driver.kill()
+    driver.communicate()
+    assert gone([reader])
