@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 from exeunt.training.augmentation import Augmentation
+from exeunt.training.augmentation.augmentation import draws_to_device
 from exeunt.training.environment import choose_device, choose_precision
 from rows import report
 from torch.nn.functional import cross_entropy
@@ -51,7 +52,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
 
     def batch(augmentation: Augmentation) -> tuple[torch.Tensor, torch.Tensor]:
-        draws = augmentation.draw(BATCH, SHAPE, generator)
+        (draws,) = draws_to_device([augmentation.draw(BATCH, SHAPE, generator)], device)
         return augmentation.apply(pixels, labels, draws, mean=mean, std=std, classes=CLASSES)
 
     inputs, _ = batch(Augmentation())

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple, Self
 from unittest import mock
 
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("cuda", 0)
+PROPERTIES = SimpleNamespace(uuid="stand-in", major=9, minor=0)
 CHECKOUT = __file__.rpartition("/tests/")[0] + "/"
 WITHOUT_KERNEL = frozenset(
     [
@@ -71,6 +73,8 @@ WAITING = frozenset(
     ]
 )
 """Operations whose result the host needs before it can go on."""
+COLLECTIVES = frozenset(("allreduce_", "broadcast_"))
+"""Exchanges between processes; NCCL has them only for tensors on a GPU."""
 INDEXING = frozenset(("index", "index_put", "index_put_", "_unsafe_index", "_index_put_impl_"))
 
 
@@ -196,6 +200,8 @@ class FakeGpu(TorchDispatchMode):
         operands = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         on_gpu = [operand for operand in operands if isinstance(operand, OnGpu)]
         makes_one = wanted is not None and wanted.type == "cuda"
+        if name in COLLECTIVES and not on_gpu:
+            self.mixtures.append(Event(name, tuple(operands[0].shape), _place()))
         if not on_gpu and not makes_one:
             return func(*args, **kwargs)
         if name == "_to_copy" and on_gpu and wanted == torch.device("cpu") and _in_backward():
@@ -295,6 +301,39 @@ def _autocast_enabled(real: Callable[[str], bool], device_type: str) -> bool:
     return real("cpu" if device_type == "cuda" else device_type)
 
 
+class Parallel(nn.Module):
+    """Stand-in for `DistributedDataParallel`, whose reducer needs tensors with storage.
+
+    It averages each gradient over the processes as soon as it is complete. It has no buckets, so it launches more
+    kernels, and it does not show that exchanges run beside the backward pass.
+    """
+
+    def __init__(self, module: nn.Module, *, broadcast_buffers: bool, gradient_as_bucket_view: bool) -> None:  # noqa: ARG002
+        super().__init__()
+        self.module = module
+        self._broadcasts = broadcast_buffers
+        self._averages = True
+        for weight in module.parameters():
+            if weight.requires_grad:
+                weight.register_post_accumulate_grad_hook(self._average)
+
+    def forward(self, *inputs: Any) -> Any:
+        for buffer in self.module.buffers() if self._broadcasts else ():
+            dist.broadcast(buffer, src=0)
+        return self.module(*inputs)
+
+    @contextlib.contextmanager
+    def no_sync(self) -> Iterator[None]:
+        self._averages = False
+        yield
+        self._averages = True
+
+    def _average(self, weight: Tensor) -> None:
+        if self._averages and weight.grad is not None:
+            dist.all_reduce(weight.grad)
+            weight.grad /= dist.get_world_size()
+
+
 @contextlib.contextmanager
 def fake_cuda(*, bf16: bool = True) -> Iterator[FakeGpu]:
     """Give this process one GPU inside the context, with or without bf16 in hardware."""
@@ -308,11 +347,15 @@ def fake_cuda(*, bf16: bool = True) -> Iterator[FakeGpu]:
         "torch.cuda.current_device": lambda: 0,
         "torch.cuda.device_count": lambda: 1,
         "torch.cuda.is_current_stream_capturing": lambda: False,
-        "torch.cuda.get_device_properties": lambda device=None: SimpleNamespace(uuid="stand-in"),  # noqa: ARG005
+        "torch.cuda.get_device_properties": lambda device=None: PROPERTIES,  # noqa: ARG005
         "torch.cuda.manual_seed": lambda seed: None,  # noqa: ARG005
         "torch.cuda.manual_seed_all": lambda seed: None,  # noqa: ARG005
         "torch.cuda.reset_peak_memory_stats": lambda device=None: None,  # noqa: ARG005
         "torch.cuda.max_memory_allocated": lambda device=None: 1,  # noqa: ARG005
+        "torch.accelerator.is_available": lambda: True,
+        "torch.accelerator.current_accelerator": lambda check_available=False: torch.device("cuda"),  # noqa: ARG005
+        "torch.accelerator.current_device_index": lambda: 0,
+        "torch.accelerator.set_device_index": lambda index: None,  # noqa: ARG005
         "torch.autocast": _Autocast,
         "torch.is_autocast_enabled": functools.partial(_autocast_enabled, torch.is_autocast_enabled),
         "torch.optim.Optimizer._accelerator_graph_capture_health_check": lambda self: None,  # noqa: ARG005
@@ -321,6 +364,7 @@ def fake_cuda(*, bf16: bool = True) -> Iterator[FakeGpu]:
         "torch.nn.utils.clip_grad._group_tensors_by_device_and_dtype": _grouped,
         "torch.nn.utils.clip_grad._has_foreach_support": lambda tensors, device: True,  # noqa: ARG005
         "torch.Tensor.pin_memory": _pinned,
+        "exeunt.training.distributed.DistributedDataParallel": Parallel,
     }
     overwrites = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)

@@ -68,6 +68,8 @@ def training_conditions(recipe: Recipe, device: torch.device, threads: int) -> I
             products.
     """
     cuda = torch.backends.cuda, torch.backends.cudnn
+    if device.type == "cuda":
+        _prepare_cublas()  # for each recipe, since a later trial of this process may be deterministic
     if recipe.deterministic:
         prepare_deterministic(device)
     with (
@@ -82,20 +84,26 @@ def training_conditions(recipe: Recipe, device: torch.device, threads: int) -> I
 
 
 def prepare_deterministic(device: torch.device) -> None:
-    """Let cuBLAS use deterministic algorithms only; PyTorch reads the environment variable when it starts CUDA.
+    """Let cuBLAS use deterministic algorithms only.
 
     Raises:
-        SpecError: if CUDA started without it.
+        SpecError: if CUDA started in this process without them.
     """
-    if device.type != "cuda" or CUBLAS_VARIABLE in os.environ:
+    if device.type != "cuda":
         return
-    if torch.cuda.is_initialized():
+    _prepare_cublas()
+    if CUBLAS_VARIABLE not in os.environ:
         rule = f"`deterministic: true` needs {CUBLAS_VARIABLE} before this process uses its GPU"
         raise SpecError(
             f"{rule}. Set {CUBLAS_VARIABLE}={CUBLAS_WORKSPACE} in the environment of the command.",
             field="deterministic",
         )
-    os.environ[CUBLAS_VARIABLE] = CUBLAS_WORKSPACE
+
+
+def _prepare_cublas() -> None:
+    """Set the environment variable, unless CUDA has started: cuBLAS reads it at its first matrix product."""
+    if not torch.cuda.is_initialized():
+        os.environ.setdefault(CUBLAS_VARIABLE, CUBLAS_WORKSPACE)
 
 
 def nondeterministic_operator(error: Exception) -> str | None:

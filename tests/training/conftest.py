@@ -43,3 +43,23 @@ def make_trial() -> MakeTrial:
 def weights_of() -> Callable[[Path], dict[str, torch.Tensor]]:
     """Function that reads the trained weights in a trial directory."""
     return lambda folder: torch.load(folder / "weights.pt", weights_only=True)
+
+
+@pytest.fixture
+def write_picture() -> Callable[..., torch.Tensor]:
+    """Function that writes a random picture (3, height, width) as JPEG or PNG, by suffix, and returns its pixels."""
+    from torchvision.io import write_jpeg, write_png
+
+    generator = torch.Generator().manual_seed(0)
+
+    def write(path: Path, height: int = 40, width: int = 50) -> torch.Tensor:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        coarse = torch.randint(0, 256, (1, 3, 6, 6), generator=generator).float()
+        picture = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0].byte()
+        if path.suffix.lower() in (".jpg", ".jpeg"):
+            write_jpeg(picture, str(path))
+        else:
+            write_png(picture, str(path))
+        return picture
+
+    return write

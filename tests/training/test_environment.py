@@ -12,6 +12,13 @@ from exeunt.training.environment import choose_precision, describe_conditions, t
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
 
+@pytest.fixture
+def _no_workspace(monkeypatch):
+    """Environment without the variable of cuBLAS, which a test may set."""
+    monkeypatch.setitem(os.environ, "CUBLAS_WORKSPACE_CONFIG", "")
+    del os.environ["CUBLAS_WORKSPACE_CONFIG"]
+
+
 def settings():
     backends = torch.backends
     return {
@@ -44,6 +51,7 @@ def test_settings_are_those_of_the_recipe_while_it_trains(recipe, convolutions, 
     assert (found["benchmark"], found["deterministic"], found["threads"]) == (benchmark, recipe.deterministic, 3)
 
 
+@pytest.mark.usefixtures("_no_workspace")
 def test_only_the_generators_of_the_own_device_are_read(monkeypatch):
     forked = []
     monkeypatch.setattr(torch.random, "fork_rng", lambda devices: forked.append(devices) or nullcontext())
@@ -62,18 +70,32 @@ def test_tf32_is_refused_without_a_gpu_that_has_it(monkeypatch):
     assert choose_precision("tf32", GPU) == "tf32"
 
 
+@pytest.mark.usefixtures("_no_workspace")
 def test_matrix_products_are_deterministic_only_if_cuda_starts_afterwards(monkeypatch):
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     environment.prepare_deterministic(CPU)
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     with pytest.raises(SpecError, match=r"Set CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment of the command\."):
         environment.prepare_deterministic(GPU)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
-    monkeypatch.setitem(os.environ, "CUBLAS_WORKSPACE_CONFIG", "")  # so that it is restored
-    del os.environ["CUBLAS_WORKSPACE_CONFIG"]
     environment.prepare_deterministic(GPU)
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.usefixtures("_no_workspace")
+def test_a_deterministic_trial_can_follow_another_one_in_the_same_process(monkeypatch):
+    monkeypatch.setattr(torch.random, "fork_rng", lambda **_: contextlib.nullcontext())
+    started = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: bool(started))
+    with training_conditions(Recipe(), CPU, threads=1):
+        assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    for deterministic in (False, True):
+        with training_conditions(Recipe(deterministic=deterministic), GPU, threads=1):
+            assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+            started.append("CUDA")
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":16:8"  # the user's own choice stays
+    with training_conditions(Recipe(deterministic=True), GPU, threads=1):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
 def test_an_operator_without_a_deterministic_algorithm_ends_the_trial_with_one_message(
