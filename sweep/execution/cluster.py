@@ -82,14 +82,15 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
 
     def start() -> None:
         try:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _system_config=settings,
-            )
+            with _few_processes():
+                ray.init(
+                    address="local",
+                    num_cpus=cpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _system_config=settings,
+                )
         except BaseException as error:  # raised in the thread that waits; Ray also exits with SystemExit
             problems.append(error)
         started.set()
@@ -118,6 +119,25 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
         if started.wait(patience):  # otherwise Ray's processes end with this process
             ray.shutdown()
             finished.set()
+
+
+@contextmanager
+def _few_processes() -> Iterator[None]:
+    """Let `ray.init` leave out processes that a local Ray does not need, for which it has no arguments (ray 2.60).
+
+    These are the API server, the autoscaler and the reader of logs. Ray waits seconds for the first before it starts
+    the processes that run tasks.
+    """
+    from ray._private.node import Node  # noqa: PLC0415 (Ray is imported after its environment is set)
+
+    starts = {name: getattr(Node, name) for name in ("start_api_server", "start_monitor", "start_log_monitor")}
+    for name in starts:
+        setattr(Node, name, lambda self, **_: setattr(self, "_webui_url", None))
+    try:
+        yield
+    finally:
+        for name, start in starts.items():
+            setattr(Node, name, start)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ methods: {baseline: {}}
 SLOW = """\
 import sys, time
 
-if any("dashboard/dashboard.py" in word for word in sys.orig_argv):
+if any("dashboard/agent.py" in word for word in sys.orig_argv):
     time.sleep(5)
 """
 """Module that Python imports when it starts; it delays a process that `ray.init` waits for."""
