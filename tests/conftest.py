@@ -43,7 +43,7 @@ def _cores_of_its_own_for_each_test_process() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return twice the number of cores, at most 8: half of the time, tests wait for programs and servers."""
+    """Return twice the number of cores, at most 8, since tests wait for programs and servers too."""
     return min(2 * (len(CORES) or os.cpu_count() or 1), 8)
 
 

@@ -204,6 +204,7 @@ def test_a_failed_stage_does_not_stop_the_next(run, runner, tmp_path):
     assert "ValueError: a | b" in (tmp_path / "logs" / "b.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_stage_ends_at_its_limit_with_its_processes(run, tmp_path):
     def hangs(_settings, notes):
         notes.note("begun")
@@ -219,6 +220,7 @@ def test_a_stage_ends_at_its_limit_with_its_processes(run, tmp_path):
     assert not status.exists() or "\nState:\tZ" in status.read_text()
 
 
+@pytest.mark.slow
 def test_the_whole_stops_in_time(run):
     status, found, seconds = run(seconds=1.0, a=(lambda *_: time.sleep(60), 30), b=(passes, 30))
     assert seconds < 20
@@ -234,6 +236,7 @@ def test_without_a_gpu_a_check_that_is_no_rehearsal_fails(run):
     assert (status, found["facts"]) == ((0, ("PASS", "")) if torch.cuda.is_available() else (1, ("FAIL", "CUDA GPU")))
 
 
+@pytest.mark.slow
 def test_a_stage_that_does_not_exist_is_refused(tmp_path):
     ran = subprocess.run(
         [sys.executable, BENCHMARKS / "accelerator.py", "check", "--out", tmp_path, "--only", "speeds"],

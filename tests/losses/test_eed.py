@@ -142,6 +142,7 @@ def test_learned_weights_follow_the_gradient_of_the_ensembles_cross_entropy_alon
     method=st.builds(EED, output_loss=st.just("kl"), temperature=st.floats(0.5, 20), output_weight=st.floats(0.01, 2)),
     logits=st.lists(st.lists(st.floats(-30, 30), min_size=3, max_size=3), min_size=2, max_size=5),
 )
+@pytest.mark.slow
 def test_a_divergence_is_the_cross_entropy_less_the_targets_entropy(method, logits):
     """The authors' code uses the cross-entropy to the softened target: a different value, the same gradient."""
     z = [torch.tensor([row], dtype=torch.float64, requires_grad=True) for row in logits]

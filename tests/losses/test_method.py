@@ -87,6 +87,7 @@ class Counted(Method):
         return {"steps": learned["steps"] + 1}
 
 
+@pytest.mark.slow
 def test_importing_the_methods_and_their_settings_needs_no_torch():
     subprocess.run([sys.executable, "-c", IMPORTS], check=True)
 

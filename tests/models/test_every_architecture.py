@@ -142,6 +142,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     return Subject(name=name, head=head, network=build(name, head))
 
 
+@pytest.mark.slow
 def test_outputs_have_their_shapes_and_every_weight_learns(subject: Subject) -> None:
     network = subject.network.train()
     outputs = network(images(subject.name))
@@ -195,6 +196,7 @@ def test_the_seed_decides_the_weights_and_the_weights_all_else(subject: Subject)
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_FAMILY)
+@pytest.mark.slow
 def test_exits_leave_the_weights_of_the_trunk_and_the_global_generator_as_they_were(name: str) -> None:
     before = torch.get_rng_state()
     with_exits, without, other_seed = build(name), build(name, placement="none"), build(name, seed=1)

@@ -61,7 +61,7 @@ def backbone_on_meta(name, *, channels=3, classes=1000):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SMALL, "vgg11"])
+@pytest.mark.parametrize("name", [*SMALL, pytest.param("vgg11", marks=pytest.mark.nightly)])
 def test_from_the_same_seed_the_logits_are_those_of_torchvisions_network(name):
     trunk = build(name).trunk.eval()
     images = torch.randn(2, 3, 64, 64)
@@ -123,6 +123,7 @@ def test_unknown_names_list_the_nearest(name, nearest):
         ArchitectureSpec(name=name)
 
 
+@pytest.mark.slow
 def test_stages_are_the_blocks_of_one_size():
     shapes = {
         "resnet18": [2, 2, 2, 2],
@@ -216,6 +217,7 @@ def test_pretrained_weights_are_torchvisions(trained):
         torch.testing.assert_close(trunk(images), trained(images))
 
 
+@pytest.mark.slow
 def test_with_another_number_of_classes_the_seed_decides_the_last_layer_alone(trained):
     first, second = (build("mobilenet_v3_small:pretrained", "all", classes=7, seed=seed).trunk for seed in (0, 1))
     differing = {name for name, weight in first.state_dict().items() if not weight.equal(second.state_dict()[name])}

@@ -99,6 +99,7 @@ def test_pairs_needed(tests, pairs):
     assert tests * smallest_wilcoxon_p(pairs) < 0.05 <= tests * smallest_wilcoxon_p(pairs - 1)
 
 
+@pytest.mark.slow
 def test_holm_is_that_of_statsmodels_and_leaves_out_what_was_not_tested():
     p_values = [0.01, None, 0.04, 0.03, 0.005]
     corrected = holm([PairedTest(pairs=3 if p else 2, mean=1.0, t_p=p) for p in p_values])

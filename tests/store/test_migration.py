@@ -35,7 +35,7 @@ def old(extracted, tmp_path, monkeypatch):
     shutil.copytree(extracted, tmp_path / "old")
     monkeypatch.chdir(tmp_path / "old")
     # The killed sweep's driver ran on another machine: each command waits for its next heartbeat.
-    monkeypatch.setattr(liveness, "HEARTBEAT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(liveness, "HEARTBEAT_INTERVAL_S", 0.4)
     return tmp_path / "old"
 
 
@@ -77,10 +77,10 @@ def test_a_conversion_that_was_interrupted_is_repeated(old, monkeypatch):
 
     kind = type(store.root)
     rename = kind.rename_subdirectory
-    monkeypatch.setattr(kind, "rename_subdirectory", dies_at_the_third)
-    with pytest.raises(KeyboardInterrupt):
-        list(migrate_trials(store))
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "rename_subdirectory", dies_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            list(migrate_trials(store))
     assert len(list(migrate_trials(store))) == 31
     assert not any(map(OLD_KEY.fullmatch, store.keys()))
 

@@ -44,6 +44,7 @@ def folder(uri):
     return ObjectStoreDirectory(uri)
 
 
+@pytest.mark.slow
 def test_files_are_written_listed_renamed_and_removed(folder):
     assert folder.entries() == {}
     assert folder.subdirectories() == []
@@ -66,6 +67,7 @@ def test_files_are_written_listed_renamed_and_removed(folder):
     assert pickle.loads(pickle.dumps(folder)).read("b") == b"three"
 
 
+@pytest.mark.slow
 def test_an_attempt_that_was_superseded_can_change_nothing(store, key, ended):
     with store.attempt(key, driver="d") as orphan:
         orphan.checkpoints.write(b"1", epoch=0, step=1)

@@ -77,6 +77,7 @@ def test_a_finished_trial_never_vanishes(root, store, key, spec):
     assert {state.files.get(path) for state in after} == {store.trial(key).directory.read("result.json")}
 
 
+@pytest.mark.slow
 def test_a_damaged_result_that_was_set_aside_does_not_come_back(root, store, key, spec):
     with recorded(root) as recording:
         train(store, key, spec)

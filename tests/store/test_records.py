@@ -281,6 +281,7 @@ def changed(draw, record):
 
 @kinds
 @given(data=st.data())
+@pytest.mark.slow
 def test_random_content_is_read_or_one_error(scratch, name, data):
     record, _, _ = KINDS[name]
     if isinstance(record, list):

@@ -68,6 +68,7 @@ def test_each_network_of_a_process_is_compiled_however_many_there_were(make_tria
         assert steps(trial, backend) == (1, 1)
 
 
+@pytest.mark.slow
 def test_seeds_and_settings_of_one_network_share_its_graphs(make_trial, backend):
     trials = [
         make_trial(compile="on", **{"batch_size": 64, **settings})
@@ -76,6 +77,7 @@ def test_seeds_and_settings_of_one_network_share_its_graphs(make_trial, backend)
     assert [steps(trial, backend) for trial in trials] == [(1, 1), (0, 1), (0, 1), (1, 1)]
 
 
+@pytest.mark.slow
 def test_a_network_that_would_run_without_compilation_is_an_error(make_trial, backend, monkeypatch):
     monkeypatch.setattr(compilation, "RECOMPILE_LIMIT", 1)
     with pytest.raises(Exception, match="recompile_limit"):
@@ -90,6 +92,7 @@ def test_full_batches_keep_their_graph_in_all_epochs(make_trial, backend, tmp_pa
     assert backend.ran[:7] == [0, 1, 0, 1, 0, 1, 2]
 
 
+@pytest.mark.slow
 def test_teacher_and_moving_average_are_compiled_as_well(make_trial, backend):
     trial = make_trial(KD(), teacher=make_trial(), compile="on", batch_size=1438, ema_decay=0.5, epochs=1)
     weights = _weights(trial.teacher)
@@ -108,6 +111,7 @@ def _weights(teacher):
 
 
 @pytest.mark.parametrize("mode", ["off", "on"])
+@pytest.mark.slow
 def test_nothing_keeps_the_network_of_a_trial_that_ended(make_trial, backend, tmp_path, monkeypatch, mode):
     networks = []
     built = TrainingLoop.__init__
@@ -123,6 +127,7 @@ def test_nothing_keeps_the_network_of_a_trial_that_ended(make_trial, backend, tm
 
 
 @pytest.mark.parametrize("initialised", [False, True])
+@pytest.mark.slow
 def test_memory_of_the_gpu_is_returned_if_it_was_used(monkeypatch, initialised):
     calls = []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: initialised)

@@ -279,6 +279,7 @@ def test_normalisation_over_processes_is_refused_without_accelerators(pair, make
     assert train(make_trial(sync_batch_norm=True, epochs=1), TrialFiles(tmp_path), device="cpu")["state"] == "done"
 
 
+@pytest.mark.slow
 def test_the_network_is_the_same_with_normalisation_over_processes(make_trial):
     """This runs on a CPU in one process, where synchronised batch normalisation is a no-op."""
     trial = make_trial(EED(), exits="all")

@@ -64,6 +64,7 @@ def test_images_are_copied_to_the_gpu_once():
 
 
 @pytest.mark.parametrize("protocol", ["final", "paper"])
+@pytest.mark.slow
 def test_only_some_epochs_are_evaluated_and_the_last_one_always(make_trial, tmp_path, weights_of, protocol):
     trial = replace(make_trial(epochs=3, batch_size=700), validation=0.1, protocol=protocol)
     rarely = replace(trial, recipe=replace(trial.recipe, evaluate_every=2))

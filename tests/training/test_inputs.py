@@ -69,6 +69,7 @@ def test_a_student_of_a_weights_file_is_refused_if_the_file_has_another_digest_t
     assert train(trial, TrialFiles(tmp_path), teacher=first, device="cpu")["teacher"] == weights.sha256
 
 
+@pytest.mark.slow
 def test_a_result_records_the_weights_that_taught_it(taught, teachers, make_trial, tmp_path):
     for path in teachers:
         files = TrialFiles(tmp_path / path.stem)

@@ -77,6 +77,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(make_trial, parts):
     assert_close(accumulated_terms, terms, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_modules_draw_depends_on_the_step_and_on_nothing_before(make_trial):
     trial = make_trial(epochs=2, batch_size=300)
 

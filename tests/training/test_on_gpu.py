@@ -26,6 +26,8 @@ def second_step(trial, teacher=None, *, workers=None) -> FakeGpu:
         next(steps)
         gpu.forget()
         next(steps)
+    steps.close()  # workers that decode images would not end while the stand-in is active
+    loop.close()
     return gpu
 
 
@@ -137,6 +139,7 @@ def test_a_step_launches_few_kernels(on_noise, architecture, most):
     ],
     ids=" ".join,
 )
+@pytest.mark.slow
 def test_everything_that_a_step_changes_stays_in_its_place(make_trial, recipe):
     """A step that is captured as a CUDA graph always reads and writes the same memory."""
     with fake_cuda():

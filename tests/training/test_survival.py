@@ -48,7 +48,7 @@ def hard(make_trial):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.nightly)])
 def test_killed_ten_times_at_random_steps_it_ends_bit_for_bit_as_if_it_had_not_been(
     hard, tmp_path, weights_of, precision
 ):
@@ -153,6 +153,7 @@ def _rare_checkpoints(monkeypatch):
 
 
 @pytest.mark.usefixtures("_rare_checkpoints")
+@pytest.mark.slow
 def test_epochs_after_the_last_checkpoint_are_trained_again_and_recorded_once(make_trial, tmp_path, weights_of):
     trial = make_trial(EED(), exits="all", epochs=4, batch_size=700)
     train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
@@ -173,6 +174,7 @@ def test_epochs_after_the_last_checkpoint_are_trained_again_and_recorded_once(ma
 
 
 @pytest.mark.usefixtures("_rare_checkpoints")
+@pytest.mark.slow
 def test_the_last_epoch_and_the_best_one_of_the_papers_protocol_have_a_checkpoint(make_trial, tmp_path):
     kept = []
 
@@ -261,6 +263,7 @@ def test_images_that_are_too_many_for_the_memory_are_told_before_the_first_step(
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_memory_does_not_grow_with_epochs(make_trial, tmp_path):
     sizes = []
     page = os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from exeunt.results.figures.ablation import ablation
 from matplotlib.patches import Rectangle
 
@@ -18,6 +19,7 @@ def ticks(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
+@pytest.mark.slow
 def test_cells_are_means_and_numbers_are_in_order(full, drawn):
     axes = drawn["ablation-eed-output_loss-temperature"].drawing.axes[0]
     assert (axes.get_ylabel(), ticks(axes.yaxis)) == ("output_loss", ["mse", "kl"])

@@ -161,7 +161,7 @@ def test_no_command_shows_the_credentials_of_mlflow(tracking, run, file, tmp_pat
 @pytest.mark.parametrize(
     "storage",
     [
-        "s3://KEY:{}@bucket/x?endpoint_override=http://127.0.0.1:1",
+        pytest.param("s3://KEY:{}@bucket/x?endpoint_override=http://127.0.0.1:1", marks=pytest.mark.slow),
         "s3://bucket/x?secret_key={}",
         "foo://KEY:{}@bucket",
         "s3://KEY:a/{}@bucket",

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from exeunt.sweep.execution.runtime_env import packed
 
 WITHOUT_OWN = """
@@ -16,6 +17,7 @@ for name, module in list(sys.modules.items()):
 """
 
 
+@pytest.mark.slow
 def test_a_node_without_exeunt_imports_the_worker_from_the_copy():
     with packed() as folder:
         program = [sys.executable, "-c", WITHOUT_OWN, folder]

@@ -231,6 +231,7 @@ a_block = st.fixed_dictionaries(
 @given(
     blocks=st.lists(a_block, min_size=1, max_size=3), order=st.sampled_from(["file", "breadth-first", "cheap-first"])
 )
+@pytest.mark.slow
 def test_a_file_of_blocks_plans_what_files_of_one_block_plan_together(read, blocks, order):
     def written(block):
         shown = f"methods: {{{', '.join(sorted(block['methods']))}}}, seeds: {sorted(block['seeds'])}"

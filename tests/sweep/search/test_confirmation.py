@@ -43,6 +43,7 @@ class TestPlan:
         ]  # fmt: skip
         assert not (store.location and Studies(plan.sweep, store).exist()), "planning opens no study"
 
+    @pytest.mark.slow
     def test_during_the_search_it_knows_what_was_tried_and_confirms_nothing(self, read_file, store, drive):
         sweep = read_file()
         driver = drive(sweep)

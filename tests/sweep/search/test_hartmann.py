@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from .searches import states
 
-pytestmark = pytest.mark.usefixtures("hasty", "strict")
+pytestmark = [pytest.mark.nightly, pytest.mark.usefixtures("hasty", "strict")]
 HARTMANN = """\
 name: hartmann
 dataset: digits

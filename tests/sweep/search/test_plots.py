@@ -141,6 +141,7 @@ def test_the_same_study_gives_the_same_files(tmp_path):
     assert first == second
 
 
+@pytest.mark.nightly
 def test_the_same_study_gives_the_same_files_in_another_process(tmp_path, monkeypatch):
     code = """if True:
         import sys
@@ -259,6 +260,7 @@ def test_parameters_that_some_trials_lack_are_drawn_but_not_assessed(tmp_path):
         assert figures(write_figures(study, tmp_path)) == ["history", "slice", "contour"]
 
 
+@pytest.mark.nightly
 def test_of_many_parameters_the_most_important_have_contours(tmp_path):
     study = made("minimize")
     study.optimize(lambda trial: sum(2**i * trial.suggest_float(f"p{i}", 0, 1) for i in range(7)), 30)
