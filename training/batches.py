@@ -98,10 +98,6 @@ class TrainingBatches:
                 parts.append(Batch(numbers=numbers, inputs=inputs, labels=labels, weight=weight, pairs=other_inputs))
             yield parts
 
-    def close(self) -> None:
-        """End the processes that read the images, if any."""
-        self._images.close()
-
     def _order(self, epoch: int) -> list[Tensor]:
         """Return the image indices of each batch of an epoch; each image occurs once."""
         numbers = torch.randperm(self.images, generator=generator_for(self._seed, "order", epoch))
@@ -172,11 +168,6 @@ class EvaluationBatches:
         own_labels = self._processes.own(labels.tensor_split(batches))
         for pixels, of_batch in zip(images.batches(order), own_labels, strict=True):
             yield normalise(pixels, mean, std), of_batch
-
-    def close(self) -> None:
-        """End the processes that read the images, if any."""
-        if "_on_device" in self.__dict__:  # otherwise no image has been read
-            self._on_device[0].close()
 
     def _number_of_batches(self, images: int) -> int:
         _, height, width = self._facts.image_shape

@@ -211,13 +211,6 @@ class TrainingLoop:
         self._totals.restore(state["totals"])
         self._watch.step = self.steps
 
-    def close(self) -> None:
-        """End the processes that read images, if any. Otherwise they last as long as the loop is referred to."""
-        self._batches.close()
-        for images in (self._test_images, self._validation_images):
-            if images is not None:
-                images.close()
-
     def _update_counters(self) -> None:
         self._counters.update()
         if self._updates.average is not None:

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -136,7 +136,7 @@ def _trained(
     run = build()
     trial, outcome = run.trial, {"state": "done"}
     try:
-        with closing(run), enough_memory(lambda: _advice(run)):
+        with enough_memory(lambda: _advice(run)):
             _train_to_the_end(run, files, processes, interval, checkpoint_epochs, on_epoch, stop)
     except TrainingDiverged as divergence:
         outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}

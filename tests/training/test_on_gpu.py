@@ -27,7 +27,6 @@ def second_step(trial, teacher=None, *, workers=None) -> FakeGpu:
         gpu.forget()
         next(steps)
     steps.close()  # workers that decode images would not end while the stand-in is active
-    loop.close()
     return gpu
 
 
@@ -117,7 +116,7 @@ def pageable(loader, *arguments, **settings):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.slow
 def test_the_stand_in_finds_a_planted_fault_in_streamed_images(streamed, monkeypatch, workers):
-    monkeypatch.setattr(streamed_images, "_StepLoader", functools.partial(pageable, streamed_images._StepLoader))
+    monkeypatch.setattr(streamed_images, "DataLoader", functools.partial(pageable, streamed_images.DataLoader))
     events = second_step(streamed(), workers=workers).blocking
     assert [event.what for event in events] == ["pageable"]
     assert events[0].place.startswith("training/data/streamed.py")

@@ -41,9 +41,6 @@ class ImageSet(ABC):
                 part of its picture, resized to the dataset's size, see `crop_box`. None: images as in evaluation.
         """
 
-    def close(self) -> None:  # noqa: B027 (most image sets have none)
-        """End the processes that read the images, if any; `batches` starts them again."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Images(ImageSet):

@@ -53,69 +53,34 @@ class ImageFiles(ImageSet):
         self._size = height
         self._workers = min(torch.get_num_threads(), MOST_WORKERS) if workers is None else workers
         self._device = torch.device(device)
-        self._idle: list[_StepLoader] = []
 
     def subset(self, which: Tensor) -> Self:
         """Return the images with these indices (n,), or those where a mask (N,) is True."""
-        chosen = self._copy()
+        chosen = copy.copy(self)
         chosen.labels, chosen._paths = self.labels[which], self._paths[which.numpy()]
         return chosen
 
     def to(self, device: torch.device | str) -> Self:
         """Return the same images, with batches on this device."""
-        moved = self._copy()
+        moved = copy.copy(self)
         moved._device = torch.device(device)
         return moved
 
     def batches(self, order: Sequence[Tensor], boxes: Sequence[Tensor] | None = None) -> Iterator[Tensor]:
-        """See `ImageSet.batches`. Raises `SpecError` with the path of a file that cannot be decoded.
-
-        The workers wait for the next call after the last batch; `close` ends them. Calls at the same time have workers
-        of their own.
-        """
-        loader = self._loader(min(self._workers, len(order)))
-        loader.steps[:] = zip(order, boxes or [None] * len(order), strict=True)
-        decoded = iter(loader)
-        for remaining in reversed(range(len(order))):
-            pixels = next(decoded)
-            if isinstance(pixels, SpecError):
-                raise pixels
-            if not remaining:  # the caller may not resume this generator after the last batch
-                self._idle.append(loader)
-            yield pixels.to(self._device, non_blocking=self._device.type == "cuda")
-
-    def close(self) -> None:
-        """See `ImageSet.close`."""
-        self._idle.clear()
-
-    def _loader(self, workers: int) -> "_StepLoader":
-        """Return a loader with at least this number of workers: an idle one, or a new one in the place of it."""
-        loader = self._idle.pop() if self._idle else None
-        if loader is None or loader.num_workers < workers:
-            loader = _StepLoader(_Decoder(self._paths, self._size), workers, pin_memory=self._device.type == "cuda")
-        return loader
-
-    def _copy(self) -> Self:
-        copied = copy.copy(self)
-        copied._idle = []
-        return copied
-
-
-class _StepLoader(DataLoader[Tensor | SpecError]):
-    """Loader whose workers stay between its iterations, as long as it is referred to."""
-
-    def __init__(self, decoder: "_Decoder", workers: int, *, pin_memory: bool) -> None:
-        self.steps: list[Step] = []
-        """Steps of the next iteration."""
-        super().__init__(
-            decoder,
-            sampler=self.steps,
+        """See `ImageSet.batches`. Raises `SpecError` with the path of a file that cannot be decoded."""
+        on_cuda = self._device.type == "cuda"
+        loader = DataLoader(
+            _Decoder(self._paths, self._size),
+            sampler=list(zip(order, boxes or [None] * len(order), strict=True)),
             batch_size=None,  # each step is already a batch
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=pin_memory,
+            num_workers=min(self._workers, len(order)),
+            pin_memory=on_cuda,
             generator=torch.Generator(),  # by default, workers' seeds come from the global generator
         )
+        for pixels in loader:
+            if isinstance(pixels, SpecError):
+                raise pixels
+            yield pixels.to(self._device, non_blocking=on_cuda)
 
 
 class _Decoder(Dataset[Tensor | SpecError]):

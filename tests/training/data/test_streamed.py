@@ -1,18 +1,13 @@
-import itertools
-import multiprocessing
 import pickle
 
 import numpy as np
 import pytest
 import torch
 from exeunt.specs import SpecError
-from exeunt.store import TrialFiles
-from exeunt.training import DatasetSpec, DataSource, TrainingInterrupted, train
 from exeunt.training.data import ImageFiles
 from exeunt.training.data.random_resized_crop import middle, random_part
 from exeunt.training.data.streamed import decode, read_images
 from PIL import Image
-from torch.testing import assert_close
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
 
@@ -60,88 +55,6 @@ def test_an_epoch_continued_in_its_middle_gives_the_rest_of_the_whole_epoch(writ
     rest = list(images.batches(order[2:], boxes[2:]))
     assert len(rest) == 3
     assert all(map(torch.equal, rest, whole[2:]))
-
-
-def workers_now():
-    return {process.pid for process in multiprocessing.active_children()}
-
-
-def test_workers_wait_for_the_next_epoch_and_end_when_closed(written):
-    order, boxes = an_epoch(10, 2)
-    images, others = files(written[0], workers=2), workers_now()
-    first = list(images.batches(order, boxes))
-    kept = workers_now() - others
-    assert len(kept) == 2
-    assert all(map(torch.equal, images.batches(order, boxes), first))
-    assert workers_now() - others == kept
-    subset = images.subset(torch.tensor([7, 2]))  # of other files, so it has workers of its own
-    assert torch.equal(next(subset.batches([torch.tensor([1])])), next(images.batches([torch.tensor([2])])))
-    subset.close()
-    images.close()
-    assert workers_now() == others
-
-
-def test_epochs_at_the_same_time_have_workers_of_their_own(written):
-    order, boxes = an_epoch(10, 2)
-    images, others = files(written[0], workers=2), workers_now()
-    expected = list(files(written[0]).batches(order, boxes))
-    for _ in range(2):
-        both = zip(images.batches(order, boxes), images.batches(order[::-1], boxes[::-1]), strict=True)
-        for (one, other), *again in zip(both, expected, reversed(expected), strict=True):
-            assert torch.equal(one, again[0])
-            assert torch.equal(other, again[1])
-        assert len(workers_now() - others) == 4
-
-
-def test_an_epoch_that_is_left_ends_its_workers(written):
-    order, boxes = an_epoch(10, 1)
-    images, others = files(written[0], workers=2), workers_now()
-    next(images.batches(order, boxes))
-    assert workers_now() == others
-    assert torch.equal(next(images.batches(order, boxes)), next(files(written[0]).batches(order, boxes)))
-
-
-def test_a_short_epoch_is_no_limit_for_the_next_one(written):
-    order, _ = an_epoch(10, 2)
-    images, others = files(written[0], workers=2), workers_now()
-    for steps, expected in ((1, 1), (5, 2), (1, 2)):
-        assert len(list(images.batches(order[:steps]))) == steps
-        assert len(workers_now() - others) == expected
-
-
-@pytest.fixture
-def trial(tmp_path, write_picture, make_trial):
-    """A trial of three epochs on images that are streamed from their files."""
-    for number in range(40):
-        split, name = ("train", "test")[number % 2], ("ant", "bee")[number // 2 % 2]
-        write_picture(tmp_path / "images" / split / name / f"{number}.jpg", 100, 120)
-    trial = make_trial(batch_size=4, epochs=3, crop="resized")
-    return trial.replace(dataset=DatasetSpec(name=f"folder:{tmp_path}/images"), validation=0.2)
-
-
-@pytest.mark.slow
-def test_the_workers_of_a_trial_stay_until_its_end_and_change_no_bit(trial, tmp_path, weights_of):
-    seen, others = [], workers_now()
-    for workers in (2, 0):
-        source = DataSource(workers=workers)
-        files_of_trial = TrialFiles(tmp_path / str(workers))
-        train(
-            trial, files_of_trial, source=source, device="cpu", on_epoch=lambda _: seen.append(workers_now() - others)
-        )
-        assert workers_now() == others
-    assert seen[0] == seen[1] < seen[2]  # the last epoch reads the test images as well
-    assert seen[3:] == 3 * [set()]
-    assert_close(weights_of(tmp_path / "2"), weights_of(tmp_path / "0"), rtol=0, atol=0)
-
-
-@pytest.mark.slow
-def test_the_workers_of_an_interrupted_trial_end_although_its_error_is_kept(trial, tmp_path):
-    others, steps = workers_now(), itertools.count()
-    how = {"source": DataSource(workers=2), "device": "cpu"}
-    with pytest.raises(TrainingInterrupted) as kept:
-        train(trial, TrialFiles(tmp_path / "trial"), stop=lambda: next(steps) == 5, **how)
-    assert "stopped in epoch 2" in str(kept.value)
-    assert workers_now() == others
 
 
 @WORKERS
