@@ -104,6 +104,7 @@ def test_a_full_disk_is_named_and_costs_nothing(disk, file, mlflow, exeunt, undi
     check_same(disk, undisturbed)
 
 
+@pytest.mark.nightly
 def test_a_disk_that_becomes_read_only_is_named_and_costs_nothing(disk, file, mlflow, start, exeunt, undisturbed):
     options = ("--storage", disk, "--tracking", mlflow)
     remount(disk, "size=100m")

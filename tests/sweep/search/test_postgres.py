@@ -243,6 +243,7 @@ def test_connections_that_end_again_and_again_cost_nothing(server, search, exeun
     assert attempts(search.storage) == {"attempt-00001.json"}
 
 
+@pytest.mark.nightly
 def test_a_server_that_goes_away_ends_the_search_which_goes_on_when_it_is_back(server, search, exeunt):
     def stop_the_server():
         wait_until(lambda: search.finished() >= 2)
