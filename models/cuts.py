@@ -43,6 +43,37 @@ def parts_of(network: nn.Module, at: Sequence[str] = ()) -> list[Part]:
     return list(_opened(network, "", frozenset(at)))
 
 
+def opened(part: Part) -> list[Part]:
+    """Return the parts of a part that was kept whole; the part alone if it has none inside.
+
+    Raises:
+        NotARowError: if it cannot be traced.
+    """
+    path = part.names[0]
+    if isinstance(part.module, fx.GraphModule) or not any(True for _ in part.module.children()):
+        return [part]
+    *before, last = _opened(part.module, path, frozenset())
+    return [*before, Part(names=tuple(dict.fromkeys((*last.names, *part.names))), module=last.module)]
+
+
+def last_call(module: nn.Module) -> nn.Module | str | None:
+    """Return what computes the output of a module: another module, or the name of a function; None if unknown."""
+    try:
+        graph = _traced(module, training=False)
+    except NotARowError:
+        return None
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    node = output.args[0]
+    while isinstance(node, fx.Node) and node.op == "call_module":
+        called = module.get_submodule(str(node.target))
+        if not isinstance(called, nn.Identity | nn.Dropout):
+            return called
+        node = node.args[0]
+    if not isinstance(node, fx.Node):
+        return None
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", None)
+
+
 def _opened(module: nn.Module, path: str, at: frozenset[str]) -> Iterator[Part]:
     """Yield the parts of a module that is not kept whole."""
     if type(module).forward is nn.Sequential.forward:

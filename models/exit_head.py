@@ -1,11 +1,13 @@
 """Modules of exits: a body, a global average pooling and a linear classifier."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from .heads import ConvolutionalBody, Step, heads, remaining_steps
+from ..specs import SpecError
+from .heads import CLASS_TOKEN, ConvolutionalBody, Step, heads, remaining_steps
 from .layers import Classifier, Pool, conv_bn, initialise
 from .layout import Layout
 
@@ -43,7 +45,42 @@ def build_head(name: str, layout: Layout, number: int, classes: int) -> Head:
     body = heads[name](block.out_channels, remaining_steps(layout, number))
     if not block.activated:
         body = nn.Sequential(nn.BatchNorm2d(block.out_channels), nn.ReLU(inplace=False), body)
+    if name == CLASS_TOKEN and not block.prefix_tokens:
+        rule = f"head {name}: the network has no class token after block{number}; use head `linear`"
+        raise SpecError(f"{rule}.", field="head")
+    if block.prefix_tokens is not None:
+        body = nn.Sequential(_token_map(name, layout, number), body)
     return initialise(Head(body, layout.width, classes))
+
+
+class TokenMap(nn.Module):
+    """Map (N, C, h, w) of the tokens of an image, from all tokens (N, C, L, 1)."""
+
+    def __init__(self, *, prefix: int, side: int) -> None:
+        """Drop the first `prefix` tokens; the others are the rows of a square with this side."""
+        super().__init__()
+        self.prefix = prefix
+        self.side = side
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (N, C, L, 1) to (N, C, side, side)."""
+        return tokens[:, :, self.prefix :].unflatten(2, (self.side, self.side)).squeeze(4)
+
+
+class ClassToken(nn.Module):
+    """First token (N, C, 1, 1) of all tokens (N, C, L, 1)."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (N, C, L, 1) to (N, C, 1, 1)."""
+        return tokens[:, :, :1]
+
+
+def _token_map(name: str, layout: Layout, number: int) -> nn.Module:
+    """Return the module from all tokens of a block to the map that a head reads."""
+    prefix = layout.blocks[number - 1].prefix_tokens or 0
+    if name == CLASS_TOKEN:
+        return ClassToken()
+    return TokenMap(prefix=prefix, side=math.isqrt(layout.cost.taps[number - 1][1] - prefix))
 
 
 def convolutional_body(declared: ConvolutionalBody, channels: int, steps: Sequence[Step]) -> nn.Module:

@@ -122,6 +122,16 @@ def mlp(steps: Sequence[Step]) -> Iterator[Convolution]:
     yield Convolution(1, steps[-1].out_channels)
 
 
+CLASS_TOKEN = "class_token"
+
+
+@heads.register(CLASS_TOKEN)
+@functools.partial(ConvolutionalBody, pooled=True, activated=False)
+def class_token(steps: Sequence[Step]) -> Iterator[Convolution]:
+    """Class token of a vision transformer and a linear layer; other heads read the tokens of the image."""
+    yield Convolution(1, steps[-1].out_channels)
+
+
 def remaining_steps(layout: Layout, number: int) -> list[Step]:
     """Return the steps of a head after the block with this number: one for each later stage, at least one."""
     steps = [_step(layout, stage) for stage in layout.stages if stage[0] > number]
@@ -136,6 +146,9 @@ def head_multiply_adds(name: str, layout: Layout, number: int, classes: int) -> 
     A head that is no row of convolutions is built and measured.
     """
     shape = layout.cost.taps[number - 1]
+    if (prefix := layout.blocks[number - 1].prefix_tokens) is not None:
+        side = math.isqrt(shape[1] - prefix)
+        shape = (shape[0], side, side)
     body = heads[name]
     if isinstance(body, ConvolutionalBody):
         return body.multiply_adds(shape, remaining_steps(layout, number)) + layout.width * classes
@@ -144,7 +157,7 @@ def head_multiply_adds(name: str, layout: Layout, number: int, classes: int) -> 
     from .layers import without_weights  # noqa: PLC0415
 
     with without_weights():
-        return multiply_adds(build_head(name, layout, number, classes), (1, *shape))
+        return multiply_adds(build_head(name, layout, number, classes), (1, *layout.cost.taps[number - 1]))
 
 
 def _step(layout: Layout, stage: Sequence[int]) -> Step:
