@@ -212,6 +212,7 @@ def with_package(folder, *words):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_an_installed_package_brings_methods_without_an_option(package, tmp_path):
     (tmp_path / "sweep.yaml").write_text(SWEEP.replace("own8", "resnet8"))
     answer = with_package(package, "sweep", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs")

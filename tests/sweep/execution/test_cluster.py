@@ -148,7 +148,6 @@ def program(*words: object, environment: dict[str, str]) -> Answer:
     return Answer(ran.returncode, ran.stdout, ran.stderr)
 
 
-@pytest.mark.nightly
 def test_a_cluster_that_wants_another_token_is_one_message(cluster, file, tmp_path):
     sweep = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
     answer = program(*sweep, environment=cluster.environment | {"RAY_AUTH_TOKEN": "f" * 64})

@@ -49,7 +49,6 @@ def logs_of(program):
     return Path(re.search(r"--log_dir=([^\0]+)", gcs)[1])
 
 
-@pytest.mark.nightly
 def test_a_trial_gets_the_worker_that_ray_starts_at_first(words, start, last_moment):
     moment = last_moment(signal.SIGCONT)
     program = start(*words, "--plugin", moment.plugin)

@@ -76,6 +76,7 @@ def test_what_was_trained_while_the_server_was_away_is_written_when_it_is_back(p
     assert recorded(server) == sorted((trial.key, "done") for trial in (first, second, third))
 
 
+@pytest.mark.nightly
 def test_a_server_that_hangs_holds_up_nothing(plan, store, trained, server):
     lines = []
     server.start()
