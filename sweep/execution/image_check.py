@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import IO, Any
 
 from ...specs import SpecError
 from ...training import DataSource, datasets
@@ -52,7 +52,7 @@ def _read_here(names: Collection[str], source: DataSource, wait_for: WaitFor) ->
         datasets[name].load(source)
 
 
-def _await(names: Collection[str], answers: BinaryIO, wait_for: WaitFor) -> None:
+def _await(names: Collection[str], answers: IO[Any], wait_for: WaitFor) -> None:
     for name in names:
         wait_for(f"the images of {name}")
         try:
