@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,8 +12,6 @@ from exeunt.specs import SpecError
 from exeunt.sweep.execution import image_check
 from exeunt.sweep.execution.image_check import images_read
 from exeunt.training import DataSource
-
-from ...command_line import descendants
 
 SCRIPT = """\
 import json, sys
@@ -83,14 +82,14 @@ def test_a_reader_that_dies_is_one_message(reader):
 
 
 @pytest.mark.slow
-def test_a_reader_ends_with_the_process_that_started_it(gone):
-    script = SCRIPT.partition("told = []")[0] + (
-        "with images_read(['digits'] * 10**5, DataSource()) as wait:\n"
-        "    wait(lambda what: print(flush=True))\n"
-    )  # fmt: skip
-    driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-    assert [driver.stdout.readline() for _ in range(3)] == 3 * [b"\n"], "the reader reads"
-    (reader,) = [pid for pid, words in descendants(driver.pid) if "image_check" in words]
-    driver.kill()
-    driver.communicate()
-    assert gone([reader])
+def test_a_reader_ends_with_the_process_that_started_it():
+    command = [sys.executable, "-m", "exeunt.sweep.execution.image_check"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        pickle.dump((["digits"] * 10**5, DataSource()), reader.stdin)
+        reader.stdin.flush()
+        assert pickle.load(reader.stdout) is None, "the reader reads"
+        reader.stdin.close()  # as when the other process ends
+        try:
+            assert reader.wait(timeout=10) == 1
+        finally:
+            reader.kill()
