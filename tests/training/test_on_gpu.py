@@ -80,7 +80,16 @@ def on_noise(make_trial):
     datasets.unregister("noise")
 
 
-@pytest.mark.parametrize("architecture", ["mobilenet_v2", "densenet40_12", "msdnet", "shufflenet_v2"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        *("mobilenet_v2", "densenet40_12", "msdnet", "shufflenet_v2", "vgg8", "wrn_16_1"),
+        *(
+            pytest.param(name, marks=pytest.mark.nightly)
+            for name in ("preact_resnet18", "resnext29_8x64d", "seresnet18", "shufflenet_v1")
+        ),
+    ],
+)
 @pytest.mark.slow
 def test_a_step_of_each_family_blocks_nowhere(on_noise, architecture):
     assert not second_step(on_noise(architecture, EED(ramp_up=0.5))).blocking
