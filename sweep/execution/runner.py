@@ -57,7 +57,7 @@ def launch(
         SpecError: if images are missing, or no node has the requested resources, since Ray would wait forever.
     """
     resources, stopping = plan.sweep.resources, plan.stopping
-    with images_read(_datasets(plan, board), source) as wait_for_images:
+    with images_read(sorted(_datasets(plan, board)), source) as wait_for_images:
         progress = store.progress_of((trial.key for trial in plan.trials), stopping)
         for trial in plan.trials:
             board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
