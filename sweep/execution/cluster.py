@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,20 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
         patience = INTERRUPTED_START_S
         raise
     finally:
-        if started.wait(patience):  # otherwise Ray's processes end with this process
+        if started.wait(patience):
             ray.shutdown()
             finished.set()
+        else:
+            _kill_descendants()
+
+
+def _kill_descendants() -> None:
+    """Kill all processes that this process started, because some outlive a Ray whose start was interrupted."""
+    import psutil  # noqa: PLC0415  # pyright: ignore[reportMissingModuleSource] (Ray brings it and adds it to the path)
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ SLOW = """\
 import sys, time
 
 if any("dashboard/agent.py" in word for word in sys.orig_argv):
-    time.sleep(5)
+    time.sleep({seconds})
 """
 """Module that Python imports when it starts; it delays a process that `ray.init` waits for."""
 
@@ -37,9 +37,9 @@ def words(tmp_path):
 
 
 @pytest.fixture
-def slow_ray(tmp_path, monkeypatch):
+def slow_ray(tmp_path, monkeypatch, request):
     (tmp_path / "slow").mkdir()
-    (tmp_path / "slow" / "sitecustomize.py").write_text(SLOW)
+    (tmp_path / "slow" / "sitecustomize.py").write_text(SLOW.format(seconds=request.param))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "slow"))
 
 
@@ -64,6 +64,7 @@ def test_workers_load_pytorch_before_they_get_a_trial():
     assert ray.get(loaded.remote()) == ["exeunt.training.train", "ray.tune", "torch"]
 
 
+@pytest.mark.parametrize("slow_ray", [5], indirect=True)
 @pytest.mark.usefixtures("slow_ray")
 def test_a_slow_start_says_what_it_waits_for(words, start):
     answer = start(*words).finish()
@@ -74,6 +75,7 @@ def test_a_slow_start_says_what_it_waits_for(words, start):
     assert line.end() < answer.out.index("start  baseline, resnet8, digits, seed 0")
 
 
+@pytest.mark.parametrize("slow_ray", [3.5, 15], indirect=True, ids=["starts", "does not start"])
 @pytest.mark.usefixtures("slow_ray")
 def test_ctrl_c_while_ray_starts_leaves_nothing_behind(words, start, gone):
     program = start(*words)
