@@ -17,6 +17,7 @@ from .network_specs import ArchitectureSpec, ExitSpec
 from .placement import architecture_layout, canonical, resolve
 
 if TYPE_CHECKING:
+    from .attachment import attach_exits, load_original_state, original_state
     from .backbone import Backbone, Block
     from .cost import multiply_adds, parameters, peak_activation_bytes
     from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
@@ -39,6 +40,9 @@ __getattr__, __dir__ = lazy_exports(
         "MultiExitNetwork": ".network",
         "SUFFIXES": ".export",
         "TruncatedNetwork": ".early_exit.truncated",
+        "attach_exits": ".attachment",
+        "load_original_state": ".attachment",
+        "original_state": ".attachment",
         "anytime": ".early_exit.calibration",
         "budgeted": ".early_exit.calibration",
         "build_network": ".network",
@@ -72,6 +76,7 @@ __all__ = [
     "anytime",
     "architecture_layout",
     "architectures",
+    "attach_exits",
     "budgeted",
     "build_network",
     "calibrate_to_accuracy",
@@ -84,7 +89,9 @@ __all__ = [
     "export_network",
     "head_multiply_adds",
     "heads",
+    "load_original_state",
     "multiply_adds",
+    "original_state",
     "parameters",
     "peak_activation_bytes",
     "resolve",

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import functools
 import importlib
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..specs import Registry
 from .layout_cache import is_cached
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from .backbone import Backbone
 
 
-class BackboneBuilder(Protocol):
-    """Function that builds one architecture with random weights."""
+BackboneBuilder = Callable[..., "Backbone | nn.Module"]
+"""Function or class that builds an architecture with random weights: a `Backbone`, or any network that gives logits.
 
-    def __call__(self, *, channels: int, classes: int) -> Backbone:
-        """Build the backbone for images with this number of channels (1 or 3) and this number of classes."""
-        ...
+It takes as keywords, if it needs them, the number of image channels, the number of classes and the height and width of
+the images: `channels`, `classes` and `image_size`, or other usual names of them.
+"""
 
 
 BUILT_IN: dict[str, tuple[str, ...]] = {
@@ -57,7 +60,11 @@ def _library_builder(module: str, name: str) -> BackboneBuilder:
 
     if not is_cached(name):
         return resolved()
-    return lambda *, channels, classes: resolved()(channels=channels, classes=classes)
+
+    def build(*, channels: int, classes: int, image_size: int) -> Backbone | nn.Module:
+        return resolved()(channels=channels, classes=classes, image_size=image_size)
+
+    return build
 
 
 for _module, _names in BUILT_IN.items():

@@ -13,7 +13,9 @@ from .layers import Classifier
 class Block(nn.Module):
     """Part of the backbone after which an exit can be attached."""
 
-    def __init__(self, *, out_channels: int, stride: int, activated: bool = True) -> None:
+    def __init__(
+        self, *, out_channels: int, stride: int, activated: bool = True, prefix_tokens: int | None = None
+    ) -> None:
         """Set the properties of the block.
 
         Args:
@@ -21,11 +23,14 @@ class Block(nn.Module):
             stride: Factor by which the block divides height and width.
             activated: True if the output has passed a normalisation and an activation. False in pre-activation
                 networks, where an exit begins with both.
+            prefix_tokens: Number of tokens before those of the image, such as a class token; None if the output is a
+                map.
         """
         super().__init__()
         self.out_channels = out_channels
         self.stride = stride
         self.activated = activated
+        self.prefix_tokens = prefix_tokens
 
     def tap(self, hidden: Any) -> Tensor:
         """Return the map (N, out_channels, H, W) that an exit after this block reads."""
@@ -71,6 +76,14 @@ class Backbone(nn.Module):
         """Number of the last block of each stage."""
         self.smallest_image = stem_stride * math.prod(block.stride for stage in stages for block in stage)
         """Smallest height and width, in pixels, for which the last block's map is not empty."""
+        self.only_size: int | None = None
+        """Only height and width of images that the backbone accepts, in pixels; None if it accepts others as well."""
+        self.block_names: tuple[tuple[str, ...], ...] = ()
+        """For a network from elsewhere, its names of the cuts in each block, that at the block's end first."""
+        self.undivided: str | None = None
+        """Reason why the whole network runs before each exit, so that none can stop the computation; None if not so."""
+        self.original_names: dict[str, str] = {}
+        """For a network from elsewhere, its own names of weights and buffers, by their names in the state_dict."""
 
     def block(self, number: int) -> Block:
         """Return the block with this number, from 1."""

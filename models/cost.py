@@ -1,7 +1,8 @@
 """Cost of a network, computed without running it: parameters, multiply-adds (MACs) and activation memory.
 
 One multiply-add is one multiplication and one addition, that is two FLOPs of PyTorch's counter.
-Only convolutions and linear layers are counted, as is usual; normalisation, activations and pooling are not.
+Convolutions, linear layers and the matrix products of attention are counted, as is usual; normalisation, activations
+and pooling are not.
 """
 
 import copy
@@ -18,11 +19,17 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from .backbone import Backbone
 from .layers import Module
 from .layout import BackboneCost
 
+_PRODUCTS = {
+    *("matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "baddbmm", "einsum"),
+    *("multi_head_attention_forward", "scaled_dot_product_attention"),
+}
+"""Names of functions with matrix products, whose shapes an empty batch does not show."""
 _COUNTED = {torch.conv1d, torch.conv2d, torch.conv3d, F.linear}
 """Functions whose multiply-adds are counted: per output value, the number of elements of `weight[0]` (argument 2)."""
 
@@ -49,14 +56,14 @@ def parameters(module: nn.Module) -> int:
 def multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
     """Return the multiply-adds of a forward pass in evaluation mode for an input shape with batch dimension."""
     batch, *one = shape
-    calls, _ = layer_calls([module], one)
-    return batch * sum(call.multiply_adds for call in calls[0])
+    counts, _ = _costs([module], one)
+    return batch * counts[0]
 
 
 def backbone_cost(trunk: Backbone, image_shape: tuple[int, int, int]) -> BackboneCost:
     """Return the cost of one image (channels, height, width) in evaluation mode."""
-    calls, hidden = layer_calls([trunk.stem, *trunk.blocks, nn.Sequential(trunk.neck, trunk.classifier)], image_shape)
-    counts = [*itertools.accumulate(sum(call.multiply_adds for call in part) for part in calls)]
+    counts, hidden = _costs([trunk.stem, *trunk.blocks, nn.Sequential(trunk.neck, trunk.classifier)], image_shape)
+    counts = [*itertools.accumulate(counts)]
     taps = (trunk.block(number).tap(hidden[number]).shape[1:] for number in range(1, len(trunk.blocks) + 1))
     return BackboneCost(after_blocks=tuple(counts[1:-1]), whole=counts[-1], taps=tuple(map(tuple, taps)))
 
@@ -73,28 +80,50 @@ def peak_activation_bytes(module: nn.Module, shape: tuple[int, ...]) -> int:
     return live.peak
 
 
-def layer_calls(parts: Sequence[nn.Module], shape: Sequence[int]) -> tuple[list[list[LayerCall]], list[Any]]:
-    """Return the calls of counted layers in each part for an image, and the output of each part.
+def _costs(parts: Sequence[nn.Module], shape: Sequence[int]) -> tuple[list[int], list[Any]]:
+    """Return the multiply-adds of each part for an image, and the output of each part.
 
-    An empty batch on the CPU propagates shapes without any computation. The meta device does so too, but many of its
-    operations are implemented in Python and import `torch._dynamo`, which takes two seconds. It is used only for
-    networks that do not accept an empty batch, such as those that view it as (N, -1).
+    PyTorch's counter is used for networks with attention, and for networks that do not accept an empty batch, such as
+    those that view it as (N, -1). It needs the meta device, many of whose operations are implemented in Python and
+    import `torch._dynamo`, which takes two seconds.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # some normalisation layers warn about empty inputs
-            return _pass(parts, torch.empty(0, *shape, device="cpu"))
-    except RuntimeError:
-        return _pass(parts, torch.empty(1, *shape, device="meta"))
+        calls, outputs = layer_calls(parts, shape)
+    except (RuntimeError, IndexError, ValueError, ZeroDivisionError):
+        return _counted(parts, torch.empty(1, *shape, device="meta"))
+    return [sum(call.multiply_adds for call in part) for part in calls], outputs
 
 
 @torch.no_grad()
-def _pass(parts: Sequence[nn.Module], images: torch.Tensor) -> tuple[list[list[LayerCall]], list[Any]]:
-    calls, outputs = [], [images]
+def _counted(parts: Sequence[nn.Module], image: torch.Tensor) -> tuple[list[int], list[Any]]:
+    counts, outputs = [], [image]
     for part in parts:
-        with _Recorder() as recorder:
-            outputs.append(_without_values(part, images.device)(outputs[-1]))
+        with FlopCounterMode(display=False) as counter, torch.device("meta"):
+            outputs.append(_without_values(part, image.device)(outputs[-1]))
+        counts.append(counter.get_total_flops() // 2)
+    return counts, outputs[1:]
+
+
+@torch.no_grad()
+def layer_calls(parts: Sequence[nn.Module], shape: Sequence[int]) -> tuple[list[list[LayerCall]], list[Any]]:
+    """Return the calls of convolutions and linear layers in each part for an image, and the output of each part.
+
+    An empty batch on the CPU propagates shapes without any computation.
+
+    Raises:
+        RuntimeError: for a network that does not accept an empty batch, or that has other matrix products.
+    """
+    calls: list[list[LayerCall]] = []
+    outputs: list[Any] = [torch.empty(0, *shape, device="cpu")]
+    for part in parts:
+        with _Recorder() as recorder, warnings.catch_warnings(action="ignore"):  # normalisation warns of empty inputs
+            outputs.append(_without_values(part, torch.device("cpu"))(outputs[-1]))
         calls.append(recorder.calls)
     return calls, outputs[1:]
+
+
+class _ProductError(RuntimeError):
+    """Function with a matrix product whose size an empty batch does not show."""
 
 
 class _Recorder(TorchFunctionMode):
@@ -107,6 +136,8 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if getattr(function, "__name__", "") in _PRODUCTS:
+            raise _ProductError
         result = function(*args, **(kwargs or {}))
         if function in _COUNTED:
             self.calls.append(LayerCall(tuple(result.shape[1:]), math.prod(args[1].shape[1:])))

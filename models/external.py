@@ -1,104 +1,179 @@
-"""Backbones from networks of other packages: their modules, split into stem, blocks, neck and classifier."""
+"""Backbones from any network: its own modules, divided at its cuts into stem, blocks, neck and classifier."""
 
-import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import fx, nn
 
-from ..specs import SpecError
-from .backbone import Backbone, Block
+from ..specs import SpecError, nearest
+from .adoption import (
+    AdoptedBlock,
+    OwnClassifier,
+    adopt_classifier,
+    built_for,
+    image_channels,
+    original_names,
+    read_channels,
+    staged,
+    strides_between,
+)
+from .backbone import Backbone
+from .cuts import NotARowError, Part, opened, parts_of
+from .grouping import Groups, grouped
+from .hooked import hooked_backbone
+from .layers import Pool
+from .probing import PROBES, Output, Probe, probed
 
 PRETRAINED = ":pretrained"
 """Suffix of an architecture's name that selects its pretrained weights."""
-
-_PROBE = 224
-"""Image height and width at which strides are measured; a multiple of 32, the total stride of these networks."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """Modules of a network in execution order."""
-
-    stem: Iterable[nn.Module]
-    blocks: Sequence[nn.Module]
-    neck: Iterable[nn.Module]
-    classifier: nn.Linear
-    activated: bool = True
-    """True if the output of a block is normalised. Exits then read it directly, as the next block does, even without
-    an activation, as after the linear bottlenecks of MobileNetV2 and its successors."""
-    neck_stride: int = 1
-    """Factor by which the neck divides height and width before its global pooling."""
+_WITHOUT_EFFECT = (nn.Identity, nn.Flatten)
+"""Modules that do not change logits (N, classes)."""
 
 
-class AdoptedBlock(Block):
-    """Block of another package's modules."""
+def backbone_of(
+    network: nn.Module,
+    *,
+    name: str,
+    channels: int | None = None,
+    classes: int | None = None,
+    size: int | None = None,
+    ends: Collection[str] = (),
+) -> Backbone:
+    """Build a backbone that gives the same logits as a network, from its modules and with its weights.
 
-    def __init__(self, layers: nn.Module, *, out_channels: int, stride: int, activated: bool) -> None:
-        super().__init__(out_channels=out_channels, stride=stride, activated=activated)
-        self.layers = layers
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
-        return self.layers(hidden)
-
-
-def adopt(name: str, parts: Parts, *, channels: int, classes: int) -> Backbone:
-    """Build a backbone that gives the same logits as the network with these parts.
-
-    A stage contains the blocks whose maps have the same size. The backbone keeps the weights, with two exceptions.
     If the images have another number of channels than the first convolution, its weights are summed over the colours
     and divided equally among the channels; a grey image then gives the outputs of three equal colours. A classifier
     with another number of classes is replaced by a new one.
 
+    Args:
+        network: Module from images to logits.
+        name: Name of the network in messages.
+        channels: Channels of the images. Default: those of the first convolution.
+        classes: Number of classes. Default: that of the network's classifier.
+        size: Image height and width that the network is built for, if it accepts no other.
+        ends: Names of cuts after which a block must end.
+
     Raises:
-        SpecError: for a network whose strides are not integers.
+        SpecError: for a network that is no row of parts, that does not return a logit for each class, or without a
+            requested cut.
     """
-    stem, neck = nn.Sequential(*parts.stem), nn.Sequential(*parts.neck)
-    _read_channels(_first_convolution([stem, *parts.blocks]), channels)
-    *maps, _ = itertools.accumulate(
-        [stem, *parts.blocks, neck], _shape_after, initial=torch.Size((1, channels, _PROBE, _PROBE))
-    )
-    sizes = [shape[2] for shape in maps]
-    if any(before % after for before, after in itertools.pairwise(sizes)):
-        rule = f"a 224x224 image gives maps of the sizes {sizes}, so its strides are not whole numbers"
-        raise SpecError(f"{name} cannot have exits: {rule}; choose another architecture.", field="architecture")
-    strides = [before // after for before, after in itertools.pairwise(sizes)]
-    stages: list[list[Block]] = []
-    for layers, shape, stride in zip(parts.blocks, maps[2:], strides[1:], strict=True):
-        if stride > 1 or not stages:
-            stages.append([])
-        block = AdoptedBlock(layers, out_channels=shape[1], stride=stride, activated=parts.activated)
-        stages[-1].append(block)
-    width = parts.classifier.in_features
-    trunk = Backbone(stem=stem, stages=stages, neck=neck, width=width, classes=classes, stem_stride=strides[0])
-    trunk.smallest_image *= parts.neck_stride
-    if parts.classifier.out_features == classes:
-        trunk.classifier.weight, trunk.classifier.bias = parts.classifier.weight, parts.classifier.bias
+    channels = channels or image_channels(network)
+    read_channels(network, channels)
+    size = size or built_for(network)
+    try:
+        parts = _open_end(parts_of(network, ends))
+        probes, only_size = probed(parts, channels, size)
+    except NotARowError as error:
+        return hooked_backbone(
+            network, name=name, why=str(error), channels=channels, classes=classes, size=size, ends=ends
+        )
+    _require_cuts(name, network, [probe.part for probe in probes], ends)
+    before, classifier = _without_classifier(name, probes, classes)
+    groups = grouped(before, ends)
+    if not groups.blocks:
+        raise SpecError(f"{name} has no block after its stem that an exit could follow.", field="architecture")
+    trunk = _assembled(groups, classifier, classes, only_size or PROBES[0])
+    if only_size is not None:
+        trunk.only_size, trunk.smallest_image = only_size, min(trunk.smallest_image, only_size)
+    trunk.original_names = original_names(network.state_dict(keep_vars=True), trunk, classifier)
     return trunk
 
 
-def _first_convolution(parts: Iterable[nn.Module]) -> nn.Conv2d:
-    layers = itertools.chain.from_iterable(part.modules() for part in parts)
-    return next(layer for layer in layers if isinstance(layer, nn.Conv2d))
+def _open_end(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts, where modules that contain the last linear layer are opened."""
+    *others, last = parts
+    if isinstance(last.module, nn.Linear) or not others:
+        return list(parts)
+    if isinstance(last.module, _WITHOUT_EFFECT):
+        return [*_open_end(others), last]
+    try:
+        inside = opened(last)
+    except NotARowError:
+        inside = [last]
+    return _open_end([*others, *inside]) if len(inside) > 1 else list(parts)
 
 
-@torch.no_grad()
-def _read_channels(convolution: nn.Conv2d, channels: int) -> None:
-    if convolution.in_channels != channels:
-        shared = convolution.weight.sum(dim=1, keepdim=True) / channels
-        convolution.weight = nn.Parameter(shared.repeat(1, channels, 1, 1))
-        convolution.in_channels = channels
+def _without_classifier(
+    name: str, probes: Sequence[Probe], classes: int | None
+) -> tuple[list[Probe], nn.Linear | OwnClassifier]:
+    """Return the parts up to the features, and the classifier.
+
+    If the last layer does not read the features (N, width), the logits are the features.
+    """
+    shape = probes[-1].shape
+    if len(shape) != 2:
+        message = f"{name} returns {tuple(shape[1:])} for an image, not a logit for each class."
+        raise SpecError(message, field="architecture")
+    at = max((at for at, probe in enumerate(probes) if probe.multiplications), default=0)
+    before = probes[at - 1].shape if at else torch.Size((1, 0))
+    tail = [probe.part.module for probe in probes[at:] if not isinstance(probe.part.module, _WITHOUT_EFFECT)]
+    if len(before) == 2 and isinstance(tail[0], nn.Linear) and len(tail) == 1:
+        return list(probes[:at]), tail[0]
+    if classes not in (None, shape[1]):
+        message = f"{name} has {shape[1]} classes, and no linear layer at its end that could be replaced for {classes}."
+        raise SpecError(message, field="architecture")
+    if at and math.prod(before[1:]) == before[1]:
+        return list(probes[:at]), OwnClassifier(tail, before[1:], shape[1])
+    return list(probes), OwnClassifier([], shape[1:], shape[1])
 
 
-@torch.no_grad()
-def _shape_after(shape: torch.Size, part: nn.Module) -> torch.Size:
-    """Return the output shape of `part` in evaluation mode for an input shape, computed on the meta device."""
-    weights = itertools.chain(part.named_parameters(), part.named_buffers())
-    on_meta = {name: weight.to("meta") for name, weight in weights}
-    training = part.training
-    part.eval()
-    after = torch.func.functional_call(part, on_meta, (torch.empty(shape, device="meta"),)).shape
-    part.train(training)
-    return after
+def _require_cuts(name: str, network: nn.Module, parts: Sequence[Part], ends: Collection[str]) -> None:
+    cuts = list(dict.fromkeys(cut for part in parts for cut in part.names))
+    for end in ends:
+        if end not in cuts:
+            inside = end in dict(network.named_modules())
+            why = "other tensors pass beside its output, such as a skip connection" if inside else "it has no such cut"
+            message = f"{name} has no cut after {end!r}: {why}; {nearest(end, cuts)}."
+            raise SpecError(message, field="placement")
+
+
+def _assembled(groups: Groups, classifier: nn.Linear | OwnClassifier, classes: int | None, size: int) -> Backbone:
+    """Assemble a backbone from groups that were probed with images of this height and width."""
+    ends = [Output("map", 0, size), *(group[-1].output for group in (groups.stem, *groups.blocks) if group)]
+    strides = strides_between(ends)
+    stem_stride = strides.pop(0) if groups.stem else 1
+    activated = not any(_first_normalises(group) for group in (*groups.blocks[1:], groups.neck))
+    blocks = [
+        AdoptedBlock(_row(group), group[-1].output, stride=stride, activated=activated)
+        for group, stride in zip(groups.blocks, strides, strict=True)
+    ]
+    trunk = Backbone(
+        stem=_row(groups.stem),
+        stages=staged(blocks, strides),
+        neck=_neck(groups.neck),
+        width=classifier.in_features,
+        classes=classes or classifier.out_features,
+        stem_stride=stem_stride,
+    )
+    trunk.block_names = tuple(group[-1].part.names for group in groups.blocks)
+    maps = [probe.output for probe in groups.neck if probe.output.arrangement in ("map", "channels_last")]
+    trunk.smallest_image *= math.prod(strides_between([ends[-1], *maps]))
+    adopt_classifier(trunk, classifier)
+    return trunk
+
+
+def _first_normalises(group: Sequence[Probe]) -> bool:
+    """Return True if the first function that a group calls normalises or activates."""
+    first = next((probe for probe in group if probe.multiplications or probe.normalises_first), None)
+    return first is not None and first.normalises_first
+
+
+def _row(group: Sequence[Probe]) -> nn.Module:
+    modules = [probe.part.module for probe in group]
+    return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+
+
+def _neck(group: Sequence[Probe]) -> nn.Module:
+    """Return the neck; global average pooling alone becomes `Pool`, whose input exits can use as a map."""
+    modules = [probe.part.module for probe in group if not isinstance(probe.part.module, nn.Identity)]
+    match modules:
+        case [nn.AdaptiveAvgPool2d(output_size=(1, 1) | 1), nn.Flatten()]:
+            return Pool()
+        case [nn.AdaptiveAvgPool2d(output_size=(1, 1) | 1), fx.GraphModule() as flatten] if _is_flatten(flatten):
+            return Pool()
+    return nn.Sequential(*modules)
+
+
+def _is_flatten(piece: fx.GraphModule) -> bool:
+    return [node.target for node in piece.graph.nodes if node.op.startswith("call")] == [torch.flatten]

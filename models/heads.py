@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ..specs import Registry
+from ..specs import Registry, SpecError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -122,6 +122,23 @@ def mlp(steps: Sequence[Step]) -> Iterator[Convolution]:
     yield Convolution(1, steps[-1].out_channels)
 
 
+CLASS_TOKEN = "class_token"
+
+
+@heads.register(CLASS_TOKEN)
+@functools.partial(ConvolutionalBody, pooled=True, activated=False)
+def class_token(steps: Sequence[Step]) -> Iterator[Convolution]:
+    """Class token of a vision transformer and a linear layer; other heads read the tokens of the image."""
+    yield Convolution(1, steps[-1].out_channels)
+
+
+def check_head(name: str, layout: Layout, number: int) -> None:
+    """Raise `SpecError` if the head called `name` cannot read the output of the block with this number."""
+    if name == CLASS_TOKEN and not layout.blocks[number - 1].prefix_tokens:
+        message = f"head {name}: the output of block{number} has no class token; use linear or another head."
+        raise SpecError(message, field="head")
+
+
 def remaining_steps(layout: Layout, number: int) -> list[Step]:
     """Return the steps of a head after the block with this number: one for each later stage, at least one."""
     steps = [_step(layout, stage) for stage in layout.stages if stage[0] > number]
@@ -135,7 +152,11 @@ def head_multiply_adds(name: str, layout: Layout, number: int, classes: int) -> 
 
     A head that is no row of convolutions is built and measured.
     """
+    check_head(name, layout, number)
     shape = layout.cost.taps[number - 1]
+    if (prefix := layout.blocks[number - 1].prefix_tokens) is not None:
+        side = math.isqrt(shape[1] - prefix)
+        shape = (shape[0], side, side)
     body = heads[name]
     if isinstance(body, ConvolutionalBody):
         return body.multiply_adds(shape, remaining_steps(layout, number)) + layout.width * classes
@@ -144,7 +165,7 @@ def head_multiply_adds(name: str, layout: Layout, number: int, classes: int) -> 
     from .layers import without_weights  # noqa: PLC0415
 
     with without_weights():
-        return multiply_adds(build_head(name, layout, number, classes), (1, *shape))
+        return multiply_adds(build_head(name, layout, number, classes), (1, *layout.cost.taps[number - 1]))
 
 
 def _step(layout: Layout, stage: Sequence[int]) -> Step:

@@ -22,7 +22,7 @@ class Pool(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (N, channels, H, W) to (N, channels)."""
-        return hidden.mean(dim=(2, 3), dtype=torch.float32 if _autocasts(hidden) else None)
+        return hidden.mean(dim=(2, 3), dtype=torch.float32 if autocasts(hidden) else None)
 
 
 class Classifier(nn.Linear):
@@ -30,13 +30,14 @@ class Classifier(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map features (N, width) to logits (N, classes)."""
-        if not _autocasts(input):
+        if not autocasts(input):
             return super().forward(input)
         with torch.autocast(input.device.type, enabled=False):
             return super().forward(input.float())
 
 
-def _autocasts(tensor: Tensor) -> bool:
+def autocasts(tensor: Tensor) -> bool:
+    """Return True if autocast is on for the device of a tensor."""
     kind = tensor.device.type
     return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 

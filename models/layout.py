@@ -16,6 +16,8 @@ class BlockLayout(NamedTuple):
     """Factor by which the block divides height and width."""
     activated: bool
     """True if the output of the block has passed a normalisation and an activation."""
+    prefix_tokens: int | None = None
+    """Number of tokens before those of the image, such as a class token; None if the output is a map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class Layout:
     """Smallest height and width of images, in pixels."""
     cost: BackboneCost
     """Cost of one image in the backbone."""
+    names: tuple[tuple[str, ...], ...] = ()
+    """For a network from elsewhere, its names of the cuts in each block, that at the block's end first."""
 
     @functools.cached_property
     def stage_channels(self) -> tuple[int, ...]:
@@ -59,6 +63,23 @@ class Layout:
     def shares(self) -> tuple[float, ...]:
         """Cumulative share of the backbone's multiply-adds after block 1, 2, ..."""
         return tuple(count / self.cost.whole for count in self.cost.after_blocks)
+
+
+def refuse_other_size(image_shape: tuple[int, int, int], only: int | None, *, is_square: bool) -> None:
+    """Raise `SpecError` for images (channels, height, width) that a backbone does not accept.
+
+    Args:
+        image_shape: Shape of the images.
+        only: Only height and width that the backbone accepts, in pixels; None if it accepts others as well.
+        is_square: True if the backbone accepts square images only.
+    """
+    got = f"{image_shape[1]}x{image_shape[2]}"
+    if only is not None and image_shape[1:] != (only, only):
+        rule = f"this architecture accepts images of {only}x{only} pixels only; the images have {got}"
+        raise SpecError(f"{rule}.", field="architecture")
+    if is_square and image_shape[1] != image_shape[2]:
+        rule = f"this architecture accepts square images only, as its tokens form a square; the images have {got}"
+        raise SpecError(f"{rule} pixels.", field="architecture")
 
 
 def refuse_small_images(image_shape: tuple[int, int, int], smallest: int) -> None:

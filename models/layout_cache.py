@@ -18,7 +18,16 @@ from urllib.parse import quote
 from ..specs import short_hash
 from .layout import BackboneCost, BlockLayout, Layout
 
-MEASURED_BY = ("backbone", "cost", "external", "layout", "layout_measurement", "timm_models", "torchvision_models")
+MEASURED_BY = (
+    "backbone",
+    "cost",
+    "cuts",
+    "external",
+    "layout",
+    "layout_measurement",
+    "timm_models",
+    "torchvision_models",
+)
 """Modules that decide what is measured."""
 
 
@@ -87,4 +96,5 @@ def _layout(content: dict[str, Any]) -> Layout:
             whole=content["cost"]["whole"],
             taps=tuple(map(tuple, content["cost"]["taps"])),
         ),
+        names=tuple(map(tuple, content["names"])),
     )

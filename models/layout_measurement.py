@@ -11,9 +11,10 @@ from typing import get_args
 
 from .architectures import BUILT_IN, BackboneBuilder, architectures
 from .backbone import Backbone
+from .builder import backbone_from
 from .cost import LayerCall, backbone_cost, layer_calls
 from .layers import without_weights
-from .layout import BlockLayout, Layout, refuse_small_images
+from .layout import BlockLayout, Layout, refuse_other_size, refuse_small_images
 from .layout_tables import FILE, ONCE, BlockTable, LayoutTable, Rounding
 
 
@@ -24,15 +25,27 @@ def measured_layout(builder: BackboneBuilder, image_shape: tuple[int, int, int],
         SpecError: for images that are too small for the strides of the network.
     """
     with without_weights():
-        trunk = builder(channels=image_shape[0], classes=classes)
+        trunk = backbone_from(builder, image_shape, classes)
+    return layout_of(trunk, image_shape)
+
+
+def layout_of(trunk: Backbone, image_shape: tuple[int, int, int]) -> Layout:
+    """Measure the layout of a backbone for an image shape (channels, height, width).
+
+    Raises:
+        SpecError: for images of a size that the backbone does not accept.
+    """
     refuse_small_images(image_shape, trunk.smallest_image)
-    blocks = (trunk.block(number) for number in range(1, len(trunk.blocks) + 1))
+    blocks = [trunk.block(number) for number in range(1, len(trunk.blocks) + 1)]
+    has_tokens = any(block.prefix_tokens is not None for block in blocks)
+    refuse_other_size(image_shape, trunk.only_size, is_square=has_tokens)
     return Layout(
         stages=trunk.stages,
-        blocks=tuple(BlockLayout(block.out_channels, block.stride, block.activated) for block in blocks),
+        blocks=tuple(BlockLayout(one.out_channels, one.stride, one.activated, one.prefix_tokens) for one in blocks),
         width=trunk.width,
         smallest_image=trunk.smallest_image,
         cost=backbone_cost(trunk, image_shape),
+        names=trunk.block_names,
     )
 
 

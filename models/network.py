@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..specs import require
 from .architectures import architectures
 from .backbone import Backbone
+from .builder import backbone_from
 from .exit_head import ExitOutput, build_head
 from .layers import Pool
 from .network_specs import ArchitectureSpec, ExitSpec
@@ -122,6 +123,6 @@ def build_network(
     blocks = resolve(exits.placement, layout)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
-        trunk = architectures[architecture.name](channels=image_shape[0], classes=classes)
+        trunk = backbone_from(architectures[architecture.name], image_shape, classes)
         heads = {block: build_head(exits.head, layout, block, classes) for block in blocks}
     return MultiExitNetwork(trunk, heads)

@@ -35,7 +35,8 @@ def resolve(placement: str, layout: Layout) -> tuple[int, ...]:
     """Return the numbers of the blocks after which a placement puts exits, in order.
 
     A placement is `none`, or a list separated by commas of `all` (after every stage except the last), stages (`1`),
-    blocks (`block4`) and percentages of the backbone's multiply-adds (`25%`: the block whose end is nearest).
+    blocks (`block4`), percentages of the backbone's multiply-adds (`25%`: the block whose end is nearest) and, for a
+    network from elsewhere, its own names of modules (`layer2`: the block in which the module ends).
 
     Raises:
         SpecError: for an invalid placement, a position that the network does not have, the end of the network, or a
@@ -83,10 +84,17 @@ def _block(part: str, placement: str, layout: Layout) -> int:
             before_last = range(1, last)
             return min(before_last, key=lambda block: abs(layout.shares[block - 1] - share))
         raise _refused(part, placement, "a percentage must be above 0% and below 100%")
+    for number, names in enumerate(layout.names[:-1], start=1):
+        if part in names:
+            return number
     if part == "none":
         raise _refused(part, placement, "'none' cannot be combined with other placements")
-    hint = nearest(part, ["all", "none", "1", "block1", "50%"])
-    raise _refused(part, placement, f"{hint}; use all, none, stages (1,3), blocks (block4) or percentages (50%)")
+    own = [name for names in layout.names[:-1] for name in names]
+    hint = nearest(part, ["all", "none", "1", "block1", "50%", *own])
+    forms = "all, none, stages (1,3), blocks (block4) or percentages (50%)" + (
+        " or names of its modules" if own else ""
+    )
+    raise _refused(part, placement, f"{hint}; use {forms}")
 
 
 def _refused(part: str, placement: str, rule: str) -> SpecError:

@@ -1,9 +1,11 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from exeunt.models import ArchitectureSpec, ExitSpec, MultiExitNetwork, build_network
+from exeunt.models import ArchitectureSpec, ExitSpec, MultiExitNetwork, build_network, heads
 
 Build = Callable[..., MultiExitNetwork]
+MAP_HEADS = sorted(set(heads) - {"class_token"})
+"""Heads that read a map, as all networks of Exeunt have it."""
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,12 +3,13 @@ import random
 import pytest
 import torch
 import torchvision
-from exeunt.models import architectures, heads, multiply_adds, parameters
+from exeunt.models import architectures, multiply_adds, parameters
 from exeunt.models.cost import backbone_cost
 from exeunt.models.layers import without_weights
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from .conftest import MAP_HEADS
 from .test_every_architecture import ADOPTED, ONE_OF_EACH_FAMILY
 
 
@@ -89,7 +90,7 @@ EVERY = [
 @pytest.mark.parametrize("architecture", EVERY)
 def test_multiply_adds_are_half_the_flops_that_torchs_counter_counts(build, architecture):
     size = 64 if architecture in ADOPTED else 32
-    head = random.Random(architecture).choice(list(heads))
+    head = random.Random(architecture).choice(MAP_HEADS)
     with without_weights():
         network = build(architecture, "all", head=head, size=size).eval()
     images = torch.empty(2, 3, size, size, device="meta")

@@ -17,12 +17,13 @@ from exeunt.models import (
     architectures,
     build_network,
     exit_costs,
-    heads,
     multiply_adds,
     parameters,
 )
 from exeunt.models.layers import without_weights
 from exeunt.specs import SpecError
+
+from .conftest import MAP_HEADS
 
 CLASSES = 7
 ONE_OF_EACH_FAMILY = [
@@ -82,9 +83,11 @@ def images(name: str, count: int = 2) -> torch.Tensor:
 
 
 EVERY_PAIR = list(
-    dict.fromkeys([*itertools.product(architectures, heads), *zip(ADOPTED, itertools.cycle(heads), strict=False)])
+    dict.fromkeys(
+        [*itertools.product(architectures, MAP_HEADS), *zip(ADOPTED, itertools.cycle(MAP_HEADS), strict=False)]
+    )
 )
-ONE_HEAD_EACH = list(zip(ONE_OF_EACH_FAMILY, itertools.cycle(heads), strict=False))
+ONE_HEAD_EACH = list(zip(ONE_OF_EACH_FAMILY, itertools.cycle(MAP_HEADS), strict=False))
 """Pairs that run by default, without a marker."""
 
 

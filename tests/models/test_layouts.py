@@ -20,6 +20,7 @@ from exeunt.models.layout_measurement import file_content, measured_layout
 from exeunt.models.layout_tables import FILE, layout_tables
 from exeunt.specs import SpecError
 
+from .conftest import MAP_HEADS
 from .test_every_architecture import ONE_OF_EACH_FAMILY
 
 SHAPES = [((3, 32, 32), 100), ((1, 28, 28), 10), ((1, 8, 8), 10), ((3, 96, 96), 10), ((2, 33, 47), 7), ((3, 65, 16), 1)]
@@ -55,7 +56,7 @@ def test_every_built_in_name_has_a_builder_and_a_table():
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_FAMILY)
-@pytest.mark.parametrize("head", [*heads])
+@pytest.mark.parametrize("head", MAP_HEADS)
 def test_a_head_costs_what_is_measured_on_its_module(name, head):
     layout = architecture_layout(name, (3, 34, 50), 7)
     for number in range(1, len(layout.blocks)):

@@ -1,7 +1,8 @@
 import pytest
 import torch
-from exeunt.models import heads
 from torch import nn
+
+from .conftest import MAP_HEADS
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ def test_every_exit_gives_logits_and_features_of_the_trunks_width(build, archite
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", sorted(heads))
+@pytest.mark.parametrize("head", MAP_HEADS)
 @pytest.mark.parametrize("architecture", ["resnet14", "resnet18"])
 def test_every_head_ends_in_the_trunks_width_whatever_block_it_follows(build, head, architecture):
     last = len(build(architecture).trunk.blocks)

@@ -66,10 +66,6 @@ def test_the_layout_is_found_without_weights(name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (
-            "vit_tiny_patch16_224",
-            "is in timm's module vision_transformer, which is not supported; use a network of convnext, ",
-        ),
         ("resnet19", "unknown architecture 'timm/resnet19'; the nearest is 'timm/resnet18'"),
         ("resnet10t:pretrain", "unknown architecture 'timm/resnet10t:pretrain'; the nearest is .*:pretrained'"),
         ("efficientnet_b8:pretrained", "timm has no pretrained weights for efficientnet_b8; use timm/efficientnet_b8"),
