@@ -67,7 +67,7 @@ class OwnClassifier(nn.Module):
 def adopt_classifier(trunk: Backbone, classifier: nn.Linear | OwnClassifier) -> None:
     """Let a backbone use the weights of a network's classifier, if they are for the same number of classes."""
     if isinstance(classifier, OwnClassifier):
-        trunk.classifier = classifier
+        trunk.add_module("classifier", classifier)
     elif classifier.out_features == trunk.classifier.out_features:
         trunk.classifier.weight, trunk.classifier.bias = classifier.weight, classifier.bias
 

@@ -5,11 +5,12 @@ further modules. So each part is one of the network's own modules, or a short pi
 """
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, fx, nn
+from torch.fx.node import map_aggregate, map_arg
 
 
 class NotARowError(Exception):
@@ -26,7 +27,7 @@ class Part:
     """Module from one tensor to one tensor, with the network's own weights."""
 
 
-def parts_of(network: nn.Module, at: Sequence[str] = ()) -> list[Part]:
+def parts_of(network: nn.Module, at: Collection[str] = ()) -> list[Part]:
     """Return the parts of a network, from the images to the logits.
 
     Args:
@@ -77,7 +78,7 @@ def _is_row(module: nn.Module, path: str, at: frozenset[str]) -> bool:
     if any(name.startswith(f"{path}.") for name in at):
         return True
     if type(module).forward is nn.Sequential.forward:
-        return len(module) > 0
+        return any(True for _ in module.children())
     if not any(_is_row_of_blocks(child) or _is_block(child) for child in module.children()):
         return False
     try:
@@ -88,7 +89,11 @@ def _is_row(module: nn.Module, path: str, at: frozenset[str]) -> bool:
 
 
 def _is_row_of_blocks(module: nn.Module) -> bool:
-    return type(module).forward is nn.Sequential.forward and any(module.children()) and all(map(_is_block, module))
+    return (
+        type(module).forward is nn.Sequential.forward
+        and any(module.children())
+        and all(map(_is_block, module.children()))
+    )
 
 
 def _is_block(module: nn.Module) -> bool:
@@ -201,7 +206,7 @@ class _ByMode(nn.Module):
         """Call the function with its constants of the current mode."""
         args, kwargs = self._training if self.training else self._evaluation
         waiting = list(tensors)
-        args, kwargs = fx.node.map_aggregate((args, kwargs), lambda a: waiting[a.number] if type(a) is _Input else a)
+        args, kwargs = map_aggregate((args, kwargs), lambda a: waiting[a.number] if type(a) is _Input else a)
         return self._function(*args, **kwargs)
 
 
@@ -225,11 +230,11 @@ def _switches(module: nn.Module, training: fx.Graph, evaluation: fx.Graph) -> di
         if settings[0] != settings[1]:
             if one.op != "call_function":
                 raise NotARowError(f"{type(module).__name__}.forward differs between training and evaluation")
-            found[one.name] = _ByMode(one.target, *settings)  # type: ignore[arg-type]
+            found[one.name] = _ByMode(one.target, *settings)
     return found
 
 
 def _constants(node: fx.Node) -> Any:
     """Return positional and keyword arguments with the places of the inputs."""
     order = {source: _Input(number) for number, source in enumerate(node.all_input_nodes)}
-    return fx.node.map_arg((node.args, node.kwargs), lambda source: order[source])  # type: ignore[arg-type, return-value]
+    return map_arg((node.args, node.kwargs), lambda source: order[source])  # type: ignore[arg-type, return-value]

@@ -56,7 +56,7 @@ def measured_table(builder: BackboneBuilder) -> LayoutTable:
         ValueError: for a network whose layouts do not follow from a table.
     """
     with without_weights():
-        trunk, with_two_channels = (builder(channels=channels, classes=1) for channels in (1, 2))
+        trunk, with_two_channels = (backbone_from(builder, (channels, 32, 32), 1) for channels in (1, 2))
     work, more = _work(trunk, 1), _work(with_two_channels, 2)
     first = next(number for number, part in enumerate(work) if part)  # the stem, or the first block without a stem
     image_channel = more[first] - work[first]

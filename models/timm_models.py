@@ -7,6 +7,7 @@ with them is first built. Planning needs no weights.
 
 from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 
@@ -44,6 +45,6 @@ def _build(name: str, model: str, *, pretrained: bool, channels: int, classes: i
 
     load = pretrained and torch.get_default_device().type != "meta"
     configured = timm.get_pretrained_cfg(model)
-    size = {"img_size": image_size} if configured is not None and configured.fixed_input_size else {}
+    size: dict[str, Any] = {"img_size": image_size} if configured is not None and configured.fixed_input_size else {}
     network = timm.create_model(model, pretrained=load, in_chans=channels, num_classes=classes, **size)
     return backbone_of(network, name=name, channels=channels, classes=classes, size=image_size)
