@@ -10,14 +10,14 @@ Settings, names, layouts and placements are plain data. PyTorch is imported when
 from typing import TYPE_CHECKING
 
 from ..specs.lazy import lazy_exports
-from .architectures import architectures
+from .architectures import PRETRAINED, architectures
 from .heads import head_multiply_adds, heads
 from .layout import Layout
 from .network_specs import ArchitectureSpec, ExitSpec
 from .placement import architecture_layout, canonical, resolve
 
 if TYPE_CHECKING:
-    from .attachment import attach_exits, load_original_state, original_state
+    from .attachment import attach_exits, load_original_state, original_state, refuse_other_weights
     from .backbone import Backbone, Block
     from .cost import multiply_adds, parameters, peak_activation_bytes
     from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
@@ -43,6 +43,7 @@ __getattr__, __dir__ = lazy_exports(
         "attach_exits": ".attachment",
         "load_original_state": ".attachment",
         "original_state": ".attachment",
+        "refuse_other_weights": ".attachment",
         "anytime": ".early_exit.calibration",
         "budgeted": ".early_exit.calibration",
         "build_network": ".network",
@@ -60,6 +61,7 @@ __getattr__, __dir__ = lazy_exports(
 )
 
 __all__ = [
+    "PRETRAINED",
     "SUFFIXES",
     "ArchitectureSpec",
     "Backbone",
@@ -94,5 +96,6 @@ __all__ = [
     "original_state",
     "parameters",
     "peak_activation_bytes",
+    "refuse_other_weights",
     "resolve",
 ]

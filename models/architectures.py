@@ -24,6 +24,8 @@ the images: `channels`, `classes` and `image_size`, or other usual names of them
 """
 
 
+PRETRAINED = ":pretrained"
+"""Suffix of an architecture's name that selects its pretrained weights."""
 BUILT_IN: dict[str, tuple[str, ...]] = {
     "densenet": ("densenet40_12", "densenet121"),
     "mobilenet": ("mobilenet_v2",),

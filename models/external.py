@@ -25,8 +25,6 @@ from .hooked import hooked_backbone
 from .layers import Pool
 from .probing import PROBES, Output, Probe, probed
 
-PRETRAINED = ":pretrained"
-"""Suffix of an architecture's name that selects its pretrained weights."""
 _WITHOUT_EFFECT = (nn.Identity, nn.Flatten)
 """Modules that do not change logits (N, classes)."""
 

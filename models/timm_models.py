@@ -13,9 +13,9 @@ import torch
 
 from ..specs import SpecError
 from ..specs.errors import unknown
-from .architectures import BackboneBuilder
+from .architectures import PRETRAINED, BackboneBuilder
 from .backbone import Backbone
-from .external import PRETRAINED, backbone_of
+from .external import backbone_of
 
 PREFIX = "timm/"
 

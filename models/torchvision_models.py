@@ -15,9 +15,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from ..specs.errors import unknown
-from .architectures import BackboneBuilder
+from .architectures import PRETRAINED, BackboneBuilder
 from .backbone import Backbone
-from .external import PRETRAINED, backbone_of
+from .external import backbone_of
 
 PREFIX = "torchvision/"
 SETTINGS: dict[str, Callable[[int], dict[str, Any]]] = {

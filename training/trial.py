@@ -35,6 +35,8 @@ class TrainedWeights(Spec):
     """SHA-256 of the file's content, as 64 hexadecimal digits."""
     path: str = field(default="", compare=False)
     """Current path of the file; not part of the canonical form or the key."""
+    taken: str = field(default="", compare=False)
+    """How the weights were taken from the file, if they had other names or values beside them; not in the key."""
     seed: ClassVar[None] = None
     """Seed of the teacher's training, which is unknown."""
 
@@ -45,12 +47,12 @@ class TrainedWeights(Spec):
         require(is_hash, "sha256 is 64 hexadecimal digits", sha256=self.sha256)
 
     def inactive_fields(self) -> frozenset[str]:
-        """Return `path` if it is empty."""
-        return frozenset() if self.path else frozenset({"path"})
+        """Return `path` and `taken` if they are empty."""
+        return frozenset(name for name in ("path", "taken") if not getattr(self, name))
 
     def canonical(self) -> Self:
-        """Return the same weights without their path."""
-        return replace(self, path="")
+        """Return the same weights without their path and how they were taken."""
+        return replace(self, path="", taken="")
 
     @functools.cached_property
     def key(self) -> str:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -136,6 +136,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         warnings |= dict.fromkeys(_warnings(block_recipes))
         teachers += [way.teacher for way in ways if way.teacher]
     exclusions.check(anything_left=bool(candidates))
+    warnings |= dict.fromkeys(_taken(candidates))
     stopping = _stopping(settings, document, most_epochs=max(asked.trial.recipe.epochs for asked in candidates))
     search = None
     if settings.search is not None:
@@ -264,6 +265,13 @@ def _warnings(named_recipes: list[tuple[str, Recipe]]) -> Iterator[str]:
             come = f"milestones {', '.join(others)} and {last} come" if others else f"milestone {last} comes"
             epochs = f"{recipe.epochs} epochs" if recipe.epochs > 1 else "1 epoch"
             yield f"recipe {name}: {come} after the last of {epochs}; the learning rate does not change there."
+
+
+def _taken(candidates: Iterable[TunedConfig]) -> Iterator[str]:
+    """Iterate over sentences that say how weights were taken from files."""
+    for one in candidates:
+        if isinstance(teacher := one.trial.teacher, TrainedWeights) and teacher.taken:
+            yield f"teacher {teacher.architecture.name}: the weights in {teacher.path} were read with {teacher.taken}."
 
 
 def _trained_weights(path: Path, architecture: ArchitectureSpec, dataset: DatasetSpec) -> TrainedWeights:
