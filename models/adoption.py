@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +63,19 @@ class OwnClassifier(nn.Module):
             return self.layers(features).flatten(1)
         with torch.autocast(features.device.type, enabled=False):
             return self.layers(features.float()).flatten(1)
+
+
+def read_older_names(trunk: Backbone) -> None:
+    """Let a backbone read weights that 0.1.0 wrote, whose names in stem and neck were others, in the same order."""
+    own = {name: tensor.shape for name, tensor in trunk.state_dict(keep_vars=True).items()}
+
+    def rename(state: dict[str, Any], prefix: str, *_: Any) -> None:
+        names = [name for name in state if name.startswith(prefix)]
+        if {*names} != {f"{prefix}{name}" for name in own} and [state[name].shape for name in names] == [*own.values()]:
+            tensors = [state.pop(name) for name in names]
+            state.update(zip((f"{prefix}{name}" for name in own), tensors, strict=True))
+
+    trunk._register_load_state_dict_pre_hook(rename)
 
 
 def adopt_classifier(trunk: Backbone, classifier: nn.Linear | OwnClassifier) -> None:

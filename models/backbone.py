@@ -79,11 +79,11 @@ class Backbone(nn.Module):
         self.only_size: int | None = None
         """Only height and width of images that the backbone accepts, in pixels; None if it accepts others as well."""
         self.block_names: tuple[tuple[str, ...], ...] = ()
-        """For a network from elsewhere, its names of the cuts in each block, that at the block's end first."""
+        """Names in a network from elsewhere of the cut at the end of each block, the most specific first."""
         self.undivided: str | None = None
         """Reason why the whole network runs before each exit, so that none can stop the computation; None if not so."""
         self.original_names: dict[str, str] = {}
-        """For a network from elsewhere, its own names of weights and buffers, by their names in the state_dict."""
+        """Names in a network from elsewhere of weights and buffers, by those in the state_dict of this backbone."""
 
     def block(self, number: int) -> Block:
         """Return the block with this number, from 1."""

@@ -15,6 +15,7 @@ from .adoption import (
     image_channels,
     original_names,
     read_channels,
+    read_older_names,
     staged,
     strides_between,
 )
@@ -74,6 +75,7 @@ def backbone_of(
     trunk = _assembled(groups, classifier, classes, only_size or PROBES[0])
     if only_size is not None:
         trunk.only_size, trunk.smallest_image = only_size, min(trunk.smallest_image, only_size)
+    read_older_names(trunk)
     trunk.original_names = original_names(network.state_dict(keep_vars=True), trunk, classifier)
     return trunk
 

@@ -47,7 +47,7 @@ class Layout:
     cost: BackboneCost
     """Cost of one image in the backbone."""
     names: tuple[tuple[str, ...], ...] = ()
-    """For a network from elsewhere, its names of the cuts in each block, that at the block's end first."""
+    """Names in a network from elsewhere of the cut at the end of each block, the most specific first."""
 
     @functools.cached_property
     def stage_channels(self) -> tuple[int, ...]:

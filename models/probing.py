@@ -1,4 +1,4 @@
-"""What the parts of a network do, found by running them without values: shapes of outputs and calls of functions."""
+"""Shapes of outputs and calls of functions in the parts of a network, found by running them without values."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -119,15 +119,15 @@ def _joined(parts: Sequence[Part], channels: int, size: int | None) -> list[Part
     return parts
 
 
-class _Run(NamedTuple):
+class _PartRun(NamedTuple):
     shape: torch.Size
     called: list[str]
 
 
 @torch.no_grad()
-def _run(parts: Sequence[Part], channels: int, size: int) -> list[_Run]:
+def _run(parts: Sequence[Part], channels: int, size: int) -> list[_PartRun]:
     """Run the parts in turn on the meta device in evaluation mode."""
-    runs: list[_Run] = []
+    runs: list[_PartRun] = []
     shape = torch.Size((1, channels, size, size))
     for number, part in enumerate(parts):
         with _Names() as names:
@@ -135,7 +135,7 @@ def _run(parts: Sequence[Part], channels: int, size: int) -> list[_Run]:
         if not isinstance(output, Tensor) or output.shape[:1] != (1,):
             raise _NotACutError(output, number)
         shape = output.shape
-        runs.append(_Run(shape, names.called))
+        runs.append(_PartRun(shape, names.called))
     return runs
 
 
@@ -168,7 +168,7 @@ class _Names(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _probe(part: Part, run: _Run, of_larger: torch.Size | None) -> Probe:
+def _probe(part: Part, run: _PartRun, of_larger: torch.Size | None) -> Probe:
     multiplications = sum(name in _MULTIPLYING for name in run.called)
     normalises_first = bool(run.called) and run.called[0] in _NORMALISING
     return Probe(part, run.shape, arranged(run.shape, of_larger), multiplications, normalises_first)

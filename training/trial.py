@@ -36,7 +36,7 @@ class TrainedWeights(Spec):
     path: str = field(default="", compare=False)
     """Current path of the file; not part of the canonical form or the key."""
     taken: str = field(default="", compare=False)
-    """How the weights were taken from the file, if they had other names or values beside them; not in the key."""
+    """Steps with which the weights were taken from the file, such as a prefix that was removed; not in the key."""
     seed: ClassVar[None] = None
     """Seed of the teacher's training, which is unknown."""
 

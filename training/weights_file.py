@@ -43,7 +43,7 @@ class FoundWeights:
 
     state: dict[str, Tensor]
     taken: tuple[str, ...]
-    """What had to be done to get them, such as `key 'model'` or `prefix 'module.' removed`."""
+    """Steps with which they were taken from the file, such as `key 'model'` or `prefix 'module.' removed`."""
 
 
 def read_content(path: Path) -> bytes:
@@ -169,7 +169,7 @@ def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
 
 
 def _under(names: Mapping[str, str], state: Mapping[str, Tensor]) -> FoundWeights | None:
-    """Return the weights with these names in a file, by their names here; None if they are not there.
+    """Return the weights with these names in a file, by their names here; None if the file lacks any.
 
     Args:
         names: Names in the file, by those in the network.

@@ -1,5 +1,7 @@
 """Table of the cost of each exit of a network."""
 
+from collections.abc import Iterator
+
 from rich.console import Group
 from rich.table import Table
 
@@ -39,6 +41,19 @@ def description(
     return Group(
         table,
         "Each row is the network truncated at that exit. One multiply-add (MAC) is one multiplication and one "
-        "addition, or two FLOPs. Only convolutions and linear layers are counted. Activations: peak memory for one "
-        "image in float32.",
+        "addition, or two FLOPs. Only convolutions, linear layers and attention are counted. Activations: peak memory "
+        "for one image in float32.",
+        *_cuts(network),
     )
+
+
+def _cuts(network: MultiExitNetwork) -> Iterator[str]:
+    """Iterate over sentences on the places where exits of a network from elsewhere can be."""
+    if names := network.trunk.block_names:
+        listed = ", ".join(f"block{number} {of_block[-1]}" for number, of_block in enumerate(names[:-1], start=1))
+        yield f"Exits can follow these blocks or, in the network's own names, modules: {listed}."
+    if network.trunk.undivided is not None:
+        yield (
+            f"The whole network runs for each exit: {network.trunk.undivided}. Its exits serve training and accuracy, "
+            "but cannot stop early."
+        )

@@ -245,3 +245,16 @@ def test_planning_loads_no_weights(monkeypatch):
 
 def test_listing_names_does_not_ask_torchvision():
     assert not any("/" in name for name in architectures)
+
+
+def test_weights_of_an_older_release_are_read_under_their_names():
+    trained, other = build("mobilenet_v2", "all", seed=0), build("mobilenet_v2", "all", seed=1)
+    older = {name.replace("trunk.neck.", "trunk.neck.0."): value for name, value in trained.state_dict().items()}
+    assert older.keys() != trained.state_dict().keys()
+    other.load_state_dict(older)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(other.eval()(images).logits[-1], trained.eval()(images).logits[-1])
+    del older["trunk.stem.0.weight"]
+    with pytest.raises(RuntimeError, match="Missing key"):
+        other.load_state_dict(older)
