@@ -92,7 +92,7 @@ def test_killed_between_its_last_step_and_its_result_it_goes_on(make_trial, tmp_
 def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
     make_trial, tmp_path, weights_of, method, stop_after
 ):
-    trial = make_trial(method, exits="all", epochs=3, accumulation=2, ema_decay=0.8)
+    trial = make_trial(method, exits="all", epochs=3, accumulation=2, ema_decay=0.8, schedule="cosine")
     train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
     asked = []
 

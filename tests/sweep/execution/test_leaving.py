@@ -66,9 +66,9 @@ def bench(tmp_path):
 
 
 def training(bench, trials=2):
-    """Return True if `trials` trials are past their first steps, since all started a while ago."""
+    """Return True if at least `trials` trials are past their first steps, since all started a while ago."""
     specs = bench.files("spec.json")
-    return len(specs) == trials and time.time() - max(path.stat().st_mtime for path in specs) > 1.5
+    return len(specs) >= trials and time.time() - max(path.stat().st_mtime for path in specs) > 1.5
 
 
 @pytest.mark.usefixtures("all_cores")
