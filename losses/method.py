@@ -124,6 +124,18 @@ class Method(Spec, ABC):
         own = type(self).loss
         return own(self, shape) if isinstance(own, type) else module.MethodLoss(self, shape)
 
+    def build_for(self, network: nn.Module, *, teacher: nn.Module | None = None) -> module.NetworkLoss:
+        """Build the loss for a training loop of your own.
+
+        Args:
+            network: `MultiExitNetwork` that is trained, such as one of `attach_exits`.
+            teacher: `MultiExitNetwork` of the teacher, for methods with a teacher; it is called without gradients.
+
+        Raises:
+            SpecError: if the settings do not fit the network, or for a method with inputs that only `exeunt sweep` has.
+        """
+        return module.network_loss(self, network, teacher)
+
 
 methods: Registry[type[Method]] = Registry("method")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from ..specs import SpecError
+from .method import LossInputs, NetworkShape
+
 if TYPE_CHECKING:
-    from .method import LossInputs, Method, NetworkShape
+    from .method import Method
 
 Settings = TypeVar("Settings", bound="Method")
 
@@ -52,3 +55,69 @@ class MethodLoss(Loss["Method"]):
                 for name, value in self.settings.next_buffers(inputs, learned).items():
                     self.get_buffer(name).copy_(value)
         return terms
+
+
+class NetworkLoss(nn.Module):
+    """Loss of a method in a training loop of your own; its parameters are trained with those of the network."""
+
+    def __init__(self, loss: Loss[Any], teacher: nn.Module | None) -> None:
+        super().__init__()
+        self.loss = loss
+        self._teacher = [] if teacher is None else [teacher.eval()]  # not a part of this module: it is not trained
+
+    def forward(
+        self, outputs: Any, labels: Tensor, *, progress: float = 0.0, images: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the weighted loss terms by name, each a scalar; minimise their sum.
+
+        Args:
+            outputs: What the network returned for N images.
+            labels: Class indices (N,), or probabilities (N, C).
+            progress: Number of the epoch, from 1, divided by the number of epochs.
+            images: The images, for the teacher.
+
+        Raises:
+            SpecError: if the teacher needs the images.
+        """
+        inputs = {
+            "logits": outputs.logits,
+            "features": outputs.features,
+            "feature_maps": outputs.maps,
+            "stage_maps": outputs.stages,
+            "labels": labels,
+            "progress": progress,
+        }
+        for teacher in self._teacher:
+            if images is None:
+                raise SpecError("the teacher needs the images; call the loss with images=images.", field="teacher")
+            with torch.no_grad():
+                taught = teacher(images)
+            inputs |= {"teacher_logits": taught.logits[-1], "teacher_stage_maps": taught.stages}
+        return self.loss(LossInputs(**inputs))
+
+
+def network_loss(method: Method, network: Any, teacher: Any = None) -> NetworkLoss:
+    """Build the loss of a method for a network and its teacher, see `Method.build_for`."""
+    trunk, exits = network.trunk, len(network.exit_blocks)
+    if method.needs_previous_epoch or method.needs_same_class_pairs or method.cohort:
+        message = f"{method.name} reads more than one network's outputs for a batch; train it with `exeunt sweep`"
+        raise SpecError(f"{message}.", field="method")
+    if method.exits == "required" and exits == 1:
+        raise SpecError(f"{method.name} needs exits; attach some to the network first.", field="exits")
+    if method.exits == "ignored" and exits > 1:
+        raise SpecError(f"{method.name} trains no exits, but the network has {exits}; remove them.", field="exits")
+    if (method.teacher != "ignored") != (teacher is not None):
+        need = "has no teacher; leave it out" if teacher is not None else "needs a teacher: build_for(..., teacher=...)"
+        raise SpecError(f"{method.name} {need}.", field="teacher")
+    shape = NetworkShape(
+        exits=exits,
+        classes=trunk.classifier.out_features,
+        feature_dim=trunk.width,
+        stage_channels=_stage_channels(trunk),
+        teacher_stage_channels=() if teacher is None else _stage_channels(teacher.trunk),
+    )
+    return NetworkLoss(method.build(shape), teacher)
+
+
+def _stage_channels(trunk: Any) -> tuple[int, ...]:
+    return tuple(trunk.block(end).out_channels for end in trunk.stage_ends)

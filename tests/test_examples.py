@@ -1,0 +1,30 @@
+"""Programs of `examples/`, run as their readers do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+NEEDS = {"lightning_module": "lightning", "timm_exits": "timm"}
+LAST = {
+    "own_loop": "of the images leave early",
+    "timm_exits": "largest difference to timm's network: 0.0",
+    "lightning_module": "{'exit 1': 0.",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_as_written(program, tmp_path):
+    if program.stem in NEEDS:
+        pytest.importorskip(NEEDS[program.stem])
+    ran = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert LAST[program.stem] in ran.stdout
+
+
+def test_the_loop_is_short():
+    lines = next(path for path in EXAMPLES if path.stem == "own_loop").read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 60
