@@ -125,7 +125,7 @@ class Method(Spec, ABC):
         return own(self, shape) if isinstance(own, type) else module.MethodLoss(self, shape)
 
     def build_for(self, network: nn.Module, *, teacher: nn.Module | None = None) -> module.NetworkLoss:
-        """Build the loss for a training loop of your own.
+        """Build the loss for a training loop in your program.
 
         Args:
             network: `MultiExitNetwork` that is trained, such as one of `attach_exits`.

@@ -6,8 +6,11 @@ Specs, the metadata of datasets and trial files need no PyTorch. It is imported 
 from typing import TYPE_CHECKING
 
 from ..specs.lazy import lazy_exports
+from .augmentation.policy import policies, register_augmentation
 from .data import Dataset, DatasetSpec, DataSource, datasets
+from .optimizers import optimizers, register_optimizer
 from .recipe import Recipe, recipes
+from .schedules import register_schedule, schedules
 from .trial import TrialSpec
 
 if TYPE_CHECKING:
@@ -38,6 +41,12 @@ __all__ = [
     "TrialSpec",
     "build_student",
     "datasets",
+    "optimizers",
+    "policies",
     "recipes",
+    "register_augmentation",
+    "register_optimizer",
+    "register_schedule",
+    "schedules",
     "train",
 ]

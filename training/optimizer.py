@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .nonfinite import NonFiniteDetector
+from .optimizers import Groups, optimizers
 from .recipe import Recipe
 
 
@@ -23,11 +24,10 @@ class OptimizerStep:
         self._recipe = recipe
         self._network = network
         self._weights = [weight for weight in (*network.parameters(), *loss.parameters()) if weight.requires_grad]
-        device = self._weights[0].device
-        # The kernels of a GPU read float32 from its memory; those of a CPU read a number.
-        self._rate = torch.zeros((), device=device, dtype=torch.float64 if device.type == "cpu" else torch.float32)
+        self._is_fused = optimizers[recipe.optimizer].fused
         self._gradients: dict[nn.Parameter, Tensor] = {}
-        self._optimizer = _optimizer(recipe, self._weights, self._rate)
+        self._optimizer = _optimizer(recipe, self._weights)
+        self._rate = self._optimizer.param_groups[0]["lr"] if self._is_fused else None
         self.average = WeightAverage(network, recipe.ema_decay) if recipe.ema_decay else None
 
     @torch.no_grad()
@@ -65,9 +65,14 @@ class OptimizerStep:
         watch.look((*names, "norm of the gradient"), values)
         if self._recipe.gradient_clip:
             clip_grads_with_norm_(self._weights, self._recipe.gradient_clip, norm)
-        self._rate.fill_(learning_rate)
-        self._optimizer.found_inf = watch.broken  # type: ignore[attr-defined] (fused optimisers then change nothing)
-        self._optimizer.step()
+        if self._rate is not None:
+            self._rate.fill_(learning_rate)
+            self._optimizer.found_inf = watch.broken  # type: ignore[attr-defined] (fused ones then change nothing)
+            self._optimizer.step()
+        elif not bool(watch.broken):  # waits for the device
+            for group in self._optimizer.param_groups:
+                group["lr"] = learning_rate
+            self._optimizer.step()
         self._optimizer.zero_grad()
         if self.average is not None:
             self.average.update()
@@ -112,16 +117,32 @@ class WeightAverage:
             old.copy_(new)
 
 
-def _optimizer(recipe: Recipe, weights: list[nn.Parameter], rate: Tensor) -> torch.optim.Optimizer:
+def _optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
     # Biases and the weights of normalisation have one dimension, all others two or more.
     decayed = [weight for weight in weights if recipe.decay_norms or weight.dim() > 1]
     spared = [weight for weight in weights if not recipe.decay_norms and weight.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]
-    groups = [group for group in groups if group["params"]]
-    if recipe.optimizer == "adamw":
-        return _eager(torch.optim.AdamW)(groups, lr=rate, fused=True, capturable=rate.is_cuda)
+    return optimizers[recipe.optimizer].build([group for group in groups if group["params"]], recipe)
+
+
+def fused_sgd(groups: Groups, recipe: Recipe) -> torch.optim.Optimizer:
+    """Build PyTorch's fused SGD."""
     momentum, nesterov = recipe.momentum, recipe.nesterov
-    return _eager(torch.optim.SGD)(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
+    return _eager(torch.optim.SGD)(groups, lr=_rate(groups), momentum=momentum, nesterov=nesterov, fused=True)
+
+
+def fused_adamw(groups: Groups, recipe: Recipe) -> torch.optim.Optimizer:
+    """Build PyTorch's fused AdamW."""
+    del recipe
+    rate = _rate(groups)
+    return _eager(torch.optim.AdamW)(groups, lr=rate, fused=True, capturable=rate.is_cuda)
+
+
+def _rate(groups: Groups) -> Tensor:
+    """Return a tensor for the learning rate on the device of the parameters."""
+    device = groups[0]["params"][0].device
+    # The kernels of a GPU read float32 from its memory; those of a CPU read a number.
+    return torch.zeros((), device=device, dtype=torch.float64 if device.type == "cpu" else torch.float32)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Methods, architectures and heads from outside this package: from your own files and from installed packages."""
+"""Parts of trials from outside this package, such as methods: from your own files and from installed packages."""
 
 import functools
 import importlib.metadata
@@ -15,11 +15,16 @@ from ..losses import methods
 from ..models import architecture_layout, architectures, heads
 from ..specs import Registry, SpecError, nearest, short_hash
 from ..store import Plugin
+from .augmentation.policy import policies
+from .data import datasets
+from .data.subsets import subset
+from .optimizers import optimizers
+from .schedules import schedules
 
 GROUP = "exeunt.plugins"
 """Entry point group with which installed packages declare their plugin modules."""
 
-REGISTRIES: tuple[Registry[Any], ...] = (methods, architectures, heads)
+REGISTRIES: tuple[Registry[Any], ...] = (methods, architectures, heads, datasets, optimizers, schedules, policies)
 """Registries that a plugin can extend."""
 
 
@@ -75,7 +80,8 @@ def use(plugins: Iterable[Plugin] = ()) -> None:
     while _in_use:
         for registry, name, _ in _entered[_in_use.pop()]:
             registry.unregister(name)
-    architecture_layout.cache_clear()  # its keys are architecture names
+    architecture_layout.cache_clear()  # its keys are names that a plugin can register
+    subset.cache_clear()
     for plugin in wanted:
         _enter(plugin)
         _in_use.append(plugin)

@@ -1,11 +1,12 @@
 """Recipe: the training settings other than the dataset, the network and the method."""
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from ..specs import Count, Fraction, NonNegative, Positive, Range, Registry, SpecError, require
 from .augmentation import Augmentation
+from .optimizers import optimizers
+from .schedules import schedules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,8 @@ class Recipe(Augmentation):
     accumulation: Count = 1
     """Number of parts of a batch whose gradients are accumulated, at least 1; batch normalisation sees single parts."""
 
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """Optimiser: `sgd`, or `adamw` with the betas 0.9 and 0.999."""
+    optimizer: str = "sgd"
+    """Optimiser: `sgd`, `adamw` with the betas 0.9 and 0.999, or one of a plugin."""
     learning_rate: Positive = 0.1
     """Learning rate of the first step after warm-up, above 0; with `one_cycle`, the maximum learning rate."""
     momentum: Fraction = 0.9
@@ -47,8 +48,8 @@ class Recipe(Augmentation):
     If it is above 0, the averaged weights are evaluated and saved.
     """
 
-    schedule: Literal["multistep", "cosine", "one_cycle"] = "multistep"
-    """Learning-rate schedule: `multistep`, `cosine` or `one_cycle`.
+    schedule: str = "multistep"
+    """Learning-rate schedule: `multistep`, `cosine`, `one_cycle`, or one of a plugin.
 
     `one_cycle` rises linearly over the first 30% of the steps and falls linearly to 0 over the rest.
     """
@@ -93,6 +94,8 @@ class Recipe(Augmentation):
     def __post_init__(self) -> None:
         """Check the rules that an annotation of one field cannot express."""
         super().__post_init__()
+        optimizers.check(self.optimizer)
+        schedules.check(self.schedule)
         whole = all(isinstance(epoch, int) and not isinstance(epoch, bool) for epoch in self.milestones)
         ascending = list(self.milestones) == sorted(set(self.milestones)) and min(self.milestones, default=1) > 0
         require(whole and ascending, "0 < milestones, whole numbers, ascending", milestones=self.milestones)
@@ -108,16 +111,8 @@ class Recipe(Augmentation):
 
     def inactive_fields(self) -> frozenset[str]:
         """Return the fields that only another optimiser or schedule reads."""
-        unread: set[str] = set()
-        if self.optimizer != "sgd":
-            unread |= {"momentum", "nesterov"}
-        if self.schedule != "multistep":
-            unread |= {"milestones", "decay"}
-        if self.schedule == "one_cycle":
-            unread |= {"warmup_epochs"}
-        if self.weight_decay == 0:
-            unread |= {"decay_norms"}
-        return frozenset(unread)
+        norms = {"decay_norms"} if self.weight_decay == 0 else set()
+        return optimizers[self.optimizer].unread | schedules[self.schedule].unread | norms
 
     @property
     def mixes_labels(self) -> bool:
@@ -132,15 +127,7 @@ class Recipe(Augmentation):
 
     def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
         """Return the learning rate of a step, counted from 0 over the whole training."""
-        steps = self.epochs * steps_per_epoch
-        progress = step / steps
-        if self.schedule == "one_cycle":
-            return self.learning_rate * min((progress + 1 / steps) / 0.3, (1 - progress) / 0.7, 1.0)
-        warm = min(1.0, (step + 1) / (self.warmup_epochs * steps_per_epoch)) if self.warmup_epochs else 1.0
-        if self.schedule == "cosine":
-            return warm * self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-        epoch = step // steps_per_epoch
-        return warm * self.learning_rate * self.decay ** sum(epoch >= milestone for milestone in self.milestones)
+        return schedules[self.schedule].rate(self, step, steps_per_epoch)
 
 
 recipes: Registry[Recipe] = Registry("recipe")

@@ -18,9 +18,12 @@ from ..models import (
     resolve,
 )
 from ..specs import Range, Spec, SpecError, canonical_json, content_key, require, short_hash
-from .data import Dataset, DatasetSpec, datasets
+from .augmentation.policy import policies
+from .data import Dataset, DatasetSpec, datasets, share_of
+from .optimizers import optimizers
 from .plugins import origins
 from .recipe import Recipe
+from .schedules import schedules
 
 Protocol = Literal["final", "tuning", "paper"]
 SEEDS = Range(minimum=0, maximum=2**32 - 1)
@@ -181,6 +184,10 @@ class TrialSpec(Spec):
             (methods, self.method.name),
             (architectures, self.architecture.name),
             (heads, self.exits.head),
+            (datasets, share_of(self.dataset.name)[0]),
+            (optimizers, self.recipe.optimizer),
+            (schedules, self.recipe.schedule),
+            (policies, self.recipe.policy),
             *([(architectures, self.teacher.architecture.name)] if self.teacher else []),
         )
         return tuple(sorted({*own, *(self.teacher.plugins if isinstance(self.teacher, TrialSpec) else ())}))

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from ...specs import SpecError
 from ...training import DataSource, datasets
+from ...training.plugins import plugins_in_use, use
 
 WaitFor = Callable[[str], None]
 """Function that is called with the name of what a process waits for."""
@@ -34,7 +35,7 @@ def images_read(names: Collection[str], source: DataSource) -> Iterator[Callable
     reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     assert reader.stdin is not None
     assert reader.stdout is not None
-    pickle.dump((names, source), reader.stdin)
+    pickle.dump((names, source, plugins_in_use()), reader.stdin)
     reader.stdin.flush()
     answers = reader.stdout
     try:
@@ -68,7 +69,8 @@ def _main() -> None:
     """Read datasets in turn; answer None for each that is complete, otherwise the error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for libraries that print
-    names, source = pickle.load(sys.stdin.buffer)
+    names, source, plugins = pickle.load(sys.stdin.buffer)
+    use(plugins)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in names:
         problem = None

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...models import head_multiply_adds, resolve
-from ...training import TrialSpec
+from ...training import DataSource, TrialSpec, datasets
 from ...training.data import share_of
 from ...training.data.dataset import FOLDER_PREFIX
 
@@ -65,7 +65,7 @@ class Costs:
         name = trial.dataset.name
         if name not in self._images:
             whole, share = share_of(name)
-            self._images[name] = share * (TRAINING_IMAGES[whole] if whole in TRAINING_IMAGES else _counted(whole))
+            self._images[name] = share * (TRAINING_IMAGES.get(whole) or _counted(whole))
         return self._images[name] * (1 - trial.validation)
 
     def _head(self, trial: TrialSpec, block: int) -> int:
@@ -77,7 +77,10 @@ class Costs:
 
 
 def _counted(dataset: str) -> int:
-    """Return the number of training images in an image folder."""
+    """Return the number of training images in an image folder, or in the dataset of a plugin, which is loaded."""
+    if not dataset.startswith(FOLDER_PREFIX):
+        train, _ = datasets[dataset].load(DataSource())
+        return len(train)
     from ...training.data.image_folder import class_names, list_images  # noqa: PLC0415 (imports torch)
 
     train = Path(dataset.removeprefix(FOLDER_PREFIX)).expanduser() / "train"

@@ -76,7 +76,7 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("recipe: {learning_rate: .nan}", "recipe.learning_rate", "learning_rate=nan"),
     ("recipe: {weight_decay: [5e-4, -1e-4]}", "recipe.weight_decay[1]", "but got weight_decay=-0.0001"),
     ("recipe: {nesterov: 1}", "recipe.nesterov", "must be true or false, but got 1, which is an integer."),
-    ("recipe: {schedule: step}", "recipe.schedule", "unknown value 'step'; the nearest is 'multistep'"),
+    ("recipe: {schedule: step}", "recipe.schedule", "unknown schedule 'step'; the nearest is 'multistep'"),
     ("recipe: {milestones: 5}", "recipe.milestones", "must be a list, but got 5"),
     ("recipe: {milestones: [1, a]}", "recipe.milestones[1]", "must be an integer, but got 'a'"),
     ("recipe: {milestones: [2, 1]}", "recipe.milestones", "milestones=(2, 1)"),

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ...specs import NonNegative, Range, Spec
+from ...specs import NonNegative, Range, Spec, SpecError
 from ...specs.lazy import LazyModule
+from .policy import policies
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .. import transfer
-    from . import operations, policies
+    from . import operations
+    from . import policies as operations_of_policies
 else:
     np, torch = LazyModule("numpy"), LazyModule("torch")
-    operations, policies = LazyModule(f"{__package__}.operations"), LazyModule(f"{__package__}.policies")
+    operations = LazyModule(f"{__package__}.operations")
+    operations_of_policies = LazyModule(f"{__package__}.policies")
     transfer = LazyModule(f"{__package__.rpartition('.')[0]}.transfer")
 
 PADDING = 4
-
-Policy = Literal["none", "trivial_augment", "auto_augment", "auto_augment_svhn", "auto_augment_imagenet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ class Draws:
     """`Operation` numbers of the policy for each image, in order: (N, K) int64, always on the CPU."""
     magnitudes: Tensor | None = None
     """Magnitudes of `operations`: (N, K) float32, always on the CPU."""
+    numbers: Tensor | None = None
+    """Random numbers of a plugin's policy: (N, K) float32 in [0, 1)."""
     centres: Tensor | None = None
     """Row and column of the centre of each cutout square: (N, 2) int64."""
     mixing: Mixing | None = None
@@ -80,7 +83,7 @@ class Draws:
 
     def with_moved(self, move: Callable[[Tensor], Tensor]) -> Draws:
         """Return the draws with `move` applied to each tensor that `Augmentation.apply` reads on the device."""
-        read = {"shifts": self.shifts, "flips": self.flips, "centres": self.centres}
+        read = {"shifts": self.shifts, "flips": self.flips, "numbers": self.numbers, "centres": self.centres}
         moved = {name: move(tensor) for name, tensor in read.items() if tensor is not None}
         if self.mixing is None:
             return dataclasses.replace(self, **moved)
@@ -109,8 +112,9 @@ class Augmentation(Spec):
     """
     flip: bool = False
     """True if each image is mirrored horizontally with probability 0.5."""
-    policy: Policy = "none"
-    """Augmentation policy: `none`, TrivialAugment Wide, or AutoAugment as found on CIFAR-10, SVHN or ImageNet.
+    policy: str = "none"
+    """Augmentation policy: `none`, TrivialAugment Wide, AutoAugment as found on CIFAR-10, SVHN or ImageNet, or one of a
+    plugin.
 
     Pixels that are moved in from outside the image are black.
     """
@@ -146,14 +150,37 @@ class Augmentation(Spec):
             drawn["crops"] = torch.rand(count, 4, generator=generator)
         if self.flip:
             drawn["flips"] = torch.randint(0, 2, (count,), generator=generator).bool()
-        if self.policy != "none":
-            chosen, magnitudes = policies.draw_operations(self.policy, count, (height, width), generator)
+        own = policies[self.policy]
+        if own.change is not None:
+            drawn["numbers"] = torch.rand(count, own.numbers, generator=generator)
+        elif self.policy != "none":
+            chosen, magnitudes = operations_of_policies.draw_operations(self.policy, count, (height, width), generator)
             drawn |= {"operations": chosen, "magnitudes": magnitudes}
         if self.cutout:
             anywhere = torch.rand(count, 2, generator=generator, dtype=torch.float64)
             drawn["centres"] = (anywhere * torch.tensor([height, width])).long()
         mixing = self._draw_mixing(height, width, generator) if self.mixup or self.cutmix else None
         return Draws(count=count, mixing=mixing, **drawn)
+
+    def __post_init__(self) -> None:
+        """Raise `SpecError` for an unknown policy, besides a value out of range."""
+        super().__post_init__()
+        policies.check(self.policy)
+
+    def _changed(self, pixels: Tensor, numbers: Tensor) -> Tensor:
+        """Return the pixels after a plugin's policy."""
+        change = policies[self.policy].change
+        assert change is not None
+        changed = change(pixels, numbers)
+        if not isinstance(changed, torch.Tensor) or (changed.shape, changed.dtype) != (pixels.shape, pixels.dtype):
+            what = (
+                f"{tuple(changed.shape)} {changed.dtype}"
+                if isinstance(changed, torch.Tensor)
+                else type(changed).__name__
+            )
+            rule = f"policy {self.policy}: it must return pixels {tuple(pixels.shape)} {pixels.dtype}, but got {what}"
+            raise SpecError(f"{rule}.", field="policy")
+        return changed
 
     def _draw_mixing(self, height: int, width: int, generator: torch.Generator) -> Mixing:
         # A beta variate uses a varying number of random numbers, so it is drawn from a separate generator.
@@ -208,6 +235,8 @@ class Augmentation(Spec):
         if draws.operations is not None and draws.magnitudes is not None:
             for chosen, magnitudes in zip(draws.operations.unbind(1), draws.magnitudes.unbind(1), strict=True):
                 pixels = operations.perform(pixels, chosen, magnitudes)
+        if draws.numbers is not None:
+            pixels = self._changed(pixels, draws.numbers)
         inputs = normalise(pixels, mean, std)
         if draws.centres is not None:
             _cut_out(inputs, draws.centres, self.cutout)

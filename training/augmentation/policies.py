@@ -6,14 +6,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .augmentation import Policy
 from .operations import Operation
 
 AutoAugment = Literal["auto_augment", "auto_augment_svhn", "auto_augment_imagenet"]
 
 
 def draw_operations(
-    policy: Policy, count: int, image_size: tuple[int, int], generator: torch.Generator
+    policy: str, count: int, image_size: tuple[int, int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Draw the operations of each image, in order, and their magnitudes.
 

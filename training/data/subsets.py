@@ -48,7 +48,7 @@ def share_of(name: str) -> tuple[str, float]:
 
 
 @functools.cache  # called for every trial
-def _part(name: str) -> Dataset:
+def subset(name: str) -> Dataset:
     """Return the dataset with a fraction of the training images of each class, and its whole test set."""
     whole, share = share_of(name)
     facts = datasets[whole]
@@ -71,4 +71,4 @@ def _part(name: str) -> Dataset:
     )
 
 
-datasets.register_pattern("*@*%", _part)
+datasets.register_pattern("*@*%", subset)
