@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -116,51 +117,102 @@ def train(
         def wanted() -> bool:
             return terminated() or (stop is not None and stop())
 
-        result = _trained(build, files, processes, 60 * checkpoint_minutes, checkpoint_epochs, on_epoch, wanted)
+        execution = _Execution(
+            files=files,
+            processes=processes,
+            interval=60 * checkpoint_minutes,
+            checkpoint_epochs=checkpoint_epochs,
+            on_epoch=on_epoch,
+            stop=wanted,
+        )
+        result = execution.result(build)
         result["environment"] |= {"threads": threads, "gpu_share": gpu_share}
         if processes.first:
             files.write_result(result)
     return result
 
 
-def _trained(
-    build: Callable[[], TrainingLoop],
-    files: TrialFiles,
-    processes: ProcessGroup,
-    interval: float,
-    checkpoint_epochs: bool,
-    on_epoch: Callable[[Record], None] | None,
-    stop: Callable[[], bool],
-) -> Record:
-    """Train to the end, write the weights and return the result. Afterwards, nothing refers to the network."""
-    run = build()
-    trial, outcome = run.trial, {"state": "done"}
-    try:
-        with enough_memory(lambda: _advice(run)):
-            _train_to_the_end(run, files, processes, interval, checkpoint_epochs, on_epoch, stop)
-    except TrainingDiverged as divergence:
-        outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}
-    result: Record = (
-        outcome
-        | run.details
-        | {
-            "key": trial.key,
-            "protocol": trial.reported,
-            "seconds": sum(record["seconds"] for record in run.history),
-            "metrics": {name: v for name, v in (run.history or [{}])[-1].items() if "/" in name},
-            "environment": describe_environment(run.device, run.precision)
-            | describe_conditions(trial.recipe, run.device)
-            | {"processes": processes.count, "energy": run.energy_problem or "measured"},
-        }
-    )
-    if processes.first:
-        files.write_history(run.history)
-        if trial.protocol != "paper" or files.weights() is None:
-            files.write_weights(serialized(run.trained_network.state_dict()))
-        result["weights"] = digest(files.weights() or b"")
-        if run.teacher_sha256 is not None:
-            result["teacher"] = run.teacher_sha256
-    return result
+@dataclass(frozen=True, kw_only=True)
+class _Execution:
+    """Execution of a training: where its files are, when it writes them, and whom it reports to."""
+
+    files: TrialFiles
+    processes: ProcessGroup
+    interval: float
+    """Maximum number of seconds between two checkpoints."""
+    checkpoint_epochs: bool
+    on_epoch: Callable[[Record], None] | None
+    stop: Callable[[], bool]
+
+    def result(self, build: Callable[[], TrainingLoop]) -> Record:
+        """Train to the end, write the weights and return the result. Afterwards, nothing refers to the network."""
+        run = build()
+        trial, outcome = run.trial, {"state": "done"}
+        try:
+            with enough_memory(lambda: _advice(run)):
+                self._train_to_the_end(run)
+        except TrainingDiverged as divergence:
+            outcome = {"state": "diverged", "reason": f"{run.place(divergence.step)}: {divergence}"}
+        result: Record = (
+            outcome
+            | run.details
+            | {
+                "key": trial.key,
+                "protocol": trial.reported,
+                "seconds": sum(record["seconds"] for record in run.history),
+                "metrics": {name: v for name, v in (run.history or [{}])[-1].items() if "/" in name},
+                "environment": describe_environment(run.device, run.precision)
+                | describe_conditions(trial.recipe, run.device)
+                | {"processes": self.processes.count, "energy": run.energy_problem or "measured"},
+            }
+        )
+        if self.processes.first:
+            self.files.write_history(run.history)
+            if trial.protocol != "paper" or self.files.weights() is None:
+                self.files.write_weights(serialized(run.trained_network.state_dict()))
+            result["weights"] = digest(self.files.weights() or b"")
+            if run.teacher_sha256 is not None:
+                result["teacher"] = run.teacher_sha256
+        return result
+
+    def _train_to_the_end(self, run: TrainingLoop) -> None:
+        written, cost = time.monotonic(), 0.0
+
+        def keep() -> None:
+            nonlocal written, cost
+            started = time.monotonic()
+            self._keep(run)
+            written = time.monotonic()
+            cost = written - started
+
+        while run.epoch < run.trial.recipe.epochs:
+            for _ in run.train_epoch():
+                due = time.monotonic() - written > self.interval
+                if not self.processes.is_sync_step(run.steps, run.device):
+                    continue
+                stopping, due = self.processes.any_rank(self.stop(), due, device=run.device)
+                if stopping or due:
+                    keep()
+                if stopping:
+                    raise TrainingInterrupted(f"stopped in epoch {run.epoch + 1} after step {run.step}")
+            is_best = run.finish_epoch() and run.trial.protocol == "paper"
+            if self.processes.first and is_best:
+                self.files.write_weights(serialized(run.trained_network.state_dict()))
+            # Repeating the best epoch on a GPU could give other weights than those that are kept.
+            needed = self.checkpoint_epochs or is_best or run.epoch == run.trial.recipe.epochs
+            due = time.monotonic() - written > min(self.interval, cost / CHECKPOINT_SHARE)
+            if any(self.processes.any_rank(needed or due, device=run.device)):
+                keep()
+            elif self.processes.first:
+                self.files.write_history(run.history)
+            if self.on_epoch is not None and self.processes.first:
+                self.on_epoch(run.history[-1])
+
+    def _keep(self, run: TrainingLoop) -> None:
+        state = run.state()
+        if self.processes.first:
+            self.files.checkpoints.write(serialized(state), epoch=run.epoch, step=run.step)
+            self.files.write_history(run.history)
 
 
 def _resume(run: TrainingLoop, files: TrialFiles) -> None:
@@ -171,55 +223,6 @@ def _resume(run: TrainingLoop, files: TrialFiles) -> None:
             run.restore(state)
         else:
             files.start_over()
-
-
-def _train_to_the_end(
-    run: TrainingLoop,
-    files: TrialFiles,
-    processes: ProcessGroup,
-    interval: float,
-    checkpoint_epochs: bool,
-    on_epoch: Callable[[Record], None] | None,
-    stop: Callable[[], bool],
-) -> None:
-    written, cost = time.monotonic(), 0.0
-
-    def keep() -> None:
-        nonlocal written, cost
-        started = time.monotonic()
-        _keep(run, files, processes)
-        written = time.monotonic()
-        cost = written - started
-
-    while run.epoch < run.trial.recipe.epochs:
-        for _ in run.train_epoch():
-            due = time.monotonic() - written > interval
-            if not processes.is_sync_step(run.steps, run.device):
-                continue
-            stopping, due = processes.any_rank(stop(), due, device=run.device)
-            if stopping or due:
-                keep()
-            if stopping:
-                raise TrainingInterrupted(f"stopped in epoch {run.epoch + 1} after step {run.step}")
-        is_best = run.finish_epoch() and run.trial.protocol == "paper"
-        if processes.first and is_best:
-            files.write_weights(serialized(run.trained_network.state_dict()))
-        # Repeating the best epoch on a GPU could give other weights than those that are kept.
-        needed = checkpoint_epochs or is_best or run.epoch == run.trial.recipe.epochs
-        due = time.monotonic() - written > min(interval, cost / CHECKPOINT_SHARE)
-        if any(processes.any_rank(needed or due, device=run.device)):
-            keep()
-        elif processes.first:
-            files.write_history(run.history)
-        if on_epoch is not None and processes.first:
-            on_epoch(run.history[-1])
-
-
-def _keep(run: TrainingLoop, files: TrialFiles, processes: ProcessGroup) -> None:
-    state = run.state()
-    if processes.first:
-        files.checkpoints.write(serialized(state), epoch=run.epoch, step=run.step)
-        files.write_history(run.history)
 
 
 def _too_large(trial: TrialSpec, device: torch.device) -> str:
