@@ -141,7 +141,7 @@ def _assembled(groups: Groups, classifier: nn.Linear | OwnClassifier, classes: i
     trunk = Backbone(
         stem=_row(groups.stem),
         stages=staged(blocks, strides),
-        neck=_neck(groups.neck),
+        neck=_neck(groups.neck) if isinstance(classifier, nn.Linear) else _flattened(groups.neck),
         width=classifier.in_features,
         classes=classes or classifier.out_features,
         stem_stride=stem_stride,
@@ -173,6 +173,11 @@ def _neck(group: Sequence[Probe]) -> nn.Module:
         case [nn.AdaptiveAvgPool2d(output_size=(1, 1) | 1), fx.GraphModule() as flatten] if _is_flatten(flatten):
             return Pool()
     return nn.Sequential(*modules)
+
+
+def _flattened(group: Sequence[Probe]) -> nn.Module:
+    """Return a neck that ends in features (N, width), for a classifier that reads them in another shape."""
+    return nn.Sequential(*(probe.part.module for probe in group), nn.Flatten())
 
 
 def _is_flatten(piece: fx.GraphModule) -> bool:

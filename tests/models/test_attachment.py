@@ -54,7 +54,8 @@ def test_each_exit_is_truncated_and_left_with_the_same_logits(attached):
     _, multi, images = attached
     multi.eval()
     with torch.no_grad():
-        logits = multi(images).logits
+        logits, features, *_ = multi(images)
+        assert {one.shape for one in features} == {(2, multi.trunk.width)}
         for number, expected in enumerate(logits, start=1):
             assert torch.equal(TruncatedNetwork(multi, number).eval()(images), expected)
     left = EarlyExit(multi, "max_probability", 0.15)(images)
