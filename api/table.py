@@ -1,5 +1,6 @@
 """Tables of a sweep."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,11 @@ class ResultTable:
         """Return the numbers in full precision: one row per value, with the columns of `to_csv`."""
         import pandas as pd
 
-        return pd.DataFrame.from_records([dict(record) for record in self.rendered.records])
+        records = [
+            {name: math.nan if value is None else value for name, value in record.items()}
+            for record in self.rendered.records
+        ]
+        return pd.DataFrame.from_records(records)
 
     def to_csv(self) -> str:
         """Return the numbers in full precision as CSV: one line per value."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..models import SUFFIXES, EarlyExit, Format, original_state
 from ..specs import SpecError
-from ..sweep.calibration import Calibration, calibrate
+from ..sweep.calibration import Calibration, calibrate, kept
 from ..sweep.export import export_trial
 from ..sweep.trained import TrainedTrial
 from ._source import data_source
@@ -84,6 +84,11 @@ class LoadedTrial:
         """
         source = data_source(data, download)
         return calibrate(self.trained, source, budget=budget, accuracy=accuracy, criterion=criterion)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Thresholds that `exeunt calibrate` has kept with the trial; None without any for these weights."""
+        return kept(self.trained)
 
     def early_exit(self, calibration: Calibration) -> EarlyExit:
         """Return the network with early exits at calibrated thresholds. It shares the weights of `network`."""

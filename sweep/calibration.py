@@ -8,7 +8,7 @@ from torch import Tensor
 from ..models import calibrate_to_accuracy, calibrate_to_budget, criteria, exit_costs
 from ..models.early_exit.calibration import OperatingPoint
 from ..specs import SpecError, require
-from ..store import EARLY_EXIT_FILE, digest
+from ..store import EARLY_EXIT_FILE, Record, digest
 from ..training import DataSource
 from ..training.batches import EvaluationBatches
 from ..training.data import split_validation
@@ -83,17 +83,19 @@ def calibrate(
 
 def keep(trained: TrainedTrial, calibration: Calibration) -> str:
     """Write thresholds to the trial's directory in the store, and return the path of the file."""
-    files = trained.files
+    trained.files.write_early_exit(record_of(trained, calibration))
+    return trained.files.directory.located(EARLY_EXIT_FILE)
+
+
+def record_of(trained: TrainedTrial, calibration: Calibration) -> Record:
+    """Return the content of the file with the thresholds of a trial."""
     measured = {name: value for name, value in asdict(calibration).items() if name not in ("criterion", "thresholds")}
-    files.write_early_exit(
-        {
-            "weights": digest(files.weights() or b""),
-            "criterion": calibration.criterion,
-            "thresholds": calibration.thresholds,
-            "validation": measured,
-        }
-    )
-    return files.directory.located(EARLY_EXIT_FILE)
+    return {
+        "weights": digest(trained.files.weights() or b""),
+        "criterion": calibration.criterion,
+        "thresholds": calibration.thresholds,
+        "validation": measured,
+    }
 
 
 def kept(trained: TrainedTrial) -> Calibration | None:

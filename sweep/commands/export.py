@@ -54,10 +54,10 @@ def export(
     """Export a trained network to a file, and check that the file gives the same outputs."""
     from ..export import export_trial
 
-    typer.echo(export_trial(_trained(trial, architecture, method, seed, storage), format, exit, out))
+    typer.echo(export_trial(trained_of(trial, architecture, method, seed, storage), format, exit, out))
 
 
-def _trained(
+def trained_of(
     trial: str, architecture: str | None, method: str | None, seed: int | None, storage: str
 ) -> "TrainedTrial":
     """Return the trial with this key, or the trial of a sweep with these names."""

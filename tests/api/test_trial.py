@@ -1,5 +1,8 @@
 """A trained trial through `import exeunt`: loading by name, thresholds of early exits, export."""
 
+import json
+import shutil
+
 import exeunt
 import pytest
 import torch
@@ -103,12 +106,55 @@ class TestCalibrate:
         with pytest.raises(exeunt.SpecError, match="has only the final exit, so no image can leave early; choose"):
             sweep.load("resnet8", "baseline").calibrate(budget=0.7)
 
-    def test_a_trial_without_validation_images_is_refused_with_what_to_do(self, quick_file, tmp_path, ray_here):
+    @pytest.mark.usefixtures("ray_here")
+    def test_a_trial_without_validation_images_is_refused_with_what_to_do(self, quick_file, tmp_path):
         file = tmp_path / "plain.yaml"
         file.write_text(quick_file.read_text().replace("validation: 0.2\n", "").replace("epochs: 2", "epochs: 1"))
         sweep = exeunt.run(file, storage=tmp_path / "runs", only=["eed/*"], quiet=True)
         with pytest.raises(exeunt.SpecError, match=r"held out no validation images.*\. Set `validation: 0\.1` in the"):
             sweep.load("resnet8", "eed temperature=1").calibrate(budget=0.7)
+
+
+class TestCalibrateCommand:
+    @pytest.fixture
+    def storage(self, quick, tmp_path):
+        """A copy of the storage, which the command changes."""
+        return shutil.copytree(quick, tmp_path / "storage")
+
+    @pytest.fixture
+    def calibrate(self, run, storage):
+        return lambda *words: run("calibrate", "quick", "resnet8", "eed temperature=3", *words, "--storage", storage)
+
+    def test_thresholds_are_kept_and_exported_with_the_network(self, calibrate, trial, run, storage, tmp_path):
+        status, out, err = calibrate("--budget", 0.7)
+        assert (status, err) == (0, "")
+        found = trial.calibrate(budget=0.7)
+        assert out == f"{found}\nwritten: {storage}/trials/{trial.key}/early_exit.json\n"
+        kept = json.loads((storage / "trials" / trial.key / "early_exit.json").read_text())
+        assert (kept["format"], kept["criterion"], tuple(kept["thresholds"])) == (
+            1,
+            "max_probability",
+            found.thresholds,
+        )
+        assert exeunt.open("quick", storage=storage).load("resnet8", "eed temperature=3").calibration == found
+        words = ["export", "quick", "resnet8", "eed temperature=3", "--storage", storage]
+        assert run(*words, "--out", tmp_path / "net.pt2").status == 0
+        assert json.loads((tmp_path / "net.early_exit.json").read_text()) == kept
+
+    def test_thresholds_of_other_weights_are_not_used(self, calibrate, trial, storage):
+        calibrate("--accuracy", 0.1)
+        file = storage / "trials" / trial.key / "early_exit.json"
+        file.write_text(file.read_text().replace('"weights": "', '"weights": "0')[:-1])
+        with pytest.raises(exeunt.SpecError, match=r"early_exit.json is damaged.*run `exeunt calibrate` again"):
+            _ = exeunt.open("quick", storage=storage).load("resnet8", "eed temperature=3").calibration
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps(record | {"weights": "0" * 64}))
+        assert exeunt.open("quick", storage=storage).load("resnet8", "eed temperature=3").calibration is None
+
+    def test_it_needs_a_budget_or_an_accuracy(self, calibrate):
+        status, out, err = calibrate()
+        assert (status, out) == (2, "")
+        assert err.startswith("exeunt: give either a budget or an accuracy")
 
 
 class TestExport:
