@@ -111,7 +111,7 @@ def installed(tmp_path_factory, wheel) -> Callable[..., str]:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
-    where = "import exeunt.sweep, exeunt.results; print(*exeunt.__path__)"
+    where = "import exeunt; exeunt.sweep, exeunt.results, exeunt.run; print(*exeunt.__path__)"
     seen = subprocess.run([python, "-c", where], cwd=folder, env=quiet(), capture_output=True, text=True, check=True)
     assert seen.stdout.split() == [str(packages / "exeunt")], "another Exeunt is imported"
     return run
