@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..specs import masked
+from ..specs import SpecError, masked, require
 from ..store import Plan, Store
 from ..sweep.tracking.address import tracking_uri
 
@@ -196,7 +197,7 @@ def run(
     """Train every trial of a sweep file that has no result yet, and return the sweep.
 
     The function returns after the last trial, also if some trials failed: `StoredSweep.status` has their reasons. To
-    resume after an interruption, call it again. Call it in the main thread.
+    resume after an interruption, call it again.
 
     Args:
         file: Sweep file (YAML) without a search.
@@ -212,16 +213,17 @@ def run(
 
     Raises:
         SpecError: for an error in the file, a plugin, the options or the storage. The message is that of
-            `exeunt sweep`.
+            `exeunt sweep`. Also if it is called in another thread than the main thread, which receives Ctrl-C.
         KeyboardInterrupt: after Ctrl-C, once all running trials have a checkpoint; at once after a second.
     """
     from rich.console import Console
 
-    from ..specs import require
     from ..sweep.run import run_sweep
     from ._source import data_source
     from .plan import load
 
+    if threading.current_thread() is not threading.main_thread():
+        raise SpecError("exeunt.run needs the main thread, which receives Ctrl-C, but was called in another one.")
     if max_concurrent is not None:
         require(max_concurrent >= 1, "max_concurrent >= 1", max_concurrent=max_concurrent)
     planned, store = load(file, storage, plugins)

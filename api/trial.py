@@ -33,7 +33,7 @@ class LoadedTrial:
     @property
     def key(self) -> str:
         """Key of the trial in the storage."""
-        return self.spec.key
+        return self.trained.key
 
     @property
     def spec(self) -> "TrialSpec":

@@ -123,10 +123,10 @@ def validation_logits(trained: TrainedTrial, source: DataSource) -> tuple[Tensor
     """
     trial, network = trained.spec, trained.network
     if not network.exit_blocks[:-1]:
-        rule = f"trial {trial.key} ({trial.method.name}) has only the final exit, so no image can leave early"
+        rule = f"trial {trained.key} ({trial.method.name}) has only the final exit, so no image can leave early"
         raise SpecError(f"{rule}; choose a trial with exits.", field="method")
     if not trial.validation:
-        rule = f"trial {trial.key} has held out no validation images, and thresholds must not be chosen on others"
+        rule = f"trial {trained.key} has held out no validation images, and thresholds must not be chosen on others"
         raise SpecError(f"{rule}. Set `validation: 0.1` in the sweep file and run it again.", field="validation")
     facts = trial.dataset_facts
     _, held_out = split_validation(facts.load(source)[0], fraction=trial.validation, seed=SPLIT_SEED)

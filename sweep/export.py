@@ -21,7 +21,7 @@ def export_trial(trained: TrainedTrial, format: Format, exit: int | None, output
     trial, network = trained.spec, trained.network
     image_shape = trial.dataset_facts.image_shape
     part = network if exit is None else TruncatedNetwork(network, exit)
-    default = f"{trial.key}{'' if exit is None else f'-exit{exit}'}{SUFFIXES[format]}"
+    default = f"{trained.key}{'' if exit is None else f'-exit{exit}'}{SUFFIXES[format]}"
     path = output or Path(default)
     difference = export_network(part, path, format, image_shape)
     thresholds = _write_thresholds(trained, path) if exit is None else ""

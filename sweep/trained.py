@@ -19,6 +19,7 @@ from .find import find_trial
 class TrainedTrial:
     """Trial that has ended, with its trained network."""
 
+    key: str
     spec: TrialSpec
     network: MultiExitNetwork
     """Network in evaluation mode, on the CPU; the last one of a cohort."""
@@ -51,7 +52,7 @@ def load_trained(store: Store, key: str) -> TrainedTrial:
         last = network.networks[-1]
         assert isinstance(last, MultiExitNetwork)
         network = last
-    return TrainedTrial(spec=trial, network=network.eval(), files=files, result=result)
+    return TrainedTrial(key=key, spec=trial, network=network.eval(), files=files, result=result)
 
 
 def load_named(store: Store, plan: Plan, architecture: str, method: str, seed: int) -> TrainedTrial:

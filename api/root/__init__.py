@@ -40,17 +40,16 @@ _EXPORTS = {
     "run": ".api",
 }
 
-_export, _names = lazy_exports(__name__, _EXPORTS)
+if not TYPE_CHECKING:  # so that a type checker reports unknown names
+    _export, _names = lazy_exports(__name__, _EXPORTS)
 
+    def __getattr__(name: str) -> Any:
+        if name in _PACKAGES:
+            return importlib.import_module(f".{name}", __name__)
+        return _export(name)
 
-def __getattr__(name: str) -> Any:
-    if name in _PACKAGES:
-        return importlib.import_module(f".{name}", __name__)
-    return _export(name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*_names(), *_PACKAGES})
+    def __dir__() -> list[str]:
+        return sorted({*_names(), *_PACKAGES})
 
 
 __all__ = [

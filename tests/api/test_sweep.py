@@ -1,5 +1,7 @@
 """A sweep through `import exeunt`: plan, run, and what is read from the storage."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import exeunt
 import pandas as pd
 import pytest
@@ -108,6 +110,10 @@ class TestRun:
         with pytest.raises(exeunt.SpecError, match=message):
             exeunt.run(quick_file, storage=tmp_path, **options)
         assert list(tmp_path.iterdir()) == []
+
+    def test_another_thread_than_the_main_one_is_refused(self, tmp_path, quick_file):
+        with ThreadPoolExecutor(1) as pool, pytest.raises(exeunt.SpecError, match="needs the main thread"):
+            pool.submit(exeunt.run, quick_file, storage=tmp_path).result()
 
 
 SEARCH = """\

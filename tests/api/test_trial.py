@@ -95,6 +95,7 @@ class TestCalibrate:
             ({"budget": 70}, "0 < budget <= 1"),
             ({"budget": 0.0001}, "budget >= 0"),
             ({"accuracy": 90}, "0 <= accuracy <= 1"),
+            ({"accuracy": 1}, "accuracy <= 0.*, the maximum with criterion max_probability"),
             ({"budget": 0.5, "criterion": "entropie"}, "unknown criterion 'entropie'; the nearest is 'entropy'"),
         ],
     )
