@@ -112,7 +112,7 @@ class TestCalibrate:
         file = tmp_path / "plain.yaml"
         file.write_text(quick_file.read_text().replace("validation: 0.2\n", "").replace("epochs: 2", "epochs: 1"))
         sweep = exeunt.run(file, storage=tmp_path / "runs", only=["eed/*"], quiet=True)
-        with pytest.raises(exeunt.SpecError, match=r"held out no validation images.*\. Set `validation: 0\.1` in the"):
+        with pytest.raises(exeunt.SpecError, match=r"held out no validation images.*\. Set `validation: 0\.1` in a"):
             sweep.load("resnet8", "eed temperature=1").calibrate(budget=0.7)
 
 
