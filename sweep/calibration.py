@@ -127,7 +127,9 @@ def validation_logits(trained: TrainedTrial, source: DataSource) -> tuple[Tensor
         raise SpecError(f"{rule}; choose a trial with exits.", field="method")
     if not trial.validation:
         rule = f"trial {trained.key} has held out no validation images, and thresholds must not be chosen on others"
-        raise SpecError(f"{rule}. Set `validation: 0.1` in a sweep file without a search and run it.", field="validation")
+        raise SpecError(
+            f"{rule}. Set `validation: 0.1` in a sweep file without a search and run it.", field="validation"
+        )
     facts = trial.dataset_facts
     _, held_out = split_validation(facts.load(source)[0], fraction=trial.validation, seed=SPLIT_SEED)
     batches = list(EvaluationBatches(held_out, facts, torch.device("cpu"), ProcessGroup()))
