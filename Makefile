@@ -42,7 +42,7 @@ lint: setup  ## Check style, formatting, types, the import contract and the sent
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tests/layers.py
 	$(BIN)/python tests/prose.py
 
 bench: setup  ## Run the benchmarks and add rows to benchmarks/results.csv; AUTHORS=DIR DATA=DIR adds the authors' program

@@ -135,7 +135,7 @@ def labelled(frame: pd.DataFrame, metric: str | None = None) -> tuple[pd.DataFra
     """
     searched = has_search(frame)
     runs = results(frame)
-    metric = metric or _reported(runs)
+    metric = metric or reported_metric(runs)
     done = runs["state"] == "done"
     known = metric_names(runs)
     if metric not in known and bool(done.any()):
@@ -212,7 +212,7 @@ def ranked(cells: Sequence[Cell], metric: Metric) -> list[Cell]:
     ]
 
 
-def _reported(runs: pd.DataFrame) -> str:
+def reported_metric(runs: pd.DataFrame) -> str:
     """Return the name of the final exit's top-1 accuracy on the images of the protocol: validation for tuning."""
     parameter = f"{PARAMETER_PREFIX}protocol"
     protocols = set(runs[parameter]) if parameter in runs else set()

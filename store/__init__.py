@@ -11,10 +11,11 @@ from .lease import SweepLockedError, hold_lease, lease_owner, require_driver
 from .plan_record import SWEEP_FILE, Configuration, Plan, PlannedTrial, Role, SearchRecord, TuningInfo
 from .plugins import PLUGINS, Plugin, keep_plugins, kept_plugins
 from .records import DamagedFileError, NewerFormatError, Record
-from .trial_files import WEIGHTS, TrialFiles
+from .trial_files import EARLY_EXIT_FILE, WEIGHTS, TrialFiles
 from .trial_store import ENDED, Progress, State, Store
 
 __all__ = [
+    "EARLY_EXIT_FILE",
     "ENDED",
     "PLUGINS",
     "SWEEP_FILE",

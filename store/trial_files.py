@@ -16,11 +16,14 @@ from .records import (
     is_object,
     is_text,
     is_time,
+    list_of,
     object_of,
     one_of,
+    optional,
+    shaped,
 )
 
-WEIGHTS = "weights.pt"
+WEIGHTS, EARLY_EXIT_FILE = "weights.pt", "early_exit.json"
 RETRAIN = "To train the trial again, remove {directory} and run the sweep."
 SPEC = RecordFile(
     required={
@@ -56,6 +59,15 @@ FAILURE = RecordFile(
 PRUNED = RecordFile(
     required={"stopping": is_object, "epoch": is_count, "reason": is_text},
     remedy="Remove the file; the sweep then applies its stopping rule again.",
+)
+EARLY_EXIT = RecordFile(
+    required={
+        "weights": is_digest,
+        "criterion": is_text,
+        "thresholds": list_of(optional(is_number)),
+        "validation": shaped(images=is_count, accuracy=is_number, cost=is_number, shares=list_of(is_number)),
+    },
+    remedy="Remove the file and run `exeunt calibrate` again.",
 )
 
 
@@ -146,6 +158,14 @@ class TrialFiles:
     def write_weights(self, content: bytes | memoryview) -> None:
         """Write the weights of the trained network, a `state_dict` in PyTorch's format."""
         self.directory.write(WEIGHTS, content)
+
+    def early_exit(self) -> Record | None:
+        """Return the thresholds of early exits that `exeunt calibrate` has written, or None."""
+        return EARLY_EXIT.read(self.directory, EARLY_EXIT_FILE)
+
+    def write_early_exit(self, thresholds: Record) -> None:
+        """Write the thresholds of early exits, with the SHA-256 of the weights that they belong to."""
+        EARLY_EXIT.write(self.directory, EARLY_EXIT_FILE, thresholds)
 
     def write_pruned(self, stopping: Mapping[str, Any], *, epoch: int, epochs: int) -> None:
         """Record that a stopping rule stopped the trial after an epoch. Sweeps without this rule train it further."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-PRODUCT = ("specs", "losses", "models", "store", "training", "sweep", "results", "benchmarks")
+PRODUCT = ("specs", "losses", "models", "store", "training", "sweep", "results", "api", "benchmarks")
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md")
 
 OPENINGS = {*"of what how whether where by as those all which who whose that when for in everything".split()}  # noqa: SIM905

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).parents[1]
-PACKAGES = ("specs", "losses", "models", "store", "training", "sweep", "results")
+PACKAGES = ("specs", "losses", "models", "store", "training", "sweep", "results", "api")
 ELSEWHERE = ("benchmarks", "configs", "deploy", "docs", "tests")
 NO_SOURCE = shutil.ignore_patterns(".*", "runs", "build", "dist", "*.egg-info", "__pycache__")
 
@@ -111,7 +111,7 @@ def installed(tmp_path_factory, wheel) -> Callable[..., str]:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
-    where = "import exeunt.sweep, exeunt.results; print(*exeunt.__path__)"
+    where = "import exeunt; exeunt.sweep, exeunt.results, exeunt.run; print(*exeunt.__path__)"
     seen = subprocess.run([python, "-c", where], cwd=folder, env=quiet(), capture_output=True, text=True, check=True)
     assert seen.stdout.split() == [str(packages / "exeunt")], "another Exeunt is imported"
     return run
@@ -135,7 +135,7 @@ def test_the_wheel_is_complete_and_has_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name.removeprefix("exeunt/") for name in archive.namelist() if name.startswith("exeunt/")}
         others = {name for name in archive.namelist() if not name.startswith("exeunt")}
-    assert held == files_of(*PACKAGES)
+    assert held == {name.removeprefix("api/root/") for name in files_of(*PACKAGES)}
     assert others == set()
 
 

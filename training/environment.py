@@ -1,7 +1,6 @@
 """Device, precision and numeric settings of a trial: selection and record."""
 
 import functools
-import importlib.metadata
 import os
 import platform
 import re
@@ -14,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from ..specs import SpecError
+from ..specs.version import __version__
 from . import nvml
 from .compilation import compiled_as
 from .plugins import installed_plugins, plugins_in_use
@@ -142,7 +142,7 @@ def describe_environment(device: torch.device, precision: Precision) -> dict[str
     cuda = device.type == "cuda"
     plugins = (*installed_plugins(), *(f"{plugin.name} (sha256 {plugin.sha256})" for plugin in plugins_in_use()))
     return {
-        "exeunt": _version(),
+        "exeunt": __version__,
         "commit": commit(),
         **({"plugins": ", ".join(plugins)} if plugins else {}),
         "torch": torch.__version__,
@@ -173,13 +173,6 @@ def _gpu_software() -> dict[str, str | int]:
         "cudnn": torch.backends.cudnn.version() or 0,
         "driver": nvml.driver_version(),
     }
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("exeunt")
-    except importlib.metadata.PackageNotFoundError:  # a checkout that is on the path, but not installed
-        return ""
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from .batch_norm import BatchCounters
 from .batches import EvaluationBatches, TrainingBatches
 from .compilation import compile_networks
 from .data import DataSource, split_validation
+from .data.split import SPLIT_SEED
 from .distributed import ProcessGroup
 from .early_exit_metrics import EarlyExitMetrics
 from .environment import Precision, choose_precision
@@ -29,9 +30,6 @@ from .step import Batch, TrainingStep
 from .student import build_student, leaving_costs, network_costs, network_shape
 from .teacher import TeacherWeights, build_teacher
 from .trial import TrialSpec
-
-SPLIT_SEED = 0
-"""Seed that selects the held-out training images; the same in all trials, so that they are comparable."""
 
 
 class TrainingLoop:

@@ -102,7 +102,7 @@ def calibrate_to_accuracy(
     """
     points = _Answers(logits, labels, costs, criterion).family()
     highest = max(point.accuracy for point in points)
-    require(floor <= highest, f"floor <= {highest}, the maximum accuracy with criterion {criterion}", floor=floor)
+    require(floor <= highest, f"accuracy <= {highest}, the maximum with criterion {criterion}", accuracy=floor)
     return min((point for point in points if point.accuracy >= floor), key=lambda point: (point.cost, -point.accuracy))
 
 

@@ -4,6 +4,7 @@ Heavy imports happen inside the commands, so that `--help` prints at once.
 """
 
 from . import (
+    calibrate,
     clean,
     describe,
     doctor,
@@ -26,6 +27,7 @@ from ._options import app
 
 __all__ = [
     "app",
+    "calibrate",
     "clean",
     "describe",
     "doctor",

@@ -6,25 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...specs import SpecError, masked, require_printable, require_uri, sqlite_file
+from ..tracking.address import tracking_uri as tracking_uri  # noqa: PLC0414 (exported)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...store import Plugin, Store
+    from ...store import Store
     from ..planning.plan import SweepPlan
-
-SERVERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
-"""Accepted schemes of a tracking URI. MLflow accepts no new file stores."""
-
-WAITING = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
-"""Environment variables of MLflow and their values, unless they are already set. By default MLflow waits four minutes
-for each request without an answer (mlflow 3.17). A sweep repeats such a request anyway."""
 
 app = typer.Typer(
     name="exeunt",
@@ -79,9 +65,10 @@ def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Sw
     """Return the plan of a sweep file, and the store of its trials."""
     from ...store import Store
     from ...training.plugins import read_plugins
+    from ..planning.load import plan_of
 
     store = Store(storage)
-    plan = planned(file, store, read_plugins(plugins or ()))
+    plan = plan_of(file, store, read_plugins(plugins or ()))
     for warning in plan.sweep.warnings:
         warn(warning)
     return plan, store
@@ -90,19 +77,6 @@ def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Sw
 def warn(problem: str) -> None:
     """Print a warning on standard error."""
     typer.echo(f"warning: {problem}", err=True)
-
-
-def planned(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "SweepPlan":
-    """Return the plan of a sweep file with these plugins."""
-    from ..planning.plan import make_plan
-    from ..planning.sweep_file import read_sweep
-
-    sweep = read_sweep(file, plugins)
-    if sweep.search is None:
-        return make_plan(sweep)
-    from ..search import search_plan
-
-    return search_plan(sweep, store)
 
 
 def resume_command(options: dict[str, object], *, data: Path | None, tracking: str | None, download: bool) -> list[str]:
@@ -116,30 +90,3 @@ def option_words(options: dict[str, object]) -> list[str]:
     """Return options as command-line arguments: a list repeats its option, and None omits it."""
     listed = [(name, value if isinstance(value, list) else [value]) for name, value in options.items()]
     return [word for name, values in listed for value in values if value is not None for word in (name, str(value))]
-
-
-def tracking_uri(store: "Store", wanted: str | None) -> str:
-    """Return the tracking URI of a sweep: the value of `--tracking`, or the database in the store.
-
-    Also set the time limits of MLflow requests for this process (`WAITING`).
-
-    Raises:
-        SpecError: if the URI is neither a server nor a lasting database, or the storage cannot hold a database.
-    """
-    for name, value in WAITING.items():
-        os.environ.setdefault(name, value)
-    if wanted is None:
-        return store.tracking_uri
-    require_printable(wanted, "tracking")
-    scheme, separator, place = wanted.partition("://")
-    kind = scheme.partition("+")[0]
-    rule = ""
-    if not separator or kind not in SERVERS:
-        rule = "is neither a server nor a database; name http://HOST:PORT, https://HOST or sqlite:///FILE"
-    elif kind == "sqlite" and (place == "" or sqlite_file(wanted) in (Path(), Path(":memory:"))):
-        rule = "is a database in memory, which is lost at exit; name a file, sqlite:///FILE"
-    if rule:
-        raise SpecError(f"--tracking: {masked(wanted)!r} {rule}.", field="tracking")
-    if kind != "sqlite":  # the path of a file may contain blanks and quotes
-        require_uri(wanted, "tracking", without="?#" if kind.startswith("http") else "")
-    return wanted

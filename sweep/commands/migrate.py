@@ -1,15 +1,9 @@
 from shlex import join
-from typing import TYPE_CHECKING
 
 import typer
 
 from ...specs import SpecError
-from ._options import Plugins, Storage, app, planned
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ...store import Store
+from ._options import Plugins, Storage, app
 
 
 @app.command()
@@ -25,6 +19,7 @@ def migrate(storage: Storage = "runs", plugin: Plugins = None) -> None:
     from ...store import SWEEP_FILE, Store, kept_plugins
     from ...store.migration import migrate_trials
     from ...training.plugins import read_plugins
+    from ..planning.load import plan_of
     from ..terminal.counts import counted
 
     store = Store(storage)
@@ -44,7 +39,7 @@ def migrate(storage: Storage = "runs", plugin: Plugins = None) -> None:
             continue
         try:
             with directory.local(SWEEP_FILE) as file:
-                store.save_sweep(planned(file, store, needed))
+                store.save_sweep(plan_of(file, store, needed))
             sweeps.append(name)
         except SpecError as error:
             problems.append(f"sweep {name}: {error}")
@@ -56,12 +51,3 @@ def migrate(storage: Storage = "runs", plugin: Plugins = None) -> None:
         typer.echo(problem, err=True)
     if problems:
         raise typer.Exit(1)
-
-
-def convert(store: "Store", console: "Console", text: str) -> None:
-    """Give trials of Exeunt 0.1.0 their new keys, so that the sweep with this file finds its results."""
-    from ...store.migration import migrate_trials
-    from ..terminal.counts import counted
-
-    if converted := sum(not one.problem for one in migrate_trials(store, text)):
-        console.print(f"{counted(converted, 'trial')} of Exeunt 0.1.0 converted", highlight=False)

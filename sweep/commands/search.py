@@ -86,8 +86,8 @@ def search(
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
 
+    from ..run import convert
     from ._exit import leaving
-    from .migrate import convert
 
     again = ["exeunt", "search", file, "--storage", storage, *options]
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):

@@ -1,5 +1,4 @@
 import math
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -90,46 +89,27 @@ def sweep(
 
     from rich.console import Console
 
-    from ...specs import SpecError
-    from ...store import hold_lease
     from ...training import DataSource
     from ..execution.shutdown import Shutdown
-    from ..planning.durations import duration, seconds_of
-    from ..planning.only import selected
-    from ..planning.plan import missing
-    from ..terminal.counts import counted
+    from ..planning.durations import seconds_of
+    from ..run import run_sweep
+    from ._exit import leaving
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(file, storage, plugin)
-    recorded_at = tracking_uri(store, tracking)
-    console, source = Console(), DataSource(directory=data, download=download)
-    again = ["exeunt", "sweep", str(file), "--storage", storage, *options]
-    chosen = {trial.key for trial in selected(plan, only or [])}
-    if plan.sweep.search is not None:
-        raise SpecError(f"{file} has a `search` part; run: exeunt search {file}", field="search")
-
-    from ..execution.cluster import ray_at
-    from ..terminal.progress import make_board
-    from ._exit import leaving
-    from .migrate import convert
-
-    with hold_lease(store.sweep_directory(plan.name), plan.name) as driver:
-        convert(store, console, plan.text)
-        todo = [trial for trial in missing(plan, store) if trial.key in chosen]
-        store.save_sweep(plan)
-        planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
-        console.print(f"{plan.name}: {planned}, {len(todo)} to train", highlight=False)
-        if todo:
-            board = make_board(todo, len(chosen) - len(todo), console)
-            most = max_concurrent or math.inf
-            ray = ray_at(address, trials=min(len(todo), most), resources=plan.sweep.resources, wait_for=board.wait_for)
-            with leaving(console, again), closing(board), ray as ray_ready:
-                from ..execution.runner import launch  # while Ray starts
-
-                launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, shutdown=shutdown, most=most)
-            board.say(f"{board.counts} after {duration(board.elapsed)}")
-        from ..terminal.tables import publish
-
-        publish(plan, store, recorded_at, console)
-        if any(trial.key in chosen for trial in missing(plan, store)):
-            raise typer.Exit(1)
+    console = Console()
+    is_complete = run_sweep(
+        file,
+        plan,
+        store,
+        DataSource(directory=data, download=download),
+        tracking_uri(store, tracking),
+        console,
+        only=only or [],
+        most=max_concurrent or math.inf,
+        address=address,
+        shutdown=shutdown,
+        interruptions=leaving(console, ["exeunt", "sweep", str(file), "--storage", storage, *options]),
+    )
+    if not is_complete:
+        raise typer.Exit(1)

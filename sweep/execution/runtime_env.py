@@ -7,17 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PARTS = ("specs", "losses", "models", "store", "training", "results", "sweep")
+PARTS = ("specs", "losses", "models", "store", "training", "results", "sweep", "api")
 
 
 @contextmanager
 def packed() -> Iterator[Path]:
     """Copy `exeunt/`, from a wheel or a checkout, to a temporary directory that exists inside the context."""
     with tempfile.TemporaryDirectory(prefix="exeunt-") as folder:
+        copy = Path(folder) / "exeunt"
+        copy.mkdir()
+        shutil.copy(_directory("exeunt") / "__init__.py", copy)
         for part in PARTS:
-            spec = importlib.util.find_spec(f"exeunt.{part}")
-            assert spec is not None
-            assert spec.submodule_search_locations
-            source = spec.submodule_search_locations[0]
-            shutil.copytree(source, Path(folder) / "exeunt" / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(_directory(f"exeunt.{part}"), copy / part, ignore=shutil.ignore_patterns("__pycache__"))
         yield Path(folder)
+
+
+def _directory(package: str) -> Path:
+    """Return the directory of a package."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("specs", "losses", "models", "store", "training", "sweep", "results")
+PACKAGES = ("specs", "losses", "models", "store", "training", "sweep", "results", "api")
 TIMEOUT_S = 600.0
 PYTEST_FAILED = 1
 """Exit status of pytest if tests ran and some failed."""
@@ -82,6 +82,7 @@ def copy_of_checkout() -> Iterator[Path]:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, root / name)
         (root / "exeunt").mkdir()
+        (root / "exeunt" / "__init__.py").symlink_to(root / "api" / "root" / "__init__.py")
         for package in PACKAGES:
             (root / "exeunt" / package).symlink_to(root / package)
         yield root

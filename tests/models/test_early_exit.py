@@ -296,7 +296,7 @@ def test_what_cannot_be_reached_is_refused_with_the_least_that_works():
     assert calibrate_to_budget(logits, labels, exact, least, "margin").cost == exact[0]
     with pytest.raises(SpecError, match="budget"):
         calibrate_to_budget(logits, labels, costs, math.nan, "margin")
-    with pytest.raises(SpecError, match=r"floor <= 0\.\d+"):
+    with pytest.raises(SpecError, match=r"accuracy <= 0\.\d+"):
         calibrate_to_accuracy(logits, labels, costs, 1, "margin")
     with pytest.raises(SpecError, match="costs are positive and increase"):
         anytime(logits, labels, costs[::-1])

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from .in_memory import ImageSet
 
+SPLIT_SEED = 0
+"""Seed that selects the held-out training images; the same in all trials, so that they are comparable."""
+
 AnyImages = TypeVar("AnyImages", bound=ImageSet)
 
 

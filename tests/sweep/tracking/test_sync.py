@@ -8,9 +8,8 @@ from types import SimpleNamespace
 import pytest
 from exeunt.results import load
 from exeunt.results.mlflow_client import TrackingError, answering
-from exeunt.sweep.commands import _options
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.tracking import sync
+from exeunt.sweep.tracking import address, sync
 from exeunt.sweep.tracking.writer import Mirror
 from mlflow import MlflowClient
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """Set the timeouts of the commands, and shorter ones."""
-    for name, value in _options.WAITING.items():
+    for name, value in address.WAITING.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     monkeypatch.setattr(sync, "SYNC_INTERVAL_S", 0.2)

@@ -1,0 +1,54 @@
+"""Tables of a sweep."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..results import RenderedTable, render
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Table of a sweep. `print` writes it as text, and a notebook shows it as HTML."""
+
+    rendered: RenderedTable
+    """Title, remarks, headings, rows and notes."""
+
+    def __str__(self) -> str:
+        return render(self.rendered, "text")
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the numbers in full precision: one row per value, with the columns of `to_csv`."""
+        import pandas as pd
+
+        records = [
+            {name: math.nan if value is None else value for name, value in record.items()}
+            for record in self.rendered.records
+        ]
+        return pd.DataFrame.from_records(records)
+
+    def to_csv(self) -> str:
+        """Return the numbers in full precision as CSV: one line per value."""
+        return render(self.rendered, "csv")
+
+    def to_latex(self) -> str:
+        """Return a LaTeX table for a paper."""
+        return render(self.rendered, "latex")
+
+    def to_markdown(self) -> str:
+        """Return a table in GitHub Markdown."""
+        return render(self.rendered, "markdown")
+
+    def to_html(self) -> str:
+        """Return the table as HTML."""
+        return render(self.rendered, "html")
+
+    def to_json(self) -> str:
+        """Return title, remarks, notes and numbers as one JSON object."""
+        return render(self.rendered, "json")

@@ -1,0 +1,18 @@
+"""The plan of a sweep file, with or without a search."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...store import Plugin, Store
+from .plan import SweepPlan, make_plan
+from .sweep_file import read_sweep
+
+
+def plan_of(file: Path, store: Store, plugins: Sequence[Plugin]) -> SweepPlan:
+    """Return the plan of a sweep file with these plugins. The studies of a search are read from the store."""
+    sweep = read_sweep(file, plugins)
+    if sweep.search is None:
+        return make_plan(sweep)
+    from ..search import search_plan  # noqa: PLC0415 (Optuna takes a while to load, and most sweeps have no search)
+
+    return search_plan(sweep, store)
