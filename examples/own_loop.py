@@ -5,8 +5,6 @@
 It trains a small network on scikit-learn's digits for a few seconds.
 """
 
-from pathlib import Path
-
 import torch
 from exeunt.losses import EED
 from exeunt.models import EarlyExit, attach_exits, export_network
@@ -47,4 +45,4 @@ for number, logits in enumerate(network(images[test]).logits, start=1):
 outputs = EarlyExit(network, "max_probability", 0.9)(images[test])
 accuracy = (outputs.logits.argmax(1) == labels[test]).float().mean()
 print(f"early exit: {accuracy:.1%}, {(outputs.exits < 3).float().mean():.0%} of the images leave early")
-export_network(network, Path("network.pt2"), "torch", (1, 8, 8))
+export_network(network, "network.pt2", "torch", (1, 8, 8))

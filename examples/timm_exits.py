@@ -5,8 +5,6 @@
 It needs timm and the packages of `pip install 'exeunt[timm,export]'`.
 """
 
-from pathlib import Path
-
 import timm
 import torch
 from exeunt.models import attach_exits, exit_costs, export_network, load_original_state, original_state
@@ -27,4 +25,4 @@ with torch.no_grad():
     difference = (plain.eval()(images) - with_exits.eval()(images).logits[-1]).abs().max()
 print(f"largest difference to timm's network: {difference.item()}")
 
-export_network(with_exits, Path("resnet18.onnx"), "onnx", (3, SIZE, SIZE))
+export_network(with_exits, "resnet18.onnx", "onnx", (3, SIZE, SIZE))

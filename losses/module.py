@@ -58,7 +58,7 @@ class MethodLoss(Loss["Method"]):
 
 
 class NetworkLoss(nn.Module):
-    """Loss of a method in a training loop outside this package; its parameters are trained with those of the network."""
+    """Loss of a method in a loop outside this package. Its parameters are trained with those of the network."""
 
     def __init__(self, loss: Loss[Any], teacher: nn.Module | None) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 """Largest allowed difference between the exported and the original logits, relative to the largest logit."""
 
 
-def export_network(network: nn.Module, path: Path, format: Format, image_shape: tuple[int, int, int]) -> float:
+def export_network(network: nn.Module, path: Path | str, format: Format, image_shape: tuple[int, int, int]) -> float:
     """Write a network to a file, after a check that the file gives the same outputs.
 
     `safetensors` contains only the weights, `torch` a program of `torch.export` (`.pt2`), and `onnx` an ONNX model.
@@ -48,7 +48,7 @@ def export_network(network: nn.Module, path: Path, format: Format, image_shape: 
         SpecError: if the path has the wrong suffix or cannot be written, if a package is missing, or if the outputs
             differ by more than `TOLERANCE`. No file is written then.
     """
-    suffix = SUFFIXES[format]
+    path, suffix = Path(path), SUFFIXES[format]
     require(path.suffix == suffix, f"path ends in {suffix} for format {format}", path=str(path))
     require(not path.is_dir(), "path is not a directory", path=str(path))
     if missing := [name for name in NEEDS[format] if find_spec(name) is None]:

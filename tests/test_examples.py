@@ -1,12 +1,14 @@
 """Programs of `examples/`, run as their readers do."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+FOLDER = Path(__file__).parent.parent / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
 NEEDS = {"lightning_module": "lightning", "timm_exits": "timm"}
 LAST = {
     "own_loop": "of the images leave early",
@@ -23,6 +25,18 @@ def test_an_example_runs_as_written(program, tmp_path):
     ran = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert LAST[program.stem] in ran.stdout
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_cell_by_cell(tmp_path):
+    notebook = json.loads((FOLDER / "sweep.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    (tmp_path / "cells.py").write_text("\n".join(cells))
+    words = [sys.executable, "cells.py"]
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "resnet8.pt2").stat().st_size > 100_000
+    assert not any(cell.get("outputs") for cell in notebook["cells"])
 
 
 def test_the_loop_is_short():
