@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from ..specs import SpecError
+from ..specs.user_code import refused, user_code
 from .backbone import Backbone
 from .external import backbone_of
 
@@ -32,13 +32,28 @@ def backbone_from(build: Callable[..., Any], image_shape: tuple[int, int, int], 
     """
     channels, size, _ = image_shape
     values = {"channels": channels, "classes": classes, "image_size": size}
-    taken = inspect.signature(build).parameters
-    settings = {name: values[key] for key, names in NAMES.items() for name in names if name in taken}
-    network = build(**settings)
-    if isinstance(network, Backbone):
-        return network
     name = getattr(build, "__name__", type(build).__name__)
-    if not isinstance(network, nn.Module):
-        message = f"{name} returned {type(network).__name__}, not a torch.nn.Module; return the network."
-        raise SpecError(message, field="architecture")
-    return backbone_of(network, name=name, channels=channels, classes=classes, size=size)
+    settings: dict[str, int] = {}
+
+    def received() -> str:
+        arguments = ", ".join(f"{key}={value}" for key, value in settings.items())
+        return f"It was called as {name}({arguments}); a builder can take {_listed()}."
+
+    with user_code(f"the builder {name}", build, received=received, owns=True, field="architecture"):
+        taken = inspect.signature(build).parameters
+        settings |= {name: values[key] for key, names in NAMES.items() for name in names if name in taken}
+        network = build(**settings)
+        if not isinstance(network, nn.Module):
+            problem = f"returned {type(network).__name__}, not a torch.nn.Module; return the network."
+            raise refused(name, problem, build, field="architecture")
+        if not isinstance(network, Backbone):
+            return backbone_of(network, name=name, channels=channels, classes=classes, size=size)
+    if network.classifier.out_features != classes:
+        problem = f"returned a network with {network.classifier.out_features} logits, but the dataset has {classes}"
+        fix = "take the argument `classes` and pass it to the classifier"
+        raise refused(name, f"{problem} classes; {fix}.", build, field="architecture")
+    return network
+
+
+def _listed() -> str:
+    return ", ".join(f"`{name}`" for name, *_ in NAMES.values())

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import get_args
 
+from ..specs.user_code import user_code
 from .architectures import BUILT_IN, BackboneBuilder, architectures
 from .backbone import Backbone
 from .builder import backbone_from
@@ -26,7 +27,10 @@ def measured_layout(builder: BackboneBuilder, image_shape: tuple[int, int, int],
     """
     with without_weights():
         trunk = backbone_from(builder, image_shape, classes)
-    return layout_of(trunk, image_shape)
+    channels, height, width = image_shape
+    received = f"Its images were (1, {channels}, {height}, {width}) float32."
+    with user_code("the network", builder, received=lambda: received, field="architecture"):
+        return layout_of(trunk, image_shape)
 
 
 def layout_of(trunk: Backbone, image_shape: tuple[int, int, int]) -> Layout:

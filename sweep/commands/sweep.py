@@ -53,6 +53,13 @@ TimeBudget = Annotated[
     ),
 ]
 
+Try = Annotated[
+    bool,
+    typer.Option(
+        "--try/--no-try", help="One training step of each network with code from outside Exeunt, before the first trial"
+    ),
+]
+
 
 @app.command()
 def sweep(
@@ -66,6 +73,7 @@ def sweep(
     time_budget: TimeBudget = None,
     address: Address = None,
     plugin: Plugins = None,
+    try_: Try = True,
 ) -> None:
     """Train every trial of FILE that has no result yet, then print the comparison table.
 
@@ -86,7 +94,7 @@ def sweep(
     if address is not None and address.startswith("ray://"):
         send(file, storage, address, options, plugin)
         return
-    options += option_words({"--address": address, "--plugin": plugin})
+    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
     from rich.console import Console
 
@@ -126,7 +134,8 @@ def sweep(
             with leaving(console, again), closing(board), ray as ray_ready:
                 from ..execution.runner import launch  # while Ray starts
 
-                launch(plan, store, source, board, ray_ready, recorded_at, driver=driver, shutdown=shutdown, most=most)
+                how = {"driver": driver, "shutdown": shutdown, "most": most, "tries": try_}
+                launch(plan, store, source, board, ray_ready, recorded_at, **how)
             board.say(f"{board.counts} after {duration(board.elapsed)}")
         from ..terminal.tables import publish
 

@@ -14,6 +14,7 @@ import pydantic
 from ...losses import Baseline
 from ...models import ArchitectureSpec, architectures
 from ...specs import SpecError, require, unknown
+from ...specs.user_code import user_code
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.plugins import Plugin, use
 from ...training.trial import Protocol, TrainedWeights
@@ -222,7 +223,8 @@ def _candidates(
         for way in ways:
             try:
                 teacher = teacher_of(way.teacher) if way.teacher else None
-                trial = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
+                with user_code(f"method {way.method.name!r}", type(way.method), field=""):
+                    trial = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
             except SpecError as error:
                 raise document.error(way.place(error.field), f"for {architecture.name}, {error}") from error
             if seeds := exclusions.kept(trial, recipe_name, axes.seeds):
