@@ -11,7 +11,6 @@ from ..specs.user_code import is_users, refused, user_code
 from .heads import CLASS_TOKEN, ConvolutionalBody, Step, check_head, heads, remaining_steps
 from .layers import Classifier, Pool, conv_bn, initialise
 from .layout import Layout
-from .probing import output_of
 
 PROBED_SIZE = 16
 """Height and width of the map with which a user's head is checked."""
@@ -60,8 +59,8 @@ def _body(name: str, channels: int, steps: list[Step], width: int) -> nn.Module:
     """Build the body of a head. A user's body is checked with a map without values."""
     build, subject = heads[name], f"head {name!r}"
     steps_text = ", ".join(map(str, steps))
-    received = f"It was called with channels={channels} and the steps {steps_text}."
-    with user_code(subject, build, received=lambda: received, field="head"):
+    called = f"It was called with channels={channels} and the steps {steps_text}."
+    with user_code(subject, build, received=lambda _: called, field="head"):
         body = build(channels, steps)
     if not is_users(build):
         return body
@@ -69,11 +68,14 @@ def _body(name: str, channels: int, steps: list[Step], width: int) -> nn.Module:
         problem = f"returned {type(body).__name__}, not a torch.nn.Module; return the module before the pooling."
         raise refused(subject, problem, build, field="head")
     shape = (2, channels, PROBED_SIZE, PROBED_SIZE)
+    received = f"It received a map {shape} float32."
     with (
-        user_code(subject, build, received=lambda: f"It received a map {shape} float32.", field="head"),
+        user_code(subject, build, received=lambda _: received, field="head"),
+        torch.random.fork_rng(devices=[]),  # so that the network's weights do not depend on the check
+        torch.device("cpu"),  # without values, messages are less clear
         torch.no_grad(),
     ):
-        output = output_of(body, shape)
+        output = build(channels, steps).eval()(torch.zeros(shape))
     found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if not isinstance(found, tuple) or len(found) != 4 or found[:2] != (2, width):
         problem = f"returned {found} for a map {shape}; return a map (2, {width}, h, w)"

@@ -1,14 +1,17 @@
 """Errors in code of users, such as a plugin: one message with their file and line, what came, and what to do."""
 
 import builtins
+import difflib
 import functools
 import inspect
+import linecache
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType, TracebackType
+from typing import Any, TypeGuard
 
 from .errors import SpecError, nearest
 from .text import one_line
@@ -33,7 +36,7 @@ class UserCodeError(SpecError):
 def user_code(
     subject: str,
     *code: object,
-    received: Callable[[], str] | None = None,
+    received: Callable[[str], str] | None = None,
     unless: Callable[[Exception], bool] | None = None,
     owns: bool = False,
     field: str | None = None,
@@ -46,7 +49,7 @@ def user_code(
     Args:
         subject: Noun phrase for the called code, such as `the loss of method 'own'`.
         code: Functions and classes that the block calls.
-        received: Function that describes the arguments, as a sentence. It is called after an exception.
+        received: Function from the source line of an exception to sentences about the arguments.
         unless: Function that returns True for exceptions that pass, such as those for too little memory.
         owns: True if a `SpecError` of this package in the block is about `code`; it gets the place of `code`.
         field: Field of the error.
@@ -64,7 +67,9 @@ def user_code(
         place = _place(error) or definition(*code)
         if place is None or (unless is not None and isinstance(error, Exception) and unless(error)):
             raise
-        sentences = [f"{place}: {subject} {_raised(error)}.", _fix(error), "" if received is None else received()]
+        line = _source_line(error)
+        about = "" if received is None else received(line)
+        sentences = [f"{place}: {subject} {_raised(error)}.", _fix(error, line), about]
         message = " ".join(sentence for sentence in sentences if sentence)
         raise UserCodeError(message, field=field, trace=formatted(error)) from error
 
@@ -83,18 +88,15 @@ def is_users(code: object) -> bool:
 
 def definition(*code: object) -> str | None:
     """Return the file and line of the first function or class that a user defines; None if there is none."""
-    for one in code:
-        while isinstance(one, functools.partial | staticmethod | classmethod) or hasattr(one, "__wrapped__"):
-            one = one.func if isinstance(one, functools.partial) else one.__wrapped__  # type: ignore[union-attr]
-        if not hasattr(one, "__module__") or not _is_user_module(one.__module__):
+    for one in map(_unwrapped, code):
+        module = getattr(one, "__module__", None)
+        if not _is_user_module(module):
             continue
-        if not (inspect.isclass(one) or inspect.isroutine(one)):
-            one = type(one)
+        defined = one if inspect.isclass(one) or inspect.isroutine(one) else type(one)
         try:
-            file, line = inspect.getsourcefile(one) or inspect.getfile(one), inspect.getsourcelines(one)[1]
+            return f"{inspect.getsourcefile(defined) or inspect.getfile(defined)}:{inspect.getsourcelines(defined)[1]}"
         except (OSError, TypeError):
-            file, line = getattr(sys.modules.get(one.__module__), "__file__", None) or one.__module__, 0
-        return f"{file}:{line}" if line else file
+            return getattr(sys.modules.get(module), "__file__", None) or module
     return None
 
 
@@ -123,8 +125,15 @@ def formatted(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _is_user_module(name: str | None) -> bool:
-    return name is not None and (name in user_modules or name.partition(".")[0] in user_modules)
+def _unwrapped(code: Any) -> Any:
+    """Return the function below partial applications and decorators."""
+    while isinstance(code, functools.partial) or hasattr(code, "__wrapped__"):
+        code = code.func if isinstance(code, functools.partial) else code.__wrapped__
+    return code
+
+
+def _is_user_module(name: Any) -> TypeGuard[str]:
+    return isinstance(name, str) and (name in user_modules or name.partition(".")[0] in user_modules)
 
 
 def _frames(trace: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
@@ -171,19 +180,21 @@ def _names_like(error: BaseException) -> str | None:
     """Return the phrase about the names that are nearest to an unknown one."""
     if isinstance(error, AttributeError) and error.name and error.obj is not None:
         public = [name for name in dir(error.obj) if not name.startswith("_")]
-        return nearest(error.name, public)
+        is_ours = type(error.obj).__module__.partition(".")[0] == __name__.partition(".")[0]
+        return nearest(error.name, public) if is_ours or difflib.get_close_matches(error.name, public) else None
     if isinstance(error, NameError) and error.name and (found := _deepest(error)) is not None:
         return nearest(error.name, {**found[0].f_globals, **found[0].f_locals, **vars(builtins)})
     return None
 
 
-def _fix(error: BaseException) -> str:
-    """Return what to do, with the source line."""
+def _source_line(error: BaseException) -> str:
+    """Return the source line of the deepest frame in a user's file; empty without such a frame."""
     found = _deepest(error)
-    source = ""
-    if found is not None:
-        lines = traceback.StackSummary.extract([found], lookup_lines=True)
-        source = one_line(lines[0].line or "")[:LONGEST_LINE]
+    return "" if found is None else one_line(linecache.getline(found[0].f_code.co_filename, found[1]))[:LONGEST_LINE]
+
+
+def _fix(error: BaseException, source: str) -> str:
+    """Return what to do, with the source line."""
     if isinstance(error, SystemExit):
         fix = "Raise an exception instead of ending the process"
     elif isinstance(error, RecursionError):

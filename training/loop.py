@@ -81,7 +81,13 @@ class TrainingLoop:
         self._shape = network_shape(trial)
         self._network = build_student(trial).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         about = f"Its networks have {self._shape}."
-        with user_code(f"method {trial.method.name!r}", type(trial.method), received=lambda: about, unless=passes):
+        with user_code(
+            f"method {trial.method.name!r}",
+            trial.method.build_learned,
+            type(trial.method),
+            received=lambda _: about,
+            unless=passes,
+        ):
             self._loss = trial.method.build(self._shape).to(device)
         if trial.recipe.sync_batch_norm and processes.count > 1:
             if device.type == "cpu":

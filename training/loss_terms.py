@@ -1,6 +1,7 @@
 """Check of what a loss returns in a training step, at no cost for the device."""
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 
@@ -31,12 +32,17 @@ def loss_code(loss: nn.Module) -> tuple[str, object]:
     return type(loss).__name__, type(loss)
 
 
-def received(inputs: LossInputs) -> str:
-    """Return the sentence about the inputs of a loss: names, shapes and dtypes, and the names of absent inputs."""
+def received(inputs: LossInputs, line: str) -> str:
+    """Return sentences about the inputs that a line of a loss names, or about all if it names none.
+
+    They give shapes and dtypes, and for an absent input the way to get it.
+    """
     values = {field.name: getattr(inputs, field.name) for field in dataclasses.fields(inputs)}
-    absent = [name for name, value in values.items() if value is None]
-    sentence = f"It received {shapes({name: value for name, value in values.items() if value is not None})}"
-    return f"{sentence}; {', '.join(absent)}: None." if absent else f"{sentence}."
+    words = re.findall(r"\w+", line)
+    named = [name for name in values if difflib.get_close_matches(name, words, n=1, cutoff=0.85)]
+    there = {name: values[name] for name in named or values if not (values[name] is None or values[name] == ())}
+    absent = [f"`inputs.{name}` is None: {SOURCES[name]}." for name in named if values[name] is None]
+    return " ".join([*absent, *([f"It received {shapes(there)}."] if there else [])])
 
 
 def passes(error: Exception) -> bool:

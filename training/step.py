@@ -83,14 +83,16 @@ class TrainingStep(nn.Module):
             same_class_logits=same_class_logits,
         )
         name, code = loss_code(self.loss)
-        with user_code(f"the loss of method {name!r}", code, received=lambda: received(inputs), unless=passes):
+        with user_code(
+            f"the loss of method {name!r}", code, received=lambda line: received(inputs, line), unless=passes
+        ):
             terms = self.loss(inputs)
         return checked_terms(terms, outputs.logits, name, code), outputs.logits
 
     def outputs(self, inputs: Tensor) -> ExitOutputs:
         """Return the outputs of the network for inputs (N, C, H, W)."""
 
-        def about() -> str:
+        def about(_: str) -> str:
             return f"It received images {described(inputs)}."
 
         with user_code("the network", *self._code, received=about, unless=passes), self._autocast:
