@@ -149,6 +149,7 @@ def _train(
 ) -> None:
     """Train the missing trials of a plan, except failed trials of the search: they count towards its budget."""
     from ..execution.cluster import ray_at
+    from ..failure import failure_command
     from ..planning.durations import duration
     from ..planning.plan import missing
     from ..terminal.progress import make_board
@@ -160,6 +161,8 @@ def _train(
 
         launch(plan, store, source, board, ray_ready, recorded_at, **how)
     board.say(f"{board.counts} after {duration(board.elapsed)}")
+    if board.first_failed is not None:
+        board.say(f"Traceback: {failure_command(plan.name, board.first_failed, store.location)}")
 
 
 def _show(store: "Store", name: str) -> None:

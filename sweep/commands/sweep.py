@@ -102,6 +102,7 @@ def sweep(
     from ...store import hold_lease
     from ...training import DataSource
     from ..execution.shutdown import Shutdown
+    from ..failure import failure_command
     from ..planning.durations import duration, seconds_of
     from ..planning.only import selected
     from ..planning.plan import missing
@@ -137,6 +138,8 @@ def sweep(
                 how = {"driver": driver, "shutdown": shutdown, "most": most, "tries": try_}
                 launch(plan, store, source, board, ray_ready, recorded_at, **how)
             board.say(f"{board.counts} after {duration(board.elapsed)}")
+            if board.first_failed is not None:
+                board.say(f"Traceback: {failure_command(plan.name, board.first_failed, store.location)}")
         from ..terminal.tables import publish
 
         publish(plan, store, recorded_at, console)

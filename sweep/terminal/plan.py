@@ -10,6 +10,7 @@ from rich.text import Text
 from ...store import State
 from ..planning.estimate import Cost, CostRow, Estimate
 from .counts import counted
+from .status import traceback_hint
 
 STATES: tuple[State, ...] = ("waiting", "running", "done", "pruned", "diverged", "failed")
 NAMES = {"running": "started"}
@@ -23,6 +24,9 @@ def overview(estimate: Estimate) -> Group:
     parts: list[RenderableType] = [_table(estimate), *map(Text, _sentences(estimate))]
     for trial, state, reason in estimate.problems[:SHOWN_PROBLEMS]:
         parts.append(Text(f"{state}: {trial} (trial {trial.key}): {reason}"))
+    failed = next((trial.key for trial, state, _ in estimate.problems if state == "failed"), None)
+    if failed is not None:
+        parts.append(traceback_hint(estimate.name, failed, estimate.storage))
     if (more := len(estimate.problems) - SHOWN_PROBLEMS) > 0:
         parts.append(Text(f"and {more:,} more; list all with: exeunt plan FILE --json"))
     return Group(*parts)

@@ -85,7 +85,7 @@ def test_a_reader_that_dies_is_one_message(reader):
 def test_a_reader_ends_with_the_process_that_started_it():
     command = [sys.executable, "-m", "exeunt.sweep.execution.image_check"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
-        pickle.dump((["digits"] * 10**5, DataSource()), reader.stdin)
+        pickle.dump((["digits"] * 10**5, DataSource(), []), reader.stdin)
         reader.stdin.flush()
         assert pickle.load(reader.stdout) is None, "the reader reads"
         reader.stdin.close()  # as when the other process ends
