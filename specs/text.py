@@ -15,7 +15,7 @@ def is_printable(text: str) -> bool:
 
 
 def printable_lines(text: str) -> str:
-    """Return a text with its lines, in which control characters and changes of direction are written as `\\x1b`."""
+    """Return a text with its lines, in which control characters and changes of direction are escaped."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join(_UNPRINTABLE.sub(_escaped, line.expandtabs(4)) for line in lines)
 

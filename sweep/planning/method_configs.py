@@ -70,6 +70,8 @@ class MethodConfig:
     method: Method
     exits: ExitSpec
     teacher: Teacher | None
+    written: Method
+    """Settings as written, not in canonical form."""
     choice: AxisValues
     """Values of the configuration in the file."""
     section: Place
@@ -122,11 +124,13 @@ def _way(kind: type[Method], choice: AxisValues, document: Document, place: Plac
     exits = part(_Exits)
     try:
         with user_code(f"the settings of method {place[-1]!r}", kind):
-            method = part(kind).canonical()
+            written = part(kind)
+            method = written.canonical()
     except UserCodeError as error:
         raise document.error(place, str(error)) from error
     return MethodConfig(
         method=method,
+        written=written,
         exits=ExitSpec(placement=exits.exits, head=exits.head),
         teacher=part(Teacher) if TEACHER_KEYS[kind.teacher] else None,
         choice=choice,

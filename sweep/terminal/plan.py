@@ -62,6 +62,7 @@ def _table(estimate: Estimate) -> Table:
 def _sentences(estimate: Estimate) -> Iterable[str]:
     if estimate.flat_grid is not None:
         yield _saved(estimate, estimate.flat_grid)
+        yield from (axis.note for axis in estimate.merged_axes if not axis.is_whole)  # others are warnings
     trials = counted(estimate.left.trials, "trial")
     left = f"Remaining: {trials}, {_with_prefix(estimate.left.multiply_adds)} multiply-adds"
     if estimate.pace is not None:
@@ -78,7 +79,8 @@ def _saved(estimate: Estimate, flat_grid: int) -> str:
     planned = counted(estimate.results, "trial") + (f" and {counted(teachers, 'teacher')}" if teachers else "")
     saved = f"Full grid: {counted(flat_grid, 'network')}. Plan: {planned}."
     if merged:
-        saved += f" Skipped: {counted(merged, 'duplicate')} of other trials."
+        repeated = "" if estimate.merged_axes else " The file lists them more than once, in axes or blocks."
+        saved += f" Skipped: {counted(merged, 'duplicate')} of other trials.{repeated}"
     return saved
 
 
