@@ -33,7 +33,7 @@ def failure_text(plan: Plan, store: Store, key: str) -> str:
     Raises:
         SpecError: if no trial or several trials have this key, or if the trial has not failed.
     """
-    trial = _trial(plan, key)
+    trial = _trial(plan, store, key)
     progress = store.progress(trial.key, plan.stopping)
     failure = store.trial(trial.key).failure()
     heading = f"{trial} (trial {trial.key}): {progress.state}"
@@ -48,15 +48,18 @@ def failure_text(plan: Plan, store: Store, key: str) -> str:
     return printable_lines(f"{heading}\n\n{trace.rstrip()}")
 
 
-def _trial(plan: Plan, key: str) -> PlannedTrial:
-    """Return the only trial whose key begins with `key`."""
+def _trial(plan: Plan, store: Store, key: str) -> PlannedTrial:
+    """Return the only trial whose key begins with `key`, or of several the only one that has failed."""
     trials = {trial.key: trial for trial in plan.trials}
     if key in trials:
         return trials[key]
     found = [trial for trial in trials.values() if trial.key.startswith(key)]
+    if len(found) > 1:
+        found = [trial for trial in found if store.trial(trial.key).failure() is not None] or found
     if len(found) == 1:
         return found[0]
     if found:
         keys = ", ".join(trial.key for trial in found[:SHOWN])
-        raise SpecError(f"--failure: {len(found)} trials have keys that begin with {key!r}: {keys}.", field="key")
+        rule = f"{len(found)} trials have keys that begin with {key!r}; write more of the key"
+        raise SpecError(f"--failure: {rule}: {keys}.", field="key")
     raise SpecError(f"--failure: {plan.name} has no trial {key!r}; {nearest(key, trials)}.", field="key")

@@ -92,6 +92,13 @@ def warn(problem: str) -> None:
     typer.echo(f"warning: {problem}", err=True)
 
 
+def note_merged_axes(plan: "SweepPlan") -> None:
+    """Print a note on standard error for each axis of which some values, but not all, are one experiment."""
+    for axis in plan.sweep.merged_axes:
+        if not axis.is_whole:  # `load_plan` warns of the others
+            typer.echo(f"note: {axis.note}", err=True)
+
+
 def planned(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "SweepPlan":
     """Return the plan of a sweep file with these plugins."""
     from ..planning.plan import make_plan

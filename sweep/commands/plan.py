@@ -90,4 +90,5 @@ def _watched(items: "Iterable[Item]", number: int, what: str = "Timing steps") -
     from rich.console import Console
     from rich.progress import track
 
-    return track(items, what, total=number, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return track(items, what, total=number, console=console, transient=True, disable=not console.is_terminal)

@@ -13,6 +13,7 @@ from ._options import (
     Tracking,
     app,
     load_plan,
+    note_merged_axes,
     option_words,
     resume_command,
     tracking_uri,
@@ -110,9 +111,7 @@ def sweep(
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(file, storage, plugin)
-    for axis in plan.sweep.merged_axes:
-        if not axis.is_whole:  # otherwise, there was a warning
-            typer.echo(f"note: {axis.note}", err=True)
+    note_merged_axes(plan)
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
     again = ["exeunt", "sweep", str(file), "--storage", storage, *options]
