@@ -34,6 +34,24 @@ def test_a_plan_tries_each_pair_only_on_request(run, files):
     assert err.count("\n") == 1
 
 
+def test_the_traceback_is_printed_on_request(run, files, monkeypatch):
+    monkeypatch.setenv("EXEUNT_TRACEBACK", "1")
+    status, _, err = run("plan", *files, "--try")
+    assert status == 2
+    assert '  File "own.py", line 24, in loss\n' in err
+    assert err.splitlines()[-1].startswith("exeunt: own.py:24: ")
+    assert "EXEUNT_TRACEBACK" not in err
+
+
+def test_a_mistake_that_planning_meets_has_a_traceback_too(run, files, tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text(METHOD + OF_METHODS["settings that raise"].code)
+    err = run("plan", *files).err
+    assert err.endswith(" For its traceback, set EXEUNT_TRACEBACK=1.\n")
+    assert f"{files[0]}:8: methods.own: own.py:24: the settings of method 'own' raised" in err
+    monkeypatch.setenv("EXEUNT_TRACEBACK", "1")
+    assert "in __post_init__" in run("plan", *files).err
+
+
 def test_a_plan_counts_the_pairs_that_it_has_tried(run, files, tmp_path):
     (tmp_path / "own.py").write_text(METHOD + loss("return {'own': cross_entropy_sum(inputs.logits, inputs.labels)}"))
     status, out, err = run("plan", *files, "--try", "--json")

@@ -180,6 +180,10 @@ OF_METHODS: dict[str, Mistake] = {
         loss("return {'a': (inputs.features[0] - inputs.logits[0]).square().mean()}  # here"),
         ("must match the size", "features: 3 x (8, 64) float32"),
     ),
+    "features of different widths": Mistake(
+        loss("return {'a': torch.stack([*inputs.features, inputs.logits[0]]).mean()}  # here"),
+        ("stack expects each tensor to be equal size", "logits: 3 x (8, 10) float32, features: 3 x (8, 64) float32"),
+    ),
     "labels as floats": Mistake(
         loss("return {'a': F.cross_entropy(inputs.logits[-1], inputs.labels.float())}  # here"),
         ("raised RuntimeError", "labels: (8,) int64"),
