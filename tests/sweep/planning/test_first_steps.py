@@ -9,7 +9,7 @@ from exeunt.training import DataSource, TrialSpec
 from exeunt.training.first_step import first_step
 from exeunt.training.plugins import Plugin, use
 
-from .mistakes import METHOD, NETWORK, OF_HEADS, OF_METHODS, OF_NETWORKS
+from .mistakes import METHOD, NETWORK, OF_HEADS, OF_METHODS, OF_NETWORKS, PLAIN, changed, loss
 
 SWEEP = """\
 name: mine
@@ -73,6 +73,12 @@ def test_a_mistake_in_a_network_is_one_message_with_its_line(name, tried):
     with pytest.raises(SpecError) as caught:
         tried(source, architecture="own", methods="{eed: {}}")
     check(caught.value, source, OF_NETWORKS[name].parts)
+
+
+def test_a_placement_that_gives_no_exit_names_the_blocks(tried):
+    source = METHOD + loss("return {}") + NETWORK + changed(PLAIN, "Two(8, 16, 2)", "Two(8, 16, 1)")
+    with pytest.raises(SpecError, match=r"'all' gives none in own, which has 1 stage and 3 blocks; use blocks, from"):
+        tried(source, architecture="own")
 
 
 @pytest.mark.parametrize("name", OF_HEADS)
