@@ -11,6 +11,8 @@ from ...specs import SpecError, masked, require_printable, require_uri, sqlite_f
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
     from ...store import Plugin, Store
     from ..planning.plan import SweepPlan
 
@@ -92,11 +94,11 @@ def warn(problem: str) -> None:
     typer.echo(f"warning: {problem}", err=True)
 
 
-def note_merged_axes(plan: "SweepPlan") -> None:
-    """Print a note on standard error for each axis of which some values, but not all, are one experiment."""
+def note_merged_axes(plan: "SweepPlan", console: "Console") -> None:
+    """Print a note for each axis of which some values, but not all, are one experiment."""
     for axis in plan.sweep.merged_axes:
         if not axis.is_whole:  # `load_plan` warns of the others
-            typer.echo(f"note: {axis.note}", err=True)
+            console.print(f"note: {axis.note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def planned(file: Path, store: "Store", plugins: "Sequence[Plugin]") -> "SweepPlan":

@@ -111,7 +111,6 @@ def sweep(
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(file, storage, plugin)
-    note_merged_axes(plan)
     recorded_at = tracking_uri(store, tracking)
     console, source = Console(), DataSource(directory=data, download=download)
     again = ["exeunt", "sweep", str(file), "--storage", storage, *options]
@@ -130,6 +129,7 @@ def sweep(
         store.save_sweep(plan)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
         console.print(f"{plan.name}: {planned}, {len(todo)} to train", highlight=False)
+        note_merged_axes(plan, console)
         if todo:
             board = make_board(todo, len(chosen) - len(todo), console)
             most = max_concurrent or math.inf
