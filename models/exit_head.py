@@ -4,11 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from ..specs.user_code import is_users, refused, user_code
 from .heads import CLASS_TOKEN, ConvolutionalBody, Step, check_head, heads, remaining_steps
 from .layers import Classifier, Pool, conv_bn, initialise
 from .layout import Layout
+
+PROBED_SIZE = 16
+"""Height and width of the map with which a user's head is checked."""
 
 
 class ExitOutput(NamedTuple):
@@ -42,12 +47,41 @@ def build_head(name: str, layout: Layout, number: int, classes: int) -> Head:
     """Build the head called `name` for an exit after the block with this number."""
     check_head(name, layout, number)
     block = layout.blocks[number - 1]
-    body = heads[name](block.out_channels, remaining_steps(layout, number))
+    body = _body(name, block.out_channels, remaining_steps(layout, number), layout.width)
     if not block.activated:
         body = nn.Sequential(nn.BatchNorm2d(block.out_channels), nn.ReLU(inplace=False), body)
     if block.prefix_tokens is not None:
         body = nn.Sequential(ClassToken() if name == CLASS_TOKEN else TokenMap(block.prefix_tokens), body)
     return initialise(Head(body, layout.width, classes))
+
+
+def _body(name: str, channels: int, steps: list[Step], width: int) -> nn.Module:
+    """Build the body of a head. A user's body is checked with a map without values."""
+    build, subject = heads[name], f"head {name!r}"
+    steps_text = ", ".join(map(str, steps))
+    called = f"It was called with channels={channels} and the steps {steps_text}."
+    with user_code(subject, build, received=lambda _: called, field="head"):
+        body = build(channels, steps)
+    if not is_users(build):
+        return body
+    if not isinstance(body, nn.Module):
+        problem = f"returned {type(body).__name__}, not a torch.nn.Module; return the module before the pooling."
+        raise refused(subject, problem, build, field="head")
+    shape = (2, channels, PROBED_SIZE, PROBED_SIZE)
+    received = f"It received a map {shape} float32."
+    with (
+        user_code(subject, build, received=lambda _: received, field="head"),
+        torch.random.fork_rng(devices=[]),  # so that the network's weights do not depend on the check
+        torch.device("cpu"),  # without values, messages are less clear
+        torch.no_grad(),
+    ):
+        output = build(channels, steps).eval()(torch.zeros(shape))
+    found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if not isinstance(found, tuple) or len(found) != 4 or found[:2] != (2, width):
+        problem = f"returned {found} for a map {shape}; return a map (2, {width}, h, w)"
+        fix = "the last step has the number of output channels: steps[-1].out_channels"
+        raise refused(subject, f"{problem}; {fix}.", build, field="head")
+    return body
 
 
 class TokenMap(nn.Module):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..specs import Registry, SpecError
+from ..specs.user_code import user_code
 
 if TYPE_CHECKING:
     from torch import nn
@@ -164,7 +165,7 @@ def head_multiply_adds(name: str, layout: Layout, number: int, classes: int) -> 
     from .exit_head import build_head  # noqa: PLC0415
     from .layers import without_weights  # noqa: PLC0415
 
-    with without_weights():
+    with without_weights(), user_code(f"head {name!r}", body, field="head"):
         return multiply_adds(build_head(name, layout, number, classes), (1, *layout.cost.taps[number - 1]))
 
 

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import get_args
 
+from ..specs import SpecError
+from ..specs.user_code import user_code
 from .architectures import BUILT_IN, BackboneBuilder, architectures
 from .backbone import Backbone
-from .builder import backbone_from
+from .builder import backbone_from, run_with_values
 from .cost import LayerCall, backbone_cost, layer_calls
 from .layers import without_weights
 from .layout import BlockLayout, Layout, refuse_other_size, refuse_small_images
@@ -26,7 +28,16 @@ def measured_layout(builder: BackboneBuilder, image_shape: tuple[int, int, int],
     """
     with without_weights():
         trunk = backbone_from(builder, image_shape, classes)
-    return layout_of(trunk, image_shape)
+    channels, height, width = image_shape
+    received = f"Its images were (1, {channels}, {height}, {width}) float32."
+    with user_code("the network", builder, received=lambda _: received, field="architecture"):
+        try:
+            return layout_of(trunk, image_shape)
+        except SpecError:
+            raise
+        except Exception:
+            run_with_values(builder, image_shape, classes)
+            raise
 
 
 def layout_of(trunk: Backbone, image_shape: tuple[int, int, int]) -> Layout:

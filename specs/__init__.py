@@ -18,7 +18,7 @@ from .spec import (
     content_key,
     short_hash,
 )
-from .text import is_printable, one_line
+from .text import is_printable, one_line, printable_lines
 from .uri import has_secret, masked, require_printable, require_uri, sqlite_file, sqlite_uri
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "masked",
     "nearest",
     "one_line",
+    "printable_lines",
     "require",
     "require_printable",
     "require_uri",

@@ -14,6 +14,16 @@ def is_printable(text: str) -> bool:
     return not _UNPRINTABLE.search(text)
 
 
+def printable_lines(text: str) -> str:
+    """Return a text with its lines, in which control characters and changes of direction are escaped."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join(_UNPRINTABLE.sub(_escaped, line.expandtabs(4)) for line in lines)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
 def one_line(text: str) -> str:
     """Return a text without line breaks, control characters and changes of direction."""
     return " ".join(_UNPRINTABLE.sub(" ", text).split())

@@ -12,6 +12,7 @@ from ..store.migration import migrate_trials
 from ..training import DataSource
 from .execution.cluster import ray_at
 from .execution.shutdown import Shutdown
+from .failure import failure_command
 from .planning.durations import duration
 from .planning.only import selected
 from .planning.plan import SweepPlan, missing
@@ -30,6 +31,7 @@ def run_sweep(
     only: list[str],
     most: float = math.inf,
     address: str | None = None,
+    tries: bool = True,
     shutdown: Shutdown | None = None,
     interruptions: AbstractContextManager[None] | None = None,
 ) -> bool:
@@ -45,6 +47,7 @@ def run_sweep(
         only: Patterns METHOD/ARCH of the trials to train; an empty list selects all.
         most: Maximum number of trials at a time.
         address: Ray cluster; None to start a local Ray, or to use the Ray that this process is connected to.
+        tries: True to try a training step of each network and method with code from outside this package at first.
         shutdown: Request to end the sweep; it also holds the time budget.
         interruptions: Context of the training, which can report its early end.
 
@@ -66,15 +69,20 @@ def run_sweep(
         store.save_sweep(plan)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
         console.print(f"{plan.name}: {planned}, {len(todo)} to train", highlight=False)
+        for axis in plan.sweep.merged_axes:
+            if not axis.is_whole:  # a warning about the others has been printed
+                console.print(f"note: {axis.note}", markup=False, highlight=False, soft_wrap=True)
         if todo:
             board = make_board(todo, len(chosen) - len(todo), console)
             ray = ray_at(address, trials=min(len(todo), most), resources=plan.sweep.resources, wait_for=board.wait_for)
             with interruptions or nullcontext(), closing(board), ray as ready:
                 from .execution.runner import launch  # noqa: PLC0415 (it is imported while Ray starts)
 
-                how = {"driver": driver, "shutdown": shutdown or Shutdown(), "most": most}
+                how = {"driver": driver, "shutdown": shutdown or Shutdown(), "most": most, "tries": tries}
                 launch(plan, store, source, board, ready, tracking_uri, **how)
             board.say(f"{board.counts} after {duration(board.elapsed)}")
+            if board.first_failed is not None:
+                board.say(f"Traceback: {failure_command(plan.name, board.first_failed, store.location)}")
         from .terminal.tables import publish  # noqa: PLC0415 (pandas is needed only at the end)
 
         publish(plan, store, tracking_uri, console)

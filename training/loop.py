@@ -11,23 +11,25 @@ from torch import Tensor, nn
 from torch.nn import SyncBatchNorm
 
 from ..specs import SpecError
+from ..specs.user_code import user_code
 from ..store import Record
 from .batch_norm import BatchCounters
 from .batches import EvaluationBatches, TrainingBatches
 from .compilation import compile_networks
-from .data import DataSource, split_validation
+from .data import DataSource, ImageSet, split_validation
 from .data.split import SPLIT_SEED
 from .distributed import ProcessGroup
 from .early_exit_metrics import EarlyExitMetrics
 from .environment import Precision, choose_precision
 from .epoch_metrics import EpochMetrics
 from .evaluation import ExitMetrics
+from .loss_terms import loss_code, passes
 from .nonfinite import NonFiniteDetector, TrainingDiverged
 from .optimizer import OptimizerStep
 from .resource_usage import ResourceUsage
 from .rng import derive_seed, seed_modules
 from .step import Batch, TrainingStep
-from .student import build_student, leaving_costs, network_costs, network_shape
+from .student import build_student, leaving_costs, network_code, network_costs, network_shape
 from .teacher import TeacherWeights, build_teacher
 from .trial import TrialSpec
 
@@ -44,8 +46,19 @@ class TrainingLoop:
         processes: ProcessGroup,
         *,
         gpu_share: float = 1.0,
+        images: int | None = None,
     ) -> None:
-        """Start at the first step of the first epoch."""
+        """Start at the first step of the first epoch.
+
+        Args:
+            trial: Spec of the trial.
+            device: Device that trains.
+            teacher: Weights of the teacher, if any.
+            source: Location of the images.
+            processes: Processes that train the network together.
+            gpu_share: Share of the GPU that this trial gets.
+            images: Number of training and of test images to use. Default: all.
+        """
         self.trial = trial
         self.device = device
         self.precision: Precision = choose_precision(trial.recipe.precision, device)
@@ -53,6 +66,8 @@ class TrainingLoop:
         self._gpu_share = gpu_share
         self._facts = trial.dataset_facts
         train_images, test_images = self._facts.load(source)
+        if images is not None:
+            train_images, test_images = (_some(all_images, images) for all_images in (train_images, test_images))
         evaluated = functools.partial(EvaluationBatches, facts=self._facts, device=device, processes=processes)
         self._test_images, self._validation_images = evaluated(test_images), None
         if trial.validation:
@@ -63,7 +78,15 @@ class TrainingLoop:
         )
         self._shape = network_shape(trial)
         self._network = build_student(trial).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._loss = trial.method.build(self._shape).to(device)
+        about = f"Its networks have {self._shape}."
+        with user_code(
+            f"method {trial.method.name!r}",
+            trial.method.build_learned,
+            type(trial.method),
+            received=lambda _: about,
+            unless=passes,
+        ):
+            self._loss = trial.method.build(self._shape).to(device)
         if trial.recipe.sync_batch_norm and processes.count > 1:
             if device.type == "cpu":
                 rule = "`sync_batch_norm` needs GPUs, since PyTorch has no synchronised batch normalisation for CPUs"
@@ -72,7 +95,10 @@ class TrainingLoop:
                 SyncBatchNorm.convert_sync_batchnorm(module)  # replaces submodules in place
         self._updates = OptimizerStep(trial.recipe, self._network, self._loss)
         taught_by = _trained_teacher(trial, teacher, device, self.precision)
-        objective = TrainingStep(self._network, self._loss, taught_by, precision=self.precision, device=device)
+        self._code = network_code(trial)
+        objective = TrainingStep(
+            self._network, self._loss, taught_by, precision=self.precision, device=device, code=self._code
+        )
         average = self._updates.average.network if self._updates.average else None
         compile_networks(trial.recipe.compile, self._network, taught_by, average)
         loss_has_buffers = next(self._loss.buffers(), None) is not None  # they depend on the images of a process
@@ -247,13 +273,15 @@ class TrainingLoop:
         """Compute the gradients of a step, and return the names of the loss terms and their values (n,)."""
         names: tuple[str, ...] = ()
         values: list[Tensor] = []
+        name, code = loss_code(self._loss)
         for part in parts:
             past = None if self._past_logits is None else self._past_logits[part.numbers]
             with self._processes.no_sync(self._objective, now=part is parts[-1]):
                 terms, logits = self._objective(part, self._progress, past)
                 stacked = torch.stack([term.float() for term in terms.values()])
                 total = stacked.sum()  # a gradient as an argument of `backward` would import PyTorch's compiler
-                (total if part.weight == 1 else part.weight * total).backward()
+                with user_code(f"the backward pass of method {name!r}", code, *self._code, unless=passes):
+                    (total if part.weight == 1 else part.weight * total).backward()
             if part is parts[0]:
                 self._updates.hold_gradients()
             names = tuple(terms)
@@ -285,7 +313,10 @@ class TrainingLoop:
         metrics = ExitMetrics(self._shape.exits, self.device)
         early = EarlyExitMetrics(self._leaving_costs) if self._leaving_costs is not None else None
         for inputs, labels in images:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            with (
+                user_code("the network in evaluation mode", *self._code, unless=passes),
+                torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+            ):
                 logits = network(inputs).logits
             metrics.add(logits, labels)
             if early is not None:
@@ -300,6 +331,11 @@ class TrainingLoop:
     def _leaving_costs(self) -> Tensor | None:
         costs = leaving_costs(self._network, self._facts.image_shape)
         return torch.tensor(costs, device=self.device) if len(costs) > 1 else None
+
+
+def _some(images: ImageSet, number: int) -> ImageSet:
+    """Return this number of images, at equal distances."""
+    return images.subset(torch.linspace(0, len(images) - 1, min(number, len(images))).long())
 
 
 def _trained_teacher(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..losses import methods
 from ..models import architecture_layout, architectures, heads
 from ..specs import Registry, SpecError, nearest, short_hash
+from ..specs.user_code import user_modules
 from ..store import Plugin
 from .augmentation.policy import policies
 from .data import datasets
@@ -107,6 +108,7 @@ def installed_plugins() -> tuple[str, ...]:
         except (Exception, SystemExit) as error:
             place = f"the entry point {point.name!r} of {package} names {point.value}, which cannot be imported"
             raise SpecError(f"{place}: {_said(error)}", field="plugin") from error
+        user_modules.add(point.module.partition(".")[0])
         packages.add(package)
     return tuple(sorted(packages))
 
@@ -142,6 +144,7 @@ def _run(plugin: Plugin) -> None:
     module = ModuleType(f"exeunt_plugin_{short_hash(plugin.name + plugin.source)}")
     module.__file__ = plugin.name
     sys.modules[module.__name__] = module
+    user_modules.add(module.__name__)
     lines = plugin.source.splitlines(keepends=True)
     linecache.cache[plugin.name] = (len(plugin.source), None, lines, plugin.name)  # for tracebacks without the file
     exec(compile(plugin.source, plugin.name, "exec", dont_inherit=True), module.__dict__)

@@ -1,5 +1,6 @@
 """Computation of one training step: the outputs of the networks, and their loss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,9 @@ from torch import Tensor, nn
 
 from ..losses import LossInputs
 from ..models import ExitOutputs
+from ..specs.user_code import described, user_code
 from .environment import Precision
+from .loss_terms import checked_terms, loss_code, passes, received
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +33,28 @@ class TrainingStep(nn.Module):
     """The trained network, its teacher if any, and its loss."""
 
     def __init__(
-        self, network: nn.Module, loss: nn.Module, teacher: nn.Module | None, precision: Precision, device: torch.device
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        teacher: nn.Module | None,
+        precision: Precision,
+        device: torch.device,
+        code: Sequence[object] = (),
     ) -> None:
-        """Combine the modules on the device; the teacher is neither trained nor part of the state."""
+        """Combine the modules on the device; the teacher is neither trained nor part of the state.
+
+        Args:
+            network: Trained network.
+            loss: Loss of the method.
+            teacher: Teacher, if any.
+            precision: Precision of the forward passes.
+            device: Device of the modules.
+            code: Functions and classes that built the network, for messages.
+        """
         super().__init__()
         self.network = network
         self.loss = loss
+        self._code = tuple(code)
         self._teacher = [teacher] if teacher is not None else []  # a list, so that it is not a submodule
         self._autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
@@ -63,9 +82,18 @@ class TrainingStep(nn.Module):
             previous_epoch_logits=previous_epoch_logits,
             same_class_logits=same_class_logits,
         )
-        return self.loss(inputs), outputs.logits
+        name, code = loss_code(self.loss)
+        with user_code(
+            f"the loss of method {name!r}", code, received=lambda line: received(inputs, line), unless=passes
+        ):
+            terms = self.loss(inputs)
+        return checked_terms(terms, outputs.logits, name, code), outputs.logits
 
     def outputs(self, inputs: Tensor) -> ExitOutputs:
         """Return the outputs of the network for inputs (N, C, H, W)."""
-        with self._autocast:
+
+        def about(_: str) -> str:
+            return f"It received images {described(inputs)}."
+
+        with user_code("the network", *self._code, received=about, unless=passes), self._autocast:
             return self.network(inputs)

@@ -1,7 +1,7 @@
 """Student of a trial: the network, or the cohort of networks, that it trains."""
 
 from ..losses import NetworkShape
-from ..models import Cohort, MultiExitNetwork, build_network, exit_costs, parameters
+from ..models import Cohort, MultiExitNetwork, architectures, build_network, exit_costs, heads, parameters
 from .evaluation import exit_names
 from .rng import derive_seed
 from .trial import TrialSpec
@@ -32,6 +32,12 @@ def _network(trial: TrialSpec, seed: int) -> MultiExitNetwork:
     return build_network(
         trial.architecture, trial.exits, image_shape=facts.image_shape, classes=facts.classes, seed=seed
     )
+
+
+def network_code(trial: TrialSpec) -> tuple[object, ...]:
+    """Return the functions and classes that build the networks of a trial: architectures and heads."""
+    teacher = () if trial.teacher is None else (architectures[trial.teacher.architecture.name],)
+    return (architectures[trial.architecture.name], heads[trial.exits.head], *teacher)
 
 
 def leaving_costs(student: MultiExitNetwork | Cohort, image_shape: tuple[int, int, int]) -> list[int]:

@@ -98,8 +98,7 @@ class TrialSpec(Spec):
         super().__post_init__()
         method = self.method
         if not self._exit_blocks and method.exits == "required":
-            message = f"{method.name} trains exits, but the placement is 'none'; use a placement such as 'all'"
-            raise SpecError(f"{message}.", field="exits")
+            raise SpecError(f"{method.name} trains exits, but {self._no_exits}.", field="exits")
         if method.teacher != "ignored" and self.teacher is None:
             raise SpecError(f"{method.name} needs a teacher; set `teacher`.", field="teacher")
         if method.teacher == "self" and self.teacher is not None and self.teacher.architecture != self.architecture:
@@ -238,6 +237,17 @@ class TrialSpec(Spec):
         if content is None:
             return None
         return TrainedWeights.from_dict(content) if "sha256" in content else cls.from_dict(content)
+
+    @property
+    def _no_exits(self) -> str:
+        """Clause about a placement without exits, with the placements that are possible."""
+        if self.exits.placement.strip() == "none":
+            return "the placement is 'none'; use a placement such as 'all'"
+        stages, blocks = len(self.layout.stages), len(self.layout.blocks)
+        has = f"{stages} stage{'s' * (stages > 1)} and {blocks} block{'s' * (blocks > 1)}"
+        last = "use 'block1'" if blocks == 2 else f"use blocks, from 'block1' to 'block{blocks - 1}'"
+        possible = last if blocks > 1 else "no exit can be before its end: divide it into blocks"
+        return f"{self.exits.placement!r} gives none in {self.architecture.name}, which has {has}; {possible}"
 
     @property
     def _exit_blocks(self) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ def failures(frame: pd.DataFrame) -> RenderedTable:
         title=one_line(f"{sweep}: trials without a result: {said}"),
         remarks=(
             f"{completed} {'trial' if completed == 1 else 'trials'} completed",
+            *_traceback(sweep, records),
             *(["Trials that have not started are listed without a seed"] if not_run else []),
         ),
         headings=tuple(
@@ -48,6 +49,12 @@ def failures(frame: pd.DataFrame) -> RenderedTable:
         ),
         records=tuple(records),
     )
+
+
+def _traceback(sweep: str, records: list[dict[str, str | int | None]]) -> list[str]:
+    """Return the remark with the command that prints the traceback of a failed trial, if there is one."""
+    key = next((record["key"] for record in records if record["state"] == "failed"), None)
+    return [f"Traceback of a failed trial: `exeunt status {sweep} --failure {key}`"] if key else []
 
 
 def _recorded(trials: pd.DataFrame) -> list[dict[str, str | int | None]]:

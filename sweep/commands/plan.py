@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -7,8 +7,10 @@ from ...specs import SpecError
 from ._options import Data, Plugins, Storage, SweepFile, app, load_plan
 
 if TYPE_CHECKING:
-    from ...training import TrialSpec
+    from ...training import DataSource
+    from ..planning.plan import SweepPlan
 
+Item = TypeVar("Item")
 Measure = Annotated[
     bool, typer.Option("--measure", help="Device-hours from a few timed steps of each network and method")
 ]
@@ -22,6 +24,9 @@ Throughput = Annotated[
         show_default=False,
     ),
 ]
+Try = Annotated[
+    bool, typer.Option("--try", help="One training step of each network and method, on the CPU with a few real images")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as output, for scripts")]
 
 
@@ -32,12 +37,14 @@ def plan(
     data: Data = None,
     measure: Measure = False,
     throughput: Throughput = None,
+    try_: Try = False,
     json: Json = False,
     plugin: Plugins = None,
 ) -> None:
     """Print the trials of FILE with their states and cost, without training."""
     from rich.console import Console
 
+    from ...training import DataSource
     from ..planning.estimate import estimate
     from ..terminal.plan import overview
 
@@ -45,13 +52,14 @@ def plan(
         rule = "cannot be combined with --measure; give one of the two"
         raise SpecError(f"--throughput {throughput:g}: {rule}.", field="throughput")
     trials, store = load_plan(file, storage, plugin)
+    if try_:
+        _try_first_steps(trials, DataSource(directory=data))
     pace = None
     if throughput is not None:
         from ..planning.throughput import AssumedPace
 
         pace = AssumedPace(throughput)
     elif measure:
-        from ...training import DataSource
         from ..planning.step_timing import measure as measured
 
         pace = measured(trials, DataSource(directory=data), _watched)
@@ -64,9 +72,23 @@ def plan(
         Console().print(overview(numbers))
 
 
-def _watched(trials: "Iterable[TrialSpec]", number: int) -> "Iterable[TrialSpec]":
-    """Iterate over the trials with a progress bar on standard error, so that standard output has only the result."""
+def _try_first_steps(plan: "SweepPlan", source: "DataSource") -> None:
+    """Train one step of each pair of network and method. Raise `SpecError` for the first that fails."""
+    from ...training import TrialSpec
+    from ...training.first_step import first_step
+    from ..planning.first_steps import first_steps
+    from ..terminal.counts import counted
+
+    tried = first_steps(plan.specs.values(), plan.plugins)
+    for step in _watched(tried, len(tried), "Trying first steps"):
+        first_step(TrialSpec.from_dict(step.spec), source)
+    typer.echo(f"First training steps: {counted(len(tried), 'pair')} of network and method, no error.", err=True)
+
+
+def _watched(items: "Iterable[Item]", number: int, what: str = "Timing steps") -> "Iterable[Item]":
+    """Iterate over items with a progress bar on standard error, so that standard output has only the result."""
     from rich.console import Console
     from rich.progress import track
 
-    return track(trials, "Timing steps", total=number, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return track(items, what, total=number, console=console, transient=True, disable=not console.is_terminal)

@@ -18,7 +18,7 @@ from ._options import (
     tracking_uri,
 )
 from .submit import send
-from .sweep import Address, MaxConcurrent, TimeBudget
+from .sweep import Address, MaxConcurrent, TimeBudget, Try
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +48,7 @@ def search(
     address: Address = None,
     plugin: Plugins = None,
     show: Show = False,
+    try_: Try = True,
 ) -> None:
     """Tune every method with the same budget on validation images, then confirm the best settings on the test set.
 
@@ -69,7 +70,7 @@ def search(
     if address is not None and address.startswith("ray://"):
         send(Path(file), storage, address, options, plugin)
         return
-    options += option_words({"--address": address, "--plugin": plugin})
+    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
     from rich.console import Console
 
@@ -93,7 +94,7 @@ def search(
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
         convert(store, console, plan.text)
         store.save_sweep(plan)
-        how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf}
+        how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf, "tries": try_}
         _tune_and_confirm(store, source, console, recorded_at, address, plan, **how)
 
 
@@ -148,6 +149,7 @@ def _train(
 ) -> None:
     """Train the missing trials of a plan, except failed trials of the search: they count towards its budget."""
     from ..execution.cluster import ray_at
+    from ..failure import failure_command
     from ..planning.durations import duration
     from ..planning.plan import missing
     from ..terminal.progress import make_board
@@ -159,6 +161,8 @@ def _train(
 
         launch(plan, store, source, board, ray_ready, recorded_at, **how)
     board.say(f"{board.counts} after {duration(board.elapsed)}")
+    if board.first_failed is not None:
+        board.say(f"Traceback: {failure_command(plan.name, board.first_failed, store.location)}")
 
 
 def _show(store: "Store", name: str) -> None:

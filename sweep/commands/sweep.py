@@ -52,6 +52,13 @@ TimeBudget = Annotated[
     ),
 ]
 
+Try = Annotated[
+    bool,
+    typer.Option(
+        "--try/--no-try", help="One training step of each network with code from outside Exeunt, before the first trial"
+    ),
+]
+
 
 @app.command()
 def sweep(
@@ -65,6 +72,7 @@ def sweep(
     time_budget: TimeBudget = None,
     address: Address = None,
     plugin: Plugins = None,
+    try_: Try = True,
 ) -> None:
     """Train every trial of FILE that has no result yet, then print the comparison table.
 
@@ -85,7 +93,7 @@ def sweep(
     if address is not None and address.startswith("ray://"):
         send(file, storage, address, options, plugin)
         return
-    options += option_words({"--address": address, "--plugin": plugin})
+    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
     from rich.console import Console
 
@@ -108,6 +116,7 @@ def sweep(
         only=only or [],
         most=max_concurrent or math.inf,
         address=address,
+        tries=try_,
         shutdown=shutdown,
         interruptions=leaving(console, ["exeunt", "sweep", str(file), "--storage", storage, *options]),
     )

@@ -12,9 +12,9 @@ from torch.profiler import ProfilerActivity, profile
 from ...training import DataSource, TrialSpec
 from ...training.distributed import ProcessGroup
 from ...training.environment import training_conditions
+from ...training.first_step import stand_in_teacher
 from ...training.loop import TrainingLoop
 from ...training.resource_usage import is_out_of_memory
-from ..planning.step_timing import stand_in_teacher
 from . import mps
 from .gpu_packing import Footprint
 

@@ -10,9 +10,10 @@ import ray
 
 from ...specs import SpecError
 from ...store import DamagedFileError, PlannedTrial, Record, StorageError, Store
-from ...training import DataSource
+from ...training import DataSource, TrialSpec
 from ..eta import trained_epochs
 from ..planning.durations import duration
+from ..planning.first_steps import first_steps
 from ..planning.plan import SweepPlan, grown
 from ..planning.resources import Resources
 from ..terminal.counts import counted
@@ -44,9 +45,11 @@ def launch(
     shutdown: Shutdown,
     most: float,
     search: "Studies | None" = None,
+    tries: bool = True,
 ) -> None:
     """Train the board's trials, as many at once as Ray's resources and `most` allow, and mirror them to MLflow.
 
+    If `tries` is true, a first training step of each network and method from outside this package is tried before.
     With a search, trials are added until its budgets are used up. If a trial fails, diverges or is stopped early, the
     board shows it and the sweep continues. A trial whose worker died or whose node failed is retried.
 
@@ -54,17 +57,18 @@ def launch(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once all running trials have a checkpoint; at once after a second.
         TimeBudgetExceeded: if the time budget of `shutdown` is used up, once all running trials have a checkpoint.
         StorageError: if the storage is not writable in any attempt of a trial.
-        SpecError: if images are missing, or no node has the requested resources, since Ray would wait forever.
+        SpecError: if images are missing, a first training step fails, or no node has the requested resources.
     """
     resources, stopping = plan.sweep.resources, plan.stopping
-    with images_read(sorted(_datasets(plan, board)), source) as wait_for_images:
+    tried = first_steps(_specs(plan, board), plan.plugins, only_foreign=True) if tries else []
+    with images_read(sorted(_datasets(plan, board)), source, tried) as wait_for_images:
         progress = store.progress_of((trial.key for trial in plan.trials), stopping)
         for trial in plan.trials:
             board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
-        for key in board.trials:
-            if progress[key].state == "failed":
-                store.trial(key).forget_failure()  # so that a recorded failure is one of this run
         wait_for_images(board.wait_for)
+    for key in board.trials:
+        if progress[key].state == "failed":
+            store.trial(key).forget_failure()  # so that a recorded failure is one of this run
     ray_ready()
     gpu = _gpu_per_trial(resources, board.say)
     shares = _gpu_shares(gpu, plan, source, board)
@@ -125,6 +129,12 @@ def launch(
 def _datasets(plan: SweepPlan, board: ProgressBoard) -> set[str]:
     """Return the datasets of the trials to run, and of those that a search will add."""
     return {trial.configuration.dataset for trial in (*board.trials.values(), *(trial for trial, _ in plan.coming))}
+
+
+def _specs(plan: SweepPlan, board: ProgressBoard) -> Iterator[TrialSpec]:
+    """Iterate over the specs of the trials to run, and of those that a search will add."""
+    trials = (*board.trials.values(), *(trial for trial, _ in plan.coming))
+    return (plan.specs[trial.configuration.id] for trial in trials)
 
 
 def _early_stopper(plan: SweepPlan, store: Store, say: Callable[[str], None]) -> EarlyStopper | None:

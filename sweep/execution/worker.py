@@ -10,6 +10,7 @@ from typing import Any
 from ray import tune
 
 from ...specs import masked, one_line
+from ...specs.user_code import UserCodeError
 from ...store import (
     WEIGHTS,
     Plugin,
@@ -82,7 +83,8 @@ def run_trial(
                 raise
             except Exception as error:
                 is_memory = isinstance(error, OutOfMemoryError)
-                reason = masked(one_line(f"{'' if is_memory else f'{type(error).__name__}: '}{error}".splitlines()[0]))
+                kind = "" if is_memory or isinstance(error, UserCodeError) else f"{type(error).__name__}: "
+                reason = masked(one_line(f"{kind}{error}".splitlines()[0]))
                 if is_memory and 0 < config["gpu"] < 1:  # the queue retries it with a larger share
                     tune.report({"state": "crowded", "reason": reason})
                     raise

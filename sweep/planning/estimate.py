@@ -8,6 +8,7 @@ from typing import Any
 from ...store import ENDED, PlannedTrial, Role, State, Store
 from ...training import TrialSpec
 from .cost import Costs
+from .merged_axes import MergedAxis
 from .plan import SweepPlan
 from .throughput import Throughput
 
@@ -59,6 +60,8 @@ class Estimate:
     """Number of trials that the file lists, duplicates included."""
     results: int
     """Number of trials that the file lists, without duplicates; all other trials are teachers."""
+    merged_axes: tuple[MergedAxis, ...]
+    """Axes on which several values give one experiment."""
     flat_grid: int | None
     """Number of trials of a full grid, in which every method has every axis; None for a search."""
     problems: tuple[tuple[PlannedTrial, State, str], ...]
@@ -73,6 +76,7 @@ class Estimate:
             "trials": self.total.trials,
             "asked": self.asked,
             "merged": self.asked - self.results,
+            "merged_axes": [axis.to_dict() for axis in self.merged_axes],
             "teachers_added": self.total.trials - self.results,
             "flat_grid": self.flat_grid,
             "states": dict(sum((row.states for row in self.rows), Counter[State]())),
@@ -137,6 +141,7 @@ def estimate(plan: SweepPlan, store: Store, pace: Throughput | None = None) -> E
         left=_sum(row.left for row in rows.values()),
         asked=sum(len(asked.seeds) for asked in plan.sweep.requested),
         results=sum(trial.role == "result" for trial in plan.trials),
+        merged_axes=plan.sweep.merged_axes,
         flat_grid=plan.sweep.flat_grid if plan.sweep.search is None else None,
         problems=tuple(problems),
         pace=pace,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from ...losses import Method, TeacherRequirement, methods
 from ...models import ExitSpec, architectures, heads
 from ...specs import Range, Spec, SpecError, unknown
+from ...specs.user_code import UserCodeError, user_code
 from .parsing import AxisValues, choices, field_names, refuse_unknown_keys, validated
 from .yaml_document import Document, Place
 
@@ -69,6 +70,8 @@ class MethodConfig:
     method: Method
     exits: ExitSpec
     teacher: Teacher | None
+    written: Method
+    """Settings as written, not in canonical form."""
     choice: AxisValues
     """Values of the configuration in the file."""
     section: Place
@@ -119,8 +122,15 @@ def _way(kind: type[Method], choice: AxisValues, document: Document, place: Plac
         return validated(spec, own, document, place, choice)
 
     exits = part(_Exits)
+    try:
+        with user_code(f"the settings of method {place[-1]!r}", kind):
+            written = part(kind)
+            method = written.canonical()
+    except UserCodeError as error:
+        raise document.error(place, str(error)) from error
     return MethodConfig(
-        method=part(kind).canonical(),
+        method=method,
+        written=written,
         exits=ExitSpec(placement=exits.exits, head=exits.head),
         teacher=part(Teacher) if TEACHER_KEYS[kind.teacher] else None,
         choice=choice,

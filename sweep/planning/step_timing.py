@@ -4,21 +4,17 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 
 from ...specs import SpecError
-from ...store import digest
-from ...training import DataSource, TrialSpec, build_student
-from ...training.checkpoints import serialized
+from ...training import DataSource, TrialSpec
 from ...training.compilation import compilation, released_memory
 from ...training.distributed import ProcessGroup
 from ...training.environment import choose_device, training_conditions
+from ...training.first_step import stand_in_teacher
 from ...training.loop import TrainingLoop
 from ...training.resource_usage import is_out_of_memory
-from ...training.teacher import TeacherWeights
-from ...training.trial import TrainedWeights
 from .plan import SweepPlan
 from .resources import Resources
 from .throughput import Throughput, step_of
@@ -84,16 +80,6 @@ def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, devi
             break
     seconds = [after - before for before, after in itertools.pairwise(marks)]
     return statistics.median(seconds[1:] or seconds) / min(trial.recipe.batch_size, images)
-
-
-def stand_in_teacher(trial: TrialSpec) -> TeacherWeights | None:
-    """Return the teacher's weights; for an untrained teacher its initial weights, which give equal times."""
-    if trial.teacher is None:
-        return None
-    if isinstance(trial.teacher, TrainedWeights):
-        return TeacherWeights.read(Path(trial.teacher.path), trial.teacher.sha256)
-    content = bytes(serialized(build_student(trial.teacher).state_dict()))
-    return TeacherWeights(path=Path("teacher.pt"), content=content, sha256=digest(content))
 
 
 def _described(device: torch.device, resources: Resources) -> str:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -13,15 +13,17 @@ import pydantic
 
 from ...losses import Baseline
 from ...models import ArchitectureSpec, architectures
-from ...specs import SpecError, require, unknown
+from ...specs import Spec, SpecError, require, unknown
+from ...specs.user_code import user_code
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.plugins import Plugin, use
 from ...training.trial import Protocol, TrainedWeights
 from .blocks import SweepBlock, read_blocks
 from .exclude import Exclusions
 from .garbage import no_search_for_garbage
+from .merged_axes import Entry, MergedAxis, merged_axes
 from .method_configs import SELF, MethodConfig, Teacher, read_method_configs
-from .parsing import axis, choices, field_names, names, refuse_unknown_keys, validated
+from .parsing import AxisValues, axis, choices, field_names, names, refuse_unknown_keys, validated
 from .resources import Resources
 from .search_space import SearchPlan, TunedConfig, read_search
 from .stopping import Rule, Stopping
@@ -63,6 +65,8 @@ class Sweep:
     """Plugin files that register datasets, architectures or methods of the sweep file."""
     warnings: tuple[str, ...]
     """Warnings about settings without effect, one sentence each."""
+    merged_axes: tuple[MergedAxis, ...] = ()
+    """Axes on which several values give one experiment."""
 
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
@@ -81,6 +85,18 @@ def _file_name(name: str) -> str:
         rule = "a name begins with a letter or digit and has up to 99 more letters, digits, '.', '_' and '-'"
         raise SpecError(f"{rule}, but got {name!r}.")
     return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NamedRecipe:
+    """Recipe of a block with all its fields."""
+
+    name: str
+    """Name of its base."""
+    recipe: Recipe
+    """Settings as written, not in canonical form."""
+    choice: AxisValues
+    section: Place
 
 
 class _Settings(pydantic.BaseModel):
@@ -127,11 +143,14 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
     weights = functools.cache(_trained_weights)  # a file is read once
     candidates: list[TunedConfig] = []
     teachers: list[Teacher] = []
+    merged: list[MergedAxis] = []
     flat_grid, warnings = 0, dict[str, None]()
     for block in blocks:
         ways = list(read_method_configs(block.axes.methods, document, block.place("methods")))
         block_recipes = list(_recipes(block.axes.recipe, document, block.place("recipe")))
-        candidates += _candidates(block, block_recipes, ways, settings, exclusions, document, weights)
+        of_block = list(_candidates(block, block_recipes, ways, settings, exclusions, document, weights))
+        merged += _merged_axes(of_block, block_recipes, document)
+        candidates += of_block
         flat_grid += _flat_grid(block, block_recipes, ways)
         warnings |= dict.fromkeys(_warnings(block_recipes))
         teachers += [way.teacher for way in ways if way.teacher]
@@ -154,7 +173,8 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         search=search,
         text=_with_absolute_paths(document, teachers),
         plugins=tuple(plugins),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *(axis.warning for axis in merged if axis.is_whole)),
+        merged_axes=tuple(merged),
     )
 
 
@@ -182,7 +202,7 @@ def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> St
 
 def _candidates(
     block: SweepBlock,
-    named_recipes: list[tuple[str, Recipe]],
+    named_recipes: list[_NamedRecipe],
     ways: list[MethodConfig],
     settings: _Settings,
     exclusions: Exclusions,
@@ -191,10 +211,10 @@ def _candidates(
 ) -> Iterator[TunedConfig]:
     """Iterate over the product of a block's axes, without excluded trials."""
     axes = block.axes
-    in_form = [(name, recipe, recipe.canonical()) for name, recipe in named_recipes]
+    in_form = [(one, one.recipe.canonical()) for one in named_recipes]
     dataset_names = names(datasets, axes.dataset, document, block.place("dataset"))
     architecture_names = names(architectures, axes.architectures, document, block.place("architectures"))
-    for dataset, (recipe_name, as_written, recipe), architecture in itertools.product(
+    for dataset, (named, recipe), architecture in itertools.product(
         [DatasetSpec(name=name) for name in dataset_names],
         in_form,
         [ArchitectureSpec(name=name) for name in architecture_names],
@@ -223,15 +243,62 @@ def _candidates(
         for way in ways:
             try:
                 teacher = teacher_of(way.teacher) if way.teacher else None
-                trial = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
+                with user_code(f"method {way.method.name!r}", type(way.method), field=""):
+                    trial = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
             except SpecError as error:
                 raise document.error(way.place(error.field), f"for {architecture.name}, {error}") from error
-            if seeds := exclusions.kept(trial, recipe_name, axes.seeds):
+            if seeds := exclusions.kept(trial, named.name, axes.seeds):
                 # The canonical form has no path of the teacher's weights, which the worker needs.
-                yield TunedConfig(trial=trial.replace(teacher=teacher), seeds=seeds, recipe=as_written, way=way)
+                yield TunedConfig(trial=trial.replace(teacher=teacher), seeds=seeds, recipe=named.recipe, way=way)
 
 
-def _flat_grid(block: SweepBlock, named_recipes: list[tuple[str, Recipe]], ways: list[MethodConfig]) -> int:
+def _merged_axes(
+    candidates: list[TunedConfig], named_recipes: list[_NamedRecipe], document: Document
+) -> Iterator[MergedAxis]:
+    """Iterate over the axes of the methods and recipes of a block on which several values give one experiment."""
+    if len({one.trial.configuration for one in candidates}) == len(candidates):
+        return
+    of_way: dict[int, dict[Hashable, TunedConfig]] = {}
+    of_recipe: dict[int, dict[Hashable, TunedConfig]] = {}
+    ways = {id(one.way): one.way for one in candidates}
+    for one in candidates:
+        where = one.trial.dataset.name, one.trial.architecture.name
+        of_way.setdefault(id(one.way), {})[(*where, id(one.recipe))] = one
+        of_recipe.setdefault(id(one.recipe), {})[(*where, id(one.way))] = one
+    sections: dict[Place, list[Entry]] = {}
+    for number, way in ways.items():
+        entry = _entry(way.choice, (way.written, way.exits), of_way[number])
+        sections.setdefault(way.section, []).append(entry)
+    for named in named_recipes:
+        entry = _entry(named.choice, (named.recipe,), of_recipe.get(id(named.recipe), {}))
+        sections.setdefault(named.section, []).append(entry)
+    for section, entries in sections.items():
+        yield from merged_axes(entries, document, section)
+
+
+def _entry(choice: AxisValues, specs: tuple[Spec, ...], candidates: dict[Hashable, TunedConfig]) -> Entry:
+    experiments = {context: one.trial.configuration for context, one in candidates.items()}
+
+    def beyond(other: Entry, axis: str) -> str | None:
+        """Return why two experiments are one although their settings differ: placement, teacher or protocol."""
+        same = next(context for context, id in experiments.items() if other.experiments.get(context) == id)
+        trial, values = candidates[same].trial, [one.choice.values[axis] for one in (entry, other)]
+        listed = " and ".join(map(str, values))
+        if axis == "exits":
+            return f"exits {listed} are after the same blocks of {trial.architecture.name}"
+        if axis == "teacher":
+            return f"teachers {listed} are the same network for {trial.architecture.name}"
+        if axis == "teacher_seed":
+            return "teacher_seed has no effect with a teacher from a file"
+        if axis == "evaluate_every":
+            return "evaluate_every has no effect with protocol: final and validation: 0"
+        return None
+
+    entry = Entry(choice=choice, specs=specs, experiments=experiments, beyond=beyond)
+    return entry
+
+
+def _flat_grid(block: SweepBlock, named_recipes: list[_NamedRecipe], ways: list[MethodConfig]) -> int:
     """Return the size of the full grid, in which every method has every axis of all methods."""
     values: dict[str, set[str]] = {}
     for way in ways:
@@ -242,7 +309,7 @@ def _flat_grid(block: SweepBlock, named_recipes: list[tuple[str, Recipe]], ways:
     return math.prod(1 if isinstance(written, str) else len(written) for written in listed)
 
 
-def _recipes(written: object, document: Document, place: Place) -> Iterator[tuple[str, Recipe]]:
+def _recipes(written: object, document: Document, place: Place) -> Iterator[_NamedRecipe]:
     """Iterate over the recipes of a block with all their fields, each after the name of its base."""
     for position, item in enumerate(axis(written, document, place)):
         at = (*place, position) if isinstance(written, list) else place
@@ -255,11 +322,13 @@ def _recipes(written: object, document: Document, place: Place) -> Iterator[tupl
         refuse_unknown_keys(settings, ["base", *field_names(Recipe)], document, at)
         for choice in choices(settings, Recipe, document, at):
             complete = {**recipes[base].to_dict(), **choice.values}
-            yield base, validated(Recipe, complete, document, at, choice)
+            recipe = validated(Recipe, complete, document, at, choice)
+            yield _NamedRecipe(name=base, recipe=recipe, choice=choice, section=at)
 
 
-def _warnings(named_recipes: list[tuple[str, Recipe]]) -> Iterator[str]:
-    for name, recipe in named_recipes:
+def _warnings(named_recipes: list[_NamedRecipe]) -> Iterator[str]:
+    for named in named_recipes:
+        name, recipe = named.name, named.recipe
         if late := recipe.unreached_milestones:
             *others, last = map(str, late)
             come = f"milestones {', '.join(others)} and {last} come" if others else f"milestone {last} comes"

@@ -79,9 +79,13 @@ class Document:
 
     def error(self, place: Place, message: str) -> DocumentError:
         """Return the error for the value at a place; `message` is a sentence without the place."""
+        return DocumentError(f"{self.place_text(place)}: {message}")
+
+    def place_text(self, place: Place) -> str:
+        """Return file, line and place of a value, such as `sweep.yaml:8: methods.eed.temperature`."""
         line = self._line(place)
         where = f"{self.path}:{line}" if line else f"{self.path}"
-        return DocumentError(f"{where}: {dotted(place)}: {message}" if place else f"{where}: {message}")
+        return f"{where}: {dotted(place)}" if place else where
 
     def text_with(self, values: Mapping[str, str]) -> str:
         """Return the text of the file with some scalars replaced, in quotes; everything else is unchanged."""

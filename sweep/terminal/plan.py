@@ -10,6 +10,7 @@ from rich.text import Text
 from ...store import State
 from ..planning.estimate import Cost, CostRow, Estimate
 from .counts import counted
+from .status import traceback_hint
 
 STATES: tuple[State, ...] = ("waiting", "running", "done", "pruned", "diverged", "failed")
 NAMES = {"running": "started"}
@@ -23,6 +24,9 @@ def overview(estimate: Estimate) -> Group:
     parts: list[RenderableType] = [_table(estimate), *map(Text, _sentences(estimate))]
     for trial, state, reason in estimate.problems[:SHOWN_PROBLEMS]:
         parts.append(Text(f"{state}: {trial} (trial {trial.key}): {reason}"))
+    failed = next((trial.key for trial, state, _ in estimate.problems if state == "failed"), None)
+    if failed is not None:
+        parts.append(traceback_hint(estimate.name, failed, estimate.storage))
     if (more := len(estimate.problems) - SHOWN_PROBLEMS) > 0:
         parts.append(Text(f"and {more:,} more; list all with: exeunt plan FILE --json"))
     return Group(*parts)
@@ -58,6 +62,7 @@ def _table(estimate: Estimate) -> Table:
 def _sentences(estimate: Estimate) -> Iterable[str]:
     if estimate.flat_grid is not None:
         yield _saved(estimate, estimate.flat_grid)
+        yield from (axis.note for axis in estimate.merged_axes if not axis.is_whole)  # others are warnings
     trials = counted(estimate.left.trials, "trial")
     left = f"Remaining: {trials}, {_with_prefix(estimate.left.multiply_adds)} multiply-adds"
     if estimate.pace is not None:
@@ -74,7 +79,8 @@ def _saved(estimate: Estimate, flat_grid: int) -> str:
     planned = counted(estimate.results, "trial") + (f" and {counted(teachers, 'teacher')}" if teachers else "")
     saved = f"Full grid: {counted(flat_grid, 'network')}. Plan: {planned}."
     if merged:
-        saved += f" Skipped: {counted(merged, 'duplicate')} of other trials."
+        repeated = "" if estimate.merged_axes else " The file lists them more than once, in axes or blocks."
+        saved += f" Skipped: {counted(merged, 'duplicate')} of other trials.{repeated}"
     return saved
 
 

@@ -39,6 +39,8 @@ class ProgressBoard(ABC):
         self.total = len(self.trials) + already_done
         self.done = already_done
         self.failed = 0
+        self.first_failed: str | None = None
+        """Key of the first trial that failed or diverged; None if there is none."""
         self.pruned = 0
         self.coming = 0
         """Number of expected trials whose settings are not known yet."""
@@ -93,6 +95,7 @@ class ProgressBoard(ABC):
         """Record the end of a trial; `problem` is given if it failed or diverged."""
         if problem:
             self.failed += 1
+            self.first_failed = self.first_failed or key
             self._leave(key, "FAILED", f": {problem}")
         else:
             self.done += 1

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...store import State
+from ..failure import failure_command
 from ..status import ActiveTrial, StatusReader, SweepStatus
 from .counts import counted
 from .progress import duration
@@ -109,6 +110,14 @@ def _problems(sweep: SweepStatus) -> Iterator[Text]:
         progress = sweep.progress[trial.key]
         if progress.reason:
             yield Text(f"{progress.state}: {trial} (trial {trial.key}): {progress.reason}", overflow="fold")
+    failed = next((key for key, progress in sweep.progress.items() if progress.state == "failed"), None)
+    if failed is not None:
+        yield traceback_hint(sweep.plan.name, failed, sweep.location)
+
+
+def traceback_hint(name: str, key: str, location: str) -> Text:
+    """Return the line with the command that prints the traceback of a failed trial."""
+    return Text(f"Traceback: {failure_command(name, key, location)}", overflow="fold")
 
 
 def _table(*headings: str) -> Table:

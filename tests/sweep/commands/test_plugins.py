@@ -232,3 +232,13 @@ def test_a_package_that_cannot_be_imported_is_one_message(package):
         "exeunt: the entry point 'own' of own-package 1.2 names own_package.methods, which cannot be imported: "
         "ModuleNotFoundError: No module named 'absent_module'.\n"
     )
+
+
+@pytest.mark.slow
+def test_a_mistake_in_a_package_is_one_message_with_its_file_and_line(package, tmp_path):
+    file = package / "own_package" / "methods.py"
+    file.write_text(METHOD.replace("inputs.labels", "inputs.label"))
+    (tmp_path / "sweep.yaml").write_text(SWEEP.replace("own8", "resnet8"))
+    answer = with_package(package, "plan", tmp_path / "sweep.yaml", "--storage", tmp_path / "runs", "--try")
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err.startswith(f"exeunt: {file}:11: the loss of method 'own' raised AttributeError")

@@ -8,10 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from exeunt.losses import Baseline, methods
+from exeunt.models import ArchitectureSpec
 from exeunt.specs import SpecError
 from exeunt.sweep.execution import image_check
 from exeunt.sweep.execution.image_check import images_read
-from exeunt.training import DataSource
+from exeunt.sweep.planning.first_steps import first_steps
+from exeunt.training import DatasetSpec, DataSource, Recipe, TrialSpec
+from exeunt.training.plugins import Plugin, use
 
 SCRIPT = """\
 import json, sys
@@ -85,7 +89,7 @@ def test_a_reader_that_dies_is_one_message(reader):
 def test_a_reader_ends_with_the_process_that_started_it():
     command = [sys.executable, "-m", "exeunt.sweep.execution.image_check"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
-        pickle.dump((["digits"] * 10**5, DataSource()), reader.stdin)
+        pickle.dump((["digits"] * 10**5, DataSource(), []), reader.stdin)
         reader.stdin.flush()
         assert pickle.load(reader.stdout) is None, "the reader reads"
         reader.stdin.close()  # as when the other process ends
@@ -93,3 +97,71 @@ def test_a_reader_ends_with_the_process_that_started_it():
             assert reader.wait(timeout=10) == 1
         finally:
             reader.kill()
+
+
+def bad_step(line):
+    """First step with a loss that runs a line before it ends."""
+    source = f"""\
+import os, time
+from dataclasses import dataclass
+from typing import ClassVar
+from exeunt.losses import Method, method
+from exeunt.losses.functional import cross_entropy_sum
+
+@method("own")
+@dataclass(frozen=True, kw_only=True)
+class Own(Method):
+    paper: ClassVar = "none"
+
+    def loss(self, inputs, learned):
+        {line}
+        return {{"own": cross_entropy_sum(inputs.logits, inputs.labels)}}
+"""
+    plugins = (Plugin(name="own.py", source=source),)
+    use(plugins)
+    trial = TrialSpec(
+        dataset=DatasetSpec(name="digits"),
+        architecture=ArchitectureSpec(name="resnet8"),
+        method=methods["own"](),
+        recipe=Recipe(epochs=2, crop="none", flip=False, milestones=()),
+    )
+    (step,) = first_steps([trial], plugins, only_foreign=True)
+    use()
+    return step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("pass", ""),
+        ("inputs.label", "own.py:13: the loss of method 'own' raised AttributeError"),
+        ("raise SystemExit", "own.py:13: the loss of method 'own' called sys.exit()"),
+        ("os._exit(3)", "the process that tried a first training step of own on resnet8 died"),
+        ("time.sleep(600)", "a first training step of own on resnet8 took more than 20 s"),
+    ],
+)
+def test_a_first_step_in_another_process_is_one_message(line, part, monkeypatch):
+    monkeypatch.setattr(image_check, "STEP_LIMIT_S", 20.0)
+    told = []
+    with images_read(["digits"], DataSource(), [bad_step(line)]) as wait:
+        if part:
+            with pytest.raises(SpecError) as caught:
+                wait(told.append)
+            assert part in str(caught.value)
+        else:
+            wait(told.append)
+    assert told == ["the images of digits", "a first training step of own on resnet8"]
+
+
+def test_only_code_from_elsewhere_is_tried_before_a_sweep():
+    def trial(architecture, **method):
+        return TrialSpec(
+            dataset=DatasetSpec(name="digits"),
+            architecture=ArchitectureSpec(name=architecture),
+            method=Baseline(**method),
+        )
+
+    own = trial("resnet8")
+    assert first_steps([own], (), only_foreign=True) == []
+    assert [step.label for step in first_steps([own, own.replace(seed=1)], ())] == ["baseline on resnet8"]
