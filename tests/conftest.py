@@ -14,6 +14,7 @@ os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 import ray  # noqa: F401 (Ray reads the variable at import; the Ray of the tests then listens on loopback only)
 
 del os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]  # the program must set it itself
+os.environ.setdefault("RAY_worker_niceness", "0")  # by default 15, so workers would starve beside other test processes
 
 from hypothesis import settings
 

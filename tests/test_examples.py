@@ -17,8 +17,15 @@ LAST = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("program", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(
+            path, id=path.stem, marks=pytest.mark.nightly if path.stem == "lightning_module" else pytest.mark.slow
+        )
+        for path in EXAMPLES
+    ],
+)
 def test_an_example_runs_as_written(program, tmp_path):
     if program.stem in NEEDS:
         pytest.importorskip(NEEDS[program.stem])

@@ -100,11 +100,20 @@ def test_its_weights_have_the_names_of_the_network(attached):
         assert torch.equal(multi.eval()(images).logits[-1], network.eval()(images))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_it_is_exported_to_onnx(attached, tmp_path):
     pytest.importorskip("onnxruntime", reason="needs the extra export")
     _, multi, images = attached
     assert export_network(multi, tmp_path / "network.onnx", "onnx", tuple(images.shape[1:])) < 1e-4
+
+
+@pytest.mark.slow
+def test_networks_with_blocks_and_with_tokens_are_exported_to_onnx(tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    deit = pytest.importorskip("timm").create_model("deit_tiny_patch16_224", num_classes=10)
+    for network, size in ((Small(), 32), (deit, 224)):
+        multi = attach_exits(network, image_shape=(3, size, size))
+        assert export_network(multi, tmp_path / "network.onnx", "onnx", (3, size, size)) < 1e-4
 
 
 def test_a_copy_gives_the_same(attached):

@@ -81,22 +81,19 @@ def test_parameters_are_those_that_torchvision_publishes(name):
     assert parameters(backbone_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", sorted(set(CLASSIFIERS) - set(SMALL_ON_META) - AUXILIARY))
 def test_parameters_are_those_that_torchvision_publishes_for_larger_networks(name):
     assert parameters(backbone_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
 
 
-OF_EACH_MODULE = {models.get_model_builder(name).__module__: name for name in reversed(CLASSIFIERS)}
-"""First network of each module of torchvision."""
+NEW = ("alexnet", "googlenet", "inception_v3", "maxvit_t", "squeezenet1_1", "swin_v2_t", "vit_b_32")
+"""Networks of modules that other tests leave out."""
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in OF_EACH_MODULE.values() else pytest.mark.nightly)
-        for name in CLASSIFIERS
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name in NEW else pytest.mark.nightly) for name in CLASSIFIERS],
 )
 def test_every_classifier_of_torchvision_has_exits(name):
     layout = architecture_layout(f"{PREFIX}{name}", (3, 224, 224), 10)

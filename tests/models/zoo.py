@@ -106,14 +106,13 @@ ON_EACH_CHANGE = [
     *_subjects("timm/deit_tiny_patch16_224", size=224),
 ]
 SLOW = [
-    *_subjects(
-        "torchvision/densenet121", "torchvision/efficientnet_b0", "torchvision/convnext_tiny", "timm/rexnet_100"
-    ),
-    *_subjects("timm/rexnet_100", "timm/resnetv2_50", "timm/twins_pcpvt_small", "timm/vovnet39a", "timm/tresnet_m"),
-    *_subjects("torchvision/vgg16_bn", "torchvision/squeezenet1_1", "torchvision/swin_t", "timm/repvgg_a0", size=64),
-    *_subjects("timm/levit_128s", "timm/deit_tiny_distilled_patch16_224", "timm/mobilevit_xxs", size=224),
+    *_subjects("torchvision/densenet121", "timm/resnetv2_50", "timm/twins_pcpvt_small"),
+    *_subjects("torchvision/squeezenet1_1", "torchvision/swin_t", size=64),
 ]
 NIGHTLY = [
+    *_subjects("torchvision/efficientnet_b0", "torchvision/convnext_tiny", "timm/rexnet_100", "timm/vovnet39a"),
+    *_subjects("timm/tresnet_m", "torchvision/vgg16_bn", "timm/repvgg_a0", size=64),
+    *_subjects("timm/levit_128s", "timm/deit_tiny_distilled_patch16_224", "timm/mobilevit_xxs", size=224),
     *_subjects("torchvision/vit_b_16", "torchvision/maxvit_t", "torchvision/alexnet", size=224),
     *_subjects("timm/swin_tiny_patch4_window7_224", "timm/xcit_nano_12_p16_224", "timm/cait_xxs24_224", size=224),
     *_subjects("timm/coatnet_nano_rw_224", "timm/mixer_s16_224", "timm/nest_tiny", "timm/volo_d1_224", size=224),

@@ -60,7 +60,7 @@ def test_latency_is_measured_for_each_exit(describe):
     ("words", "message"),
     [
         ("resnet81", "unknown architecture 'resnet81'; the nearest is 'resnet8' or 'resnet18'"),
-        ("torchvision/alexnet", "torchvision/alexnet cannot have exits"),
+        ("torchvision/alexnt", "unknown architecture 'torchvision/alexnt'; the nearest is 'torchvision/alexnet'"),
         ("resnet18 --exits 4", "unknown placement '4'; this network allows exits after stages 1 to 3"),
         ("resnet18 --exits all,1", "'1' and 'all' are both after block2; remove one, or use a free block: block1"),
         ("resnet18 --exits 0%", "a percentage must be above 0% and below 100%"),

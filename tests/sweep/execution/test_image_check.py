@@ -89,7 +89,7 @@ def test_a_reader_that_dies_is_one_message(reader):
 def test_a_reader_ends_with_the_process_that_started_it():
     command = [sys.executable, "-m", "exeunt.sweep.execution.image_check"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
-        pickle.dump((["digits"] * 10**5, DataSource(), []), reader.stdin)
+        pickle.dump((["digits"] * 10**5, DataSource(), [], ()), reader.stdin)
         reader.stdin.flush()
         assert pickle.load(reader.stdout) is None, "the reader reads"
         reader.stdin.close()  # as when the other process ends
@@ -138,7 +138,10 @@ class Own(Method):
         ("inputs.label", "own.py:13: the loss of method 'own' raised AttributeError"),
         ("raise SystemExit", "own.py:13: the loss of method 'own' called sys.exit()"),
         ("os._exit(3)", "the process that tried a first training step of own on resnet8 died"),
-        ("time.sleep(600)", "a first training step of own on resnet8 took more than 20 s"),
+        pytest.param(
+            *("time.sleep(600)", "a first training step of own on resnet8 took more than 20 s"),
+            marks=pytest.mark.nightly,
+        ),
     ],
 )
 def test_a_first_step_in_another_process_is_one_message(line, part, monkeypatch):
