@@ -40,7 +40,7 @@ def words(tmp_path):
 def slow_ray(tmp_path, monkeypatch, request):
     (tmp_path / "slow").mkdir()
     (tmp_path / "slow" / "sitecustomize.py").write_text(SLOW.format(seconds=request.param))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "slow"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "slow"), prepend=os.pathsep)
 
 
 def logs_of(program):
