@@ -18,18 +18,6 @@ from urllib.parse import quote
 from ..specs import short_hash
 from .layout import BackboneCost, BlockLayout, Layout
 
-MEASURED_BY = (
-    "backbone",
-    "cost",
-    "cuts",
-    "external",
-    "layout",
-    "layout_measurement",
-    "timm_models",
-    "torchvision_models",
-)
-"""Modules that decide what is measured."""
-
 
 def cached_layout(
     architecture: str, image_shape: tuple[int, int, int], classes: int, measure: Callable[[], Layout]
@@ -76,10 +64,10 @@ def _folder(architecture: str) -> Path | None:
 
 @functools.cache
 def _versions(package: str) -> str | None:
-    """Return the versions of a package and of the modules that measure its networks; None if it is not installed."""
+    """Return the versions of a package and of the modules of this one; None if the package is not installed."""
     try:
         version = importlib.metadata.version(package)
-        sources = [Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in MEASURED_BY]
+        sources = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
     except (importlib.metadata.PackageNotFoundError, OSError):
         return None
     return f"{package}-{version} measured by {short_hash(''.join(sources))}"

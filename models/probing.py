@@ -12,6 +12,8 @@ from .cuts import NotARowError, Part
 
 PROBES = (224, 448)
 """Image heights and widths at which outputs are compared; multiples of 32, the usual total stride."""
+SIZES = (224, 32, 28, 64, 96, 128, 256, 299)
+"""Image heights and widths that are tried for a network that does not name its own."""
 
 Arrangement = Literal["map", "channels_last", "tokens", "other"]
 
@@ -61,7 +63,7 @@ def probed(parts: Sequence[Part], channels: int, size: int | None) -> tuple[list
     Args:
         parts: Parts from the images to the logits.
         channels: Channels of the images.
-        size: Height and width that the network was built for, if it may accept no other; in pixels.
+        size: Height and width of the images, in pixels. Default: the first of `SIZES` that the network accepts.
 
     Returns:
         The parts with what was found, joined where more than a tensor is passed on; and the only image size
@@ -70,17 +72,20 @@ def probed(parts: Sequence[Part], channels: int, size: int | None) -> tuple[list
     Raises:
         NotARowError: for a network that accepts no image of this size without values.
     """
-    parts = _joined(parts, channels, size)
-    try:
-        small, large = (_run(parts, channels, probe) for probe in PROBES)
-    except FAILURES:
-        size = size or PROBES[0]
-    else:
-        return [_probe(part, one, two.shape) for part, one, two in zip(parts, small, large, strict=True)], None
-    try:
-        return [_probe(part, run, None) for part, run in zip(parts, _run(parts, channels, size), strict=True)], size
-    except FAILURES as error:
-        raise NotARowError(f"on an image of {size}x{size} pixels: {reason(error)}") from error
+    problems: list[str] = []
+    for one in [size] if size else SIZES:
+        joined = _joined(parts, channels, one)
+        try:
+            only = _run(joined, channels, one)
+        except FAILURES as error:
+            problems.append(f"on an image of {one}x{one} pixels: {reason(error)}")
+            continue
+        try:
+            small, large = (_run(joined, channels, probe) for probe in PROBES)
+        except FAILURES:
+            return [_probe(part, run, None) for part, run in zip(joined, only, strict=True)], one
+        return [_probe(part, run, other.shape) for part, run, other in zip(joined, small, large, strict=True)], None
+    raise NotARowError(problems[0])
 
 
 FAILURES = (RuntimeError, AssertionError, ValueError, TypeError, IndexError, NotImplementedError)
@@ -101,12 +106,12 @@ class _NotACutError(TypeError):
         self.number = number
 
 
-def _joined(parts: Sequence[Part], channels: int, size: int | None) -> list[Part]:
+def _joined(parts: Sequence[Part], channels: int, size: int) -> list[Part]:
     """Return the parts, each joined with those before it after which no exit can be."""
     parts = list(parts)
     for _ in parts[:-1]:
         try:
-            _run(parts, channels, size or PROBES[0])
+            _run(parts, channels, size)
         except _NotACutError as error:
             at = error.number
             if at + 1 < len(parts):

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from .zoo import NETWORKS, InlineSkip, Plain, Residual, Small, Untraceable
+from .zoo import NETWORKS, InlineSkip, LeNet, Plain, Residual, Small, Untraceable
 
 SMALL = {"Small": Small, "Plain": Plain, "Untraceable": Untraceable}
 
@@ -31,8 +31,8 @@ def attached(request):
     for weight in network.parameters():
         if not weight.any():
             nn.init.normal_(weight, std=0.02)  # some libraries begin with a classifier of zeros
-    size = request.param.size
-    return network, attach_exits(network, image_shape=(3, size, size)), torch.randn(2, 3, size, size)
+    shape = (request.param.channels, request.param.size, request.param.size)
+    return network, attach_exits(network, image_shape=shape), torch.randn(2, *shape)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -184,7 +184,7 @@ class Segments(Small):
 
 class Broken(Small):
     def forward(self, x):
-        return self.fc(self.stem(x))
+        return self.fc(self.stem(x)[..., :7])
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,13 @@ def test_the_network_itself_is_left_as_it_was():
     assert ([*network.state_dict()], [name for name, _ in network.named_modules()]) == names
     assert network.training
     assert isinstance(network.fc, nn.Linear)
+
+
+def test_the_size_of_images_is_found():
+    multi = attach_exits(LeNet())
+    assert multi.trunk.only_size == 28
+    assert [len(stage) for stage in multi.trunk.stages] == [1, 1]
+    assert len(multi.eval()(torch.randn(2, 1, 28, 28)).logits) == 2
 
 
 def test_a_block_is_a_module_of_a_repeated_class():

@@ -60,6 +60,20 @@ class Untraceable(Small):
         return super().forward(torch.cat([row for row in x.unbind() if len(row) == 3]).unflatten(0, (-1, 3)))
 
 
+class LeNet(nn.Module):
+    """Network for images of one size, as people write it for MNIST."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.fc1, self.fc2 = nn.Linear(400, 84), nn.Linear(84, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        return self.fc2(F.relu(self.fc1(x.view(-1, 400))))
+
+
 class InlineSkip(nn.Module):
     """Network whose own `forward` has a skip connection over two of its modules."""
 
@@ -83,6 +97,7 @@ class Subject:
 
     name: str
     size: int = 32
+    channels: int = 3
 
     def build(self, classes: int = 10) -> nn.Module:
         """Build the network with random weights."""
@@ -93,7 +108,7 @@ class Subject:
             return models.get_model(model, num_classes=classes)
         if library == "timm":
             return pytest.importorskip("timm").create_model(model, num_classes=classes)
-        return OWN[self.name]()
+        return LeNet() if self.name == "LeNet" else OWN[self.name]()
 
 
 def _subjects(*names: str, size: int = 32) -> list[Subject]:
@@ -102,6 +117,7 @@ def _subjects(*names: str, size: int = 32) -> list[Subject]:
 
 ON_EACH_CHANGE = [
     *_subjects(*OWN),
+    Subject(name="LeNet", size=28, channels=1),
     *_subjects("torchvision/resnet18", "torchvision/mobilenet_v3_small", "timm/convnextv2_atto"),
     *_subjects("timm/deit_tiny_patch16_224", size=224),
 ]
