@@ -97,7 +97,14 @@ def _write_onnx(network: nn.Module, path: Path, images: Tensor) -> Callable[[Ten
     import onnxruntime  # noqa: PLC0415 (an optional package)
 
     any_count = {0: torch.export.Dim("images", min=1)}
-    program = torch.onnx.export(_Logits(network), (images,), dynamo=True, dynamic_shapes=(any_count,), verbose=False)
+    settings: dict[str, Any] = {"dynamo": True, "dynamic_shapes": (any_count,), "verbose": False}
+    try:
+        program = torch.onnx.export(_Logits(network), (images,), **settings)
+    except torch.onnx.OnnxExporterError as error:
+        rule = f"PyTorch {torch.__version__} cannot export this network to ONNX"
+        raise SpecError(
+            f"{rule}: one of its operators has no translation; use format torch.", field="format"
+        ) from error
     assert program is not None
     program.save(str(path), external_data=False)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

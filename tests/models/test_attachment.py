@@ -103,7 +103,11 @@ def test_its_weights_have_the_names_of_the_network(attached):
 @pytest.mark.nightly
 def test_it_is_exported_to_onnx(attached, tmp_path):
     pytest.importorskip("onnxruntime", reason="needs the extra export")
-    _, multi, images = attached
+    network, multi, images = attached
+    if type(network).__name__ == "Nest":  # its attention has five dimensions, which the exporter of torch 2.15 lacks
+        with pytest.raises(SpecError, match="has no translation; use format torch"):
+            export_network(multi, tmp_path / "network.onnx", "onnx", tuple(images.shape[1:]))
+        return
     assert export_network(multi, tmp_path / "network.onnx", "onnx", tuple(images.shape[1:])) < 1e-4
 
 
