@@ -88,7 +88,7 @@ def probed(parts: Sequence[Part], channels: int, size: int | None) -> tuple[list
     raise NotARowError(problems[0])
 
 
-FAILURES = (RuntimeError, AssertionError, ValueError, TypeError, IndexError, NotImplementedError)
+FAILURES = (RuntimeError, AssertionError, ValueError, TypeError, IndexError)
 """Errors of networks for images that they do not accept, or for tensors without values."""
 
 

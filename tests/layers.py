@@ -1,7 +1,7 @@
 """Check the import contract of `pyproject.toml`: `python tests/layers.py`, part of `make lint`.
 
 import-linter reads a sub-package only if its parent is a namespace. In a checkout, `exeunt` is the package in
-`api/root`, which does not contain its sub-packages. So this script links them into a directory without `__init__.py`.
+`api/exeunt`, which does not contain its sub-packages. So this script links them into a directory without `__init__.py`.
 """
 
 import sys

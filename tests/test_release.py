@@ -135,7 +135,7 @@ def test_the_wheel_is_complete_and_has_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name.removeprefix("exeunt/") for name in archive.namelist() if name.startswith("exeunt/")}
         others = {name for name in archive.namelist() if not name.startswith("exeunt")}
-    assert held == {name.removeprefix("api/root/") for name in files_of(*PACKAGES)}
+    assert held == {name.removeprefix("api/exeunt/") for name in files_of(*PACKAGES)}
     assert others == set()
 
 

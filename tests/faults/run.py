@@ -82,7 +82,7 @@ def copy_of_checkout() -> Iterator[Path]:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, root / name)
         (root / "exeunt").mkdir()
-        (root / "exeunt" / "__init__.py").symlink_to(root / "api" / "root" / "__init__.py")
+        (root / "exeunt" / "__init__.py").symlink_to(root / "api" / "exeunt" / "__init__.py")
         for package in PACKAGES:
             (root / "exeunt" / package).symlink_to(root / package)
         yield root
