@@ -14,8 +14,9 @@ from exeunt.sweep.planning.sweep_file import read_sweep
 
 from .command_line import scripts
 
-STUDIES = sorted(path.parent for path in (Path(__file__).parents[1] / "docs" / "studies").glob("*/sweep.yaml"))
-WRITTEN = {"README.md", "commands.sh", "sweep.yaml"}
+STUDIES = sorted(path.parent for path in (Path(__file__).parents[1] / "docs" / "studies").glob("*/README.md"))
+"""Finished studies: one that is still running has questions.md and sweep.yaml only."""
+WRITTEN = {"README.md", "commands.sh", "questions.md", "sweep.yaml"}
 """Files written by hand; commands make the others."""
 
 studies = pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
