@@ -20,9 +20,7 @@ LAST = {
 @pytest.mark.parametrize(
     "program",
     [
-        pytest.param(
-            path, id=path.stem, marks=pytest.mark.nightly if path.stem == "lightning_module" else pytest.mark.slow
-        )
+        pytest.param(path, id=path.stem, marks=pytest.mark.nightly if path.stem in NEEDS else pytest.mark.slow)
         for path in EXAMPLES
     ],
 )
@@ -34,7 +32,7 @@ def test_an_example_runs_as_written(program, tmp_path):
     assert LAST[program.stem] in ran.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_notebook_runs_cell_by_cell(tmp_path):
     notebook = json.loads((FOLDER / "sweep.ipynb").read_text())
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]

@@ -6,14 +6,19 @@ from torch.nn import functional as F
 
 SMALLEST = [
     "test_resnet",
-    "seresnet18",
-    "resnet18d",
     "test_convnext",
-    "convnextv2_atto",
-    "regnety_002",
     "test_efficientnet",
-    "mobilenetv2_035",
-    "tf_efficientnetv2_b0",
+    *(
+        pytest.param(name, marks=pytest.mark.nightly)
+        for name in (
+            "seresnet18",
+            "resnet18d",
+            "convnextv2_atto",
+            "regnety_002",
+            "mobilenetv2_035",
+            "tf_efficientnetv2_b0",
+        )
+    ),
 ]
 
 

@@ -8,23 +8,21 @@ from exeunt.specs import SpecError
 from torch.nn import functional as F
 from torchvision import models
 
-SMALL = [  # small members of the families
-    "convnext_tiny",
-    "densenet121",
+FAMILIES = ("convnext_tiny", "densenet121", "mobilenet_v3_small", "resnet18", "shufflenet_v2_x0_5")
+"""Small networks whose blocks differ most."""
+OTHERS = (
     "efficientnet_b0",
+    "efficientnet_v2_s",
     "mnasnet0_5",
     "mobilenet_v2",
-    "mobilenet_v3_small",
     "regnet_x_400mf",
     "regnet_y_400mf",
-    "resnet18",
-    "shufflenet_v2_x0_5",
-    pytest.param("efficientnet_v2_s", marks=pytest.mark.nightly),
-    pytest.param("resnext50_32x4d", marks=pytest.mark.nightly),
-    pytest.param("vgg11_bn", marks=pytest.mark.nightly),
-    pytest.param("wide_resnet50_2", marks=pytest.mark.nightly),
-]
-SMALL_ON_META = [*SMALL[:10], "efficientnet_v2_s", "resnext50_32x4d", "vgg11", "vgg11_bn", "wide_resnet50_2"]
+    "resnext50_32x4d",
+    "vgg11",
+    "vgg11_bn",
+    "wide_resnet50_2",
+)
+SMALL = [*FAMILIES, *(pytest.param(name, marks=pytest.mark.nightly) for name in OTHERS)]
 CLASSIFIERS = models.list_models(module=models)
 AUXILIARY = {"googlenet", "inception_v3"}
 """Networks that are built without their auxiliary classifiers, which count as parameters there."""
@@ -53,7 +51,7 @@ def backbone_on_meta(name, *, channels=3, classes=1000):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SMALL, pytest.param("vgg11", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("name", SMALL)
 def test_from_the_same_seed_the_logits_are_those_of_torchvisions_network(name):
     trunk = build(name).trunk.eval()
     images = torch.randn(2, 3, 64, 64)
@@ -76,13 +74,13 @@ def test_the_logits_are_those_of_torchvisions_network_while_training_too():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL_ON_META)
+@pytest.mark.parametrize("name", SMALL)
 def test_parameters_are_those_that_torchvision_publishes(name):
     assert parameters(backbone_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", sorted(set(CLASSIFIERS) - set(SMALL_ON_META) - AUXILIARY))
+@pytest.mark.parametrize("name", sorted(set(CLASSIFIERS) - {*FAMILIES, *OTHERS} - AUXILIARY))
 def test_parameters_are_those_that_torchvision_publishes_for_larger_networks(name):
     assert parameters(backbone_on_meta(name)) == models.get_model_weights(name).DEFAULT.meta["num_params"]
 
@@ -131,7 +129,7 @@ def test_stages_are_the_blocks_of_one_size():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL_ON_META)
+@pytest.mark.parametrize("name", SMALL)
 def test_blocks_have_the_channels_and_strides_that_they_state_down_to_the_smallest_image(name):
     trunk = backbone_on_meta(name).eval()
     assert trunk.smallest_image == 32
@@ -179,7 +177,7 @@ def test_exits_do_not_change_the_trunk_and_the_seed_decides_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SMALL_ON_META, "regnet_y_128gf"])
+@pytest.mark.parametrize("name", [*SMALL, pytest.param("regnet_y_128gf", marks=pytest.mark.nightly)])
 def test_the_layout_of_a_network_is_found_without_its_weights(name):
     layout = architecture_layout(f"torchvision/{name}", (3, 224, 224), 1000)
     assert len(layout.stages) in (3, 4, 5)

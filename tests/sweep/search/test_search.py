@@ -126,7 +126,8 @@ def test_the_same_command_again_trains_nothing(undisturbed, bench, exeunt):
     bench.check_over(undisturbed)
 
 
-@pytest.mark.parametrize("results", [4, pytest.param(11, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("results", [4, 11])
 def test_after_a_kill_the_search_goes_on_where_it_was(bench, start, exeunt, undisturbed, results):
     """The search is killed while it tries settings and, in the nightly tests, while it trains the final trials."""
     command = start(*bench.words)
