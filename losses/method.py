@@ -42,10 +42,18 @@ class LossInputs:
     """Teacher logits (N, C), without gradient; only for methods with a teacher."""
     teacher_stage_maps: tuple[torch.Tensor, ...] = ()
     """Output of each stage of the teacher's backbone, without gradient."""
+    teacher_features: torch.Tensor | None = None
+    """Input (N, W_t) of the teacher's final classifier, without gradient."""
     previous_epoch_logits: torch.Tensor | None = None
     """Logits (N, C) of the final exit for the same images in the previous epoch; only for methods that need them."""
     same_class_logits: torch.Tensor | None = None
     """Logits (N, C) of the final exit, without gradient, for other images of the same classes."""
+    image_numbers: torch.Tensor | None = None
+    """Indices (N,) of the images in the training set; None in a training loop of your own."""
+    second_view_logits: tuple[torch.Tensor, ...] = ()
+    """Logits (N, C) of each exit for another augmentation of the same images, with gradient."""
+    second_view_teacher_logits: torch.Tensor | None = None
+    """Teacher logits (N, C) for that augmentation, without gradient."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +69,12 @@ class NetworkShape:
     """Output channels of each stage of the backbone."""
     teacher_stage_channels: tuple[int, ...] = ()
     """Output channels of each stage of the teacher's backbone; empty without a teacher."""
+    teacher_feature_dim: int = 0
+    """Number of features that the teacher's final classifier reads; 0 without a teacher."""
+    exit_costs: tuple[float, ...] = ()
+    """Cost of leaving at each exit, as a share of the final exit's; only for methods that need it."""
+    image_labels: torch.Tensor | None = None
+    """Class indices of all training images; only for methods that need image numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +94,33 @@ class Method(Spec, ABC):
     """True if the loss reads the network's logits of the previous epoch."""
     needs_same_class_pairs: ClassVar[bool] = False
     """True if each image is paired with another image of its class."""
+    needs_image_numbers: ClassVar[bool] = False
+    """True if the loss reads the indices of images, and the labels of all training images when it is built."""
+    second_view: ClassVar[str | None] = None
+    """Augmentation policy of a second view of each image; None if the loss reads one view only."""
+    needs_exit_costs: ClassVar[bool] = False
+    """True if the loss depends on the multiply-adds of the exits."""
     cohort: ClassVar[bool] = False
     """True if several networks are trained together; each loss input then has one entry per network."""
 
     requires_hard_labels: ClassVar[bool] = False
     """True if each label must be a single class, so that mixup and cutmix are not allowed."""
+
+    @classmethod
+    def student_passes(cls) -> int:
+        """Return the cost of a step in forward passes of the student, of which a backward pass counts as two."""
+        return 3 + cls.needs_same_class_pairs + 3 * (cls.second_view is not None)
+
+    @classmethod
+    def teacher_passes(cls) -> int:
+        """Return the number of forward passes of the teacher in a step."""
+        return 0 if cls.teacher == "ignored" else 1 + (cls.second_view is not None)
+
+    @classmethod
+    def needs_more_than_outputs(cls) -> bool:
+        """Return True if the loss reads more than the outputs of one network and its teacher for a batch of images."""
+        needs = cls.needs_previous_epoch, cls.needs_same_class_pairs, cls.needs_image_numbers, cls.needs_exit_costs
+        return any(needs) or cls.second_view is not None or cls.cohort
 
     def check(self, exits: int, *, stages: int | None = None) -> None:
         """Raise a `SpecError` if the settings do not fit the networks.

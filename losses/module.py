@@ -92,14 +92,18 @@ class NetworkLoss(nn.Module):
                 raise SpecError("the teacher needs the images; call the loss with images=images.", field="teacher")
             with torch.no_grad():
                 taught = teacher(images)
-            inputs |= {"teacher_logits": taught.logits[-1], "teacher_stage_maps": taught.stages}
+            inputs |= {
+                "teacher_logits": taught.logits[-1],
+                "teacher_stage_maps": taught.stages,
+                "teacher_features": taught.features[-1],
+            }
         return self.loss(LossInputs(**inputs))
 
 
 def network_loss(method: Method, network: Any, teacher: Any = None) -> NetworkLoss:
     """Build the loss of a method for a network and its teacher, see `Method.build_for`."""
     trunk, exits = network.trunk, len(network.exit_blocks)
-    if method.needs_previous_epoch or method.needs_same_class_pairs or method.cohort:
+    if method.needs_more_than_outputs():
         message = f"{method.name} reads more than one network's outputs for a batch; train it with `exeunt sweep`"
         raise SpecError(f"{message}.", field="method")
     if method.exits == "required" and exits == 1:
@@ -115,6 +119,7 @@ def network_loss(method: Method, network: Any, teacher: Any = None) -> NetworkLo
         feature_dim=trunk.width,
         stage_channels=_stage_channels(trunk),
         teacher_stage_channels=() if teacher is None else _stage_channels(teacher.trunk),
+        teacher_feature_dim=0 if teacher is None else teacher.trunk.width,
     )
     return NetworkLoss(method.build(shape), teacher)
 

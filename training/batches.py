@@ -76,16 +76,20 @@ class TrainingBatches:
         """Number of training images."""
         return len(self._labels)
 
-    def steps(self, epoch: int, first: int, *, pairs: bool = False) -> Iterator[list[Batch]]:
+    def steps(
+        self, epoch: int, first: int, *, pairs: bool = False, second_view: str | None = None
+    ) -> Iterator[list[Batch]]:
         """Iterate over the steps of an epoch: for each step, the parts of the batch that this process trains on.
 
         Args:
             epoch: index of the epoch, from 0.
             first: index of the first step, from 0.
             pairs: True to add an image of the same class to each image.
+            second_view: augmentation policy of a second view of each image. Default: no second view.
         """
         order = self._order(epoch)
         images = self._stream("images", epoch, first, order)
+        views = self._stream("second view", epoch, first, order if second_view else [], policy=second_view)
         others = self._stream(
             "pairs", epoch, first, [self._others(epoch, *step) for step in enumerate(order)] if pairs else []
         )
@@ -95,7 +99,16 @@ class TrainingBatches:
                 numbers, inputs, labels = next(images)
                 other_inputs = next(others)[1] if pairs else None
                 weight = self._processes.count * len(numbers) / len(order[step])
-                parts.append(Batch(numbers=numbers, inputs=inputs, labels=labels, weight=weight, pairs=other_inputs))
+                parts.append(
+                    Batch(
+                        numbers=numbers,
+                        inputs=inputs,
+                        labels=labels,
+                        weight=weight,
+                        pairs=other_inputs,
+                        second_view=next(views)[1] if second_view else None,
+                    )
+                )
             yield parts
 
     def _order(self, epoch: int) -> list[Tensor]:
@@ -113,30 +126,31 @@ class TrainingBatches:
         return self._processes.own([slice(*ends) for ends in itertools.pairwise(bounds)])
 
     def _stream(
-        self, what: str, epoch: int, first: int, order: Sequence[Tensor]
+        self, what: str, epoch: int, first: int, order: Sequence[Tensor], policy: str | None = None
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Iterate over this process's parts from step `first` on: indices, inputs and labels, on the device."""
+        recipe = self._recipe.replace(policy=policy) if policy else self._recipe
         steps = range(first, len(order))
         parts = [(step, piece) for step in steps for piece in self._own_pieces(len(order[step]))]
         numbers = [order[step][piece] for step, piece in parts]
         crops = None
-        if self._recipe.crop == "resized":
-            drawn = (self._draws(what, epoch, len(order[step]), step, piece) for step, piece in parts)
+        if recipe.crop == "resized":
+            drawn = (self._draws(recipe, what, epoch, len(order[step]), step, piece) for step, piece in parts)
             crops = [draws.crops for draws in drawn if draws.crops is not None]
         facts, (mean, std) = self._facts, self._normalisation
         images = zip(to_device(numbers, self._device), self._images.batches(numbers, crops), strict=True)
         for start in range(0, len(parts), STEPS_PER_TRANSFER):
             together = parts[start : start + STEPS_PER_TRANSFER]
-            drawn = [self._draws(what, epoch, len(order[step]), step, piece) for step, piece in together]
+            drawn = [self._draws(recipe, what, epoch, len(order[step]), step, piece) for step, piece in together]
             for draws, (own, pixels) in zip(draws_to_device(drawn, self._device), images, strict=False):
-                inputs, labels = self._recipe.apply(
+                inputs, labels = recipe.apply(
                     pixels, self._labels[own], draws, mean=mean, std=std, classes=facts.classes
                 )
                 yield own, inputs, labels
 
-    def _draws(self, what: str, epoch: int, count: int, step: int, piece: slice) -> Draws:
+    def _draws(self, recipe: Recipe, what: str, epoch: int, count: int, step: int, piece: slice) -> Draws:
         generator = generator_for(self._seed, what, epoch, step)
-        return self._recipe.draw(count, self._facts.image_shape, generator).part(piece.start, piece.stop)
+        return recipe.draw(count, self._facts.image_shape, generator).part(piece.start, piece.stop)
 
     def _others(self, epoch: int, step: int, numbers: Tensor) -> Tensor:
         """Draw the index (N,) of a random image of the same class for each image in `numbers`."""

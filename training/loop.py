@@ -76,8 +76,8 @@ class TrainingLoop:
         self._batches = TrainingBatches(
             train_images, self._facts, trial.recipe, seed=trial.seed, device=device, processes=processes
         )
-        self._shape = network_shape(trial)
         self._network = build_student(trial).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._shape = network_shape(trial, self._network, train_images.labels)
         about = f"Its networks have {self._shape}."
         with user_code(
             f"method {trial.method.name!r}",
@@ -148,7 +148,11 @@ class TrainingLoop:
         self._usage = ResourceUsage(self.device)
         self._progress.fill_((self.epoch + 1) / self.trial.recipe.epochs)
         self._objective.train()
-        for parts in self._batches.steps(self.epoch, self.step, pairs=self.trial.method.needs_same_class_pairs):
+        method = self.trial.method
+        batches = self._batches.steps(
+            self.epoch, self.step, pairs=method.needs_same_class_pairs, second_view=method.second_view
+        )
+        for parts in batches:
             terms = self._train_step(parts)
             self._totals.seconds = seconds_before + time.perf_counter() - started
             yield terms
@@ -262,7 +266,7 @@ class TrainingLoop:
     def _train_step(self, parts: list[Batch]) -> dict[str, Tensor]:
         trial = self.trial
         seed_modules(derive_seed(trial.seed, "network", self.epoch, self.step, self._processes.rank), self.device)
-        with self._counters.suspended(sum(1 if part.pairs is None else 2 for part in parts)):
+        with self._counters.suspended(sum(part.passes for part in parts)):
             names, terms = self._forward_backward(parts)
         values = self._updates.step(self._learning_rate(self.step), names, terms, self._watch)
         measured = (*(f"loss/{name}" for name in names), "gradient_norm")

@@ -20,7 +20,10 @@ SOURCES = {
     "teacher_logits": 'set `teacher: ClassVar = "required"` in the method',
     "teacher_stage_maps": 'set `teacher: ClassVar = "required"` in the method',
     "previous_epoch_logits": "set `needs_previous_epoch: ClassVar = True`; it is None in the first epoch",
+    "teacher_features": 'set `teacher: ClassVar = "required"` in the method',
     "same_class_logits": "set `needs_same_class_pairs: ClassVar = True` in the method",
+    "image_numbers": "set `needs_image_numbers: ClassVar = True` in the method",
+    "second_view_teacher_logits": "set `second_view: ClassVar = POLICY` in the method, and require a teacher",
 }
 """Way to get each input that only some methods have."""
 

@@ -27,6 +27,13 @@ class Batch:
     """Factor of the mean loss, with which summed or averaged gradients are those of the whole step's mean loss."""
     pairs: Tensor | None = None
     """An image of the same class for each image, (N, C, H, W); None if the method does not need it."""
+    second_view: Tensor | None = None
+    """Another augmentation of each image, (N, C, H, W); None if the method does not need it."""
+
+    @property
+    def passes(self) -> int:
+        """Number of forward passes of the trained network."""
+        return 1 + (self.pairs is not None) + (self.second_view is not None)
 
 
 class TrainingStep(nn.Module):
@@ -62,14 +69,12 @@ class TrainingStep(nn.Module):
         self, batch: Batch, progress: Tensor, previous_epoch_logits: Tensor | None
     ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         """Return the named loss terms, and the logits (N, C) of each exit."""
-        outputs = self.outputs(batch.inputs)
-        teacher, same_class_logits = None, None
+        outputs, teacher = self.outputs(batch.inputs), self._taught(batch.inputs)
         with torch.no_grad():
-            if self._teacher:
-                with self._autocast:
-                    teacher: ExitOutputs | None = self._teacher[0](batch.inputs)
-            if batch.pairs is not None:
-                same_class_logits = self.outputs(batch.pairs).logits[-1]
+            same_class_logits = None if batch.pairs is None else self.outputs(batch.pairs).logits[-1]
+        second, second_teacher = None, None
+        if batch.second_view is not None:
+            second, second_teacher = self.outputs(batch.second_view), self._taught(batch.second_view)
         inputs = LossInputs(
             logits=outputs.logits,
             features=outputs.features,
@@ -79,8 +84,12 @@ class TrainingStep(nn.Module):
             stage_maps=outputs.stages,
             teacher_logits=teacher.logits[-1] if teacher else None,
             teacher_stage_maps=teacher.stages if teacher else (),
+            teacher_features=teacher.features[-1] if teacher else None,
             previous_epoch_logits=previous_epoch_logits,
             same_class_logits=same_class_logits,
+            image_numbers=batch.numbers,
+            second_view_logits=second.logits if second else (),
+            second_view_teacher_logits=second_teacher.logits[-1] if second_teacher else None,
         )
         name, code = loss_code(self.loss)
         with user_code(
@@ -88,6 +97,13 @@ class TrainingStep(nn.Module):
         ):
             terms = self.loss(inputs)
         return checked_terms(terms, outputs.logits, name, code), outputs.logits
+
+    @torch.no_grad()
+    def _taught(self, inputs: Tensor) -> ExitOutputs | None:
+        if not self._teacher:
+            return None
+        with self._autocast:
+            return self._teacher[0](inputs)
 
     def outputs(self, inputs: Tensor) -> ExitOutputs:
         """Return the outputs of the network for inputs (N, C, H, W)."""

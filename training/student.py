@@ -1,5 +1,7 @@
 """Student of a trial: the network, or the cohort of networks, that it trains."""
 
+from torch import Tensor
+
 from ..losses import NetworkShape
 from ..models import Cohort, MultiExitNetwork, architectures, build_network, exit_costs, heads, parameters
 from .evaluation import exit_names
@@ -16,14 +18,18 @@ def build_student(trial: TrialSpec) -> MultiExitNetwork | Cohort:
     return _network(trial, trial.seed)
 
 
-def network_shape(trial: TrialSpec) -> NetworkShape:
-    """Return the shapes of the student and its teacher that the loss needs."""
+def network_shape(trial: TrialSpec, student: MultiExitNetwork | Cohort, labels: Tensor) -> NetworkShape:
+    """Return what the loss depends on: shapes of student and teacher, costs of exits, labels (images,) of training."""
+    costs = leaving_costs(student, trial.dataset_facts.image_shape) if trial.method.needs_exit_costs else []
     return NetworkShape(
         exits=trial.exit_count,
         classes=trial.dataset_facts.classes,
         feature_dim=trial.layout.width,
         stage_channels=trial.layout.stage_channels,
         teacher_stage_channels=trial.teacher_layout.stage_channels if trial.teacher_layout else (),
+        teacher_feature_dim=trial.teacher_layout.width if trial.teacher_layout else 0,
+        exit_costs=tuple(cost / costs[-1] for cost in costs),
+        image_labels=labels if trial.method.needs_image_numbers else None,
     )
 
 

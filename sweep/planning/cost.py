@@ -35,14 +35,11 @@ class Costs:
         The training of its teacher and the evaluations after epochs are not included. A backward pass counts as two
         forward passes; the teacher has only forward passes.
         """
-        forward = self.forward(trial)
-        passes = 3 * forward
-        if trial.method.needs_same_class_pairs:
-            passes += forward
+        passes = trial.method.student_passes() * self.forward(trial)
         if isinstance(trial.teacher, TrialSpec):
-            passes += self.forward(trial.teacher)
+            passes += trial.method.teacher_passes() * self.forward(trial.teacher)
         elif (layout := trial.teacher_layout) is not None:
-            passes += layout.cost.whole
+            passes += trial.method.teacher_passes() * layout.cost.whole
         return passes * self.images(trial) * trial.recipe.epochs
 
     def until_done(self, trial: TrialSpec) -> float:

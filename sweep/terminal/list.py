@@ -69,7 +69,7 @@ def _relative_cost(spec: type[Method]) -> float:
     if spec.cohort:
         return float(spec.field_infos()["networks"].default)
     forward = _forward_with_exits() if spec.exits == "required" else 1.0
-    return (3 * forward + (spec.teacher != "ignored") + spec.needs_same_class_pairs) / 3
+    return (spec.student_passes() * forward + spec.teacher_passes()) / 3
 
 
 @functools.cache
