@@ -28,6 +28,7 @@ from .label_smoothing import LabelSmoothing
 from .method import Learned, LossInputs, Method, NetworkShape, Requirement, TeacherRequirement, method, methods
 from .one import ONE
 from .ps_kd import PSKD
+from .sdn import ShallowDeep
 from .tf_kd_reg import TfKDReg
 from .tf_kd_self import TfKDSelf
 
@@ -61,6 +62,7 @@ __all__ = [
     "Method",
     "NetworkShape",
     "Requirement",
+    "ShallowDeep",
     "TeacherRequirement",
     "TfKDReg",
     "TfKDSelf",

@@ -12,7 +12,11 @@ from .method import Learned, LossInputs, Method, NetworkShape, Requirement, meth
 @method("phuong")
 @dataclass(frozen=True, kw_only=True)
 class DistillationBasedTraining(Method):
-    """Distillation-based training: the other exits are distilled from the final exit at an annealed temperature."""
+    """Distillation-based training: the other exits are distilled from the final exit at an annealed temperature.
+
+    The defaults are those of the authors' program for CIFAR-100 (GitHub `mary-phuong/multiexit-distillation` at
+    faff910, main.py), which multiplies its loss by `global_scale`, 10 over the number of exits.
+    """
 
     paper: ClassVar[str] = 'Phuong, Lampert 2019, ICCV, "Distillation-based training for multi-exit architectures"'
     exits: ClassVar[Requirement] = "required"
@@ -25,6 +29,8 @@ class DistillationBasedTraining(Method):
     """Factor by which the temperature grows in a step; 1 keeps it constant."""
     confidence_bound: Fraction = 0.5
     """Confidence above which the temperature grows: mean top-class probability of the final exit, softened."""
+    scale: Positive = 10.0
+    """Factor of all terms, divided by the number of exits."""
 
     def build_learned(self, shape: NetworkShape) -> dict[str, torch.Tensor]:
         """Return the annealed temperature. It stays on the device, so that no step waits for the GPU."""
@@ -33,15 +39,15 @@ class DistillationBasedTraining(Method):
     def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
         """Return the terms `label` and `output`.
 
-            (1 - w) sum_i CE(z_i, y) + w T^2 sum_{i < E} KL(softmax(z_E / T) || softmax(z_i / T))
+            s / E ((1 - w) sum_i CE(z_i, y) + w T^2 sum_{i < E} KL(softmax(z_E / T) || softmax(z_i / T)))
 
-        z_i are the logits (N, C) of exit i = 1..E. No gradient flows into the target z_E.
+        z_i are the logits (N, C) of exit i = 1..E, and s is `scale`. No gradient flows into the target z_E.
         """
-        target = to_float32(inputs.logits[-1]).detach()
+        target, factor = to_float32(inputs.logits[-1]).detach(), self.scale / len(inputs.logits)
         divergences = [kd_loss(z, target, learned["temperature"]) for z in inputs.logits[:-1]]
         return {
-            "label": (1 - self.output_weight) * cross_entropy_sum(inputs.logits, inputs.labels),
-            "output": self.output_weight * torch.stack(divergences).sum(),
+            "label": factor * (1 - self.output_weight) * cross_entropy_sum(inputs.logits, inputs.labels),
+            "output": factor * self.output_weight * torch.stack(divergences).sum(),
         }
 
     def next_buffers(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:

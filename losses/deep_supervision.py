@@ -12,7 +12,11 @@ from .method import Learned, LossInputs, Method, Requirement, method
 @method("deep_supervision")
 @dataclass(frozen=True, kw_only=True)
 class DeepSupervision(Method):
-    """Deep supervision: all exits are trained on the labels, without distillation."""
+    """Deep supervision: all exits are trained on the labels, without distillation.
+
+    The idea is that of the paper. Its own loss differs: a squared hinge loss for each exit, whose weight decays during
+    the training. Cross-entropy with a constant weight is what papers on multi-exit networks compare with.
+    """
 
     paper: ClassVar[str] = "Lee, Xie, Gallagher, Zhang, Tu 2015, arXiv 1409.5185"
     exits: ClassVar[Requirement] = "required"

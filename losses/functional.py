@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
@@ -164,6 +165,16 @@ def ramp(progress: Weight, share: float) -> Weight:
     if not share:
         return 1.0
     return (progress / share).clamp(max=1.0) if isinstance(progress, torch.Tensor) else min(1.0, progress / share)
+
+
+def sigmoid_ramp(progress: Weight, share: float) -> Weight:
+    """Return `exp(-5 (1 - min(1, progress / share))^2)`, a smooth ramp over this share of the training.
+
+    It rises from 0.007 to 1; it is 1 if the share is 0. Source: Laine, Aila, "Temporal ensembling for semi-supervised
+    learning", arXiv 1610.02242, section 2.
+    """
+    missing = 1 - ramp(progress, share)
+    return (-5 * missing**2).exp() if isinstance(missing, torch.Tensor) else math.exp(-5 * missing**2)
 
 
 def scaled(weight: Weight, loss: torch.Tensor) -> torch.Tensor:

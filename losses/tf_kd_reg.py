@@ -14,7 +14,8 @@ from .method import Learned, LossInputs, Method, method
 class TfKDReg(Method):
     """Teacher-free distillation by regularisation: a virtual teacher gives the correct class a fixed probability.
 
-    The defaults are those of the authors for ResNet-18 on CIFAR-100.
+    The defaults are those of the authors for ResNet-18 on CIFAR-100. For 200 classes, set `factor: 0.5` to get their
+    multiplier of 100.
     """
 
     paper: ClassVar[str] = "Yuan, Tay, Li, Wang, Feng 2020, arXiv 1909.11723"
@@ -26,7 +27,7 @@ class TfKDReg(Method):
     weight: Fraction = 0.1
     """Weight of the virtual teacher term; the label term gets 1 - weight."""
     factor: NonNegative = 1.0
-    """Factor of the divergence; 1 equals the authors' `multiplier` of 100 with a mean over 100 classes."""
+    """Factor of the divergence: the authors' `multiplier` over the number of classes, so 100 / 100 for CIFAR-100."""
 
     def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
         """Return the terms `label` and `virtual_teacher`, with the logits z (N, C) and a virtual teacher u.

@@ -67,7 +67,9 @@ def built(method: Method, inputs: LossInputs) -> Loss[Any]:
     classes, width = inputs.logits[0].shape[1], inputs.features[0].shape[1]
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        loss = method.build(NetworkShape(exits=len(inputs.logits), classes=classes, feature_dim=width))
+        exits = len(inputs.logits)
+        costs = tuple((i + 1) / exits for i in range(exits))
+        loss = method.build(NetworkShape(exits=exits, classes=classes, feature_dim=width, exit_costs=costs))
     return loss.to(inputs.logits[0].dtype)
 
 

@@ -7,14 +7,14 @@ from exeunt.specs import SpecError
 
 from .formulas import check_gradient, check_terms, cross_entropies, divergence, inputs_of, total
 
-METHODS = [DistillationBasedTraining(), DistillationBasedTraining(temperature=2.5, output_weight=0.2)]
+METHODS = [DistillationBasedTraining(), DistillationBasedTraining(temperature=2.5, output_weight=0.2, scale=3)]
 
 
 def phuong(method, now, past, labels, _):
-    weight = method.output_weight
+    weight, factor = method.output_weight, method.scale / len(now["logits"])
     taught = [divergence(past["logits"][-1], z, method.temperature) for z in now["logits"][:-1]]
     label = sum(cross_entropies(z, labels).mean() for z in now["logits"])
-    return {"label": (1 - weight) * label, "output": weight * sum(taught)}
+    return {"label": factor * (1 - weight) * label, "output": factor * weight * sum(taught)}
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)

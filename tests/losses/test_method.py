@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from exeunt.losses import (
+    BYOT,
     EED,
     ONE,
     Baseline,
@@ -17,6 +18,7 @@ from exeunt.losses import (
     LossInputs,
     Method,
     NetworkShape,
+    ShallowDeep,
     methods,
 )
 from exeunt.losses.functional import cross_entropy_sum
@@ -137,6 +139,8 @@ STATES = [
     (EED(ensemble_weights="learned"), {"scores": (3,)}),
     (EED(ensemble_weights="learned", ensemble_exits="1,final"), {"scores": (2,)}),
     (DistillationBasedTraining(), {"temperature": ()}),
+    (BYOT(), {"adapt0.weight": (4, 4), "adapt0.bias": (4,)}),
+    (ShallowDeep(), {"costs": (2,)}),
     (
         ONE(),
         {
@@ -164,11 +168,18 @@ STATES = [
 
 
 @pytest.mark.parametrize(("method", "state"), STATES, ids=[repr(method) for method, _ in STATES])
-def test_the_state_has_the_names_of_0_1_0(method, state):
-    """Checkpoints of 0.1.0 are continued."""
+def test_the_state_has_these_names(method, state):
+    """Checkpoints of earlier releases are continued."""
     exits = 1 if method.exits == "ignored" else 3
     loss = method.build(
-        NetworkShape(exits=exits, classes=3, feature_dim=4, stage_channels=(2, 3), teacher_stage_channels=(4, 5))
+        NetworkShape(
+            exits=exits,
+            classes=3,
+            feature_dim=4,
+            stage_channels=(2, 3),
+            teacher_stage_channels=(4, 5),
+            exit_costs=(0.3, 0.6, 1),
+        )
     )
     assert [(name, tuple(value.shape)) for name, value in loss.state_dict().items()] == [*state.items()]
 

@@ -2,10 +2,21 @@ import numpy as np
 import pytest
 import torch
 from exeunt.losses import ONE
+from exeunt.losses.functional import sigmoid_ramp
 
-from .formulas import built, check_gradient, check_terms, cross_entropies, divergence, inputs_of, softmax, total
+from .formulas import (
+    PROGRESS,
+    built,
+    check_gradient,
+    check_terms,
+    cross_entropies,
+    divergence,
+    inputs_of,
+    softmax,
+    total,
+)
 
-METHODS = [ONE(), ONE(temperature=1.5, output_weight=0.4)]
+METHODS = [ONE(), ONE(temperature=1.5, output_weight=0.4, ramp_up=0), ONE(ramp_up=0.1)]
 
 
 def gate(loss, features):
@@ -21,11 +32,20 @@ def one(method, now, past, labels, loss):
         for weights in [gate(loss, at["features"][0])]
     ]
     taught = [divergence(ensembles[1], z, method.temperature) for z in now["logits"]]
+    missing = 1 - min(PROGRESS / method.ramp_up, 1) if method.ramp_up else 0
     return {
         "label": sum(cross_entropies(z, labels).mean() for z in now["logits"]),
         "ensemble": cross_entropies(ensembles[0], labels).mean(),
-        "output": method.output_weight * sum(taught),
+        "output": np.exp(-5 * missing**2) * method.output_weight * sum(taught),
     }
+
+
+def test_the_weight_rises_like_the_authors():
+    """utils/ramps.py at 54afde3: `sigmoid_rampup(epoch, 80)` of 300 epochs."""
+    for epoch in (1, 40, 79, 80, 200):
+        theirs = float(np.exp(-5 * (1 - np.clip(epoch, 0, 80) / 80) ** 2))
+        assert sigmoid_ramp(epoch / 300, ONE().ramp_up) == pytest.approx(theirs, rel=1e-12)
+        assert float(sigmoid_ramp(torch.tensor(epoch / 300), ONE().ramp_up)) == pytest.approx(theirs, rel=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
@@ -56,7 +76,7 @@ def test_a_gate_weighs_a_batch_of_one_image():
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        (ONE(output_weight=0, temperature=9), ONE(output_weight=0)),
+        (ONE(output_weight=0, temperature=9, ramp_up=0.5), ONE(output_weight=0)),
     ],
 )
 def test_two_ways_of_writing_a_method_have_one_canonical_form(typed, meant):

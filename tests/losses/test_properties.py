@@ -39,10 +39,14 @@ NO_AGREEMENT = {"virtual_teacher", "hint"}
 """Names of terms that no student output brings to 0: a fixed target distribution, or a learned regressor."""
 NO_T_SQUARED: list[dict[str, Any]] = [
     {"name": "tf_kd_reg"},  # the temperature softens only the virtual teacher
+    {"name": "byot"},  # its authors leave the factor out
     {"standardise": True},  # standardised logits have no scale
     {"ensemble": "naive"},  # the best network depends on the scale of the logits
 ]
 """Methods whose loss does not scale with the squared temperature."""
+
+
+NOT_ALTERED = {"labels", "progress", "image_numbers"}
 
 
 def outputs_of(method: Method) -> int:
@@ -73,12 +77,16 @@ def draw(method: Method, *, images: int = 6, seed: int = 0, dtype: torch.dtype =
         teacher_stage_maps=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
         previous_epoch_logits=normal(images, CLASSES),
         same_class_logits=normal(images, CLASSES),
+        teacher_features=normal(images, WIDTH),
+        image_numbers=torch.arange(images),
+        second_view_logits=tuple(normal(images, CLASSES) for _ in exits),
+        second_view_teacher_logits=normal(images, CLASSES),
     )
 
 
 def change(inputs: LossInputs, alter: Callable[[Tensor], Tensor], *names: str) -> LossInputs:
-    """Alter every tensor of the named fields; by default, of all fields except the labels."""
-    chosen = names or [field.name for field in fields(inputs) if field.name not in ("labels", "progress")]
+    """Alter every tensor of the named fields; by default, of all fields except labels and image numbers."""
+    chosen = names or [field.name for field in fields(inputs) if field.name not in NOT_ALTERED]
     old = {name: getattr(inputs, name) for name in chosen}
     return replace(inputs, **{n: tuple(map(alter, v)) if isinstance(v, tuple) else alter(v) for n, v in old.items()})
 
@@ -90,6 +98,7 @@ def shape_for(method: Method) -> NetworkShape:
         feature_dim=WIDTH,
         stage_channels=CHANNELS,
         teacher_stage_channels=CHANNELS,
+        exit_costs=tuple((i + 1) / outputs_of(method) for i in range(outputs_of(method))),
     )
 
 
