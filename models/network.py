@@ -1,6 +1,6 @@
 """Networks with exits and the function that builds them from specs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from ..specs import require
 from .architectures import architectures
-from .backbone import Backbone
+from .backbone import Backbone, Block
 from .builder import backbone_from
 from .exit_head import ExitOutput, build_head
+from .gradient import detached, scaled_gradient
 from .layers import Pool
 from .network_specs import ArchitectureSpec, ExitSpec
 from .placement import architecture_layout, resolve
@@ -39,6 +40,21 @@ class MultiExitNetwork(nn.Module):
         self.exits = nn.ModuleDict({f"block{number}": head for number, head in sorted(exits.items())})
         self.exit_blocks = (*sorted(exits), len(trunk.blocks))
         """Number of the block that each exit follows, the final exit included."""
+        self.gradient_equilibrium = False
+        """True to balance the gradients at the taps, see `ExitSpec.gradient_equilibrium`."""
+        self.isolated_exit: int | None = None
+        """Number of the exit behind which no gradient flows back; None if all gradients flow."""
+
+    def part(self, number: int) -> Iterator[nn.Module]:
+        """Iterate over the modules that run between the previous exit and this one, its own head included."""
+        start, end = (0, *self.exit_blocks)[number - 1 : number + 1]
+        if number == 1:
+            yield self.trunk.stem
+        yield from self.trunk.blocks[start:end]
+        if end < len(self.trunk.blocks):
+            yield self.exits[f"block{end}"]
+        else:
+            yield from (self.trunk.neck, self.trunk.classifier)
 
     def forward(self, images: Tensor) -> ExitOutputs:
         """Return the outputs of all exits for images (N, channels, H, W)."""
@@ -71,10 +87,29 @@ class MultiExitNetwork(nn.Module):
             if stages is not None and index in self.trunk.stage_ends:
                 stages.append(block.tap(hidden))
         if end < len(self.trunk.blocks):
-            return hidden, self.exits[f"block{end}"](self.trunk.block(end).tap(hidden))
+            return self._exit(hidden, number, self.trunk.block(end))
         features = self.trunk.neck(hidden)
         last_map = hidden if isinstance(self.trunk.neck, Pool) else features[:, :, None, None]
         return hidden, ExitOutput(self.trunk.classifier(features), features, last_map)
+
+    def _exit(self, hidden: Any, number: int, block: Block) -> tuple[Any, ExitOutput]:
+        remaining = len(self.exit_blocks) - number  # exits behind this one
+        if self.gradient_equilibrium:
+            hidden = _scaled_tap(hidden, block, 1 / (remaining + 1))
+        output = self.exits[f"block{self.exit_blocks[number - 1]}"](block.tap(hidden))
+        if self.isolated_exit == number:
+            hidden = detached(hidden)
+        if self.gradient_equilibrium:
+            hidden = _scaled_tap(hidden, block, remaining)
+        return hidden, output
+
+
+def _scaled_tap(hidden: Any, block: Block, factor: float) -> Any:
+    """Scale the gradient of a block's output; of several maps, that of the map that an exit reads."""
+    if isinstance(hidden, Tensor):
+        return scaled_gradient(hidden, factor)
+    tap = block.tap(hidden)
+    return type(hidden)(scaled_gradient(part, factor) if part is tap else part for part in hidden)
 
 
 class Cohort(nn.Module):
@@ -125,4 +160,6 @@ def build_network(
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
         trunk = backbone_from(architectures[architecture.name], image_shape, classes)
         heads = {block: build_head(exits.head, layout, block, classes) for block in blocks}
-    return MultiExitNetwork(trunk, heads)
+    network = MultiExitNetwork(trunk, heads)
+    network.gradient_equilibrium = exits.gradient_equilibrium
+    return network

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from ..specs import canonical_json, configuration_id, is_printable, trial_key
 from .directory import Directory
@@ -23,7 +23,7 @@ from .records import (
     shaped,
 )
 
-Role = Literal["result", "teacher", "search"]
+Role = Literal["result", "teacher", "backbone", "search"]
 PLAN_FILE, SWEEP_FILE = "plan.json", "sweep.yaml"
 
 
@@ -57,6 +57,8 @@ class Configuration:
     """Multiply-adds of one trial's training."""
     weights: str = ""
     """Path of the file with the teacher's weights; empty if no file teaches."""
+    backbone: str = ""
+    """ID of the configuration whose weights, of the same seed, the backbone starts with; empty if there is none."""
     seeds: int = 1
     """Number of seeds that the sweep plans."""
 
@@ -116,7 +118,8 @@ class Configuration:
     def cost_groups(self) -> tuple[tuple[str, ...], ...]:
         """Groups of configurations with similar epoch times that contain this one, the most similar first."""
         exits = self.spec.get("exits", {})
-        group = self.dataset, self.architecture, self.method, f"{exits.get('placement')} {exits.get('head')}"
+        how = f"{exits.get('placement')} {exits.get('head')} {self.spec.get('regime', 'joint')}"
+        group = self.dataset, self.architecture, self.method, how
         return tuple(group[:length] for length in range(len(group), -1, -1))
 
 
@@ -127,7 +130,7 @@ class PlannedTrial:
     configuration: Configuration
     seed: int
     role: Role
-    """`result`: a row of the tables. `teacher`: trained only for its students. `search`: tries settings."""
+    """`result`: a row of the tables. `teacher` and `backbone`: trained only for others. `search`: tries settings."""
     order: int
     """Position in the order of the file, which tables follow."""
     seed_index: int = 0
@@ -153,11 +156,18 @@ class PlannedTrial:
         about = self.configuration
         return self.spec | ({"teacher": {**(about.teacher or {}), "path": about.weights}} if about.weights else {})
 
+    @functools.cached_property
+    def depends_on(self) -> tuple[str, ...]:
+        """Keys of the trials that must be completed first: those of teacher and backbone."""
+        teacher, backbone = self.configuration.teacher, self.backbone_key
+        keys = [trial_key(teacher)] if teacher is not None and "sha256" not in teacher else []
+        return tuple(keys) if backbone is None else (*keys, backbone)
+
     @property
-    def depends_on(self) -> str | None:
-        """Key of the teacher's trial, which must be completed first; None if no trial trains a teacher."""
-        teacher = self.configuration.teacher
-        return trial_key(teacher) if teacher is not None and "sha256" not in teacher else None
+    def backbone_key(self) -> str | None:
+        """Key of the trial whose weights the backbone starts with; None if there is none."""
+        backbone = self.configuration.backbone
+        return f"{backbone}-s{self.seed}" if backbone else None
 
     @property
     def label(self) -> str:
@@ -215,6 +225,13 @@ _CONFIGURATION: dict[str, Check] = {
     "weights": is_text,
     "seeds": is_count,
 }
+
+
+def _is_configuration(value: object) -> bool:
+    """Check a configuration; plans of earlier versions have no backbones."""
+    return shaped(**_CONFIGURATION)(value) and is_text(cast("Record", value).get("backbone", ""))
+
+
 _TRIAL: dict[str, Check] = {
     "configuration": is_text,
     "seed": is_count,
@@ -238,7 +255,7 @@ PLAN = RecordFile(
         "name": is_text,
         "search": optional(shaped(**_SEARCH)),
         "stopping": optional(is_object),
-        "configurations": object_of(shaped(**_CONFIGURATION)),
+        "configurations": object_of(_is_configuration),
         "trials": list_of(shaped(**_TRIAL)),
         "coming": list_of(shaped(**_TRIAL, number=is_count)),
     },
@@ -284,7 +301,7 @@ class Plan:
                 "search": self.search and {name: getattr(self.search, name) for name in _SEARCH},
                 "stopping": self.stopping,
                 "configurations": {
-                    id: {name: getattr(configuration, name) for name in _CONFIGURATION}
+                    id: {name: getattr(configuration, name) for name in (*_CONFIGURATION, "backbone")}
                     for id, configuration in configurations.items()
                 },
                 "trials": [_described(trial) for trial in self.trials],
@@ -326,6 +343,7 @@ class Plan:
 
 def _configuration(content: Mapping[str, Any]) -> Configuration:
     values: dict[str, Any] = {name: content[name] for name in _CONFIGURATION}
+    values["backbone"] = content.get("backbone", "")
     values |= {name: tuple(content[name]) for name in ("settings", "row_settings")}
     return Configuration(**values)
 

@@ -49,6 +49,7 @@ RESULT = RecordFile(
         "protocol": is_text,
         "weights": is_digest,
         "teacher": is_digest,
+        "backbone": shaped(trial=is_text, weights=is_digest),
         "reliability": is_object,
     },
     remedy="Run the sweep again to retrain the trial.",

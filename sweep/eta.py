@@ -24,7 +24,7 @@ class TimeEstimator:
         self._unfinished: Counter[tuple[Groups, int]] = Counter()
         """Number of trials, by their cost groups and epochs left."""
         self._students: defaultdict[str, dict[tuple[Groups, int], str]] = defaultdict(dict)
-        """One student of each kind, by the key of the teacher."""
+        """One dependent trial of each kind, by the key of each trial that it waits for."""
         self._seconds: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._epochs: Counter[tuple[str, ...]] = Counter()
         self._running: set[str] = set()
@@ -37,8 +37,8 @@ class TimeEstimator:
         kind = _kind(trial)
         self._left[trial.key] = kind
         self._unfinished[kind] += 1
-        if trial.depends_on is not None:
-            self._students[trial.depends_on].setdefault(kind, trial.key)
+        for source in trial.depends_on:
+            self._students[source].setdefault(kind, trial.key)
 
     def add_expected(self, like: PlannedTrial, number: int) -> None:
         """Add `number` trials like this one, or remove trials if it is negative."""

@@ -120,7 +120,7 @@ class StatusReader:
                 estimator.recall(trial, *trained)
                 if now.state in ENDED:
                     self._trained[trial.key] = trained
-            elif trial.depends_on not in not_done:
+            elif not_done.isdisjoint(trial.depends_on):
                 continue
             estimator.end(trial.key)
             if now.state != "done":

@@ -49,7 +49,7 @@ def trial_problems(store: Store, key: str) -> Iterator[Problem]:
 
 
 def _contradictions(store: Store, files: TrialFiles, result: Record) -> Iterator[str]:
-    """Iterate over the differences between a result and the other files of its trial and its teacher."""
+    """Iterate over the differences between a result and the other files of its trial, its teacher and its backbone."""
     if (spec := files.spec()) is None:
         yield "spec.json is missing"
         return
@@ -61,6 +61,10 @@ def _contradictions(store: Store, files: TrialFiles, result: Record) -> Iterator
         present = _present_weights(store, trial_key(teacher))
         if present is not None and result.get("teacher", present) != present:  # results of 0.1.0 do not record it
             yield f"the trial learned from other weights than its teacher, trial {trial_key(teacher)}, has now"
+    if (backbone := result.get("backbone")) is not None:
+        present = _present_weights(store, backbone["trial"])
+        if present is not None and backbone["weights"] != present:
+            yield f"the trial started with other weights than its backbone, trial {backbone['trial']}, has now"
     history, epochs = files.history(), spec["recipe"]["epochs"]
     if result["state"] == "done" and len(history) != epochs:
         yield f"history.jsonl has {len(history)} of {epochs} epochs"
@@ -69,7 +73,7 @@ def _contradictions(store: Store, files: TrialFiles, result: Record) -> Iterator
 
 
 def _present_weights(store: Store, key: str) -> str | None:
-    """Return the digest of a teacher's weights; None while the teacher has no sound result."""
+    """Return the digest of the weights of a teacher or backbone; None while it has no sound result."""
     with suppress(DamagedFileError):  # reported for the teacher itself
         return (store.trial(key).result() or {}).get("weights")
     return None

@@ -19,7 +19,7 @@ from .nonfinite import TrainingDiverged
 from .resource_usage import is_out_of_memory
 from .rng import seed_modules
 from .student import build_student, network_code
-from .teacher import TeacherWeights
+from .teacher import SourceWeights
 from .trial import TrainedWeights, TrialSpec
 
 IMAGES = 8
@@ -61,14 +61,14 @@ def first_step(trial: TrialSpec, source: DataSource, *, threads: int = 1) -> Non
             raise UserCodeError(f"{problem}. Correct or remove this combination.", trace=formatted(error)) from error
 
 
-def stand_in_teacher(trial: TrialSpec) -> TeacherWeights | None:
+def stand_in_teacher(trial: TrialSpec) -> SourceWeights | None:
     """Return the teacher's weights; for an untrained teacher its initial weights, which give equal times."""
     if trial.teacher is None:
         return None
     if isinstance(trial.teacher, TrainedWeights):
-        return TeacherWeights.read(Path(trial.teacher.path), trial.teacher.sha256)
+        return SourceWeights.read(Path(trial.teacher.path), trial.teacher.sha256)
     content = bytes(serialized(build_student(trial.teacher).state_dict()))
-    return TeacherWeights(path=Path("teacher.pt"), content=content, sha256=digest(content))
+    return SourceWeights(path=Path("teacher.pt"), content=content, sha256=digest(content))
 
 
 def _small(trial: TrialSpec) -> TrialSpec:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import SyncBatchNorm
 
+from ..models import Cohort, MultiExitNetwork
 from ..specs import SpecError
 from ..specs.user_code import user_code
 from ..store import Record
@@ -26,11 +27,12 @@ from .evaluation import ExitMetrics
 from .loss_terms import loss_code, passes
 from .nonfinite import NonFiniteDetector, TrainingDiverged
 from .optimizer import OptimizerStep
+from .regimes import RegimeSchedule, check_regime, load_backbone
 from .resource_usage import ResourceUsage
 from .rng import derive_seed, seed_modules
 from .step import Batch, TrainingStep
 from .student import build_student, leaving_costs, network_code, network_costs, network_shape
-from .teacher import TeacherWeights, build_teacher
+from .teacher import SourceWeights, build_teacher
 from .trial import TrialSpec
 
 
@@ -41,10 +43,11 @@ class TrainingLoop:
         self,
         trial: TrialSpec,
         device: torch.device,
-        teacher: TeacherWeights | None,
+        teacher: SourceWeights | None,
         source: DataSource,
         processes: ProcessGroup,
         *,
+        backbone: SourceWeights | None = None,
         gpu_share: float = 1.0,
         images: int | None = None,
     ) -> None:
@@ -56,6 +59,7 @@ class TrainingLoop:
             teacher: Weights of the teacher, if any.
             source: Location of the images.
             processes: Processes that train the network together.
+            backbone: Weights that the backbone starts with. Default: the initial weights.
             gpu_share: Share of the GPU that this trial gets.
             images: Number of training and of test images to use. Default: all.
         """
@@ -76,7 +80,8 @@ class TrainingLoop:
         self._batches = TrainingBatches(
             train_images, self._facts, trial.recipe, seed=trial.seed, device=device, processes=processes
         )
-        self._network = build_student(trial).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = _student(trial, backbone, processes).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._regime = RegimeSchedule(trial.regime, self._network, trial.recipe.epochs)
         self._shape = network_shape(trial, self._network, train_images.labels)
         about = f"Its networks have {self._shape}."
         with user_code(
@@ -107,8 +112,10 @@ class TrainingLoop:
         self._watch = NonFiniteDetector(device, alone=processes.count == 1)
         self._progress = torch.zeros((), dtype=torch.float64, device=device)
         self._past_logits: Tensor | None = None  # of all training images, from the previous epoch
-        self.teacher_sha256 = teacher.sha256 if teacher else None
-        """SHA-256 of the teacher's weights; None without a teacher."""
+        self.sources = {
+            name: weights.sha256 for name, weights in (("teacher", teacher), ("backbone", backbone)) if weights
+        }
+        """SHA-256 of the weights that the training depends on: `teacher`, `backbone`."""
         self.history: list[Record] = []
         """Records of the completed epochs."""
         self.details: Record = {}
@@ -147,7 +154,9 @@ class TrainingLoop:
         started, seconds_before = time.perf_counter(), self._totals.seconds
         self._usage = ResourceUsage(self.device)
         self._progress.fill_((self.epoch + 1) / self.trial.recipe.epochs)
+        self._update_counters()
         self._objective.train()
+        self._regime.start_epoch(self.epoch)
         method = self.trial.method
         batches = self._batches.steps(
             self.epoch, self.step, pairs=method.needs_same_class_pairs, second_view=method.second_view
@@ -223,7 +232,7 @@ class TrainingLoop:
             "past_logits": self._past_logits,
             "history": self.history,
             "details": self.details,
-            "teacher": self.teacher_sha256,
+            **self.sources,
             "totals": self._totals.state(),
         }
 
@@ -295,7 +304,8 @@ class TrainingLoop:
 
     def _learning_rate(self, step: int) -> float:
         steps = self._batches.steps_per_epoch
-        return self.trial.recipe.learning_rate_at(self.epoch * steps + step, steps)
+        scheduled = self._regime.scheduled_step(self.epoch * steps + step, steps)
+        return self.trial.recipe.learning_rate_at(scheduled, steps)
 
     def _measured(self, *, last: bool) -> Record:
         """Return the evaluation metrics that the protocol and `evaluate_every` require after an epoch."""
@@ -342,8 +352,17 @@ def _some(images: ImageSet, number: int) -> ImageSet:
     return images.subset(torch.linspace(0, len(images) - 1, min(number, len(images))).long())
 
 
+def _student(trial: TrialSpec, backbone: SourceWeights | None, processes: ProcessGroup) -> MultiExitNetwork | Cohort:
+    """Build the trained network, with the weights that its backbone starts with."""
+    network = build_student(trial)
+    check_regime(trial, network, processes=processes.count)
+    if backbone is not None:
+        load_backbone(network, backbone.content)
+    return network
+
+
 def _trained_teacher(
-    trial: TrialSpec, weights: TeacherWeights | None, device: torch.device, precision: Precision
+    trial: TrialSpec, weights: SourceWeights | None, device: torch.device, precision: Precision
 ) -> nn.Module | None:
     if weights is None:
         return None

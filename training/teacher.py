@@ -3,7 +3,7 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import nn
@@ -16,32 +16,34 @@ from .student import build_student
 from .trial import TrainedWeights, TrialSpec
 from .weights_file import FoundWeights, fitted, read_content
 
+Source = Literal["teacher", "backbone"]
+
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherWeights:
-    """A file with a teacher's weights, read once: what is checked is what is used."""
+class SourceWeights:
+    """A file with the weights of a teacher or a backbone, read once: what is checked is what is used."""
 
     path: Path
     content: bytes
     sha256: str
 
     @classmethod
-    def read(cls, path: Path | None, expected: str | None = None) -> Self:
-        """Read a file and compare it with its expected SHA-256, if there is one.
+    def read(cls, path: Path | None, expected: str | None = None, *, of: Source = "teacher") -> Self:
+        """Read the file of a teacher or a backbone, and compare it with its expected SHA-256, if there is one.
 
         Raises:
             SpecError: if the file is missing, cannot be read, or is another one than expected.
         """
         if path is None or not path.is_file():
-            raise SpecError(f"the teacher's weights are missing: {path}. Train the teacher first.", field="teacher")
+            raise SpecError(f"the {of}'s weights are missing: {path}. Train the {of} first.", field=of)
         content = read_content(path)
         if (found := digest(content)) != (expected or found):
-            fix = "Restore the file. For the teacher of a sweep, `exeunt verify` names the remedy."
-            raise SpecError(f"{path} has changed: its SHA-256 is {found}, but was {expected}. {fix}", field="teacher")
+            fix = f"Restore the file. For the {of} of a sweep, `exeunt verify` names the remedy."
+            raise SpecError(f"{path} has changed: its SHA-256 is {found}, but was {expected}. {fix}", field=of)
         return cls(path=path, content=content, sha256=found)
 
 
-def build_teacher(trial: TrialSpec, weights: TeacherWeights) -> nn.Module:
+def build_teacher(trial: TrialSpec, weights: SourceWeights) -> nn.Module:
     """Build the teacher of a trial with these weights. Raises `SpecError` if they are those of another network."""
     if isinstance(trial.teacher, TrainedWeights):
         network, _ = _network_of_file(weights.path, weights.content, trial.teacher.architecture, trial.dataset)

@@ -27,7 +27,7 @@ from .loop import TrainingLoop
 from .nonfinite import TrainingDiverged
 from .resource_usage import enough_memory
 from .rng import seed_modules
-from .teacher import TeacherWeights
+from .teacher import SourceWeights
 from .trial import TrainedWeights, TrialSpec
 
 CHECKPOINT_SHARE = 0.02
@@ -44,6 +44,8 @@ def train(
     *,
     teacher: Path | None = None,
     teacher_sha256: str | None = None,
+    backbone: Path | None = None,
+    backbone_sha256: str | None = None,
     source: DataSource = DataSource(),  # noqa: B008 (frozen)
     device: str = "auto",
     gpu_share: float = 1.0,
@@ -64,6 +66,8 @@ def train(
         teacher: file with the trained weights of the trial's teacher, if it has one.
         teacher_sha256: SHA-256 that this file must have; None to accept any, unless the spec of the trial has a digest.
             The result records the digest.
+        backbone: file with the trained weights of `trial.backbone`, under a regime that needs them.
+        backbone_sha256: SHA-256 that this file must have; None to accept any. The result records the digest.
         source: location of the images.
         device: `auto`, `cpu`, `cuda` or `cuda:1`; `auto` is the GPU if available.
         gpu_share: share of the GPU that this trial gets, above 0, at most 1; its energy is this share of the GPU's.
@@ -94,7 +98,10 @@ def train(
     trial = trial.canonical()
     if isinstance(trial.teacher, TrainedWeights):
         teacher_sha256 = trial.teacher.sha256
-    weights = None if trial.teacher is None else TeacherWeights.read(teacher, teacher_sha256)
+    taught_by = None if trial.teacher is None else SourceWeights.read(teacher, teacher_sha256)
+    started_from = None
+    if trial.backbone is not None:
+        started_from = SourceWeights.read(backbone, backbone_sha256, of="backbone")
     chosen = choose_device(device)
     if processes.first:
         files.write_spec(trial.to_dict())
@@ -109,7 +116,9 @@ def train(
 
         def build() -> TrainingLoop:
             with enough_memory(lambda: _too_large(trial, chosen)):
-                run = TrainingLoop(trial, chosen, weights, source, processes, gpu_share=gpu_share)
+                run = TrainingLoop(
+                    trial, chosen, taught_by, source, processes, backbone=started_from, gpu_share=gpu_share
+                )
                 with processes.main_process_first(chosen):  # it renames or removes checkpoints that cannot be used
                     _resume(run, files)
             return run
@@ -171,8 +180,10 @@ class _Execution:
             if trial.protocol != "paper" or self.files.weights() is None:
                 self.files.write_weights(serialized(run.trained_network.state_dict()))
             result["weights"] = digest(self.files.weights() or b"")
-            if run.teacher_sha256 is not None:
-                result["teacher"] = run.teacher_sha256
+            if "teacher" in run.sources:
+                result["teacher"] = run.sources["teacher"]
+            if trial.backbone is not None:
+                result["backbone"] = {"trial": trial.backbone.key, "weights": run.sources["backbone"]}
         return result
 
     def _train_to_the_end(self, run: TrainingLoop) -> None:
@@ -216,10 +227,10 @@ class _Execution:
 
 
 def _resume(run: TrainingLoop, files: TrialFiles) -> None:
-    """Restore the last checkpoint, unless the weights of its teacher were others."""
+    """Restore the last checkpoint, unless the weights of its teacher or backbone were others."""
     if (checkpoint := files.checkpoints.latest()) is not None:
         state = deserialized(checkpoint, run.device)
-        if state.get("teacher", run.teacher_sha256) == run.teacher_sha256:
+        if all(state.get(name, sha256) == sha256 for name, sha256 in run.sources.items()):
             run.restore(state)
         else:
             files.start_over()

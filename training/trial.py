@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from ..losses import Method, methods
+from ..losses import Baseline, Method, methods
 from ..models import (
     ArchitectureSpec,
     ExitSpec,
@@ -26,6 +26,7 @@ from .recipe import Recipe
 from .schedules import schedules
 
 Protocol = Literal["final", "tuning", "paper"]
+Regime = Literal["joint", "disjoint", "mixed", "branchwise"]
 SEEDS = Range(minimum=0, maximum=2**32 - 1)
 
 
@@ -89,7 +90,10 @@ class TrialSpec(Spec):
     """
     validation: Annotated[float, Range(minimum=0, maximum=0.9)] = 0.0
     """Fraction of each class of the training images that is held out and evaluated every epoch, from 0 to 0.9."""
+    regime: Regime = "joint"
+    """Order in which backbone and exits are trained, see `training.regimes`."""
 
+    later_fields: ClassVar[frozenset[str]] = frozenset({"regime"})
     _is_canonical: ClassVar[bool] = False
     """True if `canonical` returned this spec, so that it need not be computed again."""
 
@@ -119,9 +123,25 @@ class TrialSpec(Spec):
             return self.method.networks  # type: ignore[attr-defined]
         return 1 if self.method.exits == "ignored" else len(self._exit_blocks) + 1
 
+    @property
+    def backbone(self) -> Self | None:
+        """Trial of the plain network whose weights the backbone starts with; None if all is trained together."""
+        if self.regime == "joint":
+            return None
+        return self.replace(method=Baseline(), exits=ExitSpec(), teacher=None, regime="joint").canonical()
+
+    @property
+    def sources(self) -> "tuple[TrialSpec, ...]":
+        """Trials whose weights this one needs: teacher and backbone, unless they come from a file."""
+        return tuple(trial for trial in (self.teacher, self.backbone) if isinstance(trial, TrialSpec))
+
     def inactive_fields(self) -> frozenset[str]:
-        """Return `exits` and `teacher` if the method ignores them."""
-        ignored = {"exits": self.method.exits == "ignored", "teacher": self.method.teacher == "ignored"}
+        """Return `exits` and `teacher` if the method ignores them, and `regime` without exits."""
+        ignored = {
+            "exits": self.method.exits == "ignored",
+            "teacher": self.method.teacher == "ignored",
+            "regime": self.regime != "joint" and (self.exit_count == 1 or self.method.cohort),
+        }
         return frozenset(name for name, is_ignored in ignored.items() if is_ignored)
 
     def canonical(self) -> Self:
@@ -133,6 +153,7 @@ class TrialSpec(Spec):
             exits=self._canonical_exits(),
             recipe=self._canonical_recipe(),
             teacher=None if "teacher" in self.inactive_fields() or not self.teacher else self.teacher.canonical(),
+            regime="joint" if "regime" in self.inactive_fields() else self.regime,
         )
         form.__dict__["_is_canonical"] = True
         return form
@@ -204,7 +225,7 @@ class TrialSpec(Spec):
     @functools.cached_property
     def _texts(self) -> dict[str, str]:
         """Canonical JSON of each part but the seed."""
-        skipped = self.inactive_fields()
+        skipped = self.inactive_fields() | ({"regime"} if self.regime == "joint" else set())
         parts = {name: getattr(self, name) for name in sorted(self.field_infos()) if name not in skipped}
         texts = {
             name: part.text if isinstance(part, Spec) else canonical_json(part)
@@ -230,6 +251,7 @@ class TrialSpec(Spec):
             teacher=cls._teacher_from_dict(content.get("teacher")),
             protocol=content["protocol"],
             validation=content["validation"],
+            regime=content.get("regime", "joint"),
         )
 
     @classmethod
@@ -277,7 +299,9 @@ class TrialSpec(Spec):
     def _canonical_exits(self) -> ExitSpec:
         if "exits" in self.inactive_fields():
             return ExitSpec()
-        return self.exits.replace(placement=self._placed()[1]).canonical()
+        # The gradient does not reach the backbone under `disjoint`.
+        balanced = self.exits.gradient_equilibrium and self.regime != "disjoint"
+        return self.exits.replace(placement=self._placed()[1], gradient_equilibrium=balanced).canonical()
 
 
 @functools.cache  # many trials share a method

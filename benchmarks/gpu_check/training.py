@@ -11,7 +11,7 @@ from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.training import DatasetSpec, DataSource, Recipe, TrialSpec, build_student
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
-from exeunt.training.teacher import TeacherWeights
+from exeunt.training.teacher import SourceWeights
 from torch import Tensor
 
 from .settings import Settings, helper
@@ -45,7 +45,7 @@ def trial(
 
 def loop_of(spec: TrialSpec, device: torch.device, teacher: Path | None = None) -> TrainingLoop:
     """Return the training loop of a trial. In several processes, each has its own."""
-    weights = None if teacher is None else TeacherWeights.read(teacher)
+    weights = None if teacher is None else SourceWeights.read(teacher)
     return TrainingLoop(spec, device, weights, DataSource(), ProcessGroup.current())
 
 

@@ -72,6 +72,8 @@ def _counts(frame: pd.DataFrame, planned: int | None) -> list[str]:
     roles = Counter(asked["role"])
     if roles["teacher"]:
         said.append(f"{_trials(roles['teacher'])} trained only as a teacher.")
+    if roles["backbone"]:
+        said.append(f"{_trials(roles['backbone'])} trained only as a backbone.")
     if roles["search"]:
         said.append(f"{_trials(roles['search'])} trained to tune a method and not compared.")
     if left := len(frame) - len(asked):

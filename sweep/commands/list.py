@@ -9,7 +9,9 @@ Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="Kind of names", show_default=False)], plugin: Plugins = None
+    kind: Annotated[Kind, typer.Argument(help="Kind of names", show_default=False)],
+    verbose: Annotated[bool, typer.Option("--verbose", help="Equation, source and constants of each method")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """List the names that a sweep file can use."""
     from rich.console import Console
@@ -18,4 +20,4 @@ def list_(
     from ..terminal.list import listing
 
     use(read_plugins(plugin or ()))
-    Console().print(listing(kind))
+    Console().print(listing(kind, verbose=verbose))

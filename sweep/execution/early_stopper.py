@@ -14,13 +14,13 @@ Group = tuple[str | int, ...]
 
 
 class EarlyStopper:
-    """Early stopper that compares trials epoch by epoch. It never stops teachers of the sweep."""
+    """Early stopper that compares trials epoch by epoch. It never stops trials that others need."""
 
     def __init__(self, stopping: Stopping, trials: Iterable[PlannedTrial]) -> None:
         """Create an early stopper for all trials of a plan."""
         self._stopping = stopping
         self._trials = {trial.key: trial for trial in trials}
-        self._needed = {trial.depends_on for trial in self._trials.values()}
+        self._needed = {source for trial in self._trials.values() for source in trial.depends_on}
         self._rules: dict[tuple[Group, int], StoppingRule] = {}
         self._judged: dict[str, int] = {}  # last epoch by key; epochs after a checkpoint are trained again
 

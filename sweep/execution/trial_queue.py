@@ -84,7 +84,7 @@ class TrialQueue:
         self._proposals = proposals
         self._ready: list[int] = []  # heap of positions in the plan
         self._again: list[tuple[float, int]] = []  # heap of the earliest time and the position of each retry
-        self._dependents: defaultdict[str, list[int]] = defaultdict(list)  # by the key of their teacher
+        self._dependents: defaultdict[str, list[int]] = defaultdict(list)  # positions by the key of what they need
         self._running: dict[str, int] = {}  # position by key
         self._deaths: Counter[str] = Counter()
         self._larger: dict[str, float] = {}  # shares of the trials that ran out of memory on a shared GPU
@@ -138,7 +138,7 @@ class TrialQueue:
         elif error and state not in ("diverged", "failed") and self._dies(key) <= self._retries:
             self._put_back(position, self._back_off * 2 ** (self._deaths[key] - 1))
         else:
-            self._give_up_pupils(key)
+            self._give_up_dependents(key)
         is_told = state == "done" or (state and reported != "unwritable")
         if self._proposals and is_told and self.retry_delay(key) is None:
             self._proposals.ended(key, "failed" if error and state == "running" else state)
@@ -159,25 +159,29 @@ class TrialQueue:
     def _begin(self) -> None:
         coming = {trial.key for trial in self._trials}
         for position, trial in enumerate(self._trials):
-            if trial.depends_on is None or trial.depends_on in self._done:
-                heapq.heappush(self._ready, position)
-            else:
-                self._dependents[trial.depends_on].append(position)
-        for teacher in [key for key in self._dependents if key not in coming]:
-            self._give_up_pupils(teacher)
+            for source in self._missing(trial):
+                self._dependents[source].append(position)
+        self._release(range(len(self._trials)))
+        for source in [key for key in self._dependents if key not in coming]:
+            self._give_up_dependents(source)
+
+    def _missing(self, trial: PlannedTrial) -> list[str]:
+        return [source for source in trial.depends_on if source not in self._done]
 
     def _release(self, positions: Iterable[int]) -> None:
         for position in positions:
-            heapq.heappush(self._ready, position)
+            if not self._missing(self._trials[position]):
+                heapq.heappush(self._ready, position)
 
     def _put_back(self, position: int, seconds: float) -> None:
         heapq.heappush(self._again, (time.monotonic() + seconds, position))
 
-    def _give_up_pupils(self, teacher: str) -> None:
-        """Give up the trials that depend on this teacher, and those that depend on them."""
+    def _give_up_dependents(self, source: str) -> None:
+        """Give up the trials that need this one, and those that need them."""
         if self._shutting_down():
             return
-        for position in self._dependents.pop(teacher, []):
-            key = self._trials[position].key
-            self._give_up(key, f"its teacher, trial {teacher}, did not complete")
-            self._give_up_pupils(key)
+        for position in self._dependents.pop(source, []):
+            trial = self._trials[position]
+            role = "backbone" if source == trial.backbone_key else "teacher"
+            self._give_up(trial.key, f"its {role}, trial {source}, did not complete")
+            self._give_up_dependents(trial.key)

@@ -2,8 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +70,10 @@ def run_trial(
         with store.attempt(config["key"], driver) as files:
             keep_plugins(files.directory, [plugin for plugin in plugins if plugin.sha256 in trial.plugins])
             try:
-                with _teacher_weights(trial, store) as teacher, stop_requested() as stop:
-                    how = {**teacher, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
+                with ExitStack() as stack:
+                    weights = _source_weights(trial, store, stack)
+                    stop = stack.enter_context(stop_requested())
+                    how = {**weights, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
                     how["checkpoint_epochs"] = checkpoint_epochs
                     if processes == 1:
                         share = min(1.0, config["gpu"]) if config["gpu"] else 1.0
@@ -103,14 +104,14 @@ def run_trial(
     tune.report({"state": result["state"], "seconds": result["seconds"]})
 
 
-@contextmanager
-def _teacher_weights(trial: TrialSpec, store: Store) -> Iterator[dict[str, Any]]:
-    """Yield the arguments of `train` about the teacher: its weights, and the digest that its result has of them."""
-    if trial.teacher is None:
-        yield {}
-    elif isinstance(trial.teacher, TrainedWeights):
-        yield {"teacher": Path(trial.teacher.path), "teacher_sha256": trial.teacher.sha256}
-    else:
-        files = store.trial(trial.teacher.key)
-        with files.directory.local(WEIGHTS) as path:
-            yield {"teacher": path, "teacher_sha256": (files.result() or {}).get("weights")}
+def _source_weights(trial: TrialSpec, store: Store, stack: ExitStack) -> dict[str, Any]:
+    """Return the arguments of `train` about teacher and backbone: their weights, and the digests of their results."""
+    found: dict[str, Any] = {}
+    if isinstance(trial.teacher, TrainedWeights):
+        found |= {"teacher": Path(trial.teacher.path), "teacher_sha256": trial.teacher.sha256}
+    for name, source in (("teacher", trial.teacher), ("backbone", trial.backbone)):
+        if isinstance(source, TrialSpec):
+            files = store.trial(source.key)
+            found[name] = stack.enter_context(files.directory.local(WEIGHTS))
+            found[f"{name}_sha256"] = (files.result() or {}).get("weights")
+    return found

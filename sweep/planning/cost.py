@@ -35,7 +35,12 @@ class Costs:
         The training of its teacher and the evaluations after epochs are not included. A backward pass counts as two
         forward passes; the teacher has only forward passes.
         """
-        passes = trial.method.student_passes() * self.forward(trial)
+        forward, whole = self.forward(trial), trial.layout.cost.whole
+        passes = trial.method.student_passes() * forward
+        if trial.regime == "disjoint":  # no backward pass through the backbone
+            passes -= 2 * whole
+        elif trial.regime == "branchwise":  # backward pass through one part at a time
+            passes -= 2 * forward * (1 - 1 / trial.exit_count)
         if isinstance(trial.teacher, TrialSpec):
             passes += trial.method.teacher_passes() * self.forward(trial.teacher)
         elif (layout := trial.teacher_layout) is not None:
@@ -43,9 +48,8 @@ class Costs:
         return passes * self.images(trial) * trial.recipe.epochs
 
     def until_done(self, trial: TrialSpec) -> float:
-        """Return the multiply-adds of a trial's training and of the trainings of its teachers."""
-        before = self.until_done(trial.teacher) if isinstance(trial.teacher, TrialSpec) else 0.0
-        return before + self.training(trial)
+        """Return the multiply-adds of a trial's training and of the trainings that it needs."""
+        return sum(map(self.until_done, trial.sources)) + self.training(trial)
 
     def forward(self, trial: TrialSpec) -> int:
         """Return the multiply-adds of a forward pass of one image through all networks of a trial, with all exits."""

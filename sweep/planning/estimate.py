@@ -59,7 +59,7 @@ class Estimate:
     asked: int
     """Number of trials that the file lists, duplicates included."""
     results: int
-    """Number of trials that the file lists, without duplicates; all other trials are teachers."""
+    """Number of trials that the file lists, without duplicates; all other trials are teachers and backbones."""
     merged_axes: tuple[MergedAxis, ...]
     """Axes on which several values give one experiment."""
     flat_grid: int | None

@@ -11,7 +11,7 @@ from .method_configs import SELF
 from .parsing import axis, validated
 from .yaml_document import Document, Place
 
-FIELDS = ("dataset", "recipe", "architecture", "method", "exits", "head", "teacher", "teacher_seed", "seed")
+FIELDS = ("dataset", "recipe", "architecture", "method", "exits", "head", "regime", "teacher", "teacher_seed", "seed")
 """Fields of a rule besides the settings of methods and recipes; those of recipes are written as `recipe.epochs`."""
 
 
@@ -117,6 +117,7 @@ def _held(trial: TrialSpec, recipe: str, field: str) -> set[object]:
         "method": [method.name],
         "exits": [] if method.exits == "ignored" else [trial.exits.placement],
         "head": [] if trial.exits.placement == "none" else [trial.exits.head],
+        "regime": [] if trial.exits.placement == "none" else [trial.regime],
         "teacher": [teacher.architecture.name] if teacher else [],
         "teacher_seed": [teacher.seed] if teacher else [],
     }

@@ -8,6 +8,7 @@ from ...losses import Method, TeacherRequirement, methods
 from ...models import ExitSpec, architectures, heads
 from ...specs import Range, Spec, SpecError, unknown
 from ...specs.user_code import UserCodeError, user_code
+from ...training.trial import Regime
 from .parsing import AxisValues, choices, field_names, refuse_unknown_keys, validated
 from .yaml_document import Document, Place
 
@@ -28,6 +29,8 @@ class _Exits(Spec):
 
     exits: str
     head: str = "conv"
+    gradient_equilibrium: bool = False
+    regime: Regime = "joint"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,6 +72,7 @@ class MethodConfig:
 
     method: Method
     exits: ExitSpec
+    regime: Regime
     teacher: Teacher | None
     written: Method
     """Settings as written, not in canonical form."""
@@ -131,7 +135,8 @@ def _way(kind: type[Method], choice: AxisValues, document: Document, place: Plac
     return MethodConfig(
         method=method,
         written=written,
-        exits=ExitSpec(placement=exits.exits, head=exits.head),
+        exits=ExitSpec(placement=exits.exits, head=exits.head, gradient_equilibrium=exits.gradient_equilibrium),
+        regime=exits.regime,
         teacher=part(Teacher) if TEACHER_KEYS[kind.teacher] else None,
         choice=choice,
         section=place,

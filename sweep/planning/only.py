@@ -1,4 +1,4 @@
-"""Selection of trials by `--only METHOD/ARCH`, with the teachers that they need."""
+"""Selection of trials by `--only METHOD/ARCH`, with the teachers and backbones that they need."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -26,8 +26,8 @@ def selected(plan: Plan, patterns: Iterable[str]) -> list[PlannedTrial]:
             raise SpecError(f"--only {pattern} matches no trial of the sweep; {nearest(pattern, there)}.", field="only")
     wanted = {trial.key for trial in plan.trials if any(fnmatchcase(name(trial), pattern) for pattern in patterns)}
     for trial in reversed(plan.trials):  # a teacher precedes its students in a plan
-        if trial.key in wanted and trial.depends_on is not None:
-            wanted.add(trial.depends_on)
+        if trial.key in wanted:
+            wanted.update(trial.depends_on)
     return [trial for trial in plan.trials if trial.key in wanted]
 
 

@@ -1,4 +1,4 @@
-"""The plan of a sweep file: each trial once, with the teachers that it needs, in execution order."""
+"""The plan of a sweep file: each trial once, with the teachers and backbones that it needs, in execution order."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,15 +24,12 @@ class SweepPlan(Plan):
 
 @no_search_for_garbage()
 def make_plan(sweep: Sweep) -> SweepPlan:
-    """Return the plan of a sweep: merge duplicates, add missing teachers, and order the trials."""
+    """Return the plan of a sweep: merge duplicates, add missing teachers and backbones, and order the trials."""
     requested = merged(sweep)
     costs = Costs()
-    everything = requested | {
-        id: Requested(trial=teacher, seeds=(teacher.seed,), exits="none")
-        for one in requested.values()
-        for teacher in _teachers(one.trial)
-        if (id := teacher.configuration) not in requested
-    }
+    everything = dict(requested)
+    for source in (source for one in requested.values() for source in _sources(one)):
+        everything.setdefault(source.trial.configuration, source)
     specs = {id: one.trial for id, one in everything.items()}
     configurations = {
         id: configuration_of(one.trial, costs, exits=one.exits, seeds=len(one.seeds), label=label)
@@ -43,14 +40,14 @@ def make_plan(sweep: Sweep) -> SweepPlan:
         for id, one in requested.items()
         for turn, seed in enumerate(one.seeds)
     ]
-    planned = _with_teachers({trial.key: trial for trial in results}, specs, configurations)
+    planned = _with_sources({trial.key: trial for trial in results}, specs, configurations)
     ranks: dict[Order, Callable[[PlannedTrial], float]] = {
         "breadth-first": lambda trial: trial.seed_index,
         "cheap-first": lambda trial: costs.until_done(specs[trial.configuration.id]),
         "file": lambda trial: trial.order,
     }
     in_turn = sorted(planned.values(), key=ranks[sweep.order])
-    return sweep_plan(sweep, tuple(_teachers_first(in_turn, planned)), specs)
+    return sweep_plan(sweep, tuple(_sources_first(in_turn, planned)), specs)
 
 
 def sweep_plan(
@@ -95,6 +92,7 @@ def configuration_of(
         reported=trial.reported,
         cost=costs.training(trial),
         weights=trial.teacher.path if isinstance(trial.teacher, TrainedWeights) else "",
+        backbone=trial.backbone.configuration if trial.backbone else "",
         seeds=seeds,
     )
 
@@ -136,38 +134,48 @@ def merged(sweep: Sweep) -> dict[str, Requested]:
     return found
 
 
-def _teachers(trial: TrialSpec) -> Iterator[TrialSpec]:
-    """Iterate over the teacher of a trial, the teacher of this teacher, and so on, as far as they are trials."""
-    while isinstance(trial.teacher, TrialSpec):
-        yield (trial := trial.teacher)
+def _sources(one: Requested) -> Iterator[Requested]:
+    """Iterate over the trials whose weights these ones need, and those that they need in turn."""
+    for source, seeds in ((one.trial.teacher, ()), (one.trial.backbone, one.seeds)):
+        if isinstance(source, TrialSpec):
+            found = Requested(trial=source, seeds=seeds or (source.seed,), exits="none")
+            yield found
+            yield from _sources(found)
 
 
-def _with_teachers(
+def _with_sources(
     results: Mapping[str, PlannedTrial], specs: Mapping[str, TrialSpec], configurations: Mapping[str, Configuration]
 ) -> dict[str, PlannedTrial]:
-    """Return the trials by key in the order of the file; an added teacher precedes its first student."""
+    """Return the trials by key in the order of the file; an added teacher or backbone precedes what first needs it."""
     planned: dict[str, PlannedTrial] = {}
 
     def add(trial: PlannedTrial) -> None:
-        teacher = specs[trial.configuration.id].teacher
-        if isinstance(teacher, TrialSpec) and teacher.key not in results and teacher.key not in planned:
-            about = configurations[teacher.configuration]
-            add(PlannedTrial(configuration=about, seed=teacher.seed, role="teacher", order=0))
+        for source in sources(trial):
+            if source.key not in results and source.key not in planned:
+                add(source)
         planned[trial.key] = replace(trial, order=len(planned))
+
+    def sources(trial: PlannedTrial) -> Iterator[PlannedTrial]:
+        teacher, backbone = specs[trial.configuration.id].teacher, trial.configuration.backbone
+        if isinstance(teacher, TrialSpec):
+            about = configurations[teacher.configuration]
+            yield PlannedTrial(configuration=about, seed=teacher.seed, role="teacher", order=0)
+        if backbone:
+            yield replace(trial, configuration=configurations[backbone], role="backbone")
 
     for trial in results.values():
         add(trial)
     return planned
 
 
-def _teachers_first(trials: Iterable[PlannedTrial], planned: dict[str, PlannedTrial]) -> Iterable[PlannedTrial]:
-    """Return the trials in their order, with each teacher moved before its first student."""
+def _sources_first(trials: Iterable[PlannedTrial], planned: dict[str, PlannedTrial]) -> Iterable[PlannedTrial]:
+    """Return the trials in their order, each after the trials that it needs."""
     placed: dict[str, PlannedTrial] = {}
 
     def place(trial: PlannedTrial) -> None:
         if trial.key not in placed:
-            if trial.depends_on is not None:
-                place(planned[trial.depends_on])
+            for source in trial.depends_on:
+                place(planned[source])
             placed[trial.key] = trial
 
     for trial in trials:

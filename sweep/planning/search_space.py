@@ -365,7 +365,7 @@ def _spaces(
         method_place: Place = ("search", "methods", way.method.name)
         settings = dict(way.method.field_infos())
         if way.method.exits != "ignored":
-            settings |= EXIT_KEYS
+            settings |= {name: setting for name, setting in EXIT_KEYS.items() if name != "regime"}
         ranges = _ranges(part.methods.get(way.method.name, {}), settings, document, method_place) | recipe_ranges
         if not ranges:
             problem = f"{way.method.name} has no range to tune, but every method gets the same budget"

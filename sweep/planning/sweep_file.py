@@ -159,6 +159,10 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
     stopping = _stopping(settings, document, most_epochs=max(asked.trial.recipe.epochs for asked in candidates))
     search = None
     if settings.search is not None:
+        for asked in candidates:
+            if asked.trial.regime != "joint":
+                problem = "a search trains under the regime joint only; remove `regime`, or the section `search`."
+                raise document.error(asked.way.place("regime"), problem)
         judges_early = stopping is not None
         search = read_search(settings.search, candidates, settings.validation, document, judges_early=judges_early)
     return Sweep(
@@ -244,7 +248,8 @@ def _candidates(
             try:
                 teacher = teacher_of(way.teacher) if way.teacher else None
                 with user_code(f"method {way.method.name!r}", type(way.method), field=""):
-                    trial = replace(plain, method=way.method, exits=way.exits, teacher=teacher).canonical()
+                    own = {"method": way.method, "exits": way.exits, "teacher": teacher, "regime": way.regime}
+                    trial = replace(plain, **own).canonical()
             except SpecError as error:
                 raise document.error(way.place(error.field), f"for {architecture.name}, {error}") from error
             if seeds := exclusions.kept(trial, named.name, axes.seeds):
@@ -288,6 +293,8 @@ def _entry(choice: AxisValues, specs: tuple[Spec, ...], candidates: dict[Hashabl
             return f"exits {listed} are after the same blocks of {trial.architecture.name}"
         if axis == "teacher":
             return f"teachers {listed} are the same network for {trial.architecture.name}"
+        if axis == "regime":
+            return "regime has no effect without exits"
         if axis == "teacher_seed":
             return "teacher_seed has no effect with a teacher from a file"
         if axis == "evaluate_every":

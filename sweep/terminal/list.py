@@ -1,9 +1,11 @@
 """Table of the names that a sweep file can use."""
 
 import functools
+import inspect
 from collections.abc import Iterator
 from typing import Literal
 
+from rich.markup import escape
 from rich.table import Table
 
 from ...losses import Method, methods
@@ -16,10 +18,10 @@ Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 IMAGE = (3, 32, 32)
 
 
-def listing(kind: Kind) -> Table:
-    """Return a table of all names of a kind, one in each row with its description."""
+def listing(kind: Kind, *, verbose: bool = False) -> Table:
+    """Return a table of all names of a kind, one in each row with its description; methods in full if `verbose`."""
     rows = {
-        "methods": _methods,
+        "methods": functools.partial(_methods, verbose=verbose),
         "architectures": _architectures,
         "datasets": _datasets,
         "recipes": _recipes,
@@ -33,13 +35,20 @@ def listing(kind: Kind) -> Table:
     return table
 
 
-def _methods() -> Iterator[tuple[str, str]]:
+def _methods(*, verbose: bool) -> Iterator[tuple[str, str]]:
     for name in methods:
         spec = methods[name]
         cost = f"one step costs {_relative_cost(spec):.2f} times a baseline step (resnet18, 32x32)"
         needs = f"{EXITS[spec.exits]}; {TEACHER[spec.teacher]}; {cost}"
         settings = [_setting(setting) for setting in spec.field_infos().values()]
-        yield name, "\n".join([_summary(spec), spec.paper, needs, *settings])
+        description = _in_full(spec) if verbose else [_summary(spec)]
+        yield name, escape("\n".join([*description, spec.paper, needs, *settings]))
+
+
+def _in_full(spec: type[Method]) -> list[str]:
+    """Return the description of a method, its source and differences from it, and its equation."""
+    paragraphs = [part for text in (spec, spec.loss) for part in (inspect.getdoc(text) or "").split("\n\n")]
+    return [line for part in paragraphs for line in (part if part.startswith(" ") else " ".join(part.split()), "")]
 
 
 EXITS = {"required": "requires exits", "optional": "exits optional", "ignored": "no exits"}

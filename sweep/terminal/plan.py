@@ -75,9 +75,11 @@ def _sentences(estimate: Estimate) -> Iterable[str]:
 
 
 def _saved(estimate: Estimate, flat_grid: int) -> str:
-    merged, teachers = estimate.asked - estimate.results, estimate.total.trials - estimate.results
-    planned = counted(estimate.results, "trial") + (f" and {counted(teachers, 'teacher')}" if teachers else "")
-    saved = f"Full grid: {counted(flat_grid, 'network')}. Plan: {planned}."
+    merged, roles = estimate.asked - estimate.results, Counter[str]()
+    for row in estimate.rows:
+        roles[row.role] += row.total.trials
+    others = (f" and {counted(roles[role], role)}" for role in ("teacher", "backbone") if roles[role])
+    saved = f"Full grid: {counted(flat_grid, 'network')}. Plan: {counted(estimate.results, 'trial')}{''.join(others)}."
     if merged:
         repeated = "" if estimate.merged_axes else " The file lists them more than once, in axes or blocks."
         saved += f" Skipped: {counted(merged, 'duplicate')} of other trials.{repeated}"

@@ -74,7 +74,7 @@ def _counts(sweep: SweepStatus) -> str:
 def _by_method(sweep: SweepStatus) -> Table:
     counts: dict[tuple[str, str], Counter[State]] = {}
     for trial in sweep.plan.trials:
-        method = trial.configuration.method + (" (teacher)" if trial.role == "teacher" else "")
+        method = trial.configuration.method + (f" ({trial.role})" if trial.role in ("teacher", "backbone") else "")
         row = counts.setdefault((trial.configuration.architecture, method), Counter())
         row[sweep.progress[trial.key].state] += 1
     total = sweep.counts

@@ -55,7 +55,7 @@ def test_a_plan_is_read_as_it_was_saved(store):
     store.save_sweep(PLAN)
     assert store.plan("s") == PLAN
     assert [trial.key for trial in store.plan("s").trials] == [trial.key for trial in TRIALS]
-    assert store.plan("s").trials[1].depends_on == TEACHER.key
+    assert store.plan("s").trials[1].depends_on == (TEACHER.key,)
     assert store.sweeps() == ["s"]
 
 

@@ -107,7 +107,7 @@ class TestTeachers:
 
     @pytest.fixture
     def teacher(self, plan, student, trained):
-        (teacher,) = (trial for trial in plan.trials if trial.key == student.depends_on)
+        (teacher,) = (trial for trial in plan.trials if trial.key in student.depends_on)
         trained(teacher, weights=True)
         return teacher
 
@@ -266,7 +266,7 @@ def test_following_what_verify_says_rids_a_sweep_of_what_swapped_weights_taught(
     assert exeunt("sweep", file, *there).status == 0
     trials = store.plan("swapped").trials
     first, second = (trial.key for trial in trials if trial.configuration.method == "baseline")
-    students = {trial.key for trial in trials if trial.depends_on == first}
+    students = {trial.key for trial in trials if trial.depends_on == (first,)}
     store.trial(first).write_weights(store.trial(second).weights())
     for student in students:
         store.trial(student).directory.remove(RESULT)

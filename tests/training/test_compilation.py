@@ -13,7 +13,7 @@ from exeunt.training import DataSource, Recipe, build_student, compilation, trai
 from exeunt.training.checkpoints import serialized
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
-from exeunt.training.teacher import TeacherWeights
+from exeunt.training.teacher import SourceWeights
 
 CPU = torch.device("cpu")
 
@@ -107,7 +107,7 @@ def test_teacher_and_moving_average_are_compiled_as_well(make_trial, backend):
 
 def _weights(teacher):
     content = bytes(serialized(build_student(teacher).state_dict()))
-    return TeacherWeights(path=Path("teacher.pt"), content=content, sha256="")
+    return SourceWeights(path=Path("teacher.pt"), content=content, sha256="")
 
 
 @pytest.mark.parametrize("mode", ["off", "on"])

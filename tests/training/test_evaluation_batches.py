@@ -13,7 +13,7 @@ from exeunt.training.checkpoints import serialized
 from exeunt.training.data import Images
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
-from exeunt.training.teacher import TeacherWeights, build_teacher
+from exeunt.training.teacher import SourceWeights, build_teacher
 
 from ..fake_cuda import DEVICE, fake_cuda
 
@@ -93,7 +93,7 @@ def test_a_teacher_in_bf16_answers_as_autocast_would(make_trial):
     """The weights of its convolutions are converted once, not in each step."""
     trial = make_trial(KD(), teacher=make_trial(seed=1), precision="bf16")
     content = bytes(serialized(build_student(trial.teacher).state_dict()))
-    weights = TeacherWeights(path=Path("teacher.pt"), content=content, sha256="")
+    weights = SourceWeights(path=Path("teacher.pt"), content=content, sha256="")
     found = TrainingLoop(trial, CPU, weights, DataSource(), ProcessGroup())._objective._teacher[0]
     plain = build_teacher(trial, weights).to(memory_format=torch.channels_last).eval()
     inputs = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))

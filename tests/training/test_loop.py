@@ -8,7 +8,7 @@ from exeunt.models import ExitSpec
 from exeunt.training import DataSource, build_student, epoch_metrics, loop
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
-from exeunt.training.teacher import TeacherWeights
+from exeunt.training.teacher import SourceWeights
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -30,7 +30,7 @@ class Waits(TorchDispatchMode):
 
 
 def started(trial, teacher=None):
-    weights = None if trial.teacher is None else TeacherWeights.read(teacher)
+    weights = None if trial.teacher is None else SourceWeights.read(teacher)
     return TrainingLoop(trial, CPU, weights, DataSource(), ProcessGroup())
 
 

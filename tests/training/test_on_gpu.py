@@ -9,7 +9,7 @@ from exeunt.training import DatasetSpec, DataSource, build_student, datasets, ep
 from exeunt.training.data import streamed as streamed_images
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.loop import TrainingLoop
-from exeunt.training.teacher import TeacherWeights
+from exeunt.training.teacher import SourceWeights
 
 from .. import noise
 from ..fake_cuda import DEVICE, FakeGpu, fake_cuda
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWa
 
 def second_step(trial, teacher=None, *, workers=None) -> FakeGpu:
     """Return what the stand-in saw in the second step of a trial; the first one allocates."""
-    weights = None if trial.teacher is None else TeacherWeights.read(teacher)
+    weights = None if trial.teacher is None else SourceWeights.read(teacher)
     with fake_cuda() as gpu:
         loop = TrainingLoop(trial, DEVICE, weights, DataSource(workers=workers), ProcessGroup.current())
         steps = loop.train_epoch()

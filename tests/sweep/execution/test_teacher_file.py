@@ -57,7 +57,7 @@ def only_spec(sweep):
 
 def test_a_teacher_from_a_file_is_planned_no_training_of(read, file):
     planned = only_trial(read(FILE))
-    assert planned.depends_on is None
+    assert planned.depends_on == ()
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     assert planned.spec["teacher"] == {"architecture": {"name": "resnet14"}, "sha256": sha256}
     teacher = TrialSpec.from_dict(json.loads(json.dumps(planned.located_spec))).teacher

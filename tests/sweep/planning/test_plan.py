@@ -8,6 +8,8 @@ from exeunt.training import TrialSpec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from .searches import FILE
+
 ORDERS = ["file", "breadth-first", "cheap-first"]
 HEAD = "name: x\ndataset: digits\narchitectures: [resnet8]\nseeds: [0, 1]\nrecipe: fast\nmethods:\n"
 
@@ -93,7 +95,7 @@ def test_a_teacher_that_is_a_row_of_the_table_too_is_a_result(plan, methods):
     assert Counter(described(trials)) == Counter(
         (method, "resnet8", seed, "result") for method in ("baseline", "kd") for seed in (0, 1)
     )
-    teachers = {trial.depends_on for trial in trials if trial.configuration.method == "kd"}
+    teachers = {key for trial in trials if trial.configuration.method == "kd" for key in trial.depends_on}
     assert teachers == {t.key for t in trials if t.configuration.method == "baseline" and t.seed == 0}
 
 
@@ -133,7 +135,7 @@ def test_every_trial_stands_after_its_teacher_and_has_a_key_of_its_own(read, goo
     keys = [trial.key for trial in trials]
     assert len(set(keys)) == len(keys)
     assert sorted(trial.order for trial in trials) == list(range(len(trials)))
-    assert all(trial.depends_on is None or trial.depends_on in keys[: keys.index(trial.key)] for trial in trials)
+    assert all({*trial.depends_on} <= {*keys[: keys.index(trial.key)]} for trial in trials)
     assert set(keys) == {trial.key for trial in make_plan(read(good)).trials}
 
 
@@ -251,7 +253,7 @@ def test_a_file_of_blocks_plans_what_files_of_one_block_plan_together(read, bloc
     assert {trial.key for trial in whole.trials if trial.role == "result"} == results
     keys = [trial.key for trial in whole.trials]
     assert sorted(keys) == sorted(trained)
-    assert all(trial.depends_on is None or trial.depends_on in keys[:place] for place, trial in enumerate(whole.trials))
+    assert all({*trial.depends_on} <= {*keys[:place]} for place, trial in enumerate(whole.trials))
 
 
 def test_the_seeds_of_a_configuration_are_those_of_all_blocks(read, good):
@@ -273,3 +275,63 @@ def test_a_flat_grid_has_every_axis_in_every_method(read, good):
 def test_the_name_the_resources_and_the_order_of_the_file_are_no_part_of_a_trial(read, good):
     other = good.replace("tiny", "other").replace("cpu: 1", "cpu: 2").replace("[0, 1]", "[1, 0]")
     assert {t.key for t in make_plan(read(good)).trials} == {t.key for t in make_plan(read(other)).trials}
+
+
+REGIMES = "eed: {exits: all, regime: [joint, disjoint, mixed, branchwise]}"
+
+
+def test_the_backbones_of_all_regimes_are_one_baseline_of_each_seed(plan):
+    head = HEAD.replace("[0, 1]", "[0, 1, 2]")
+    trials = plan(REGIMES, "deep_supervision: {exits: all, regime: [joint, mixed]}", head=head)
+    backbones = [trial for trial in trials if trial.role == "backbone"]
+    assert [(trial.configuration.method, trial.seed) for trial in backbones] == [
+        ("baseline", seed) for seed in range(3)
+    ]
+    keys = {trial.seed: trial.key for trial in backbones}
+    for trial in trials:
+        regime = trial.spec.get("regime", "joint")
+        assert trial.depends_on == (() if regime == "joint" else (keys[trial.seed],))
+    order = [trial.key for trial in trials]
+    assert all(order.index(key) < order.index(trial.key) for trial in trials for key in trial.depends_on)
+
+
+def test_the_baseline_of_the_sweep_is_its_backbone(plan):
+    trials = plan("baseline:", REGIMES)
+    assert {trial.role for trial in trials} == {"result"}
+    assert len(trials) == 2 * 5
+
+
+def test_a_trial_waits_for_teacher_and_backbone(plan):
+    (student, *_) = [t for t in plan("kd: {teacher: resnet20, exits: all, regime: mixed}") if t.role == "result"]
+    roles = {t.key: t.role for t in plan("kd: {teacher: resnet20, exits: all, regime: mixed}")}
+    assert [roles[key] for key in student.depends_on] == ["teacher", "backbone"]
+
+
+def test_an_excluded_baseline_is_trained_as_a_backbone(plan):
+    head = HEAD.replace("methods:", "exclude: [{method: baseline, seed: 1}]\nmethods:")
+    trials = plan("baseline:", "eed: {exits: all, regime: mixed}", head=head)
+    assert [(t.seed, t.role) for t in trials if t.configuration.method == "baseline"] == [
+        (0, "result"),
+        (1, "backbone"),
+    ]
+
+
+def test_a_regime_without_exits_is_the_joint_one(read):
+    sweep = read(HEAD + "  kd: {teacher: self, exits: [none, all], regime: [joint, mixed]}\n")
+    assert len(make_plan(sweep).trials) == 2 * 3 + 2
+    assert "regime has no effect without exits" in str(sweep.merged_axes)
+
+
+def test_a_search_is_joint(read):
+    file = FILE.replace("eed: {output_loss: kl}", "eed: {output_loss: kl, regime: mixed}")
+    with pytest.raises(DocumentError, match=r"methods\.eed\.regime: a search trains under the regime joint only"):
+        read(file)
+    with pytest.raises(DocumentError, match="regime"):
+        read(FILE.replace("eed: {temperature", "eed: {regime: [joint, mixed], temperature"))
+
+
+def test_a_backbone_costs_as_the_baseline_and_disjoint_less_than_mixed(plan):
+    trials = {t.spec.get("regime", t.role): t.configuration.cost for t in plan(REGIMES)}
+    baseline = plan("baseline:")[0].configuration.cost
+    assert trials["backbone"] == baseline
+    assert trials["disjoint"] < trials["branchwise"] < trials["mixed"]

@@ -95,10 +95,10 @@ class TestPlan:
             assert trial.confirmed.budget.startswith("6 trials by random, scored by validation top-1 of the final exit")
         orders = {trial.key: trial.order for trial in plan.trials}
         assert sorted(orders.values()) == list(range(32))
-        assert all(trial.depends_on is None or orders[trial.depends_on] < trial.order for trial in results)
+        assert all(orders[key] < trial.order for trial in results for key in trial.depends_on)
         teachers = {trial.key: trial.spec["protocol"] for trial in plan.trials if trial.role == "teacher"}
         assert sorted(teachers.values()) == ["final", "tuning"]
-        needed = {(trial.role, teachers[trial.depends_on]) for trial in plan.trials if trial.depends_on}
+        needed = {(trial.role, teachers[key]) for trial in plan.trials for key in trial.depends_on}
         assert needed == {("search", "tuning"), ("result", "final")}, "one teacher for the search, one for the results"
 
     def test_a_method_that_had_more_trials_under_an_earlier_budget_is_said_to_have_had_them(

@@ -52,7 +52,7 @@ def test_a_run_says_what_the_trial_was_and_what_came_out(plan, store, runs, trai
     }
     assert expected == {name: run.data.tags[f"exeunt.{name}"] for name in expected}
     assert run.data.params["method.name"] == "kd"
-    assert run.data.params["teacher.key"] == student.depends_on
+    assert (run.data.params["teacher.key"],) == student.depends_on
 
 
 def test_a_run_says_where_the_file_has_the_exits(read, good, store, runs, trained):
