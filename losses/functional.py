@@ -133,6 +133,12 @@ def masked_feature_distance(feature: torch.Tensor, target: torch.Tensor) -> torc
     return ((feature - target).square() * ((feature > 0) | (target > 0))).mean()
 
 
+def other_classes(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the logits (N, C - 1) of all classes except the label (N,), without a synchronisation with the GPU."""
+    others = torch.arange(logits.shape[1] - 1, device=labels.device)
+    return logits.gather(1, others + (others >= labels[:, None]))
+
+
 def to_smaller_size(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Average-pool two maps (N, channels, h, w) to the smaller of their heights and the smaller of their widths."""
     height, width = (min(sizes) for sizes in zip(first.shape[2:], second.shape[2:], strict=True))

@@ -78,7 +78,7 @@ def test_each_method_is_built_or_refused_in_one_message(network, alone, name):
     method = methods[name]()
     student = network if method.exits == "required" else alone
     teacher = alone if method.teacher != "ignored" else None
-    if method.needs_previous_epoch or method.needs_same_class_pairs or method.cohort:
+    if method.needs_more_than_outputs():
         with pytest.raises(SpecError, match="train it with `exeunt sweep`"):
             method.build_for(student, teacher=teacher)
         return
