@@ -52,7 +52,7 @@ class LossInputs:
     same_class_logits: torch.Tensor | None = None
     """Logits (N, C) of the final exit, without gradient, for other images of the same classes."""
     image_numbers: torch.Tensor | None = None
-    """Indices (N,) of the images in the training set; None in a training loop of your own."""
+    """Indices (N,) of the images in the training set; None outside a sweep."""
     second_view_logits: tuple[torch.Tensor, ...] = ()
     """Logits (N, C) of each exit for another augmentation of the same images, with gradient."""
     second_view_teacher_logits: torch.Tensor | None = None
