@@ -99,7 +99,7 @@ def _distance(maps: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     terms, weights = [F.mse_loss(maps, target)], [1.0]
     for size in (4, 2, 1):
         if size < min(maps.shape[2:]):
-            pooled = [F.adaptive_avg_pool2d(each, (size, size)) for each in (maps, target)]
-            terms.append(F.mse_loss(*pooled))
+            first, second = (F.adaptive_avg_pool2d(each, (size, size)) for each in (maps, target))
+            terms.append(F.mse_loss(first, second))
             weights.append(weights[-1] / 2)
     return torch.stack([weight * term for weight, term in zip(weights, terms, strict=True)]).sum() / sum(weights)
