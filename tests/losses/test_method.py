@@ -174,7 +174,7 @@ def test_the_state_has_the_names_of_0_1_0(method, state):
 
 
 def test_all_other_methods_have_no_state():
-    own = {method.name for method, _ in STATES}
+    own = {method.name for method, _ in STATES} | {"crd", "review_kd"}
     for name in methods:
         if name not in own:
             method = methods[name]()
