@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..specs import Count, Fraction, NonNegative, Positive
-from ._torch import F, nn, torch
-from .functional import cross_entropy_sum, to_float32
+from ._torch import nn, torch
+from .functional import cross_entropy_sum, to_float32, unit_vectors
 from .method import Learned, LossInputs, Method, NetworkShape, TeacherRequirement, method
 
 EPSILON = 1e-7
@@ -81,8 +81,8 @@ class CRD(Method):
         assert inputs.image_numbers is not None
         assert inputs.teacher_features is not None
         numbers = inputs.image_numbers
-        student = F.normalize(learned["student_embedding"](to_float32(inputs.features[-1])), dim=1)
-        teacher = F.normalize(learned["teacher_embedding"](to_float32(inputs.teacher_features.detach())), dim=1)
+        student = unit_vectors(learned["student_embedding"](to_float32(inputs.features[-1])))
+        teacher = unit_vectors(learned["teacher_embedding"](to_float32(inputs.teacher_features.detach())))
         compared = torch.cat([numbers[:, None], self._draw(numbers, learned)], dim=1)
         losses, constants = [], []
         for own, embedded, memory in (("student", student, "teacher_memory"), ("teacher", teacher, "student_memory")):
@@ -105,7 +105,7 @@ class CRD(Method):
         for name, embedded in (("student_memory", student), ("teacher_memory", teacher)):
             memory = learned[name]
             entries = self.momentum * memory[inputs.image_numbers] + (1 - self.momentum) * embedded
-            memories[name] = memory.index_copy(0, inputs.image_numbers, F.normalize(entries, dim=1))
+            memories[name] = memory.index_copy(0, inputs.image_numbers, unit_vectors(entries))
         return {**memories, "student_constant": student_constant, "teacher_constant": teacher_constant}
 
     def inactive_fields(self) -> frozenset[str]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ..specs import NonNegative
 from ._torch import F, torch
-from .functional import cross_entropy_sum, to_float32
+from .functional import cross_entropy_sum, to_float32, unit_vectors
 from .method import Learned, LossInputs, Method, TeacherRequirement, method
 
 
@@ -56,13 +56,10 @@ def _distances(features: torch.Tensor) -> torch.Tensor:
     squared = squares[:, None] + squares - 2 * features @ features.T
     apart = 1 - torch.eye(count, dtype=features.dtype, device=features.device)
     distances = squared.clamp(min=1e-12).sqrt() * apart
-    return distances / (distances.sum() / max(count * (count - 1), 1))
+    return distances if count == 1 else distances / (distances.sum() / (count * (count - 1)))
 
 
 def _angles(features: torch.Tensor) -> torch.Tensor:
     """Return the cosines (N, N, N) of the angles between the differences of the features (N, W)."""
-    differences = features - features[:, None]
-    squared = differences.square().sum(dim=2, keepdim=True)
-    apart = squared > 1e-24
-    units = differences * torch.where(apart, torch.where(apart, squared, 1.0).rsqrt(), 0.0)
+    units = unit_vectors(features - features[:, None])
     return units @ units.transpose(1, 2)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ..specs import NonNegative
 from ._torch import F, torch
-from .functional import cross_entropy_sum, to_float32
+from .functional import cross_entropy_sum, to_float32, unit_vectors
 from .method import Learned, LossInputs, Method, TeacherRequirement, method
 
 
@@ -29,8 +29,8 @@ class SP(Method):
         """Return the terms `label` and `similarity` of `CE(z, y) + w / N^2 |G(s) - G(t)|^2`.
 
         s and t are the maps (N, channels, h, w) of the last stage of student and teacher. G(f) is the matrix (N, N) of
-        the products of the flattened maps, `f_i f_j`, with each row divided by its norm. N is the number of images of
-        one forward pass.
+        the products of the flattened maps, `f_i f_j`, with each row divided by its norm. The row of a map that is 0
+        everywhere has no gradient; it is unbounded in RepDistiller. N is the number of images of one forward pass.
         """
         student = _similarities(inputs.stage_maps[-1])
         distance = F.mse_loss(student, _similarities(inputs.teacher_stage_maps[-1].detach()))
@@ -39,4 +39,4 @@ class SP(Method):
 
 def _similarities(maps: torch.Tensor) -> torch.Tensor:
     features = to_float32(maps).flatten(1)
-    return F.normalize(features @ features.T, dim=1)
+    return unit_vectors(features @ features.T)

@@ -36,7 +36,7 @@ LABELS = {"label", "auxiliary", "ensemble"}
 CROSS_ENTROPIES = {"past", "non_target"}
 """Names of terms that equal the entropy of the target, not 0, if student and target agree."""
 NO_AGREEMENT = {"virtual_teacher", "hint", "review", "contrast", "target"}
-"""Names of terms that no student output brings to 0: a fixed target distribution, learned layers, or a cross-entropy."""
+"""Names of terms that no student output brings to 0: those of a fixed target, of learned layers, or a cross-entropy."""
 ALMOST_ZERO = {"inter_class", "intra_class"}
 """Names of terms that a constant of 1e-8 in the authors' denominators keeps from 0 if student and teacher agree."""
 NO_T_SQUARED: list[dict[str, Any]] = [
