@@ -23,8 +23,9 @@ class CRD(Method):
 
     Two memories of n x 128 numbers, for n training images, are on the device and in checkpoints: 51 MB for 50,000
     images. A step multiplies each embedding with a whole memory. For 50,000 images that is 26 million multiply-adds per
-    image, the backward pass included. If several processes train a network, all use the memories of process 0, which
-    get the embeddings of that process's images only; their entries are then older than with one process.
+    image, the backward pass included. If several processes train a network, each step copies the memories of process
+    0 to all others. They get the embeddings of that process's images only, so that their entries are older than with
+    one process.
     """
 
     paper: ClassVar[str] = "Tian, Krishnan, Isola 2020, ICLR, arXiv 1910.10699"

@@ -24,7 +24,8 @@ class ReviewKD(Method):
     Two things differ. The authors take the teacher's stages before the last ReLU, here they are after it. Their ramp
     begins at 0 in the first epoch; here it is one epoch earlier, as in megvii-research/mdistiller a08d46f.
 
-    The modules are used in training only. For a resnet20 at 32x32, they add about 45% to its multiply-adds.
+    The modules are used in training only. At 32x32 they add 46% to the multiply-adds of a resnet20 with the teacher
+    resnet56, and 114% to those of a resnet18 with resnet34. `exeunt list methods` does not count them.
     """
 
     paper: ClassVar[str] = "Chen, Liu, Zhao, Jia 2021, CVPR, arXiv 2104.09044"

@@ -16,7 +16,7 @@ class RKD(Method):
 
     The program of the authors (lenscloth/RKD 0a6c3c0) has metric learning only, with ratios 1 and 2 in its README. The
     weights are those of HobbitLong/RepDistiller b84f547, distiller_zoo/RKD.py, which has the same ratio; its
-    classification loss has weight 1. The angles need 4 N^2 (N + 2 W) bytes for each network, 25 MB for N = 128, W = 64.
+    classification loss has weight 1. The angles of a network take N^3 + 3 N^2 W numbers: 21 MB for N = 128 and W = 64.
     """
 
     paper: ClassVar[str] = "Park, Kim, Lu, Cho 2019, arXiv 1904.05068"
