@@ -71,13 +71,14 @@ class CRD(Method):
     def loss(self, inputs: LossInputs, learned: Learned) -> dict[str, torch.Tensor]:
         """Return the terms `label` and `contrast` of `CE(z, y) + w (L(s, M_t) + L(t, M_s))`.
 
-            L(v, M) = -1/N sum_i (log(P_ii / (P_ii + q)) + sum_j log(q / (P_ij + q))),   q = K / n + 1e-7
+            L(v, M) = -1/N sum_i (log(P_ii / (P_ii + q)) + sum_j log(q / (P_ij + q))),   q = K / n
             P_ij = exp(v_i M_j / T) / Z
 
         s = u(A s' + a) and t = u(B t' + b) (N, D) are the learned embeddings of the inputs s' (N, W) and t' (N, W_t) of
         the classifiers of student and teacher, with u(x) = x / |x|. M_s and M_t (n, D) are the memories of the n
-        training images. j takes K random images whose class is not that of i. The factor q in the numerator has no
-        1e-7. Z is n times the mean of exp(v_i M_j / T) over all i and j of the first step, and constant from then on.
+        training images. j takes K random images whose class is not that of i. 1e-7 is added to each denominator. Z is n
+        times the mean of exp(v_i M_j / T) in the first step, the pairs ii included, and is constant from then
+        on. Each of the two L has its own Z.
         """
         assert inputs.image_numbers is not None
         assert inputs.teacher_features is not None
