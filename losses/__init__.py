@@ -13,9 +13,11 @@ from .at import AT
 from .baseline import Baseline
 from .beed import BEED
 from .byot import BYOT
+from .crd import CRD
 from .cs_kd import CSKD
 from .dbt import DistillationBasedTraining
 from .deep_supervision import DeepSupervision
+from .dist import DIST
 from .dkd import DKD
 from .dks import DKS
 from .dml import DML
@@ -26,9 +28,14 @@ from .kd import KD
 from .kdcl import KDCL
 from .label_smoothing import LabelSmoothing
 from .method import Learned, LossInputs, Method, NetworkShape, Requirement, TeacherRequirement, method, methods
+from .mlkd import MLKD
+from .nkd import NKD
 from .one import ONE
 from .ps_kd import PSKD
+from .review_kd import ReviewKD
+from .rkd import RKD
 from .sdn import ShallowDeep
+from .sp import SP
 from .tf_kd_reg import TfKDReg
 from .tf_kd_self import TfKDSelf
 
@@ -41,15 +48,21 @@ __all__ = [
     "AT",
     "BEED",
     "BYOT",
+    "CRD",
     "CSKD",
+    "DIST",
     "DKD",
     "DKS",
     "DML",
     "EED",
     "KD",
     "KDCL",
+    "MLKD",
+    "NKD",
     "ONE",
     "PSKD",
+    "RKD",
+    "SP",
     "Baseline",
     "DeepSupervision",
     "DistillationBasedTraining",
@@ -62,6 +75,7 @@ __all__ = [
     "Method",
     "NetworkShape",
     "Requirement",
+    "ReviewKD",
     "ShallowDeep",
     "TeacherRequirement",
     "TfKDReg",

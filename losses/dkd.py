@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ..specs import Fraction, NonNegative, Positive
 from ._torch import torch
-from .functional import cross_entropy_sum, kd_loss, ramp, scaled, to_float32
+from .functional import cross_entropy_sum, kd_loss, other_classes, ramp, scaled, to_float32
 from .method import Learned, LossInputs, Method, Requirement, TeacherRequirement, method
 
 
@@ -68,9 +68,7 @@ class DKD(Method):
 
 
 def _decoupled(logits: torch.Tensor, labels: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits of the distributions b (N, 2) and q (N, C - 1), without a synchronisation with the GPU."""
+    """Return logits of the distributions b (N, 2) and q (N, C - 1)."""
     logits = to_float32(logits) / temperature
-    label = labels[:, None]
-    others = torch.arange(logits.shape[1] - 1, device=labels.device)
-    others = logits.gather(1, others + (others >= label))
-    return torch.cat([logits.gather(1, label), others.logsumexp(dim=1, keepdim=True)], dim=1), others
+    others = other_classes(logits, labels)
+    return torch.cat([logits.gather(1, labels[:, None]), others.logsumexp(dim=1, keepdim=True)], dim=1), others

@@ -134,6 +134,19 @@ def masked_feature_distance(feature: torch.Tensor, target: torch.Tensor) -> torc
     return ((feature - target).square() * ((feature > 0) | (target > 0))).mean()
 
 
+def other_classes(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the logits (N, C - 1) of all classes except the label (N,), without a synchronisation with the GPU."""
+    others = torch.arange(logits.shape[1] - 1, device=labels.device)
+    return logits.gather(1, others + (others >= labels[:, None]))
+
+
+def unit_vectors(vectors: torch.Tensor) -> torch.Tensor:
+    """Return `v / |v|` over the last dimension; 0 without a gradient if |v| is at most 1e-12."""
+    norms = vectors.norm(dim=-1, keepdim=True)
+    apart = norms > 1e-12
+    return torch.where(apart, vectors / torch.where(apart, norms, 1.0), 0.0)
+
+
 def to_smaller_size(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Average-pool two maps (N, channels, h, w) to the smaller of their heights and the smaller of their widths."""
     height, width = (min(sizes) for sizes in zip(first.shape[2:], second.shape[2:], strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
@@ -18,8 +18,11 @@ else:
 
 Requirement = Literal["required", "optional", "ignored"]
 TeacherRequirement = Literal["required", "self", "ignored"]
-Learned: TypeAlias = Mapping[str, Any]
-"""Modules, parameters and buffers of a method beside those of the network, by the names of `Method.build_learned`."""
+Learned: TypeAlias = MutableMapping[str, Any]
+"""Modules, parameters and buffers of a method beside those of the network, by the names of `Method.build_learned`.
+
+It lasts for one step: `loss` can add values that `next_buffers` reads, such as random choices.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,20 +1,28 @@
 """Helpers for tests of methods with several exits: their equations, implemented independently in NumPy.
 
 A reference is a function of the method, the exits' outputs `now`, the outputs `past` that form the targets, the labels
-(N,) and the loss, which may have its own weights. It returns the terms by name.
+(N,) and the loss, which may have its own weights. It returns the terms by name. Both outputs have a list of arrays for
+each field of `LossInputs`, with one array for a field that is one tensor, such as `teacher_logits`.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from exeunt.losses import Loss, LossInputs, Method, NetworkShape
+from torch.utils._pytree import tree_leaves
 
 STEP = 1e-6
 EXITS = 3
 PROGRESS = 0.25
+
+TRAINED = ("logits", "features", "feature_maps", "stage_maps", "second_view_logits")
+CONSTANT = ("teacher_logits", "teacher_stage_maps", "teacher_features", "second_view_teacher_logits", "image_numbers")
+CHANNELS, TEACHER_CHANNELS, TEACHER_WIDTH = (2, 3), (2, 4, 3), 5
+SIZES, TEACHER_SIZES = ((5, 4), (2, 2)), ((6, 6), (3, 2), (1, 2))
 
 Outputs = dict[str, list[np.ndarray]]
 Reference = Callable[[Any, Outputs, Outputs, np.ndarray, Any], dict[str, float]]
@@ -62,40 +70,82 @@ def inputs_of(*, exits: int = EXITS, images: int = 3, classes: int = 3, width: i
     )
 
 
-def built(method: Method, inputs: LossInputs) -> Loss[Any]:
+def taught_inputs(*, exits: int = 1, images: int = 3, classes: int = 3, seed: int = 0, **given: Any) -> LossInputs:
+    """Return inputs of a student with a teacher: stages of other sizes, other features, and a second view."""
+    generator = torch.Generator().manual_seed(100 + seed)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return (2 * torch.randn(shape, generator=generator, dtype=torch.float64)).requires_grad_()
+
+    inputs = inputs_of(exits=exits, images=images, classes=classes, seed=seed)
+    taught: dict[str, Any] = {
+        "stage_maps": tuple(drawn(images, c, *size) for c, size in zip(CHANNELS, SIZES, strict=True)),
+        "teacher_stage_maps": tuple(
+            drawn(images, c, *size) for c, size in zip(TEACHER_CHANNELS, TEACHER_SIZES, strict=True)
+        ),
+        "teacher_logits": drawn(images, classes),
+        "teacher_features": drawn(images, TEACHER_WIDTH),
+        "second_view_logits": tuple(drawn(images, classes) for _ in range(exits)),
+        "second_view_teacher_logits": drawn(images, classes),
+    }
+    return replace(inputs, **{**taught, **given})
+
+
+def shape_of(inputs: LossInputs, image_labels: torch.Tensor | None = None) -> NetworkShape:
+    return NetworkShape(
+        exits=len(inputs.logits),
+        classes=inputs.logits[0].shape[1],
+        feature_dim=inputs.features[0].shape[1],
+        stage_channels=tuple(maps.shape[1] for maps in inputs.stage_maps),
+        teacher_stage_channels=tuple(maps.shape[1] for maps in inputs.teacher_stage_maps),
+        teacher_feature_dim=0 if inputs.teacher_features is None else inputs.teacher_features.shape[1],
+        image_labels=image_labels,
+        exit_costs=tuple((i + 1) / len(inputs.logits) for i in range(len(inputs.logits))),
+    )
+
+
+def built(method: Method, inputs: LossInputs, image_labels: torch.Tensor | None = None) -> Loss[Any]:
     """Build the loss for inputs of these shapes, with the same weights at each call."""
-    classes, width = inputs.logits[0].shape[1], inputs.features[0].shape[1]
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        exits = len(inputs.logits)
-        costs = tuple((i + 1) / exits for i in range(exits))
-        loss = method.build(NetworkShape(exits=exits, classes=classes, feature_dim=width, exit_costs=costs))
+        loss = method.build(shape_of(inputs, image_labels))
     return loss.to(inputs.logits[0].dtype)
 
 
 def outputs_of(inputs: LossInputs) -> dict[str, tuple[torch.Tensor, ...]]:
-    return {name: getattr(inputs, name) for name in ("logits", "features", "feature_maps")}
+    return {name: getattr(inputs, name) for name in TRAINED}
 
 
 def arrays(inputs: LossInputs) -> Outputs:
-    return {name: [part.detach().numpy().copy() for part in parts] for name, parts in outputs_of(inputs).items()}
+    given = {name: getattr(inputs, name) for name in CONSTANT}
+    constant = {name: part if isinstance(part, tuple) else (part,) for name, part in given.items() if part is not None}
+    every = {**outputs_of(inputs), **constant}
+    return {name: [part.detach().numpy().copy() for part in parts] for name, parts in every.items()}
 
 
 def total(terms: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.stack(list(terms.values())).sum()
 
 
-def check_terms(method: Method, reference: Reference, seed: int = 0, loss: Loss[Any] | None = None) -> None:
+def check_terms(
+    method: Method,
+    reference: Reference,
+    seed: int = 0,
+    loss: Loss[Any] | None = None,
+    inputs: LossInputs | None = None,
+) -> None:
     """Check that the terms equal those of the reference."""
-    inputs = inputs_of(images=5, classes=4, seed=seed)
+    inputs = inputs or inputs_of(images=5, classes=4, seed=seed)
     loss, values = loss or built(method, inputs), arrays(inputs)
     named = reference(method, values, values, inputs.labels.numpy(), loss)
     assert {name: float(term.detach()) for name, term in loss(inputs).items()} == pytest.approx(named, rel=1e-10)
 
 
-def check_gradient(method: Method, reference: Reference, loss: Loss[Any] | None = None) -> None:
+def check_gradient(
+    method: Method, reference: Reference, loss: Loss[Any] | None = None, inputs: LossInputs | None = None
+) -> None:
     """Check the gradient against central differences of the reference with constant targets."""
-    inputs = inputs_of()
+    inputs = inputs or inputs_of()
     loss, now, past = loss or built(method, inputs), arrays(inputs), arrays(inputs)
     total(loss(inputs)).backward()
     for name, parts in outputs_of(inputs).items():
@@ -111,3 +161,5 @@ def check_gradient(method: Method, reference: Reference, loss: Loss[Any] | None 
                 numeric[place] = (sums[0] - sums[1]) / (2 * STEP)
             exact = np.zeros_like(array) if tensor.grad is None else tensor.grad.numpy()
             np.testing.assert_allclose(exact, numeric, rtol=1e-6, atol=1e-8)
+    targets = [getattr(inputs, name) for name in CONSTANT]
+    assert all(part.grad is None for part in tree_leaves(targets) if part is not None)

@@ -185,7 +185,7 @@ def test_the_state_has_these_names(method, state):
 
 
 def test_all_other_methods_have_no_state():
-    own = {method.name for method, _ in STATES}
+    own = {method.name for method, _ in STATES} | {"crd", "review_kd"}
     for name in methods:
         if name not in own:
             method = methods[name]()

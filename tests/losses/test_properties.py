@@ -33,20 +33,32 @@ each_method = pytest.mark.parametrize("method", METHODS, ids=repr)
 
 LABELS = {"label", "auxiliary", "ensemble"}
 """Names of terms that use the labels; all other terms are distillation."""
-CROSS_ENTROPIES = {"past"}
+CROSS_ENTROPIES = {"past", "non_target"}
 """Names of terms that equal the entropy of the target, not 0, if student and target agree."""
-NO_AGREEMENT = {"virtual_teacher", "hint"}
-"""Names of terms that no student output brings to 0: a fixed target distribution, or a learned regressor."""
+NO_AGREEMENT = {"virtual_teacher", "hint", "review", "contrast", "target"}
+"""Names of terms that no student output brings to 0: those of a fixed target, of learned layers, or a cross-entropy."""
+ALMOST_ZERO = {"inter_class", "intra_class"}
+"""Names of terms that a constant of 1e-8 in the authors' denominators keeps from 0 if student and teacher agree."""
 NO_T_SQUARED: list[dict[str, Any]] = [
     {"name": "tf_kd_reg"},  # the temperature softens only the virtual teacher
     {"name": "byot"},  # its authors leave the factor out
     {"standardise": True},  # standardised logits have no scale
     {"ensemble": "naive"},  # the best network depends on the scale of the logits
+    {"name": "nkd"},  # the term of the target class has no temperature
+    {"name": "mlkd"},  # the other temperatures are fixed
+    {"name": "crd"},  # the temperature divides products of embeddings
 ]
 """Methods whose loss does not scale with the squared temperature."""
-
-
-NOT_ALTERED = {"labels", "progress", "image_numbers"}
+TARGETS = (
+    "teacher_logits",
+    "teacher_features",
+    "teacher_stage_maps",
+    "previous_epoch_logits",
+    "same_class_logits",
+    "second_view_teacher_logits",
+)
+"""Inputs that never receive a gradient."""
+TRAINING_IMAGES = 20
 
 
 def outputs_of(method: Method) -> int:
@@ -75,10 +87,10 @@ def draw(method: Method, *, images: int = 6, seed: int = 0, dtype: torch.dtype =
         stage_maps=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
         teacher_logits=normal(images, CLASSES),
         teacher_stage_maps=tuple(normal(images, channels, 4, 4) for channels in CHANNELS),
+        teacher_features=normal(images, WIDTH),
         previous_epoch_logits=normal(images, CLASSES),
         same_class_logits=normal(images, CLASSES),
-        teacher_features=normal(images, WIDTH),
-        image_numbers=torch.arange(images),
+        image_numbers=torch.arange(images) % TRAINING_IMAGES,
         second_view_logits=tuple(normal(images, CLASSES) for _ in exits),
         second_view_teacher_logits=normal(images, CLASSES),
     )
@@ -86,7 +98,8 @@ def draw(method: Method, *, images: int = 6, seed: int = 0, dtype: torch.dtype =
 
 def change(inputs: LossInputs, alter: Callable[[Tensor], Tensor], *names: str) -> LossInputs:
     """Alter every tensor of the named fields; by default, of all fields except labels and image numbers."""
-    chosen = names or [field.name for field in fields(inputs) if field.name not in NOT_ALTERED]
+    kept = "labels", "progress", "image_numbers"
+    chosen = names or [field.name for field in fields(inputs) if field.name not in kept]
     old = {name: getattr(inputs, name) for name in chosen}
     return replace(inputs, **{n: tuple(map(alter, v)) if isinstance(v, tuple) else alter(v) for n, v in old.items()})
 
@@ -99,13 +112,15 @@ def shape_for(method: Method) -> NetworkShape:
         stage_channels=CHANNELS,
         teacher_stage_channels=CHANNELS,
         exit_costs=tuple((i + 1) / outputs_of(method) for i in range(outputs_of(method))),
+        teacher_feature_dim=WIDTH,
+        image_labels=torch.arange(TRAINING_IMAGES) % CLASSES if method.needs_image_numbers else None,
     )
 
 
 def built(method: Method, dtype: torch.dtype = torch.float64) -> Loss[Any]:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return method.build(shape_for(method)).to(dtype)
+    """Build the loss with the same weights, and the same random choices of its first step, at each call."""
+    torch.manual_seed(3)
+    return method.build(shape_for(method)).to(dtype)
 
 
 def total(terms: dict[str, Tensor]) -> Tensor:
@@ -117,9 +132,10 @@ def distillation(terms: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def in_agreement(method: Method) -> LossInputs:
-    """Return inputs with equal outputs of all exits, networks, teachers and previous epochs."""
+    """Return inputs with equal outputs of all exits, networks, teachers, views and previous epochs."""
     inputs = draw(method)
     same = {name: (getattr(inputs, name)[0],) * outputs_of(method) for name in ("logits", "features", "feature_maps")}
+    same["second_view_logits"] = same["logits"]
     said = inputs.logits[0].detach()
     stages = tuple(stage.detach() for stage in inputs.stage_maps)
     return replace(
@@ -129,6 +145,8 @@ def in_agreement(method: Method) -> LossInputs:
         previous_epoch_logits=said,
         same_class_logits=said,
         teacher_stage_maps=stages,
+        teacher_features=inputs.features[0].detach(),
+        second_view_teacher_logits=said,
     )
 
 
@@ -136,12 +154,7 @@ def in_agreement(method: Method) -> LossInputs:
 def test_no_gradient_reaches_what_another_network_or_an_earlier_epoch_said(method):
     inputs = draw(method)
     total(built(method)(inputs)).backward()
-    targets = (
-        inputs.teacher_logits,
-        inputs.previous_epoch_logits,
-        inputs.same_class_logits,
-        *inputs.teacher_stage_maps,
-    )
+    targets = tree_leaves([getattr(inputs, name) for name in TARGETS])
     assert all(target.grad is None for target in targets)
 
 
@@ -172,10 +185,12 @@ def test_who_agrees_with_all_targets_has_nothing_to_learn_from_them(method):
     for name, term in terms.items():
         if name in NO_AGREEMENT:
             continue
+        nothing = 1e-4 if name in ALMOST_ZERO else 1e-12
         if name not in CROSS_ENTROPIES:
-            assert float(term.detach()) == pytest.approx(0, abs=1e-12)
-        slopes = torch.autograd.grad(term, (inputs.logits[0], inputs.features[0]), retain_graph=True, allow_unused=True)
-        assert all(slope is None or float(slope.abs().max()) < 1e-12 for slope in slopes)
+            assert float(term.detach()) == pytest.approx(0, abs=nothing)
+        own = (inputs.logits[0], inputs.features[0], *inputs.stage_maps)
+        slopes = torch.autograd.grad(term, own, retain_graph=True, allow_unused=True)
+        assert all(slope is None or float(slope.abs().max()) < nothing for slope in slopes)
 
 
 SOFTENED = [
@@ -201,7 +216,7 @@ def test_a_divergence_of_logits_t_times_as_large_is_t_squared_times_as_large_at_
         torch.testing.assert_close(hot_terms[name], temperature**2 * terms[name], rtol=1e-6, atol=1e-10)
 
 
-@each_method
+@pytest.mark.parametrize("method", [method for method in METHODS if method.name != "crd"], ids=repr)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_the_images_changes_nothing(method, seed):
     inputs = draw(method, images=9, seed=seed)
@@ -243,6 +258,7 @@ def test_outputs_of_ten_thousand_leave_loss_and_gradient_finite(method, dtype, t
     inputs = change(draw(method, dtype=dtype), lambda tensor: (1e4 * tensor.detach().sign()).requires_grad_())
     opposed = tuple(target * z.detach() for z in inputs.logits)
     inputs = replace(inputs, teacher_logits=opposed[0], previous_epoch_logits=opposed[0], same_class_logits=opposed[0])
+    inputs = replace(inputs, second_view_logits=inputs.logits, second_view_teacher_logits=opposed[0])
     loss = total(built(method, torch.float32)(inputs))
     loss.backward()
     assert torch.isfinite(loss)
@@ -257,11 +273,15 @@ def test_a_loss_reads_nothing_but_what_its_method_says_it_needs(method):
     inputs = draw(method)
     unneeded: dict[str, Any] = {}
     if method.teacher == "ignored":
-        unneeded |= {"teacher_logits": None, "teacher_stage_maps": ()}
+        unneeded |= {"teacher_logits": None, "teacher_stage_maps": (), "teacher_features": None}
     if not method.needs_previous_epoch:
         unneeded["previous_epoch_logits"] = None
     if not method.needs_same_class_pairs:
         unneeded["same_class_logits"] = None
+    if not method.needs_image_numbers:
+        unneeded["image_numbers"] = None
+    if method.second_view is None:
+        unneeded |= {"second_view_logits": (), "second_view_teacher_logits": None}
     torch.testing.assert_close(built(method)(replace(inputs, **unneeded)), built(method)(inputs), rtol=0, atol=0)
 
 
@@ -295,7 +315,7 @@ def test_a_loss_takes_nothing_from_an_accelerator_to_the_host(method):
             return fake.from_tensor(tensor.detach()).to("cuda")
 
         inputs = change(draw(method, dtype=torch.float32), there)
-        inputs = replace(inputs, labels=there(inputs.labels))
+        inputs = replace(inputs, labels=there(inputs.labels), image_numbers=there(inputs.image_numbers))
         with torch.device("cuda"):
             loss = method.build(shape_for(method))
         terms = loss(inputs)

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from exeunt.losses import EED, PSKD
+from exeunt.losses import CRD, EED, PSKD
 from exeunt.store import TrialFiles
-from exeunt.training import DatasetSpec, OutOfMemoryError, TrainingInterrupted, datasets, train
+from exeunt.training import DatasetSpec, OutOfMemoryError, TrainingInterrupted, build_student, datasets, train
 from torch.testing import assert_close
 
 from .killable import Training
@@ -88,12 +88,16 @@ def test_killed_between_its_last_step_and_its_result_it_goes_on(make_trial, tmp_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 6, 15])
-@pytest.mark.parametrize("method", [EED(ensemble_weights="learned"), PSKD()], ids=["eed", "ps_kd"])
+@pytest.mark.parametrize("method", [EED(ensemble_weights="learned"), PSKD(), CRD(negatives=50)], ids=lambda m: m.name)
 def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
     make_trial, tmp_path, weights_of, method, stop_after
 ):
-    trial = make_trial(method, exits="all", epochs=3, accumulation=2, ema_decay=0.8, schedule="cosine")
-    train(trial, TrialFiles(tmp_path / "whole"), device="cpu")
+    teacher, weights = None, None
+    if method.teacher != "ignored":
+        teacher, weights = make_trial(), tmp_path / "teacher.pt"
+        torch.save(build_student(teacher).state_dict(), weights)
+    trial = make_trial(method, exits="all", teacher=teacher, epochs=3, accumulation=2, ema_decay=0.8, schedule="cosine")
+    train(trial, TrialFiles(tmp_path / "whole"), device="cpu", teacher=weights)
     asked = []
 
     def stop():
@@ -103,10 +107,10 @@ def test_asked_to_stop_it_leaves_after_the_step_and_goes_on_from_there(
     with pytest.raises(
         TrainingInterrupted, match=f"epoch {(stop_after - 1) // 6 + 1} after step {(stop_after - 1) % 6 + 1}"
     ):
-        train(trial, TrialFiles(tmp_path / "stopped"), device="cpu", stop=stop)
+        train(trial, TrialFiles(tmp_path / "stopped"), device="cpu", teacher=weights, stop=stop)
     assert len(asked) == stop_after
     assert newest(tmp_path / "stopped") == ((stop_after - 1) // 6, (stop_after - 1) % 6 + 1)
-    train(trial, TrialFiles(tmp_path / "stopped"), device="cpu")
+    train(trial, TrialFiles(tmp_path / "stopped"), device="cpu", teacher=weights)
     assert_same(tmp_path / "stopped", tmp_path / "whole", weights_of)
 
 

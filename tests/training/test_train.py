@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from exeunt.losses import EED, KD, FinalTarget
+from exeunt.losses import CRD, EED, KD, FinalTarget
 from exeunt.models import ExitSpec, build_network
 from exeunt.specs import SpecError
 from exeunt.store import DamagedFileError, TrialFiles
@@ -107,15 +107,16 @@ def test_another_seed_gives_other_weights(run, weights_of, eed, trained_eed):
         (EED(output_loss="kl"), {"schedule": "one_cycle", "nesterov": True}),
         (FinalTarget(), {"schedule": "cosine"}),
         (KD(), {"milestones": (1,)}),
+        (CRD(negatives=50), {}),
         (None, {"crop": "none", "flip": False}),
     ],
-    ids=["eed", "final_target", "kd", "baseline"],
+    ids=["eed", "final_target", "kd", "crd", "baseline"],
 )
 def test_a_trial_interrupted_after_an_epoch_ends_as_if_it_had_not_been(
     run, make_trial, weights_of, teacher, tmp_path, method, recipe
 ):
     trial = make_trial(method, exits="all", epochs=2, teacher=teacher[0], **recipe)
-    options = {"teacher": teacher[1] if isinstance(method, KD) else None}
+    options = {"teacher": teacher[1] if isinstance(method, KD | CRD) else None}
     whole = run(trial, **options)
     for epoch in (1, 2):
         directory = TrialFiles(tmp_path / str(epoch))
