@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .cost import multiply_adds, parameters, peak_activation_bytes
     from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
     from .early_exit.inference import EarlyExit, criteria
+    from .early_exit.temperature import TemperatureScaledNetwork, fit_temperatures, scaled
     from .early_exit.truncated import TruncatedNetwork
     from .exit_cost import ExitCost, exit_activation_bytes, exit_costs, exit_latencies
     from .export import SUFFIXES, Format, export_network
@@ -39,6 +40,7 @@ __getattr__, __dir__ = lazy_exports(
         "Format": ".export",
         "MultiExitNetwork": ".network",
         "SUFFIXES": ".export",
+        "TemperatureScaledNetwork": ".early_exit.temperature",
         "TruncatedNetwork": ".early_exit.truncated",
         "attach_exits": ".attachment",
         "load_original_state": ".attachment",
@@ -54,9 +56,11 @@ __getattr__, __dir__ = lazy_exports(
         "exit_costs": ".exit_cost",
         "exit_latencies": ".exit_cost",
         "export_network": ".export",
+        "fit_temperatures": ".early_exit.temperature",
         "multiply_adds": ".cost",
         "parameters": ".cost",
         "peak_activation_bytes": ".cost",
+        "scaled": ".early_exit.temperature",
     },
 )
 
@@ -74,6 +78,7 @@ __all__ = [
     "Format",
     "Layout",
     "MultiExitNetwork",
+    "TemperatureScaledNetwork",
     "TruncatedNetwork",
     "anytime",
     "architecture_layout",
@@ -89,6 +94,7 @@ __all__ = [
     "exit_costs",
     "exit_latencies",
     "export_network",
+    "fit_temperatures",
     "head_multiply_adds",
     "heads",
     "load_original_state",
@@ -98,4 +104,5 @@ __all__ = [
     "peak_activation_bytes",
     "refuse_other_weights",
     "resolve",
+    "scaled",
 ]
