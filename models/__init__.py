@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .cost import multiply_adds, parameters, peak_activation_bytes
     from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
     from .early_exit.inference import EarlyExit, criteria
+    from .early_exit.risk import RiskGuarantee, control_risk
     from .early_exit.temperature import TemperatureScaledNetwork, fit_temperatures, scaled
     from .early_exit.truncated import TruncatedNetwork
     from .exit_cost import ExitCost, exit_activation_bytes, exit_costs, exit_latencies
@@ -39,6 +40,7 @@ __getattr__, __dir__ = lazy_exports(
         "ExitOutputs": ".network",
         "Format": ".export",
         "MultiExitNetwork": ".network",
+        "RiskGuarantee": ".early_exit.risk",
         "SUFFIXES": ".export",
         "TemperatureScaledNetwork": ".early_exit.temperature",
         "TruncatedNetwork": ".early_exit.truncated",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = lazy_exports(
         "build_network": ".network",
         "calibrate_to_accuracy": ".early_exit.calibration",
         "calibrate_to_budget": ".early_exit.calibration",
+        "control_risk": ".early_exit.risk",
         "criteria": ".early_exit.inference",
         "exit_activation_bytes": ".exit_cost",
         "exit_costs": ".exit_cost",
@@ -78,6 +81,7 @@ __all__ = [
     "Format",
     "Layout",
     "MultiExitNetwork",
+    "RiskGuarantee",
     "TemperatureScaledNetwork",
     "TruncatedNetwork",
     "anytime",
@@ -89,6 +93,7 @@ __all__ = [
     "calibrate_to_accuracy",
     "calibrate_to_budget",
     "canonical",
+    "control_risk",
     "criteria",
     "exit_activation_bytes",
     "exit_costs",

@@ -306,6 +306,7 @@ def test_anytime_and_budgeted_are_exact_on_numbers_done_by_hand():
     cheap, half, whole = budgeted(logits, labels, costs, (1, 2, 3), "max_probability")
     assert (cheap.cost, cheap.accuracy, cheap.shares) == (1, 0.5, (1, 0))
     assert (half.cost, half.accuracy, half.shares) == (2, 1, (0.5, 0.5))
+    assert (cheap.risk, half.risk) == (
         0.5,
         0,
     )  # exit 1 errs on images 2 and 3, and only exit 2 classifies them correctly
@@ -323,7 +324,7 @@ def test_what_cannot_be_reached_is_refused_with_the_least_that_works():
         calibrate_to_budget(logits, labels, costs, math.nan, "margin")
     with pytest.raises(SpecError, match=r"accuracy <= 0\.\d+"):
         calibrate_to_accuracy(logits, labels, costs, 1, "margin")
-    with pytest.raises(SpecError, match="costs are positive and increase"):
+    with pytest.raises(SpecError, match="costs are positive and do not decrease"):
         anytime(logits, labels, costs[::-1])
     with pytest.raises(SpecError, match="3 exits"):
         anytime(logits, labels, costs[1:])
