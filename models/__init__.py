@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .cost import multiply_adds, parameters, peak_activation_bytes
     from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
     from .early_exit.inference import EarlyExit, criteria
+    from .early_exit.latency import Latency, LatencyComparison, early_exit_latency
     from .early_exit.risk import RiskGuarantee, control_risk
     from .early_exit.temperature import TemperatureScaledNetwork, fit_temperatures, scaled
     from .early_exit.truncated import TruncatedNetwork
@@ -39,6 +40,8 @@ __getattr__, __dir__ = lazy_exports(
         "ExitCost": ".exit_cost",
         "ExitOutputs": ".network",
         "Format": ".export",
+        "Latency": ".early_exit.latency",
+        "LatencyComparison": ".early_exit.latency",
         "MultiExitNetwork": ".network",
         "RiskGuarantee": ".early_exit.risk",
         "SUFFIXES": ".export",
@@ -55,6 +58,7 @@ __getattr__, __dir__ = lazy_exports(
         "calibrate_to_budget": ".early_exit.calibration",
         "control_risk": ".early_exit.risk",
         "criteria": ".early_exit.inference",
+        "early_exit_latency": ".early_exit.latency",
         "exit_activation_bytes": ".exit_cost",
         "exit_costs": ".exit_cost",
         "exit_latencies": ".exit_cost",
@@ -79,6 +83,8 @@ __all__ = [
     "ExitOutputs",
     "ExitSpec",
     "Format",
+    "Latency",
+    "LatencyComparison",
     "Layout",
     "MultiExitNetwork",
     "RiskGuarantee",
@@ -95,6 +101,7 @@ __all__ = [
     "canonical",
     "control_risk",
     "criteria",
+    "early_exit_latency",
     "exit_activation_bytes",
     "exit_costs",
     "exit_latencies",
