@@ -30,7 +30,7 @@ class RiskGuarantee:
     confidence: float
     """Minimum probability that the risk is at most `risk`, between 0 and 1."""
     images: int
-    """Number of images of the test, none of which chose temperatures or candidates."""
+    """Number of tested images; temperatures and candidates were fitted on others."""
     errors: int
     """Number of these images that the thresholds make wrong."""
     allowed: int
