@@ -257,8 +257,6 @@ def _latencies_ms(trained: TrainedTrial, maximum: float) -> tuple[float, ...]:
 
 
 def _sentence(guarantee: RiskGuarantee) -> str:
-    level = (
-        f"with confidence {guarantee.confidence:g}, early exits make at most {guarantee.risk:.3g} of the images wrong"
-    )
-    counted = f"{guarantee.errors} of {guarantee.images} tested images, at most {guarantee.allowed} allowed"
-    return f"guaranteed: {level} that the final exit classifies correctly ({counted})"
+    limit = f"at most {100 * guarantee.risk:g}% of all images are correct at the final exit and wrong at their own exit"
+    counted = f"{guarantee.errors} of {guarantee.images} tested images, {guarantee.allowed} allowed"
+    return f"guaranteed with confidence {guarantee.confidence:g}: {limit} ({counted})"

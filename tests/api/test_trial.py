@@ -109,7 +109,7 @@ class TestCalibrate:
         assert found.guarantee.images + found.images // 2 == found.images
         assert found.guarantee.errors <= found.guarantee.allowed
         assert found.target.confidence == 0.8
-        assert "guaranteed: with confidence 0.8, early exits make at most 0.2 of the images wrong that" in str(found)
+        assert "guaranteed with confidence 0.8: at most 20% of all images are correct at the final exit" in str(found)
         assert found != trial.calibrate(risk=0.3)
         assert trial.calibrate(risk=0.3).target.confidence == 0.9
         with pytest.raises(exeunt.SpecError, match=r"risk 0\.001 cannot be guaranteed .* needs at least 2302 images"):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from exeunt.models import control_risk, fit_temperatures, scaled
-from exeunt.models.early_exit.calibration import evaluate
+from exeunt.models.early_exit.calibration import ExitAnswers, evaluate
 from exeunt.models.early_exit.risk import allowed_errors
 from exeunt.specs import SpecError
 
@@ -75,6 +75,22 @@ def test_a_lower_level_or_a_higher_confidence_does_not_cost_less():
         return point.cost
 
     assert cost(0.2, 0.9) <= cost(0.1, 0.9) <= cost(0.05, 0.9) <= cost(0.05, 0.99)
+
+
+def test_candidates_after_the_first_rejection_are_not_chosen():
+    logits, labels = population(230)
+    fitting, testing = part(logits, labels, slice(0, 30)), part(logits, labels, slice(30, None))
+    point, guarantee = control_risk(fitting, testing, COSTS, risk=0.1, confidence=0.9, criterion="max_probability")
+    family = [one for one in ExitAnswers(*fitting, COSTS, "max_probability").family() if one.shares[-1] < 1]
+    family.sort(key=lambda one: (one.risk, -one.cost))
+    tested = [evaluate(*testing, COSTS, "max_probability", one.thresholds) for one in family]
+    accepted = [round(one.risk * 200) <= guarantee.allowed for one in tested]
+    before = tested[: accepted.index(False)]
+    cheapest = min(
+        (one for one, is_accepted in zip(tested, accepted, strict=True) if is_accepted), key=lambda one: one.cost
+    )
+    assert min(before, key=lambda one: one.cost) == point
+    assert cheapest.cost < point.cost  # so the order has an effect
 
 
 @pytest.mark.parametrize(
