@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..models import SUFFIXES, EarlyExit, Format, original_state
 from ..specs import SpecError
-from ..sweep.calibration import Calibration, calibrate, kept
+from ..sweep.calibration import Calibration, Target, calibrate, kept
 from ..sweep.export import export_trial
 from ..sweep.trained import TrainedTrial
 from ._source import data_source
@@ -63,27 +63,37 @@ class LoadedTrial:
         self,
         *,
         budget: float | None = None,
+        latency_ms: float | None = None,
         accuracy: float | None = None,
+        risk: float | None = None,
+        confidence: float | None = None,
         criterion: str = "max_probability",
         data: Path | str | None = None,
         download: bool = False,
     ) -> Calibration:
-        """Choose thresholds of early exits on the validation images that the trial has held out.
+        """Choose temperatures and thresholds of early exits on the validation images that the trial has held out.
+
+        Give one of budget, latency_ms, accuracy and risk.
 
         Args:
             budget: Maximum mean multiply-adds (MACs) per image, as a share of those of the final exit, above 0, at
                 most 1; the most accurate thresholds within it are chosen.
+            latency_ms: Maximum mean milliseconds per image; the time to each exit is measured on this machine's CPU, at
+                batch size 1, and the most accurate thresholds within it are chosen.
             accuracy: Minimum accuracy on these images, from 0 to 1; the cheapest thresholds that reach it are chosen.
+            risk: Maximum share of images that early exits make wrong, but the final exit would not, between 0 and 1;
+                the cheapest thresholds for which this is guaranteed are chosen.
+            confidence: Probability of the guarantee, between 0 and 1. Default: 0.9.
             criterion: Exit criterion: `max_probability`, `entropy`, `margin` or `patience`.
             data: Directory of the datasets. Default: `EXEUNT_DATA`.
             download: True to download missing images.
 
         Raises:
-            SpecError: unless exactly one of budget and accuracy is given and can be reached; for an unknown criterion;
+            SpecError: unless exactly one target is given and can be reached or guaranteed; for an unknown criterion;
                 for a trial without exits or without validation images; or if images are missing.
         """
-        source = data_source(data, download)
-        return calibrate(self.trained, source, budget=budget, accuracy=accuracy, criterion=criterion)
+        target = Target(budget=budget, latency_ms=latency_ms, accuracy=accuracy, risk=risk, confidence=confidence)
+        return calibrate(self.trained, data_source(data, download), target, criterion=criterion)
 
     @property
     def calibration(self) -> Calibration | None:
@@ -91,8 +101,8 @@ class LoadedTrial:
         return kept(self.trained)
 
     def early_exit(self, calibration: Calibration) -> EarlyExit:
-        """Return the network with early exits at calibrated thresholds. It shares the weights of `network`."""
-        return EarlyExit(self.network, calibration.criterion, calibration.thresholds)
+        """Return the network with early exits, as calibrated. It shares the weights of `network`."""
+        return EarlyExit(self.network, calibration.criterion, calibration.thresholds, calibration.temperatures)
 
     def export(self, path: Path | str, *, exit: int | None = None) -> Path:
         """Write the network to a file, after a check that the file gives the same outputs, and return its path.

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .cost import multiply_adds, parameters, peak_activation_bytes
     from .early_exit.calibration import anytime, budgeted, calibrate_to_accuracy, calibrate_to_budget
     from .early_exit.inference import EarlyExit, criteria
+    from .early_exit.latency import Latency, LatencyComparison, early_exit_latency
+    from .early_exit.risk import RiskGuarantee, control_risk
+    from .early_exit.temperature import TemperatureScaledNetwork, fit_temperatures, scaled
     from .early_exit.truncated import TruncatedNetwork
     from .exit_cost import ExitCost, exit_activation_bytes, exit_costs, exit_latencies
     from .export import SUFFIXES, Format, export_network
@@ -37,8 +40,12 @@ __getattr__, __dir__ = lazy_exports(
         "ExitCost": ".exit_cost",
         "ExitOutputs": ".network",
         "Format": ".export",
+        "Latency": ".early_exit.latency",
+        "LatencyComparison": ".early_exit.latency",
         "MultiExitNetwork": ".network",
+        "RiskGuarantee": ".early_exit.risk",
         "SUFFIXES": ".export",
+        "TemperatureScaledNetwork": ".early_exit.temperature",
         "TruncatedNetwork": ".early_exit.truncated",
         "attach_exits": ".attachment",
         "load_original_state": ".attachment",
@@ -49,14 +56,18 @@ __getattr__, __dir__ = lazy_exports(
         "build_network": ".network",
         "calibrate_to_accuracy": ".early_exit.calibration",
         "calibrate_to_budget": ".early_exit.calibration",
+        "control_risk": ".early_exit.risk",
         "criteria": ".early_exit.inference",
+        "early_exit_latency": ".early_exit.latency",
         "exit_activation_bytes": ".exit_cost",
         "exit_costs": ".exit_cost",
         "exit_latencies": ".exit_cost",
         "export_network": ".export",
+        "fit_temperatures": ".early_exit.temperature",
         "multiply_adds": ".cost",
         "parameters": ".cost",
         "peak_activation_bytes": ".cost",
+        "scaled": ".early_exit.temperature",
     },
 )
 
@@ -72,8 +83,12 @@ __all__ = [
     "ExitOutputs",
     "ExitSpec",
     "Format",
+    "Latency",
+    "LatencyComparison",
     "Layout",
     "MultiExitNetwork",
+    "RiskGuarantee",
+    "TemperatureScaledNetwork",
     "TruncatedNetwork",
     "anytime",
     "architecture_layout",
@@ -84,11 +99,14 @@ __all__ = [
     "calibrate_to_accuracy",
     "calibrate_to_budget",
     "canonical",
+    "control_risk",
     "criteria",
+    "early_exit_latency",
     "exit_activation_bytes",
     "exit_costs",
     "exit_latencies",
     "export_network",
+    "fit_temperatures",
     "head_multiply_adds",
     "heads",
     "load_original_state",
@@ -98,4 +116,5 @@ __all__ = [
     "peak_activation_bytes",
     "refuse_other_weights",
     "resolve",
+    "scaled",
 ]

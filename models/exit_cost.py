@@ -9,6 +9,7 @@ from torch import nn
 
 from ..specs import SpecError, require
 from .cost import multiply_adds, parameters, peak_activation_bytes
+from .early_exit.inference import EarlyExit
 from .early_exit.truncated import TruncatedNetwork
 from .network import MultiExitNetwork
 
@@ -64,9 +65,22 @@ def exit_activation_bytes(network: MultiExitNetwork, image_shape: tuple[int, int
 
 
 def exit_latencies(
-    network: MultiExitNetwork, image_shape: tuple[int, int, int], *, device: str = "cpu", batch_size: int = 1
+    network: MultiExitNetwork,
+    image_shape: tuple[int, int, int],
+    *,
+    device: str = "cpu",
+    batch_size: int = 1,
+    cumulative: bool = False,
 ) -> tuple[float, ...]:
     """Measure the seconds of a forward pass to each exit: the median of 30 passes, after 5 warm-up passes.
+
+    Args:
+        network: Network with exits; it is moved to the device.
+        image_shape: Shape (channels, height, width) of the images.
+        device: Device of the measurement.
+        batch_size: Number of images of a pass.
+        cumulative: True to measure early-exit inference, with the heads and the criterion of earlier exits; False to
+            measure the network truncated at the exit.
 
     Raises:
         SpecError: for a device that is not available, or for an empty batch.
@@ -76,17 +90,26 @@ def exit_latencies(
         raise SpecError(f"device {device!r} not found; available devices: {', '.join(there)}.", field="device")
     require(batch_size >= 1, "1 <= batch_size", batch_size=batch_size)
     images = torch.randn(batch_size, *image_shape, device=device)
-    truncated = (TruncatedNetwork(network, number) for number in range(1, len(network.exit_blocks) + 1))
-    return tuple(_median_seconds(part.to(device).eval(), images) for part in truncated)
+    numbers = range(1, len(network.exit_blocks) + 1)
+    parts = (_all_leave_at(network, number) if cumulative else TruncatedNetwork(network, number) for number in numbers)
+    return tuple(_median_seconds(part.to(device).eval(), images) for part in parts)
+
+
+def seconds(module: nn.Module, images: torch.Tensor) -> float:
+    """Measure the seconds of one forward pass; the caller disables gradients."""
+    started = time.perf_counter()
+    module(images)
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)
+    return time.perf_counter() - started
 
 
 @torch.inference_mode()
 def _median_seconds(module: nn.Module, images: torch.Tensor) -> float:
-    seconds = []
-    for _ in range(WARM_UP + REPEATS):
-        started = time.perf_counter()
-        module(images)
-        if images.is_cuda:
-            torch.cuda.synchronize(images.device)
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds[WARM_UP:])
+    return statistics.median([seconds(module, images) for _ in range(WARM_UP + REPEATS)][WARM_UP:])
+
+
+def _all_leave_at(network: MultiExitNetwork, exit: int) -> EarlyExit:
+    """Return early exits at which all images leave at this exit."""
+    before_final = range(1, len(network.exit_blocks))
+    return EarlyExit(network, "max_probability", [0.0 if number == exit else None for number in before_final])

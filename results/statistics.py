@@ -101,11 +101,19 @@ def paired_test(differences: Sequence[float]) -> PairedTest | None:
     student: Any = stats.ttest_1samp(values, 0)
     return replace(
         test,
-        t_interval=_bounds(student.confidence_interval(1 - LEVEL)),
+        t_interval=t_interval(values),
         bootstrap_interval=_bootstrapped(values),
         effect=float(values.mean() / values.std(ddof=1)),
         t_p=float(student.pvalue),
     )
+
+
+def t_interval(values: Sequence[float] | np.ndarray) -> Interval | None:
+    """Return the 95% Student's t interval of the mean; None for fewer than two values or if all are equal."""
+    if len(values) < 2 or np.ptp(np.round(values, _DECIMALS)) == 0:
+        return None
+    student: Any = stats.ttest_1samp(values, 0)
+    return _bounds(student.confidence_interval(1 - LEVEL))
 
 
 def holm(tests: Sequence[PairedTest]) -> list[PairedTest]:

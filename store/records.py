@@ -50,6 +50,11 @@ def is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 9e10
 
 
+def is_flag(value: object) -> bool:
+    """Return True for a Boolean."""
+    return isinstance(value, bool)
+
+
 def is_object(value: object) -> bool:
     """Return True for a JSON object."""
     return isinstance(value, dict)

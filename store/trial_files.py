@@ -12,6 +12,7 @@ from .records import (
     RecordFile,
     is_count,
     is_digest,
+    is_flag,
     is_number,
     is_object,
     is_text,
@@ -66,8 +67,23 @@ EARLY_EXIT = RecordFile(
         "weights": is_digest,
         "criterion": is_text,
         "thresholds": list_of(optional(is_number)),
-        "validation": shaped(images=is_count, accuracy=is_number, cost=is_number, shares=list_of(is_number)),
+        "temperatures": list_of(is_number),
+        "target": shaped(
+            budget=optional(is_number),
+            latency_ms=optional(is_number),
+            accuracy=optional(is_number),
+            risk=optional(is_number),
+            confidence=optional(is_number),
+        ),
+        "latencies_ms": optional(list_of(is_number)),
+        "guarantee": optional(
+            shaped(risk=is_number, confidence=is_number, images=is_count, errors=is_count, allowed=is_count)
+        ),
+        "validation": shaped(
+            images=is_count, accuracy=is_number, cost=is_number, shares=list_of(is_number), risk=is_number
+        ),
     },
+    optional={"temperatures_applied": is_flag},
     remedy="Remove the file and run `exeunt calibrate` again.",
 )
 

@@ -1,7 +1,8 @@
 """Calibration of early-exit thresholds on a validation split, for a budget of multiply-adds (MACs) or an accuracy.
 
 In all functions, logits (E, N, C) are those of E exits for N images, labels are (N,), and costs (E,) are the
-cumulative multiply-adds of an image that leaves at each exit.
+cumulative multiply-adds of an image that leaves at each exit. Any other positive cost can take their place, such as
+measured times. Logits are divided by temperatures beforehand; see `scaled`.
 
 The protocols are those of MSDNet (Huang et al., "Multi-Scale Dense Networks for Resource Efficient Image
 Classification", ICLR 2018, section 3). In `anytime` prediction, all images leave at the same exit. In `budgeted` batch
@@ -39,6 +40,11 @@ class OperatingPoint:
     """Share of images whose top class is correct, from 0 to 1."""
     shares: tuple[float, ...]
     """Share of the images that leave at each exit."""
+    risk: float
+    """Share of the images that the final exit classifies correctly and their own exit does not, from 0 to 1.
+
+    The accuracy of the final exit minus that of the early exits is never above it.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ def evaluate(
     logits: Tensor, labels: Tensor, costs: Sequence[float], criterion: str, thresholds: float | Sequence[float | None]
 ) -> OperatingPoint:
     """Evaluate an `EarlyExit` with given thresholds, for example on the test split after calibration."""
-    return _Answers(logits, labels, costs, criterion).point(criteria[criterion].checked(thresholds, len(costs)))
+    return ExitAnswers(logits, labels, costs, criterion).point(criteria[criterion].checked(thresholds, len(costs)))
 
 
 def budgeted(
@@ -75,7 +81,7 @@ def budgeted(
     Raises:
         SpecError: for a budget below the minimum cost. The message gives the minimum.
     """
-    points = _Answers(logits, labels, costs, criterion).family()
+    points = ExitAnswers(logits, labels, costs, criterion).family()
     least = min(point.cost for point in points)
     for budget in budgets:
         require(budget >= least, f"budget >= {least}, the minimum cost with criterion {criterion}", budget=budget)
@@ -100,16 +106,17 @@ def calibrate_to_accuracy(
     Raises:
         SpecError: for a floor above the maximum accuracy. The message gives the maximum.
     """
-    points = _Answers(logits, labels, costs, criterion).family()
+    points = ExitAnswers(logits, labels, costs, criterion).family()
     highest = max(point.accuracy for point in points)
     require(floor <= highest, f"accuracy <= {highest}, the maximum with criterion {criterion}", accuracy=floor)
     return min((point for point in points if point.accuracy >= floor), key=lambda point: (point.cost, -point.accuracy))
 
 
-class _Answers:
+class ExitAnswers:
     """Scores and correctness of all exits on a set of images, from which operating points are computed."""
 
     def __init__(self, logits: Tensor, labels: Tensor, costs: Sequence[float], criterion: str) -> None:
+        """Compute the scores; raise `SpecError` for wrong shapes, NaN or costs that decrease."""
         _check(logits, labels, costs)
         self._name, self._criterion = criterion, criteria[criterion]
         self._costs = torch.as_tensor(costs, dtype=torch.float64)
@@ -122,19 +129,23 @@ class _Answers:
         ]
 
     def point(self, thresholds: tuple[float | None, ...]) -> OperatingPoint:
+        """Return the cost and the accuracy of thresholds."""
         exits, images = self._right.shape
         reached = [self._criterion.reached(*pair) for pair in zip(self._scores, thresholds, strict=True)]
         at = torch.stack([*reached, torch.ones(images, dtype=torch.bool)]).byte().argmax(0)  # the first True
         shares = at.bincount(minlength=exits).double() / images
+        right = self._right.gather(0, at[None])[0]
         return OperatingPoint(
             criterion=self._name,
             thresholds=thresholds,
             cost=self._costs[at].mean().item(),
-            accuracy=self._right.gather(0, at[None]).double().mean().item(),
+            accuracy=right.double().mean().item(),
             shares=tuple(shares.tolist()),
+            risk=(self._right[-1] & ~right).double().mean().item(),
         )
 
     def family(self) -> list[OperatingPoint]:
+        """Return all candidates."""
         return [self.point(thresholds) for thresholds in dict.fromkeys(self._candidates())]
 
     def _candidates(self) -> Iterator[tuple[float | None, ...]]:
@@ -169,7 +180,7 @@ def _check(logits: Tensor, labels: Tensor, costs: Sequence[float]) -> None:
     require(logits.ndim == 3 and logits.shape[1] > 0, "logits are (exits, images, classes)", logits=logits.shape)
     require(labels.shape == logits.shape[1:2], f"labels are ({logits.shape[1]},)", labels=labels.shape)
     require(len(costs) == len(logits), f"costs has one value for each of the {len(logits)} exits", costs=costs)
-    rising = all(0 < cost < later for cost, later in zip(costs, [*costs[1:], float("inf")], strict=True))
-    require(rising, "costs are positive and increase from exit to exit", costs=costs)
+    rising = all(0 < cost <= later for cost, later in zip(costs, [*costs[1:], float("inf")], strict=True))
+    require(rising, "costs are positive and do not decrease from exit to exit", costs=costs)
     if logits.isnan().any():
         raise SpecError("logits contain NaN; check the training of the network.", field="logits")

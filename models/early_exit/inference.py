@@ -55,6 +55,19 @@ class Criterion:
 criteria: Registry[Criterion] = Registry("criterion")
 
 
+def checked_temperatures(temperatures: Sequence[float] | None, exits: int) -> tuple[float, ...]:
+    """Return one softmax temperature for each exit; all are 1 without temperatures.
+
+    Raises:
+        SpecError: for a wrong number of temperatures, or for one that is not positive and finite.
+    """
+    each = (1.0,) * exits if temperatures is None else tuple(temperatures)
+    require(len(each) == exits, f"temperatures has one value for each of the {exits} exits", temperatures=each)
+    for temperature in each:
+        require(0 < temperature < math.inf, "0 < temperature < infinity", temperature=temperature)
+    return each
+
+
 def _max_probability(logits: Tensor, _: Tensor) -> Tensor:
     return logits.softmax(1).amax(1)
 
@@ -96,24 +109,33 @@ class EarlyExitOutputs(NamedTuple):
 class EarlyExit(nn.Module):
     """Network in which images leave at exits, so that later parts run on fewer images.
 
-    The logits are those of the network at the exit where an image leaves. The network must be in evaluation mode, in
-    which batch normalisation does not depend on the other images of a batch. No gradients are recorded.
+    The logits are those of the network at the exit where an image leaves, divided by the temperature of this exit. The
+    network must be in evaluation mode, in which batch normalisation does not depend on the other images of a batch. No
+    gradients are recorded.
     """
 
-    def __init__(self, network: MultiExitNetwork, criterion: str, thresholds: float | Sequence[float | None]) -> None:
+    def __init__(
+        self,
+        network: MultiExitNetwork,
+        criterion: str,
+        thresholds: float | Sequence[float | None],
+        temperatures: Sequence[float] | None = None,
+    ) -> None:
         """Wrap a network without copying its weights.
 
         Args:
             network: Network with exits.
             criterion: Name in `criteria`.
             thresholds: One value for all exits, or one for each exit except the final one; with None, no image leaves.
+            temperatures: Softmax temperature of each exit, the final one included. Default: 1.
 
         Raises:
-            SpecError: for an unknown criterion, a wrong number of thresholds, or a threshold outside its range.
+            SpecError: for an unknown criterion, or for a wrong number or a wrong value of thresholds or temperatures.
         """
         super().__init__()
         self.criterion = criteria[criterion]
         self.thresholds = self.criterion.checked(thresholds, len(network.exit_blocks))
+        self.temperatures = checked_temperatures(temperatures, len(network.exit_blocks))
         self.network = network
         self.training = network.training
 
@@ -128,7 +150,7 @@ class EarlyExit(nn.Module):
         top_classes = positions.new_empty((len(images), 0))
         left: list[tuple[Tensor, Tensor, int]] = []
         for number, threshold in enumerate(self.thresholds, start=1):
-            hidden, (logits, *_) = self.network.advance(hidden, number)
+            hidden, logits = self._advance(hidden, number)
             top_classes = torch.cat([top_classes, logits.argmax(1, keepdim=True)], dim=1)
             leaves = self.criterion.reached(self.criterion.score(logits.float(), top_classes), threshold)
             leaving = int(leaves.sum())
@@ -141,9 +163,13 @@ class EarlyExit(nn.Module):
                 hidden, positions, top_classes = _select((hidden, positions, top_classes), stays)
         else:
             number = len(self.thresholds) + 1
-            _, (logits, *_) = self.network.advance(hidden, number)
-            left.append((positions, logits, number))
+            left.append((positions, self._advance(hidden, number)[1], number))
         return _in_order(left)
+
+    def _advance(self, hidden: Any, number: int) -> tuple[Any, Tensor]:
+        """Return the hidden state at an exit, and the logits of this exit divided by its temperature."""
+        hidden, (logits, *_) = self.network.advance(hidden, number)
+        return hidden, logits / self.temperatures[number - 1]
 
 
 def _select(hidden: Any, images: Tensor) -> Any:

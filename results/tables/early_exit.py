@@ -1,9 +1,10 @@
 """Early-exit tables: accuracy within compute budgets, and speed-up at equal accuracy."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from ...specs import SpecError
@@ -13,6 +14,7 @@ from ..frame import metric_names
 from ..labels import Column, RowLabel
 from ..metrics import Metric
 from ..rendered_table import Heading, RenderedTable, TableEntry
+from ..statistics import t_interval
 from ..table import Cell, Table, comparison, labelled
 from .exits import exit_names
 
@@ -20,6 +22,7 @@ _BUDGETS = (0.25, 0.5, 0.75, 1.0)
 """Compute budgets, as shares of the multiply-adds (MACs) of the final exit."""
 
 
+_AREA = "area under the accuracy-cost curve"
 _OURS = "early exit"
 """Temporary column of the frame."""
 
@@ -34,6 +37,8 @@ class _Line:
     within: tuple[Cell, ...]
     """Accuracy within each budget; without seeds if nothing fits the budget."""
     speed_up: Cell
+    area: Cell = field(default_factory=Cell)
+    """Area under the accuracy-cost curve; without seeds if no thresholds are recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,8 @@ class _Exit:
 def early_exit(frame: pd.DataFrame) -> RenderedTable:
     """Return a table of each method's accuracy within compute budgets, and its speed-up over the baseline.
 
-    Either all images leave at the same exit, or each image at the first exit with enough confidence.
+    Either all images leave at the same exit, or each image at the first exit with enough confidence. The area under the
+    accuracy-cost curve summarises all budgets.
 
     Raises:
         SpecError: If there is nothing to compare, or no cost of exits is recorded.
@@ -70,12 +76,15 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
             "same at all exits",
             "Shown: the most expensive threshold within the budget; its cost is a mean over images and includes all "
             "evaluated heads",
+            "Area under the curve: mean accuracy over the cost shares from that of exit 1 to 100%, interpolated "
+            "between exit 1 and all thresholds; below: its 95% t interval over seeds",
             *_said_of_speed_up(final.baseline),
         ),
         headings=(
             *PLACE_HEADINGS,
             Heading(lines=("images", "leave"), align="left"),
             *(Heading(lines=("within", f"{budget:.0%}")) for budget in _BUDGETS),
+            Heading(lines=("area under", "the curve")),
             Heading(lines=("speed-up at", "equal accuracy")),
         ),
         rows=tuple(
@@ -86,6 +95,7 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
                     replace(plain(cell, final.metric), rank=None) if cell.n else TableEntry(text="–")
                     for cell in line.within
                 ),
+                _area_entry(line.area, final.metric),
                 number(line.speed_up, line.speed_up.mean, 2) if line.speed_up.n else TableEntry(text="–"),
             )
             for line in lines
@@ -95,9 +105,11 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
             names(line.row, line.column.label)
             | {"leaving": line.leaving, "metric": final.metric.name, "quantity": quantity}
             | {"mean": cell.mean, "std": cell.std, "n": cell.n, "planned": cell.planned}
+            | dict(zip(("t_low", "t_high"), _interval(cell) if quantity == _AREA else (None, None), strict=True))
             for line in lines
             for quantity, cell in (
                 *((f"within {budget:.0%}", cell) for budget, cell in zip(_BUDGETS, line.within, strict=True)),
+                (_AREA, line.area),
                 ("speed-up at equal accuracy", line.speed_up),
             )
         ),
@@ -146,15 +158,60 @@ def _when_sure(frame: pd.DataFrame, final: Table) -> list[_Line]:
         enough = [share for share, top1 in points.get(key, ()) if top1 >= target]
         return 1 / min(enough) if enough else math.nan
 
-    quantities = [*(partial(accuracy_within, budget) for budget in _BUDGETS), speed_up]
+    starts = _cheapest(frame, comparison(frame).metric)
+    quantities = [
+        *(partial(accuracy_within, budget) for budget in _BUDGETS),
+        lambda key: _area([starts[key], *points.get(key, ())]),
+        speed_up,
+    ]
     tables = [comparison(frame.assign(**{_OURS: frame["key"].map(quantity)}), _OURS) for quantity in quantities]
     lines = []
     for found in zip(*map(places, tables), strict=True):
         row, column, _ = found[0]
         if any((runs["row"] == row) & (runs["column"] == column) & runs["key"].isin(list(points))):
-            *within, speed = (cell for _, _, cell in found)
-            lines.append(_Line(row=row, column=column, leaving="when confident", within=tuple(within), speed_up=speed))
+            *within, area, speed = (cell for _, _, cell in found)
+            line = _Line(row=row, column=column, leaving="when confident", within=tuple(within), speed_up=speed)
+            lines.append(replace(line, area=area))
     return lines
+
+
+def _cheapest(frame: pd.DataFrame, metric: Metric) -> dict[str, tuple[float, float]]:
+    """Return the cost share and the accuracy of exit 1 of each trial; NaN if they are not recorded."""
+    split, _, measure = metric.name.split("/")
+    numbers = frame.reindex(
+        columns=["cost/exit1/multiply_adds", "cost/final/multiply_adds", f"{split}/exit1/{measure}"]
+    )
+    costs, whole, accuracies = (numbers[name].astype(float) for name in numbers)
+    return dict(zip(frame["key"], zip(costs / whole, accuracies, strict=True), strict=True))
+
+
+def _area(points: list[tuple[float, float]]) -> float:
+    """Return the mean accuracy over the cost shares from that of the first point to 1, by the trapezoidal rule.
+
+    Accuracy is interpolated linearly between points (share, accuracy). Above the highest share it stays that of the
+    last point. The result is NaN with fewer than two points, or if the first is not recorded.
+    """
+    start = points[0][0]
+    if len(points) < 2 or not start < 1:
+        return math.nan
+    shares, accuracies = np.array(sorted(points)).T
+    grid = np.unique(np.clip([start, 1.0, *shares], start, 1.0))
+    return float(np.trapezoid(np.interp(grid, shares, accuracies), grid) / (1 - start))
+
+
+def _interval(cell: Cell) -> tuple[float | None, float | None]:
+    """Return the bounds of the 95% t interval over the seeds of a cell; None without one."""
+    return t_interval(list(cell.values.values())) or (None, None)
+
+
+def _area_entry(cell: Cell, metric: Metric) -> TableEntry:
+    """Return the area of a cell, with its interval below."""
+    shown = number(cell, cell.mean, metric.digits)
+    low, high = _interval(cell)
+    if not cell.n:
+        return TableEntry(text="–")
+    between = () if low is None else (f"{low:.{metric.digits}f} to {high:.{metric.digits}f}",)
+    return replace(shown, details=(*between, *shown.details))
 
 
 def _targets(final: Table) -> dict[RowLabel, float]:

@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import exeunt
 import pytest
 import torch
-from exeunt.models import exit_costs
+from exeunt.models import exit_costs, scaled
 from exeunt.models.early_exit.calibration import evaluate
 from exeunt.sweep.calibration import validation_logits
 from exeunt.training import DataSource
@@ -73,11 +74,13 @@ class TestCalibrate:
         assert found.cost <= 0.7
         logits, labels = validation_logits(trial.trained, DataSource())
         costs = [cost.cumulative_multiply_adds for cost in exit_costs(trial.network, trial.image_shape)]
-        again = evaluate(logits, labels, costs, found.criterion, found.thresholds)
+        again = evaluate(scaled(logits, found.temperatures), labels, costs, found.criterion, found.thresholds)
         assert (found.images, found.accuracy, found.shares) == (len(labels), again.accuracy, again.shares)
         assert found.cost == pytest.approx(again.cost / costs[-1])
         early = trial.early_exit(found)
-        assert early.thresholds == found.thresholds
+        assert (early.thresholds, early.temperatures) == (found.thresholds, found.temperatures)
+        assert all(temperature != 1 for temperature in found.temperatures)
+        assert (found.guarantee, found.latency_ms) == (None, None)
 
     def test_an_accuracy_is_reached_at_less_cost(self, trial):
         logits, labels = validation_logits(trial.trained, DataSource())
@@ -87,11 +90,54 @@ class TestCalibrate:
         assert found.cost < 1
         assert f"entropy with thresholds {found.thresholds[0]:.4g}"[:24] in str(found)
 
+    def test_a_mean_latency_keeps_within_milliseconds(self, trial, monkeypatch):
+        monkeypatch.setattr("exeunt.sweep.calibration.exit_latencies", lambda *_, **__: (0.002, 0.0019, 0.01))
+        found = trial.calibrate(latency_ms=4)
+        assert found.latencies_ms == (2, 2, 10)
+        assert found.latency_ms == pytest.approx(2 * sum(found.shares[:2]) + 10 * found.shares[2])
+        assert found.latency_ms <= 4
+        assert f"{found.latency_ms:.3g} ms per image" in str(found)
+        with pytest.raises(exeunt.SpecError, match=r"latency_ms >= 2, the time to the first exit.*latency_ms=1"):
+            trial.calibrate(latency_ms=1)
+
+    def test_the_latency_is_measured_on_this_machine(self, trial):
+        found = trial.calibrate(latency_ms=10_000)
+        assert 0 < found.latencies_ms[0] <= found.latencies_ms[1] <= found.latencies_ms[2] < 10_000
+
+    def test_a_risk_is_guaranteed_by_images_that_chose_nothing_else(self, trial):
+        found = trial.calibrate(risk=0.2, confidence=0.8)
+        assert found.guarantee.images + found.images // 2 == found.images
+        assert found.guarantee.errors <= found.guarantee.allowed
+        assert found.target.confidence == 0.8
+        assert "guaranteed with confidence 0.8: at most 20% of all images are correct at the final exit" in str(found)
+        assert found != trial.calibrate(risk=0.3)
+        assert trial.calibrate(risk=0.3).target.confidence == 0.9
+        with pytest.raises(exeunt.SpecError, match=r"risk 0\.001 cannot be guaranteed .* needs at least 2302 images"):
+            trial.calibrate(risk=0.001)
+
+    @pytest.mark.parametrize("options", [{"budget": 0.7}, {"accuracy": 0.3}, {"risk": 0.2}])
+    def test_test_images_change_nothing(self, trial, monkeypatch, options):
+        found = trial.calibrate(**options)
+        facts, poisoned = trial.spec.dataset_facts, []
+
+        def poison(source):
+            train, test = facts.load(source)
+            poisoned.append(replace(test, pixels=test.pixels.flip(0), labels=(test.labels + 1) % 10))
+            return train, poisoned[-1]
+
+        monkeypatch.setattr(type(trial.spec), "dataset_facts", replace(facts, load=poison))
+        assert trial.calibrate(**options) == found
+        assert poisoned
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({}, "give either a budget or an accuracy, but got budget=None and accuracy=None"),
-            ({"budget": 0.5, "accuracy": 0.5}, "give either a budget or an accuracy"),
+            ({}, "give one of budget, latency_ms, accuracy, risk, but got none of them"),
+            ({"budget": 0.5, "accuracy": 0.5}, "give one of budget, .*, but got budget=0.5 and accuracy=0.5"),
+            ({"budget": 0.5, "confidence": 0.9}, "confidence=0.9 needs a risk"),
+            ({"latency_ms": 0}, "latency_ms > 0"),
+            ({"risk": 5}, "0 < risk < 1"),
+            ({"risk": 0.1, "confidence": 95}, "0 < confidence < 1"),
             ({"budget": 70}, "0 < budget <= 1"),
             ({"budget": 0.0001}, "budget >= 0"),
             ({"accuracy": 90}, "0 <= accuracy <= 1"),
@@ -137,10 +183,52 @@ class TestCalibrateCommand:
             "max_probability",
             found.thresholds,
         )
-        assert exeunt.open("quick", storage=storage).load("resnet8", "eed temperature=3").calibration == found
+        assert tuple(kept["temperatures"]) == found.temperatures
+        assert (kept["target"]["budget"], kept["guarantee"]) == (0.7, None)
+        again = exeunt.open("quick", storage=storage).load("resnet8", "eed temperature=3")
+        assert again.calibration == found
         words = ["export", "quick", "resnet8", "eed temperature=3", "--storage", storage]
-        assert run(*words, "--out", tmp_path / "net.pt2").status == 0
-        assert json.loads((tmp_path / "net.early_exit.json").read_text()) == kept
+        answer = run(*words, "--out", tmp_path / "net.pt2")
+        assert "output: the logits of all exits, divided by their temperatures." in answer.out
+        assert json.loads((tmp_path / "net.early_exit.json").read_text()) == kept | {"temperatures_applied": True}
+
+    @pytest.mark.parametrize("words", [("--risk", 0.2, "--confidence", 0.8), ("--latency-ms", 1000)])
+    def test_a_guarantee_and_times_are_kept(self, calibrate, trial, storage, words):
+        status, out, err = calibrate(*words)
+        assert (status, err) == (0, "")
+        found = exeunt.open("quick", storage=storage).load("resnet8", "eed temperature=3").calibration
+        assert out.startswith(f"{found}\n")
+        kept = json.loads((storage / "trials" / trial.key / "early_exit.json").read_text())
+        if words[0] == "--risk":
+            assert kept["guarantee"] == {"risk": 0.2, "confidence": 0.8} | {
+                name: getattr(found.guarantee, name) for name in ("images", "errors", "allowed")
+            }
+        else:
+            assert kept["latencies_ms"] == list(found.latencies_ms)
+
+    @pytest.mark.parametrize("suffix", [".pt2", ".onnx", ".safetensors"])
+    def test_an_exported_network_leaves_as_the_early_exits_in_python(self, calibrate, trial, storage, tmp_path, suffix):
+        calibrate("--budget", 0.7)
+        again = exeunt.open("quick", storage=storage).load("resnet8", "eed temperature=3")
+        path = again.export(tmp_path / f"net{suffix}")
+        kept = json.loads((tmp_path / "net.early_exit.json").read_text())
+        images = torch.rand(5, *trial.image_shape)
+        if suffix == ".safetensors":
+            assert kept["temperatures_applied"] is False
+            return
+        with torch.no_grad():
+            expected = [one / t for one, t in zip(trial.network(images).logits, kept["temperatures"], strict=True)]
+        if suffix == ".onnx":
+            runtime = pytest.importorskip("onnxruntime")
+            session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            found = [torch.from_numpy(one) for one in session.run(None, {session.get_inputs()[0].name: images.numpy()})]
+        else:
+            found = torch.export.load(path).module()(images)
+        torch.testing.assert_close(list(found), expected, rtol=1e-4, atol=1e-5)
+        leaves = [
+            one.softmax(1).amax(1) >= at for one, at in zip(found, kept["thresholds"], strict=False) if at is not None
+        ]
+        assert (torch.stack(leaves).any(0) == (again.early_exit(again.calibration)(images).exits < 3)).all()
 
     def test_thresholds_of_other_weights_are_not_used(self, calibrate, trial, storage):
         calibrate("--accuracy", 0.1)
@@ -152,10 +240,10 @@ class TestCalibrateCommand:
         file.write_text(json.dumps(record | {"weights": "0" * 64}))
         assert exeunt.open("quick", storage=storage).load("resnet8", "eed temperature=3").calibration is None
 
-    def test_it_needs_a_budget_or_an_accuracy(self, calibrate):
+    def test_it_needs_a_target(self, calibrate):
         status, out, err = calibrate()
         assert (status, out) == (2, "")
-        assert err.startswith("exeunt: give either a budget or an accuracy")
+        assert err.startswith("exeunt: give one of budget, latency_ms, accuracy, risk, but got none of them")
 
 
 class TestExport:

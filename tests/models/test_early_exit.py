@@ -81,6 +81,28 @@ def test_each_image_gets_the_networks_logits_at_the_exit_that_the_criterion_name
         torch.testing.assert_close(outputs.logits, chosen, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("criterion", sorted(criteria))
+def test_a_temperature_divides_the_logits_of_its_exit_before_the_criterion(build, criterion):
+    network = build("resnet14", "block2,block4", size=12, classes=5).eval()
+    generator = torch.Generator().manual_seed(1)
+    images, temperatures = torch.randn(13, 3, 12, 12, generator=generator), (0.5, 3, 2)
+    with torch.no_grad():
+        divided = torch.stack([one / t for one, t in zip(network(images).logits, temperatures, strict=True)])
+    thresholds = between(criterion, divided, generator)
+    outputs = EarlyExit(network, criterion, thresholds, temperatures)(images)
+    assert outputs.exits.tolist() == [exit_of(criterion, divided[:, image].tolist(), thresholds) for image in range(13)]
+    torch.testing.assert_close(outputs.logits, divided[outputs.exits - 1, torch.arange(13)], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "message"),
+    [((1, 1), "each of the 3 exits"), ((1, 0, 1), "0 < temperature.*0"), ((1, math.nan, 1), "0 < temperature.*nan")],
+)
+def test_temperatures_that_cannot_be_are_refused(build, temperatures, message):
+    with pytest.raises(SpecError, match=message):
+        EarlyExit(build("resnet8", "all"), "margin", 0.5, temperatures)
+
+
 class Pair(Block):
     """Block with two maps, of which the exit reads the second, as in MSDNet."""
 
@@ -284,6 +306,10 @@ def test_anytime_and_budgeted_are_exact_on_numbers_done_by_hand():
     cheap, half, whole = budgeted(logits, labels, costs, (1, 2, 3), "max_probability")
     assert (cheap.cost, cheap.accuracy, cheap.shares) == (1, 0.5, (1, 0))
     assert (half.cost, half.accuracy, half.shares) == (2, 1, (0.5, 0.5))
+    assert (cheap.risk, half.risk) == (
+        0.5,
+        0,
+    )  # exit 1 errs on images 2 and 3, and only exit 2 classifies them correctly
     assert (whole.cost, whole.accuracy) == (2, 1)  # a larger budget does not increase the accuracy
 
 
@@ -298,7 +324,7 @@ def test_what_cannot_be_reached_is_refused_with_the_least_that_works():
         calibrate_to_budget(logits, labels, costs, math.nan, "margin")
     with pytest.raises(SpecError, match=r"accuracy <= 0\.\d+"):
         calibrate_to_accuracy(logits, labels, costs, 1, "margin")
-    with pytest.raises(SpecError, match="costs are positive and increase"):
+    with pytest.raises(SpecError, match="costs are positive and do not decrease"):
         anytime(logits, labels, costs[::-1])
     with pytest.raises(SpecError, match="3 exits"):
         anytime(logits, labels, costs[1:])
