@@ -23,10 +23,7 @@ LEVEL = 0.05
 """Significance level of the corrected p."""
 LEAST_PAIRS = 3
 """Minimum number of pairs for a test."""
-LEAST_PAIRS_FOR_BOOTSTRAP = 6
-"""Minimum number of pairs for the bootstrap: five pairs have only 126 distinct resamples, six have 462."""
 
-_RESAMPLES = 9999
 _EXACT, _EXACT_WITH_TIES = 50, 10
 """Maximum numbers of pairs for an exact Wilcoxon p; above, the normal approximation is used, corrected for ties."""
 _DECIMALS = 10
@@ -44,11 +41,9 @@ class PairedTest:
 
     pairs: int
     mean: float
-    """Mean difference in the metric's unit, as both intervals."""
+    """Mean difference in the metric's unit, as the interval."""
     t_interval: Interval | None = None
     """95% Student's t interval of the mean."""
-    bootstrap_interval: Interval | None = None
-    """95% bootstrap (BCa) interval of the mean; needs at least 6 pairs."""
     effect: float | None = None
     """Cohen's d_z: mean difference over the standard deviation of the differences (Lakens 2013, equation 6)."""
     t_p: float | None = None
@@ -102,7 +97,6 @@ def paired_test(differences: Sequence[float]) -> PairedTest | None:
     return replace(
         test,
         t_interval=t_interval(values),
-        bootstrap_interval=_bootstrapped(values),
         effect=float(values.mean() / values.std(ddof=1)),
         t_p=float(student.pvalue),
     )
@@ -113,7 +107,8 @@ def t_interval(values: Sequence[float] | np.ndarray) -> Interval | None:
     if len(values) < 2 or np.ptp(np.round(values, _DECIMALS)) == 0:
         return None
     student: Any = stats.ttest_1samp(values, 0)
-    return _bounds(student.confidence_interval(1 - LEVEL))
+    low, high = student.confidence_interval(1 - LEVEL)
+    return float(low), float(high)
 
 
 def holm(tests: Sequence[PairedTest]) -> list[PairedTest]:
@@ -187,25 +182,6 @@ def _wilcoxon_of_ranks(signed_ranks: tuple[float, ...]) -> float:
         method = everything if pairs <= _EXACT_WITH_TIES else "asymptotic"
     result: Any = stats.wilcoxon(signed_ranks, method=method)
     return float(result.pvalue)
-
-
-def _bootstrapped(values: np.ndarray) -> Interval | None:
-    if len(values) < LEAST_PAIRS_FOR_BOOTSTRAP:
-        return None
-    found = stats.bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=1 - LEVEL,
-        n_resamples=_RESAMPLES,
-        method="BCa",
-        rng=np.random.default_rng(0),
-    )
-    return _bounds(found.confidence_interval)
-
-
-def _bounds(interval: tuple[float, float]) -> Interval:
-    low, high = interval
-    return float(low), float(high)
 
 
 def _corrected(p_values: Sequence[float | None]) -> list[float | None]:

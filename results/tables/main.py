@@ -99,14 +99,11 @@ def _ranking(table: Table, tests: Significance) -> list[str]:
 def _tested(test: PairedTest | None) -> dict[str, float | int | None]:
     """Return the fields of a test in a record; all None without a test."""
     t_low, t_high = (test and test.t_interval) or (None, None)
-    bootstrap_low, bootstrap_high = (test and test.bootstrap_interval) or (None, None)
     return {
         "pairs": test.pairs if test else None,
         "paired_difference": test.mean if test else None,
         "t_low": t_low,
         "t_high": t_high,
-        "bootstrap_low": bootstrap_low,
-        "bootstrap_high": bootstrap_high,
         "effect": test.effect if test else None,
         "t_p": test.t_p if test else None,
         "t_p_holm": test.t_p_holm if test else None,
