@@ -20,6 +20,7 @@ NAMES = {
     "main": "Comparison of methods",
     "exits": "Accuracy by exit",
     "early-exit": "Early exit",
+    "regimes": "Training regimes",
     "ablation": "Ablation",
     "kd": "Distillation from a teacher",
     "convergence": "Convergence",

@@ -16,6 +16,7 @@ from .failures import failures
 from .kd import kd
 from .main import main
 from .published import published
+from .regimes import regimes
 from .stability import stability
 
 _OF_A_FRAME: dict[str, Callable[[pd.DataFrame], RenderedTable]] = {
@@ -24,6 +25,7 @@ _OF_A_FRAME: dict[str, Callable[[pd.DataFrame], RenderedTable]] = {
     "kd": kd,
     "cost": cost,
     "early-exit": early_exit,
+    "regimes": regimes,
     "published": published,
     "failures": failures,
 }

@@ -18,7 +18,7 @@ from ..statistics import t_interval
 from ..table import Cell, Table, comparison, labelled
 from .exits import exit_names
 
-_BUDGETS = (0.25, 0.5, 0.75, 1.0)
+BUDGETS = (0.25, 0.5, 0.75, 1.0)
 """Compute budgets, as shares of the multiply-adds (MACs) of the final exit."""
 
 
@@ -28,7 +28,7 @@ _OURS = "early exit"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Line:
+class ExitingLine:
     """Row of the table."""
 
     row: RowLabel
@@ -61,7 +61,7 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
         SpecError: If there is nothing to compare, or no cost of exits is recorded.
     """
     final = comparison(frame)
-    lines = [*_at_one_exit(frame, final), *_when_sure(frame, final)]
+    lines = exiting_lines(frame, final)
     order = [(row, column) for row, column, _ in places(final)]
     lines.sort(key=lambda line: order.index((line.row, line.column)))
     return RenderedTable(
@@ -83,7 +83,7 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
         headings=(
             *PLACE_HEADINGS,
             Heading(lines=("images", "leave"), align="left"),
-            *(Heading(lines=("within", f"{budget:.0%}")) for budget in _BUDGETS),
+            *(Heading(lines=("within", f"{budget:.0%}")) for budget in BUDGETS),
             Heading(lines=("area under", "the curve")),
             Heading(lines=("speed-up at", "equal accuracy")),
         ),
@@ -108,7 +108,7 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
             | dict(zip(("t_low", "t_high"), _interval(cell) if quantity == _AREA else (None, None), strict=True))
             for line in lines
             for quantity, cell in (
-                *((f"within {budget:.0%}", cell) for budget, cell in zip(_BUDGETS, line.within, strict=True)),
+                *((f"within {budget:.0%}", cell) for budget, cell in zip(BUDGETS, line.within, strict=True)),
                 (_AREA, line.area),
                 ("speed-up at equal accuracy", line.speed_up),
             )
@@ -116,7 +116,12 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
     )
 
 
-def _at_one_exit(frame: pd.DataFrame, final: Table) -> list[_Line]:
+def exiting_lines(frame: pd.DataFrame, final: Table) -> list[ExitingLine]:
+    """Return the lines of all methods: with all images at one exit, then with each image where it is confident."""
+    return [*_at_one_exit(frame, final), *_when_sure(frame, final)]
+
+
+def _at_one_exit(frame: pd.DataFrame, final: Table) -> list[ExitingLine]:
     exits = _exits(frame, final.metric)
     targets = _targets(final)
     lines = []
@@ -124,10 +129,10 @@ def _at_one_exit(frame: pd.DataFrame, final: Table) -> list[_Line]:
         if cell.planned is None:
             continue
         own = exits[row, column]
-        within = [next((exit for exit in reversed(own) if exit.share <= budget), None) for budget in _BUDGETS]
+        within = [next((exit for exit in reversed(own) if exit.share <= budget), None) for budget in BUDGETS]
         equal = _first(own, targets.get(row))
         lines.append(
-            _Line(
+            ExitingLine(
                 row=row,
                 column=column,
                 leaving="at one exit",
@@ -138,7 +143,7 @@ def _at_one_exit(frame: pd.DataFrame, final: Table) -> list[_Line]:
     return lines
 
 
-def _when_sure(frame: pd.DataFrame, final: Table) -> list[_Line]:
+def _when_sure(frame: pd.DataFrame, final: Table) -> list[ExitingLine]:
     whole = dict(zip(frame["key"], frame["cost/final/multiply_adds"], strict=True))
     points: dict[str, list[tuple[float, float]]] = {}  # share of the multiply-adds, and accuracy
     for point in early_exit_points(frame).to_dict("records"):
@@ -160,7 +165,7 @@ def _when_sure(frame: pd.DataFrame, final: Table) -> list[_Line]:
 
     starts = _cheapest(frame, comparison(frame).metric)
     quantities = [
-        *(partial(accuracy_within, budget) for budget in _BUDGETS),
+        *(partial(accuracy_within, budget) for budget in BUDGETS),
         lambda key: _area([starts[key], *points.get(key, ())]),
         speed_up,
     ]
@@ -170,7 +175,7 @@ def _when_sure(frame: pd.DataFrame, final: Table) -> list[_Line]:
         row, column, _ = found[0]
         if any((runs["row"] == row) & (runs["column"] == column) & runs["key"].isin(list(points))):
             *within, area, speed = (cell for _, _, cell in found)
-            line = _Line(row=row, column=column, leaving="when confident", within=tuple(within), speed_up=speed)
+            line = ExitingLine(row=row, column=column, leaving="when confident", within=tuple(within), speed_up=speed)
             lines.append(replace(line, area=area))
     return lines
 

@@ -18,8 +18,8 @@ def table(
         str,
         typer.Option(
             metavar="KIND",
-            help="Kind of table: main, exits, ablation, kd, convergence, stability, cost, early-exit, published "
-            "or failures",
+            help="Kind of table: main, exits, ablation, kd, convergence, stability, cost, early-exit, regimes, "
+            "published or failures",
         ),
     ] = "main",
     rows: Annotated[
