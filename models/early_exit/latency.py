@@ -15,6 +15,8 @@ from .truncated import TruncatedNetwork
 class Latency:
     """Time of single images."""
 
+    mean_ms: float
+    """Mean in milliseconds."""
     p50_ms: float
     """Median in milliseconds."""
     p95_ms: float
@@ -72,4 +74,5 @@ def _both(early: nn.Module, static: nn.Module, image: Tensor) -> tuple[float, fl
 
 def _latency(times: Tensor, multiply_adds: float) -> Latency:
     p50, p95 = (1000 * times.quantile(torch.tensor([0.5, 0.95], dtype=torch.float64))).tolist()
-    return Latency(p50_ms=p50, p95_ms=p95, multiply_adds=float(multiply_adds))
+    mean = 1000 * times.mean().item()
+    return Latency(mean_ms=mean, p50_ms=p50, p95_ms=p95, multiply_adds=float(multiply_adds))

@@ -31,6 +31,7 @@ def test_percentiles_are_those_of_the_single_images(network, monkeypatch):
     first = 1 + timing.WARM_UP
     assert found.early_exit.p50_ms == pytest.approx(first + 10)
     assert found.early_exit.p95_ms == pytest.approx(first + 19)
+    assert found.early_exit.mean_ms == pytest.approx(first + 10)
     assert found.static.p50_ms == pytest.approx(1000 + first + 10)
 
 
