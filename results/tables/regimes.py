@@ -7,12 +7,13 @@ import pandas as pd
 
 from ...specs import SpecError
 from ..captions import PLACE_HEADINGS, names, notes, place, places, plain, remarks, title
-from ..labels import Column
+from ..frame import PARAMETER_PREFIX
+from ..labels import Column, RowLabel
 from ..rendered_table import Heading, Rank, RenderedTable, TableEntry
-from ..table import Table, comparison
+from ..table import Table, comparison, labelled
 from .early_exit import BUDGETS, ExitingLine, exiting_lines
 
-_SETTING = "regime="
+_PARAMETER = f"{PARAMETER_PREFIX}regime"
 _REGIMES = ("joint", "disjoint", "mixed", "branchwise")
 
 
@@ -23,9 +24,11 @@ def regimes(frame: pd.DataFrame) -> RenderedTable:
         SpecError: If no method has several regimes, or no cost of exits is recorded.
     """
     final = comparison(frame)
-    lines = _lines(frame, final)
-    groups = {(line.row, *_parts(line.column)[:1]) for line in lines}
-    ranks = {group: _ranks(line for line in lines if (line.row, _parts(line.column)[0]) == group) for group in groups}
+    found = _lines(frame, final)
+    lines: dict[tuple[RowLabel, Column], list[ExitingLine]] = {}
+    for line, method, _ in found:
+        lines.setdefault((line.row, method), []).append(line)
+    ranks = {group: _ranks(of_group) for group, of_group in lines.items()}
     return RenderedTable(
         sweep=final.sweep,
         subject="regimes",
@@ -54,8 +57,7 @@ def regimes(frame: pd.DataFrame) -> RenderedTable:
                     for at, cell in enumerate(line.within)
                 ),
             )
-            for line in lines
-            for method, regime in (_parts(line.column),)
+            for line, method, regime in found
         ),
         notes=tuple(notes(final)),
         records=tuple(
@@ -67,41 +69,40 @@ def regimes(frame: pd.DataFrame) -> RenderedTable:
                 "quantity": f"within {budget:.0%}",
             }
             | {"mean": cell.mean, "std": cell.std, "n": cell.n, "planned": cell.planned}
-            for line in lines
-            for method, regime in (_parts(line.column),)
+            for line, method, regime in found
             for budget, cell in zip(BUDGETS, line.within, strict=True)
         ),
     )
 
 
-def _lines(frame: pd.DataFrame, final: Table) -> list[ExitingLine]:
-    """Return a line for each configuration of the methods with several regimes, in the order of method and regime."""
-    several = {
-        _parts(column)[0]
-        for _, column, _ in places(final)
-        if any(setting.startswith(_SETTING) for setting in column.settings)
+def _lines(frame: pd.DataFrame, final: Table) -> list[tuple[ExitingLine, Column, str]]:
+    """Return a line for each configuration of the methods with several regimes, with its method and its regime.
+
+    The order is that of the methods in the table, then that of the regimes.
+    """
+    runs, _ = labelled(frame)
+    written = runs[_PARAMETER] if _PARAMETER in runs else [None] * len(runs)
+    regime_of = {
+        column: "joint" if pd.isna(regime) else regime for column, regime in zip(runs["column"], written, strict=True)
     }
+    method_of = {
+        column: replace(column, settings=tuple(s for s in column.settings if not s.startswith("regime=")))
+        for column in regime_of
+    }
+    several = {method_of[column] for column, regime in regime_of.items() if regime != "joint"}
     if not several:
         problem = (
             "no method of this sweep has several training regimes; set `regime: [joint, mixed]` for one with exits."
         )
         raise SpecError(problem, field="kind")
-    found = {(line.row, line.column): line for line in exiting_lines(frame, final)}  # those with thresholds come last
-    lines = [line for line in found.values() if _parts(line.column)[0] in several]
-    order = [(row, _parts(column)[0]) for row, column, _ in places(final)]
-
-    def position(line: ExitingLine) -> tuple[int, int]:
-        method, regime = _parts(line.column)
-        return order.index((line.row, method)), _REGIMES.index(regime)
-
-    return sorted(lines, key=position)
-
-
-def _parts(column: Column) -> tuple[Column, str]:
-    """Return the method with its other settings, and the regime."""
-    regime = next((setting for setting in column.settings if setting.startswith(_SETTING)), f"{_SETTING}joint")
-    others = tuple(setting for setting in column.settings if setting != regime)
-    return replace(column, settings=others), regime.removeprefix(_SETTING)
+    shown = {(line.row, line.column): line for line in exiting_lines(frame, final)}  # those with thresholds come last
+    lines = [
+        (line, method_of[column], regime_of[column])
+        for (_, column), line in shown.items()
+        if method_of[column] in several
+    ]
+    order = list(dict.fromkeys((row, method_of[column]) for row, column, _ in places(final)))
+    return sorted(lines, key=lambda found: (order.index((found[0].row, found[1])), _REGIMES.index(found[2])))
 
 
 def _ranks(lines: Iterable[ExitingLine]) -> dict[tuple[int, float | None], Rank]:
