@@ -34,7 +34,7 @@ BUILT_IN: dict[str, tuple[str, ...]] = {
     "resnet": (
         *("resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
         *("resnet8x4", "resnet32x4"),
-        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet18_eed"),
     ),
     "resnext": ("resnext29_8x64d", "resnext50_32x4d", "resnext101_32x4d"),
     "seresnet": ("seresnet18", "seresnet50"),

@@ -5,6 +5,8 @@ for the networks with three stages of 16, 32, 64 channels and 6n + 2 layers. The
 64 to 512 channels are the paper's ImageNet networks with the stem of section 4.2, the usual CIFAR variant.
 resnet8x4 and resnet32x4, with stages of 64, 128, 256 channels after a stem of 32, are those of Tian, Krishnan,
 Isola, "Contrastive Representation Distillation", ICLR 2020 (HobbitLong/RepDistiller, models/resnet.py).
+resnet18_eed is the network of the authors of exit-ensemble distillation: a resnet18 without a ReLU after the stem
+(hjdw2/Exit-Ensemble-Distillation at 7825885, resnet.py).
 Initialisation: He-normal convolutions (He et al., ICCV 2015, arXiv 1502.01852); fan-out and PyTorch's default in the
 classifier as in torchvision (torchvision/models/resnet.py).
 """
@@ -112,6 +114,7 @@ def resnet(
     stem_width: int,
     channels: int,
     classes: int,
+    activated_stem: bool = True,
 ) -> Backbone:
     """Build a residual network.
 
@@ -122,8 +125,10 @@ def resnet(
         stem_width: Channels of the stem.
         channels: Channels of the images.
         classes: Number of classes.
+        activated_stem: False to leave the ReLU of the stem out.
     """
-    stem = nn.Sequential(conv_bn(channels, stem_width, 3), nn.ReLU(inplace=True))
+    activation = nn.ReLU(inplace=True) if activated_stem else nn.Identity()
+    stem = nn.Sequential(conv_bn(channels, stem_width, 3), activation)
     stages = residual_stages(block, lengths, widths, in_channels=stem_width)
     width = stages[-1][-1].out_channels
     return initialise(Backbone(stem=stem, stages=stages, neck=Pool(), width=width, classes=classes))
@@ -148,4 +153,5 @@ BUILDERS: dict[str, BackboneBuilder] = {
             (152, BottleneckBlock, (3, 8, 36, 3)),
         )
     },
+    "resnet18_eed": partial(resnet, BasicBlock, (2, 2, 2, 2), (64, 128, 256, 512), stem_width=64, activated_stem=False),
 }

@@ -99,3 +99,13 @@ def test_every_weight_gets_a_gradient_from_the_exits_together(build, architectur
     network = build(architecture, "all", size=8)
     sum(z.square().sum() for z in network(torch.randn(2, 3, 8, 8)).logits).backward()
     assert [name for name, weight in network.named_parameters() if weight.grad is None] == []
+
+
+def test_the_network_of_eeds_authors_is_a_resnet18_without_a_relu_in_its_stem(build):
+    """hjdw2/Exit-Ensemble-Distillation at 7825885, resnet.py: `out = self.bn1(self.conv1(x))`."""
+    theirs, plain = build("resnet18_eed", "all"), build("resnet18", "all")
+    assert all(torch.equal(value, plain.state_dict()[name]) for name, value in theirs.state_dict().items())
+    images = torch.randn(2, 3, 32, 32)
+    stem = theirs.trunk.stem(images)
+    assert (stem < 0).any()
+    assert torch.equal(stem.relu(), plain.trunk.stem(images))
