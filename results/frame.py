@@ -26,6 +26,7 @@ TYPES = {
     "budget": "str",
     "tried": "str",
     "commit": "str",
+    "backbone": "str",
     "training_seconds": "float64",
     "early_exit": "str",
     "run_id": "str",
@@ -34,7 +35,7 @@ PARAMETER_PREFIX = "param."
 ENVIRONMENT_PREFIX = "environment."
 RELIABILITY_PREFIX = "reliability."
 _TAG_PREFIX = "exeunt."
-_OPTIONAL = ("error", "exits", "tuning", "budget", "tried", "commit", "training_seconds", "early_exit")
+_OPTIONAL = ("error", "exits", "tuning", "budget", "tried", "commit", "backbone", "training_seconds", "early_exit")
 _TAGS = ("key", "role", "state", "seeds", "order", "protocol", *_OPTIONAL)
 _TEXTS = (ENVIRONMENT_PREFIX, PARAMETER_PREFIX, RELIABILITY_PREFIX)
 _TAGGED = tuple(f"{_TAG_PREFIX}{prefix}" for prefix in (ENVIRONMENT_PREFIX, RELIABILITY_PREFIX))
@@ -54,8 +55,8 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
     Columns, always present:
 
     - `sweep`, `key` (16 hex digits), `run_id` (MLflow's);
-    - `role`: `result` (a result of the sweep file), `teacher` (trained only as a teacher), `search` (a trial of a
-      search), `unplanned` (no longer in the sweep file);
+    - `role`: `result` (a result of the sweep file), `teacher` and `backbone` (trained only for others), `search` (a trial
+      of a search), `unplanned` (no longer in the sweep file);
     - `state`: `running`, `done`, `pruned`, `diverged` or `failed`; `error`: the reason for one of the last three;
     - `dataset`, `architecture`, `method`: names; `seed`: seed of the trial; `seeds`: number of seeds that the sweep
       plans for this configuration; `order`: position of the trial in the plan; `protocol`;

@@ -13,7 +13,8 @@ from .metrics import Metric
 from .rendered_table import Heading, RenderedTable, TableEntry, one_line
 from .table import Cell, Table, comparison, labelled
 
-_TEACHER = f"{PARAMETER_PREFIX}teacher.key"
+_SOURCES = {"teacher": f"{PARAMETER_PREFIX}teacher.key", "backbone": "backbone"}
+"""Column with the key of the trial whose weights a trial needed, by the role of that trial."""
 _HEADINGS: dict[str, Literal["left", "right", "wrap"]] = {
     "method": "left",
     "seed": "right",
@@ -30,7 +31,7 @@ _HEADINGS: dict[str, Literal["left", "right", "wrap"]] = {
 def explain(
     frame: pd.DataFrame, architecture: str, method: str, files: Callable[[str], Iterable[str]] = lambda _: ()
 ) -> RenderedTable:
-    """Return a table of the trials behind a method on an architecture, and of their teachers.
+    """Return a table of the trials behind a method on an architecture, and of their teachers and backbones.
 
     Args:
         frame: a loaded sweep.
@@ -53,14 +54,17 @@ def explain(
         for row, column in zip(runs["row"], runs["column"], strict=True)
     ]
     trials = runs.loc[is_asked]
-    teachers = frame.loc[frame["key"].isin(trials[_TEACHER].dropna())] if _TEACHER in trials else frame.iloc[:0]
-    taught_by = teachers.assign(
-        label=teachers["method"] + " on " + teachers["architecture"],
-        role="teacher",
-        number=teachers.get(metric.name, np.nan),
-    )
+    sources = [
+        of_role.assign(
+            label=of_role["method"] + " on " + of_role["architecture"],
+            role=role,
+            number=of_role.get(metric.name, np.nan),
+        )
+        for role, name in _SOURCES.items()
+        for of_role in (frame.loc[frame["key"].isin(trials[name].dropna() if name in trials else [])],)
+    ]
     compared = trials.assign(label=[column.label for column in trials["column"]], number=trials["value"])
-    behind = pd.concat([compared, taught_by])
+    behind = pd.concat([compared, *sources])
     records = [_record(trial, files(trial["key"])) for trial in behind.to_dict("records")]
     return RenderedTable(
         sweep=table.sweep,

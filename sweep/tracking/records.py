@@ -29,6 +29,8 @@ def tags_of(trial: PlannedTrial, progress: Progress) -> dict[str, str]:
         "exeunt.state": progress.state,
         "exeunt.protocol": about.reported,
     }
+    if trial.backbone_key is not None:
+        tags["exeunt.backbone"] = trial.backbone_key
     if about.exits != "none":
         tags["exeunt.exits"] = about.exits
     if trial.confirmed is not None:
