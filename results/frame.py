@@ -55,8 +55,8 @@ def load(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
     Columns, always present:
 
     - `sweep`, `key` (16 hex digits), `run_id` (MLflow's);
-    - `role`: `result` (a result of the sweep file), `teacher` and `backbone` (trained only for others), `search` (a trial
-      of a search), `unplanned` (no longer in the sweep file);
+    - `role`: `result` (a result of the sweep file), `teacher` and `backbone` (trained only for others), `search` (a
+      trial of a search), `unplanned` (no longer in the sweep file);
     - `state`: `running`, `done`, `pruned`, `diverged` or `failed`; `error`: the reason for one of the last three;
     - `dataset`, `architecture`, `method`: names; `seed`: seed of the trial; `seeds`: number of seeds that the sweep
       plans for this configuration; `order`: position of the trial in the plan; `protocol`;
