@@ -28,7 +28,7 @@ PRETRAINED = ":pretrained"
 """Suffix of an architecture's name that selects its pretrained weights."""
 BUILT_IN: dict[str, tuple[str, ...]] = {
     "densenet": ("densenet40_12", "densenet121"),
-    "mobilenet": ("mobilenet_v2",),
+    "mobilenet": ("mobilenet_v2", "mobilenet_v2_crd"),
     "msdnet": ("msdnet",),
     "preact_resnet": ("preact_resnet18", "preact_resnet50"),
     "resnet": (
@@ -38,7 +38,7 @@ BUILT_IN: dict[str, tuple[str, ...]] = {
     ),
     "resnext": ("resnext29_8x64d", "resnext50_32x4d", "resnext101_32x4d"),
     "seresnet": ("seresnet18", "seresnet50"),
-    "shufflenet": ("shufflenet_v1", "shufflenet_v2"),
+    "shufflenet": ("shufflenet_v1", "shufflenet_v1_crd", "shufflenet_v2", "shufflenet_v2_crd"),
     "vgg": ("vgg8", "vgg11", "vgg13", "vgg16", "vgg19"),
     "wide_resnet": ("wrn_16_1", "wrn_16_2", "wrn_28_10", "wrn_40_1", "wrn_40_2"),
 }

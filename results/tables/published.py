@@ -11,13 +11,17 @@ from ..captions import names, notes, plain, remarks, row_label, title
 from ..frame import PARAMETER_PREFIX
 from ..labels import Column, RowLabel
 from ..rendered_table import Heading, RenderedTable, TableEntry, one_line
-from ..table import Cell, Table, comparison, labelled
+from ..table import Cell, Table, comparison, labelled, results
+
+_PARAMETERS = "cost/final/parameters"
 
 
 def reported() -> pd.DataFrame:
-    """Read the published results: `dataset`, `architecture`, `method`, `teacher`, `top1`, `std`, `source` and `note`.
+    """Read the published results, one per row.
 
-    `top1` and `std` are in %. If a source does not give a value, texts are empty and `std` is missing.
+    Columns: `dataset`, `architecture`, `parameters`, `method`, `teacher`, `top1`, `std`, `source` and `note`.
+    `parameters` is the number of parameters of the source's network without auxiliary exits, at the number of classes
+    of the dataset. `top1` and `std` are in %. If a source does not give a value, texts are empty and `std` is missing.
     """
     with (files(__name__.rpartition(".tables.")[0]) / "published.csv").open(encoding="utf-8") as file:
         figures = pd.read_csv(file, dtype={"std": "float64"})
@@ -28,17 +32,22 @@ def reported() -> pd.DataFrame:
 def published(frame: pd.DataFrame) -> RenderedTable:
     """Return a table of our top-1 accuracies beside published ones on the same datasets and architectures.
 
+    A published result is shown only if its network has as many parameters as a completed trial's network.
+
     Raises:
         SpecError: If nothing is published on these, or the sweep has no top-1 accuracy to compare.
     """
     table = comparison(frame, "test/final/top1")
-    places = {(row.dataset, row.architecture) for row in table.rows}
+    networks = _networks(frame)
     figures = reported()
-    is_ours = [place in places for place in zip(figures["dataset"], figures["architecture"], strict=True)]
-    figures = figures.loc[is_ours]
+    described = zip(figures["dataset"], figures["architecture"], figures["parameters"], strict=True)
+    figures = figures.loc[[network in networks for network in described]]
     if figures.empty:
-        ours = ", ".join(sorted(f"{architecture} on {dataset}" for dataset, architecture in places))
-        raise SpecError(f"no published results for {ours}.")
+        ours = ", ".join(sorted({f"{row.architecture} on {row.dataset}" for row in table.rows}))
+        raise SpecError(
+            f"no published results for {ours}. Published results are shown beside completed trials whose network has "
+            "the same number of parameters."
+        )
     sources = list(dict.fromkeys(zip(figures["source"], figures["note"], strict=True)))
     lines = [line for row in table.rows for line in _lines(table, row, figures, _teachers(frame))]
     return RenderedTable(
@@ -74,6 +83,15 @@ def published(frame: pd.DataFrame) -> RenderedTable:
         ),
         records=tuple(record for line in lines for record in _records(*line)),
     )
+
+
+def _networks(frame: pd.DataFrame) -> set[tuple[str, str, int]]:
+    """Return dataset, architecture and number of parameters of each completed trial's network with its final exit."""
+    runs = results(frame)
+    if _PARAMETERS not in runs:
+        return set()
+    runs = runs.loc[(runs["state"] == "done") & runs[_PARAMETERS].notna()]
+    return set(zip(runs["dataset"], runs["architecture"], runs[_PARAMETERS].astype("int64"), strict=True))
 
 
 _Line = tuple[RowLabel, str, str, Cell | None, pd.DataFrame]

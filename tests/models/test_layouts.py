@@ -38,7 +38,9 @@ def plain(layout):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_table_of_an_architecture_gives_what_is_measured_on_its_network(name):
-    for shape, classes in SHAPES:
+    large_enough = [pair for pair in SHAPES if min(pair[0][1:]) >= layout_tables()[name].smallest_image]
+    assert len(large_enough) >= len(SHAPES) - 1
+    for shape, classes in large_enough:
         assert plain(architecture_layout(name, shape, classes)) == plain(
             measured_layout(architectures[name], shape, classes)
         )
