@@ -24,6 +24,7 @@ from .dml import DML
 from .eed import EED
 from .final_target import FinalTarget
 from .fitnet import FitNet
+from .jei_dnn import JEIDNN
 from .kd import KD
 from .kdcl import KDCL
 from .label_smoothing import LabelSmoothing
@@ -55,6 +56,7 @@ __all__ = [
     "DKS",
     "DML",
     "EED",
+    "JEIDNN",
     "KD",
     "KDCL",
     "MLKD",

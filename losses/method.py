@@ -155,6 +155,15 @@ class Method(Spec, ABC):
         """Return the buffers that change after a training step, with their new values."""
         return {}
 
+    def exit_scores(self, logits: list[torch.Tensor], learned: Learned) -> torch.Tensor | None:
+        """Return scores (E - 1, N) from 0 to 1 by which images leave at exits; None to use the top-class probability.
+
+        Args:
+            logits: Logits (N, C) of each exit.
+            learned: What `build_learned` built.
+        """
+        return None
+
     def build(self, shape: NetworkShape) -> module.Loss[Any]:
         """Build the loss for networks of this shape, or raise `SpecError` if the settings do not fit them."""
         if self.exits != "optional":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
@@ -30,6 +31,11 @@ class Loss(nn.Module, ABC, Generic[Settings]):
     def forward(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Return the weighted loss terms by name, each a scalar; the trainer minimises their sum."""
 
+    def exit_scores(self, logits: Sequence[Tensor]) -> Tensor | None:
+        """Return scores (E - 1, N) by which images leave at exits; None to use the top-class probability."""
+        del logits
+        return None
+
 
 class MethodLoss(Loss["Method"]):
     """Loss that its settings compute: the module holds the method's own modules, parameters and buffers."""
@@ -55,6 +61,11 @@ class MethodLoss(Loss["Method"]):
                 for name, value in self.settings.next_buffers(inputs, learned).items():
                     self.get_buffer(name).copy_(value)
         return terms
+
+    def exit_scores(self, logits: Sequence[Tensor]) -> Tensor | None:
+        """Return the scores of `Method.exit_scores`."""
+        learned = {**self._modules, **self._parameters, **dict(self.named_buffers(recurse=False))}
+        return self.settings.exit_scores(list(logits), learned)
 
 
 class NetworkLoss(nn.Module):

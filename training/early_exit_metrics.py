@@ -1,4 +1,4 @@
-"""Metrics of early-exit inference: accuracy and cost at one confidence threshold for all exits."""
+"""Metrics of early-exit inference: accuracy and cost at one threshold for all exits."""
 
 import torch
 from torch import Tensor
@@ -21,10 +21,18 @@ class EarlyExitMetrics:
         self._right = torch.zeros(len(THRESHOLDS), dtype=torch.float64, device=costs.device)
 
     @torch.no_grad()
-    def add(self, exit_logits: tuple[Tensor, ...], labels: Tensor) -> None:
-        """Add a batch: the logits (N, C) of each exit and the labels (N,)."""
+    def add(self, exit_logits: tuple[Tensor, ...], labels: Tensor, exit_scores: Tensor | None = None) -> None:
+        """Add a batch.
+
+        Args:
+            exit_logits: Logits (N, C) of each exit.
+            labels: Class indices (N,).
+            exit_scores: Scores (exits - 1, N) that are compared with the thresholds. Default: top-class probabilities.
+        """
         tops = torch.stack([logits.argmax(1) for logits in exit_logits])
         scores = torch.stack([criteria[CRITERION].score(logits.float(), tops[:0]) for logits in exit_logits]).double()
+        if exit_scores is not None:
+            scores[:-1] = exit_scores
         leaves = scores >= self._thresholds[:, None, None]
         leaves[:, -1] = True
         first = leaves & (leaves.cumsum(1) == 1)  # (thresholds, exits, N): True at the exit where an image leaves

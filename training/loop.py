@@ -334,7 +334,7 @@ class TrainingLoop:
                 logits = network(inputs).logits
             metrics.add(logits, labels)
             if early is not None:
-                early.add(logits, labels)
+                early.add(logits, labels, self._loss.exit_scores(logits))
         details: Record = {"reliability": metrics.reliability(self._processes)}
         if early is not None:
             details["early_exit"] = early.points(self._processes)

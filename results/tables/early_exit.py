@@ -72,8 +72,8 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
             *remarks(final),
             "Budgets: shares of the final exit's multiply-adds (MACs); –: every exit or threshold exceeds the budget",
             "At one exit: all images leave at the last exit within the budget (anytime prediction)",
-            "When confident: an image leaves at the first exit whose top-class probability reaches a threshold, the "
-            "same at all exits",
+            "When confident: an image leaves at the first exit whose top-class probability, or gate of jei_dnn, "
+            "reaches a threshold, the same at all exits",
             "Shown: the most expensive threshold within the budget; its cost is a mean over images and includes all "
             "evaluated heads",
             "Area under the curve: mean accuracy over the cost shares from that of exit 1 to 100%, interpolated "

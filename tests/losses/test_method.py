@@ -10,6 +10,7 @@ import torch
 from exeunt.losses import (
     BYOT,
     EED,
+    JEIDNN,
     ONE,
     Baseline,
     DistillationBasedTraining,
@@ -141,6 +142,16 @@ STATES = [
     (DistillationBasedTraining(), {"temperature": ()}),
     (BYOT(), {"adapt0.weight": (4, 4), "adapt0.bias": (4,)}),
     (ShallowDeep(), {"costs": (2,)}),
+    (
+        JEIDNN(),
+        {
+            "costs": (3,),
+            "gates.0.weight": (1, 4),
+            "gates.0.bias": (1,),
+            "gates.1.weight": (1, 4),
+            "gates.1.bias": (1,),
+        },
+    ),
     (
         ONE(),
         {

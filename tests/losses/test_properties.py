@@ -31,7 +31,7 @@ SETTINGS = {
 METHODS = [methods[name](**settings) for name in methods for settings in SETTINGS.get(name, [{}])]
 each_method = pytest.mark.parametrize("method", METHODS, ids=repr)
 
-LABELS = {"label", "auxiliary", "ensemble"}
+LABELS = {"label", "auxiliary", "ensemble", "gate"}
 """Names of terms that use the labels; all other terms are distillation."""
 CROSS_ENTROPIES = {"past", "non_target"}
 """Names of terms that equal the entropy of the target, not 0, if student and target agree."""

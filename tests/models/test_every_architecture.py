@@ -3,6 +3,7 @@
 import copy
 import itertools
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,13 +92,22 @@ ONE_HEAD_EACH = list(zip(ONE_OF_EACH_FAMILY, itertools.cycle(MAP_HEADS), strict=
 """Pairs that run by default, without a marker."""
 
 
-def pairs(also: pytest.MarkDecorator) -> list[Any]:
-    """Return every pair with its marker: none for `ONE_HEAD_EACH`, `slow` for other heads, `also` for the rest."""
-    marked = {pair: pytest.mark.slow if pair[0] in ONE_OF_EACH_FAMILY else also for pair in EVERY_PAIR}
-    return [pair if pair in ONE_HEAD_EACH else pytest.param(pair, marks=marked[pair]) for pair in EVERY_PAIR]
+def pairs(also: Collection[str] = ()) -> list[Any]:
+    """Return every pair with its marker.
+
+    It is none for `ONE_HEAD_EACH`, `slow` for other heads of these networks and for the heads `also` of others, and
+    `nightly` for the rest.
+    """
+    slow = {pair for pair in EVERY_PAIR if pair[0] in ONE_OF_EACH_FAMILY or pair[1] in also}
+    return [
+        pair
+        if pair in ONE_HEAD_EACH
+        else pytest.param(pair, marks=pytest.mark.slow if pair in slow else pytest.mark.nightly)
+        for pair in EVERY_PAIR
+    ]
 
 
-@pytest.mark.parametrize("pair", pairs(also=pytest.mark.slow), ids=" ".join)
+@pytest.mark.parametrize("pair", pairs(also=["conv"]), ids=" ".join)
 def test_every_pair_is_built_and_has_exits_of_one_width(pair: tuple[str, str]) -> None:
     """Networks without weights are fast to build; other tests also train one architecture of each family."""
     name, head = pair
@@ -136,7 +146,7 @@ def assert_nearly_equal(found: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(found / size, expected / size, rtol=1e-3, atol=1e-4)
 
 
-@pytest.fixture(scope="module", params=pairs(also=pytest.mark.nightly), ids=" ".join)
+@pytest.fixture(scope="module", params=pairs(), ids=" ".join)
 def subject(request: pytest.FixtureRequest) -> Subject:
     """One architecture of each family with every head, nightly all of them; the exits are at random blocks."""
     name, head = request.param

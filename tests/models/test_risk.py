@@ -38,7 +38,13 @@ def test_the_allowed_number_of_errors_is_that_of_the_binomial_distribution(image
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("risk", "confidence", "criterion"), [(0.05, 0.9, "max_probability"), (0.1, 0.8, "entropy")])
+@pytest.mark.parametrize(
+    ("risk", "confidence", "criterion"),
+    [
+        pytest.param(0.05, 0.9, "max_probability", marks=pytest.mark.nightly),
+        (0.1, 0.8, "entropy"),
+    ],
+)
 def test_over_500_resplits_the_risk_keeps_within_the_level_as_often_as_promised(risk, confidence, criterion):
     logits, labels = population(6000)
     generator = torch.Generator().manual_seed(1)

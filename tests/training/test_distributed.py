@@ -192,8 +192,17 @@ def test_each_image_is_tested_once(pair, make_trial, tmp_path, weights_of):
     assert tested == pytest.approx(metrics.summary("test", alone), rel=1e-6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(methods))
+WITH_STATE = {"crd", "cs_kd", "dml", "eed", "fitnet", "mlkd", "one", "phuong", "ps_kd"}
+"""Methods that keep something between steps, or read more than one batch of images."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in WITH_STATE else pytest.mark.nightly)
+        for name in sorted(methods)
+    ],
+)
 def test_every_method_can_be_trained_by_two(name, pair, make_trial, tmp_path):
     method = methods[name]()
     teacher = None

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from exeunt.losses import JEIDNN
 from exeunt.models import ArchitectureSpec, EarlyExit, ExitSpec, build_network, exit_costs
+from exeunt.training import DataSource
 from exeunt.training.distributed import ProcessGroup
 from exeunt.training.early_exit_metrics import CRITERION, THRESHOLDS, EarlyExitMetrics
+from exeunt.training.loop import TrainingLoop
 
 
 @pytest.mark.parametrize("batch", [7, 50])
@@ -32,3 +35,16 @@ def test_each_point_is_what_stopping_early_gives(batch):
         assert accuracy == pytest.approx(100 * (outputs.logits.argmax(1) == labels).double().mean().item())
         numbers.add(cost)
     assert len(numbers) > 3, "images leave at the same exits for all thresholds"
+
+
+def test_scores_of_a_method_replace_the_probabilities(make_trial):
+    """Images leave by the gates of `jei_dnn`: at exit 1 if they are open, at the final exit if they are closed."""
+    trial = make_trial(JEIDNN(), exits="all", epochs=1)
+    loop = TrainingLoop(trial, torch.device("cpu"), None, DataSource(), ProcessGroup())
+    costs = [cost.cumulative_multiply_adds for cost in exit_costs(loop.trained_network, (1, 8, 8))]
+    for opening, expected in ((50.0, costs[0]), (-50.0, costs[-1])):
+        for gate in loop._loss.gates:
+            gate.weight.data.zero_()
+            gate.bias.data.fill_(opening)
+        loop._evaluated(loop._test_images, "test")
+        assert {cost for _, cost, _ in loop._evaluated_details["early_exit"]} == {float(expected)}

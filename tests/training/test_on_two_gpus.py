@@ -90,7 +90,11 @@ def test_a_step_of_two_processes_blocks_nowhere_and_is_that_of_one(together, mak
 
 @pytest.mark.parametrize(
     ("fault", "found"),
-    [("wait", "_local_scalar_dense"), ("exchange on the CPU", "allreduce_"), ("upload", "pageable")],
+    [
+        ("wait", "_local_scalar_dense"),
+        pytest.param("exchange on the CPU", "allreduce_", marks=pytest.mark.nightly),
+        pytest.param("upload", "pageable", marks=pytest.mark.nightly),
+    ],
 )
 def test_the_stand_in_finds_a_planted_fault_in_each_process(together, make_trial, fault, found):
     for blocking, *_ in together(make_trial(EED(), exits="all", batch_size=64), fault):

@@ -18,7 +18,7 @@ from .together import trial
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("declared_gpus.py")
-RESOURCES = ("{gpu: 0}", "{cpu: 1}", "{gpu: 0.5}", "{gpu: auto}", "{gpu: 2}")
+RESOURCES = ("{gpu: 0}", "{cpu: 1}", "{gpu: auto}", "{gpu: 2}")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,6 @@ def given(sweep):
     [
         ("{gpu: 0}", "cpu", 0, 2),  # Ray hides no GPU
         ("{cpu: 1}", "cuda", 0.25, 1),
-        ("{gpu: 0.5}", "cuda", 0.5, 1),
         ("{gpu: auto}", "cuda", 0.25, 1),
         ("{gpu: 2}", "cuda", 2, 2),
     ],

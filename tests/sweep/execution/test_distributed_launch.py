@@ -69,7 +69,7 @@ def test_each_process_knows_what_a_plugin_brings(tmp_path):
     assert result["environment"]["plugins"].startswith("own.py (sha256 ")
 
 
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.nightly)])
 def test_a_killed_process_ends_the_trial_and_the_other_process(tmp_path, victim):
     def kill(record):
         if record["epoch"] == 2:

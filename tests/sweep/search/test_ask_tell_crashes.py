@@ -57,8 +57,9 @@ class TestCrashes:
         for owner, name in places:
             monkeypatch.setattr(owner, name, dying(getattr(owner, name), after=chances.random() < 0.5))
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize("seed", range(30))
+    @pytest.mark.parametrize(
+        "seed", [pytest.param(seed, marks=pytest.mark.slow if seed < 12 else pytest.mark.nightly) for seed in range(30)]
+    )
     def test_a_search_that_dies_anywhere_goes_on_to_exactly_the_budget(self, read_file, drive, store, seed):
         chances = random.Random(seed)
         pairs = [SMALL] if seed % 3 == 0 else []

@@ -146,7 +146,7 @@ def data_folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_real_cifar100_is_read_as_torchvision_reads_it(data_folder):
     facts = datasets["cifar100"]
     train, test = facts.load(DataSource(directory=data_folder))
