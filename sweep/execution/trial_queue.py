@@ -85,6 +85,7 @@ class TrialQueue:
         self._ready: list[int] = []  # heap of positions in the plan
         self._again: list[tuple[float, int]] = []  # heap of the earliest time and the position of each retry
         self._dependents: defaultdict[str, list[int]] = defaultdict(list)  # positions by the key of what they need
+        self._given_up: set[int] = set()  # positions of trials whose teacher or backbone did not complete
         self._running: dict[str, int] = {}  # position by key
         self._deaths: Counter[str] = Counter()
         self._larger: dict[str, float] = {}  # shares of the trials that ran out of memory on a shared GPU
@@ -181,6 +182,9 @@ class TrialQueue:
         if self._shutting_down():
             return
         for position in self._dependents.pop(source, []):
+            if position in self._given_up:
+                continue
+            self._given_up.add(position)
             trial = self._trials[position]
             role = "backbone" if source == trial.backbone_key else "teacher"
             self._give_up(trial.key, f"its {role}, trial {source}, did not complete")

@@ -1,9 +1,10 @@
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from exeunt.losses import KD, Baseline
-from exeunt.models import ArchitectureSpec
+from exeunt.models import ArchitectureSpec, ExitSpec
 from exeunt.sweep.execution import trial_queue
 from exeunt.sweep.execution.trial_queue import Suggestion, TrialQueue
 from exeunt.sweep.planning.cost import Costs
@@ -363,3 +364,31 @@ class TestProposals:
             assert awaited(queue) == planned(5).key
             queue.ended(planned(5).key, RUNNING, error=True)
         assert proposals.told == [(planned(5).key, "failed")]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_trial_waits_for_its_teacher_and_its_backbone(make_queue, first):
+    spec = TrialSpec.from_dict(planned(4, OTHER).spec)
+    trial = single(replace(spec, seed=0, exits=ExitSpec(placement="all"), regime="mixed"), COSTS, "result", order=0)
+    assert trial.depends_on == (OTHER.key, TEACHER.key)
+    queue = make_queue([trial, OTHER, TEACHER])
+    assert {suggested(queue), suggested(queue)} == {OTHER.key, TEACHER.key}
+    assert queue.suggest() == "wait"
+    queue.ended(trial.depends_on[first], DONE)
+    assert queue.suggest() == "wait"
+    queue.ended(trial.depends_on[1 - first], DONE)
+    assert suggested(queue) == trial.key
+
+
+@pytest.mark.parametrize("teacher", ["done", "diverged"])
+def test_a_trial_whose_backbone_failed_is_given_up_with_the_reason(make_queue, given_up, teacher):
+    spec = TrialSpec.from_dict(planned(4, OTHER).spec)
+    trial = single(replace(spec, seed=0, exits=ExitSpec(placement="all"), regime="mixed"), COSTS, "result", order=0)
+    queue = make_queue([OTHER, TEACHER, trial])
+    suggested(queue), suggested(queue)
+    queue.ended(TEACHER.key, {"state": "diverged"})
+    reason = {trial.key: f"its backbone, trial {TEACHER.key}, did not complete"}
+    assert given_up == reason
+    queue.ended(OTHER.key, {"state": teacher})
+    assert given_up == reason, "only once"
+    assert queue.suggest() == "finished"
