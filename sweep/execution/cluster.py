@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,18 +137,21 @@ def _few_processes() -> Iterator[None]:
     """Let `ray.init` leave out processes that a local Ray does not need, for which it has no arguments (ray 2.60).
 
     These are the API server, the autoscaler and the reader of logs. Ray waits seconds for the first before it starts
-    the processes that run tasks.
+    the processes that run tasks. The dashboard's agent is the small one of an installation without a dashboard.
     """
-    from ray._private.node import Node  # noqa: PLC0415 (Ray is imported after its environment is set)
+    from ray._private import utils  # noqa: PLC0415 (Ray is imported after its environment is set)
+    from ray._private.node import Node  # noqa: PLC0415
 
-    starts = {name: getattr(Node, name) for name in ("start_api_server", "start_monitor", "start_log_monitor")}
-    for name in starts:
-        setattr(Node, name, lambda self, **_: setattr(self, "_webui_url", None))
-    try:
+    with ExitStack() as changes:
+
+        def change(owner: object, name: str, replacement: Callable[..., object]) -> None:
+            changes.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, replacement)
+
+        for name in ("start_api_server", "start_monitor", "start_log_monitor"):
+            change(Node, name, lambda self, **_: setattr(self, "_webui_url", None))
+        change(utils, "get_dashboard_dependency_error", lambda: ImportError("no dashboard"))
         yield
-    finally:
-        for name, start in starts.items():
-            setattr(Node, name, start)
 
 
 @contextmanager
