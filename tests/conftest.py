@@ -43,9 +43,11 @@ def _cores_of_its_own_for_each_test_process() -> None:
         os.sched_setaffinity(0, CORES[number % groups :: groups])
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return twice the number of cores, at most 8, since tests wait for programs and servers too."""
-    return min(2 * (len(CORES) or os.cpu_count() or 1), 8)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return a process for each core, at most 8; slow tests also wait for programs, so they get half as many more."""
+    cores = len(CORES) or os.cpu_count() or 1
+    waits = "not slow" not in config.option.markexpr
+    return min(cores + (cores + 1) // 2 if waits else cores, 8)
 
 
 @pytest.fixture
