@@ -106,19 +106,25 @@ class LocalDirectory(Directory):
     def subdirectories(self) -> list[str]:
         """Return the names of the subdirectories, sorted; none if the directory does not exist."""
         with self._reported("read"):
-            return sorted(item.name for item in os.scandir(self.path) if item.is_dir()) if self.path.exists() else []
+            return [item.name for item in self._items() if item.is_dir()]
 
     def entries(self) -> dict[str, FileInfo]:
         """Return the files by name, sorted, without hidden and temporary files, whose names begin with a dot."""
         with self._reported("read"):
-            if not self.path.exists():
-                return {}
             found = {}
-            for item in sorted(os.scandir(self.path), key=lambda item: item.name):
+            for item in self._items():
                 if item.is_file() and not item.name.startswith("."):
-                    facts = item.stat()
-                    found[item.name] = FileInfo(size=facts.st_size, modified=facts.st_mtime)
+                    with suppress(FileNotFoundError):  # another process has just removed it
+                        facts = item.stat()
+                        found[item.name] = FileInfo(size=facts.st_size, modified=facts.st_mtime)
             return found
+
+    def _items(self) -> "list[os.DirEntry[str]]":
+        """Return what the directory holds, sorted by name; nothing if it does not exist."""
+        try:
+            return sorted(os.scandir(self.path), key=lambda item: item.name)
+        except FileNotFoundError:
+            return []
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file, or None if it does not exist."""

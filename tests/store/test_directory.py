@@ -1,3 +1,4 @@
+import os
 import pickle
 import subprocess
 import sys
@@ -99,3 +100,28 @@ def test_it_travels_to_other_processes_with_its_guard(folder):
     twin = pickle.loads(pickle.dumps(folder.guarded(print)))
     assert twin.path == folder.path
     assert twin._guard is print
+
+
+@pytest.mark.parametrize("gone", ["a", "b"])
+def test_a_file_that_another_process_removes_while_it_is_listed_is_left_out(folder, monkeypatch, gone):
+    for name in ("a", "b", "c"):
+        folder.write(name, b"1")
+
+    def listed(path):
+        items = list(scandir(path))
+        folder.path.joinpath(gone).unlink()
+        return items
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", listed)
+    assert [*folder.entries()] == [name for name in ("a", "b", "c") if name != gone]
+
+
+def test_a_directory_that_another_process_removes_while_it_is_listed_is_empty(folder, monkeypatch):
+    def removed(path):
+        raise FileNotFoundError(path)
+
+    folder.write("a", b"1")
+    monkeypatch.setattr(os, "scandir", removed)
+    assert folder.entries() == {}
+    assert folder.subdirectories() == []
