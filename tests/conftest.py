@@ -43,11 +43,9 @@ def _cores_of_its_own_for_each_test_process() -> None:
         os.sched_setaffinity(0, CORES[number % groups :: groups])
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return a process for each core, at most 8; slow tests also wait for programs, so they get half as many more."""
-    cores = len(CORES) or os.cpu_count() or 1
-    waits = "not slow" not in config.option.markexpr
-    return min(cores + (cores + 1) // 2 if waits else cores, 8)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of cores, at most 8: more processes make each test slower, and the whole too."""
+    return min(len(CORES) or os.cpu_count() or 1, 8)
 
 
 @pytest.fixture
