@@ -31,10 +31,14 @@ def load_backbone(network: nn.Module, content: bytes) -> None:
 
 
 def check_regime(trial: TrialSpec, network: nn.Module, *, processes: int) -> None:
-    """Raise `SpecError` if a network cannot be trained under the regime of a trial."""
+    """Raise `SpecError` if a network cannot be trained as the regime or the gradient equilibrium of a trial requires."""
+    if not isinstance(network, MultiExitNetwork):
+        return
+    if trial.exits.gradient_equilibrium and network.trunk.undivided:
+        problem = f"gradient_equilibrium needs a network that can be divided: {network.trunk.undivided}; leave it out"
+        raise SpecError(f"{problem}.", field="gradient_equilibrium")
     if trial.regime != "branchwise":
         return
-    assert isinstance(network, MultiExitNetwork)
     exits, epochs = len(network.exit_blocks), trial.recipe.epochs
     problem = ""
     if epochs < exits:

@@ -184,6 +184,18 @@ def test_branchwise_is_refused_where_it_is_impossible(of_regime, epochs, process
         check_regime(trial, build_student(trial), processes=processes)
 
 
+@pytest.mark.parametrize("wanted", [{"regime": "branchwise"}, {"gradient_equilibrium": True}], ids=str)
+def test_what_divides_a_network_is_refused_where_that_is_impossible(of_regime, wanted):
+    balanced = ExitSpec(placement="all", gradient_equilibrium="regime" not in wanted)
+    trial = replace(of_regime(wanted.get("regime", "joint")), exits=balanced)
+    network = build_student(trial)
+    check_regime(trial, network, processes=1)
+    network.trunk.undivided = "module x depends on values"
+    with pytest.raises(SpecError, match="needs a network that can be divided: module x depends on values") as refused:
+        check_regime(trial, network, processes=1)
+    assert refused.value.field in wanted
+
+
 def test_equal_experiments_have_one_key(of_regime, make_trial):
     joint = of_regime("joint")
     assert joint.key == make_trial(DeepSupervision(), exits="all", epochs=3, learning_rate=0.02).key
