@@ -31,7 +31,7 @@ def load_backbone(network: nn.Module, content: bytes) -> None:
 
 
 def check_regime(trial: TrialSpec, network: nn.Module, *, processes: int) -> None:
-    """Raise `SpecError` if a network cannot be trained as the regime or the gradient equilibrium of a trial requires."""
+    """Raise `SpecError` if a network cannot be trained as regime or gradient equilibrium of a trial require."""
     if not isinstance(network, MultiExitNetwork):
         return
     if trial.exits.gradient_equilibrium and network.trunk.undivided:
