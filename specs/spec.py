@@ -152,6 +152,11 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields except the inactive ones and the defaults of later fields, as plain JSON values."""
+        return dict(self._plain)
+
+    @functools.cached_property
+    def _plain(self) -> dict[str, Any]:
+        """Content of `to_dict`; cached, because many trials share one spec."""
         fields = self.field_infos()
         skipped = self.inactive_fields()
         skipped |= {name for name in self.later_fields if getattr(self, name) == fields[name].default}

@@ -97,6 +97,12 @@ class Configuration:
         """Spec of the teacher: of a trial, or of a weights file with its `sha256`; None without a teacher."""
         return self.spec.get("teacher")
 
+    @functools.cached_property
+    def teacher_key(self) -> str | None:
+        """Key of the trial that teaches; None without a teacher, or if it comes from a file."""
+        teacher = self.teacher
+        return None if teacher is None or "sha256" in teacher else trial_key(teacher)
+
     @property
     def space(self) -> tuple[str, str]:
         """Method and architecture: a search tunes the settings of each such pair on its own."""
@@ -159,9 +165,7 @@ class PlannedTrial:
     @functools.cached_property
     def depends_on(self) -> tuple[str, ...]:
         """Keys of the trials that must be completed first: those of teacher and backbone."""
-        teacher, backbone = self.configuration.teacher, self.backbone_key
-        keys = [trial_key(teacher)] if teacher is not None and "sha256" not in teacher else []
-        return tuple(keys) if backbone is None else (*keys, backbone)
+        return tuple(key for key in (self.configuration.teacher_key, self.backbone_key) if key is not None)
 
     @property
     def backbone_key(self) -> str | None:

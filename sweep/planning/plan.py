@@ -35,12 +35,7 @@ def make_plan(sweep: Sweep) -> SweepPlan:
         id: configuration_of(one.trial, costs, exits=one.exits, seeds=len(one.seeds), label=label)
         for one, (id, label) in zip(everything.values(), labels_of(everything).items(), strict=True)
     }
-    results = [
-        PlannedTrial(configuration=configurations[id], seed=seed, role="result", order=0, seed_index=turn)
-        for id, one in requested.items()
-        for turn, seed in enumerate(one.seeds)
-    ]
-    planned = _with_sources({trial.key: trial for trial in results}, specs, configurations)
+    planned = _with_sources(requested, specs, configurations)
     ranks: dict[Order, Callable[[PlannedTrial], float]] = {
         "breadth-first": lambda trial: trial.seed_index,
         "cheap-first": lambda trial: costs.until_done(specs[trial.configuration.id]),
@@ -84,7 +79,7 @@ def configuration_of(
     """
     spec = trial.canonical().to_dict()
     del spec["seed"]
-    return Configuration(
+    found = Configuration(
         spec=spec,
         settings=label.column if label else (),
         row_settings=label.row if label else (),
@@ -95,6 +90,8 @@ def configuration_of(
         backbone=trial.backbone.configuration if trial.backbone else "",
         seeds=seeds,
     )
+    found.__dict__["id"] = trial.configuration  # it is known: to hash the spec again takes longer than all of the rest
+    return found
 
 
 def single(trial: TrialSpec, costs: Costs, role: Role, *, order: int = 0) -> PlannedTrial:
@@ -144,27 +141,29 @@ def _sources(one: Requested) -> Iterator[Requested]:
 
 
 def _with_sources(
-    results: Mapping[str, PlannedTrial], specs: Mapping[str, TrialSpec], configurations: Mapping[str, Configuration]
+    requested: Mapping[str, Requested], specs: Mapping[str, TrialSpec], configurations: Mapping[str, Configuration]
 ) -> dict[str, PlannedTrial]:
     """Return the trials by key in the order of the file; an added teacher or backbone precedes what first needs it."""
+    results = {(id, seed) for id, one in requested.items() for seed in one.seeds}
     planned: dict[str, PlannedTrial] = {}
 
-    def add(trial: PlannedTrial) -> None:
-        for source in sources(trial):
-            if source.key not in results and source.key not in planned:
-                add(source)
-        planned[trial.key] = replace(trial, order=len(planned))
-
-    def sources(trial: PlannedTrial) -> Iterator[PlannedTrial]:
-        teacher, backbone = specs[trial.configuration.id].teacher, trial.configuration.backbone
+    def add(id: str, seed: int, seed_index: int, role: Role) -> None:
+        about = configurations[id]
+        teacher = specs[id].teacher
+        needed: list[tuple[str, int, int, Role]] = []
         if isinstance(teacher, TrialSpec):
-            about = configurations[teacher.configuration]
-            yield PlannedTrial(configuration=about, seed=teacher.seed, role="teacher", order=0)
-        if backbone:
-            yield replace(trial, configuration=configurations[backbone], role="backbone")
+            needed.append((teacher.configuration, teacher.seed, 0, "teacher"))
+        if about.backbone:
+            needed.append((about.backbone, seed, seed_index, "backbone"))
+        for source in needed:
+            if source[:2] not in results and f"{source[0]}-s{source[1]}" not in planned:
+                add(*source)
+        trial = PlannedTrial(configuration=about, seed=seed, role=role, order=len(planned), seed_index=seed_index)
+        planned[trial.key] = trial
 
-    for trial in results.values():
-        add(trial)
+    for id, one in requested.items():
+        for seed_index, seed in enumerate(one.seeds):
+            add(id, seed, seed_index, "result")
     return planned
 
 
