@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from ..specs import SpecError, masked, require
 from ..store import Plan, Store
@@ -18,6 +18,7 @@ from ..sweep.tracking.address import tracking_uri
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..results.tables import TableOptions
     from .table import ResultTable
     from .trial import LoadedTrial
 
@@ -108,26 +109,23 @@ class StoredSweep:
 
         return self._labelled(history(self.tracking_uri, self.name))
 
-    def table(
-        self, kind: str = "main", *, rows: str | None = None, columns: str | None = None, method: str | None = None
-    ) -> "ResultTable":
+    def table(self, kind: str = "main", **options: "Unpack[TableOptions]") -> "ResultTable":
         """Return a table of the sweep, by default the comparison of its methods.
 
         Args:
             kind: Kind of table: `main`, `exits`, `ablation`, `kd`, `convergence`, `stability`, `cost`, `early-exit`,
-                `published` or `failures`.
-            rows: Setting in the rows of an ablation, such as `temperature`.
-            columns: Setting in the columns of an ablation, such as `exits`.
-            method: Method of an ablation, if several methods have both settings.
+                `regimes`, `published` or `failures`.
+            options: Options of `exeunt table`: `rows`, `columns`, `transpose`, `method`, `metric`, `digits`, `only`,
+                `hide`, `caption` and `label`.
 
         Raises:
-            SpecError: for an unknown kind or setting, if no trial is recorded yet, or MLflow cannot be reached.
+            SpecError: for an unknown kind or option, if no trial is recorded yet, or MLflow cannot be reached.
         """
         from ..results import history, tabulate
         from .table import ResultTable
 
         past = partial(history, self.tracking_uri, self.name)
-        return ResultTable(tabulate(self._recorded(), kind, rows=rows, columns=columns, method=method, history=past))
+        return ResultTable(tabulate(self._recorded(), kind, history=past, **options))
 
     def load(self, architecture: str, method: str, *, seed: int = 0) -> "LoadedTrial":
         """Return a trained trial with its network. Plugins that the trial was trained with are run.

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..results import RenderedTable, render
 
@@ -37,9 +37,21 @@ class ResultTable:
         """Return the numbers in full precision as CSV: one line per value."""
         return render(self.rendered, "csv")
 
-    def to_latex(self) -> str:
-        """Return a LaTeX table for a paper."""
-        return render(self.rendered, "latex")
+    def to_text(self, width: float = 100) -> str:
+        """Return the table as text with lines of at most `width` characters; no word is broken."""
+        return render(self.rendered, "text", width=width)
+
+    def to_latex(
+        self, width: float = 345, *, floating: Literal["table", "table*"] = "table", siunitx: bool = False
+    ) -> str:
+        """Return a LaTeX table for a paper.
+
+        Args:
+            width: Width of the page in points; default: the text of the class `article`.
+            floating: Environment; `table*` spans both columns of a page.
+            siunitx: True to align numbers by columns of the package siunitx.
+        """
+        return render(self.rendered, "latex", width=width, floating=floating, siunitx=siunitx)
 
     def to_markdown(self) -> str:
         """Return a table in GitHub Markdown."""

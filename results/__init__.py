@@ -9,7 +9,7 @@ from ..specs.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .details import early_exit_points, reliability
-    from .frame import load
+    from .frame import joined, load
     from .history import epochs, history
     from .labels import Column, RowLabel
     from .metrics import Metric, describe
@@ -44,6 +44,7 @@ __all__ = [
     "epochs",
     "explain",
     "history",
+    "joined",
     "load",
     "main",
     "paired_test",
@@ -78,6 +79,7 @@ __getattr__, __dir__ = lazy_exports(
         "epochs": ".history",
         "explain": ".provenance",
         "history": ".history",
+        "joined": ".frame",
         "load": ".frame",
         "main": ".tables.main",
         "paired_test": ".statistics",

@@ -11,7 +11,7 @@ from .table import Cell, Table
 def title(table: Table, shown: str = "") -> str:
     """Return the title of a table: its metric with unit, or `shown` instead."""
     datasets = {row.dataset for row in table.rows}
-    where = f" on {datasets.pop()}" if len(datasets) == 1 else ""
+    where = f" on {dataset_name(datasets.pop())}" if len(datasets) == 1 else ""
     unit = f" in {table.metric.unit}" if table.metric.unit else ""
     return one_line(f"{table.sweep}{where}: {shown or f'{table.metric.title}{unit}'}")
 
@@ -76,8 +76,14 @@ def notes(table: Table) -> list[str]:
 def row_label(table: Table, row: RowLabel) -> str:
     """Return the label of a row: dataset if the table has several, architecture, settings that vary."""
     several = len({row.dataset for row in table.rows}) > 1
-    names = (row.dataset, row.architecture) if several else (row.architecture,)
+    names = (dataset_name(row.dataset), row.architecture) if several else (row.architecture,)
     return one_line(" ".join([*names, ", ".join(row.settings)]))
+
+
+def dataset_name(dataset: str) -> str:
+    """Return the name of a dataset for people: the last part of the path of a directory of images."""
+    kind, separator, path = dataset.partition(":")
+    return path.rstrip("/").rpartition("/")[2] or dataset if separator and kind == "folder" else dataset
 
 
 PLACE_HEADINGS = (Heading(lines=("architecture",), align="left"), Heading(lines=("method",), align="left"))
@@ -158,10 +164,11 @@ def detail(cell: Cell, metric: Metric) -> list[str]:
 
 
 def places(table: Table) -> Iterator[tuple[RowLabel, Column, Cell]]:
-    """Iterate over all cells with their row and column, row by row."""
+    """Iterate over all shown cells with their row and column, row by row."""
     for row, cells in zip(table.rows, table.cells, strict=True):
         for column, cell in zip(table.columns, cells, strict=True):
-            yield row, column, cell
+            if table.is_shown(row, column):
+                yield row, column, cell
 
 
 def _missing(cell: Cell) -> tuple[str, ...]:

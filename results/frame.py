@@ -1,6 +1,6 @@
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -94,6 +94,19 @@ def to_frame(runs: Mapping[str, Iterable[RecordedRun]]) -> pd.DataFrame:
         SpecError: if a run was not written by Exeunt, or if a trial has two runs.
     """
     return _typed([record for sweep, of_sweep in runs.items() for record in _records(of_sweep, sweep)])
+
+
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return several loaded sweeps as one, in their order. A trial of several sweeps is listed once."""
+    if len(frames) == 1:
+        return frames[0]
+    start, placed = 0, []
+    for frame in frames:
+        placed.append(frame.assign(order=frame["order"] + start))
+        start += max(frame["order"], default=0) + 1
+    together = pd.concat(placed, ignore_index=True)
+    results_first = together.sort_values("role", key=lambda role: role != "result", kind="stable")
+    return results_first.drop_duplicates("key").sort_values(["order", "key"]).reset_index(drop=True)
 
 
 def metric_names(frame: pd.DataFrame) -> list[str]:

@@ -2,51 +2,88 @@ import csv
 import io
 import json
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..specs import unknown
 from .html import html
-from .latex import latex
+from .latex import ARTICLE, Floating, latex
+from .layout import Page, panels, wrapped
 from .rendered_table import HIDDEN, RenderedTable, TableEntry, aligned, one_line, sentences
 
 _BLANK = "\N{BRAILLE PATTERN BLANK}"
 """Blank character that Rich does not strip from the end of a line."""
 
 
-def render(sheet: RenderedTable, format: str = "text") -> str:
+TEXT_WIDTH = 100
+"""Characters per line of text, if there is no terminal."""
+_READABLE = 100
+"""Largest number of characters per line of a paragraph."""
+
+
+def render(
+    sheet: RenderedTable,
+    format: str = "text",
+    *,
+    width: float | None = None,
+    floating: Floating = "table",
+    siunitx: bool = False,
+) -> str:
     """Return a table as `text`, `csv`, `latex`, `markdown`, `html` or `json`, ending in a line break.
+
+    Args:
+        sheet: the table.
+        format: name of the format.
+        width: width of the page, for `text` in characters (default 100) and for `latex` in points (default: the
+            text of the class `article`). A wider table is turned round, wrapped or divided into panels.
+        floating: LaTeX environment; `table*` spans both columns of a page.
+        siunitx: align numbers by columns of the LaTeX package siunitx.
 
     Raises:
         SpecError: A `ValueError`, for any other format.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS, field="format")
+    if format == "text":
+        return text(sheet, TEXT_WIDTH if width is None else width)
+    if format == "latex":
+        return latex(sheet, ARTICLE if width is None else width, floating=floating, siunitx=siunitx)
     return FORMATS[format](sheet)
 
 
-def to_rich(sheet: RenderedTable) -> RichTable:
-    """Return a table for the terminal, with best cells in bold and second-best cells underlined."""
-    grid = _grid(sheet, best="", second="")
-    grid.title = Text(_said(sheet, best="in bold", second="underlined"))
-    grid.caption = Text("\n".join(sheet.notes))
-    return grid
+def to_rich(sheet: RenderedTable, width: float = TEXT_WIDTH) -> Group:
+    """Return a table for a terminal of a width, with best cells in bold and second-best cells underlined."""
+    fitted, _ = panels(sheet, [Page(width=width, gap=3, margin=4)])
+    said = _paragraph(_said(fitted[0], best="in bold", second="underlined"), width)
+    grids = [_grid(panel, best="", second="") for panel in fitted]
+    notes = [Text("\n".join(_paragraph(note, width)), style="dim") for note in sheet.notes]
+    return Group(Text("\n".join(said), style="italic"), *grids, *notes)
 
 
-def text(sheet: RenderedTable) -> str:
-    """Return aligned plain text without escape codes; `*` marks best cells and `°` second-best cells."""
+def text(sheet: RenderedTable, width: float = TEXT_WIDTH) -> str:
+    """Return aligned plain text without escape codes; `*` marks best cells and `°` second-best cells.
+
+    No word is broken: a word that is longer than a line has one of its own.
+    """
+    page = Page(width=width, gap=3, margin=3, ranked=lambda characters: characters + 2)
+    fitted, _ = panels(sheet, [page])
     console = Console(file=io.StringIO(), width=10_000, color_system=None, force_jupyter=False)
     with console.capture() as printed:
-        console.print(_grid(sheet, best="* ", second="° "))
-    said = textwrap.wrap(_said(sheet, best="marked *", second="°"), 100, break_on_hyphens=False)
-    lines = [*said, *printed.get().replace(_BLANK, " ").splitlines(), *map(one_line, sheet.notes)]
+        for panel in fitted:
+            console.print(_grid(panel, best="* ", second="° "))
+    said = _paragraph(_said(fitted[0], best="marked *", second="°"), width)
+    notes = [line for note in sheet.notes for line in _paragraph(note, width)]
+    lines = [*said, *printed.get().replace(_BLANK, " ").splitlines(), *notes]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _paragraph(text: str, width: float) -> list[str]:
+    return wrapped(text, min(width, _READABLE), len)
 
 
 def markdown(sheet: RenderedTable) -> str:

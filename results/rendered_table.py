@@ -22,6 +22,8 @@ class TableEntry:
     rank: Rank | None = None
     mark: str = ""
     """Symbol after the text, explained in the remarks."""
+    place: tuple[int, int] | None = None
+    """Row and column of the comparison that the entry shows, from 0; None for other entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +50,17 @@ class RenderedTable:
     """Ranked quantity, such as `mean of each row`; empty without ranks."""
     headings: tuple[Heading, ...]
     rows: tuple[tuple[TableEntry, ...], ...]
-    """Rows with one entry per heading; the first entry names the row."""
+    """Rows with one entry per heading."""
+    stubs: int = 1
+    """Number of leading entries that name a row."""
     notes: tuple[str, ...] = ()
     """Notes below the table, each a full sentence."""
     records: tuple[Mapping[str, str | float | int | None], ...]
     """Numbers in full precision, one record per value, all with the same fields."""
+    alternatives: "tuple[RenderedTable, ...]" = ()
+    """The same table in other forms, for pages on which this one is too wide; the most narrow one comes last."""
+    label: str = ""
+    """Label of the LaTeX table; empty for `tab:SWEEP:SUBJECT`."""
 
     def ranks(self, *, best: str, second: str) -> list[str]:
         """Return the remark that explains how a format shows ranks; empty without ranks."""

@@ -1,6 +1,6 @@
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from .frame import PARAMETER_PREFIX, metric_names
 from .labels import Column, RowLabel, as_written, with_labels
 from .metrics import Metric, describe
 from .search import SearchBudget, confirmed, has_search
+from .selection import Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,8 @@ class Table:
     columns: tuple[Column, ...]
     cells: tuple[tuple[Cell, ...], ...]
     """Cells by row, then by column."""
+    hidden: frozenset[tuple[RowLabel, Column]] = frozenset()
+    """Cells that are compared but not shown."""
 
     @property
     def is_of_search(self) -> bool:
@@ -81,6 +84,10 @@ class Table:
         counts = {cell.n for cell in cells}
         return counts.pop() if len(counts) == 1 and all(cell.complete for cell in cells) else None
 
+    def is_shown(self, row: RowLabel, column: Column) -> bool:
+        """Return True if the cell of a row and a column is shown."""
+        return (row, column) not in self.hidden
+
 
 SUMMED = ["key", "state", "error", "seed", "seeds", "value", "gain", "search"]
 """Columns that `summed` reads."""
@@ -89,7 +96,9 @@ NOT_RUN = Cell(outcome="not run", note="not run")
 """Cell of which no trial has run."""
 
 
-def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "baseline") -> Table:
+def comparison(
+    frame: pd.DataFrame, metric: str | None = None, baseline: str = "baseline", digits: int | None = None
+) -> Table:
     """Compare the methods of one loaded sweep by a metric.
 
     Only results of the sweep file are compared (role `result`). Rows and columns are in plan order, independent of the
@@ -99,12 +108,15 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
         frame: a loaded sweep.
         metric: recorded name of the metric; default: the accuracy that the protocol reports.
         baseline: label of the column that differences refer to.
+        digits: number of decimals; default: that of the metric. Ranks depend on it.
 
     Raises:
         SpecError: A `ValueError`, if there is nothing to compare yet, if no completed trial has the metric, or if two
             trials have the same parameters and seed.
     """
     runs, known = labelled(frame, metric)
+    if digits is not None:
+        known = replace(known, digits=digits)
     # Selecting rows of a wide frame would take pandas milliseconds per cell.
     narrow = runs.loc[:, ["row", "column", *SUMMED]]
     cells = {place: summed(trials) for place, trials in narrow.groupby(["row", "column"], sort=False)}
@@ -113,7 +125,7 @@ def comparison(frame: pd.DataFrame, metric: str | None = None, baseline: str = "
     reference = next((column for column in column_order if column.label == baseline), None)
     by_row = [{column: cells.get((row, column), NOT_RUN) for column in column_order} for row in row_order]
     return Table(
-        sweep=runs["sweep"].iloc[0],
+        sweep=" and ".join(runs["sweep"].unique()),
         metric=known,
         protocol=" and ".join(runs["protocol"].unique()),
         baseline=reference,
@@ -198,6 +210,33 @@ def summed(trials: pd.DataFrame) -> Cell:
         search=trials["search"].iloc[0],
         values=dict(zip(trials["seed"].to_numpy()[found].tolist(), values, strict=True)),
     )
+
+
+def shown(table: Table, selection: Selection) -> Table:
+    """Return a comparison that shows the selected cells. Tests still count all cells; ranks count the shown ones.
+
+    Raises:
+        SpecError: A `ValueError`, for a pattern that matches no cell, or if no cell is left.
+    """
+    if selection.is_everything:
+        return table
+    places = [(row, column) for row in table.rows for column in table.columns]
+    left = selection.of([(column.label, column.method, row.architecture) for row, column in places])
+    hidden = frozenset(place for place, is_left in zip(places, left, strict=True) if not is_left)
+    cells = tuple(
+        tuple(_ranked_again(row, of_row, table, hidden)) for row, of_row in zip(table.rows, table.cells, strict=True)
+    )
+    return replace(table, hidden=hidden, cells=cells)
+
+
+def _ranked_again(
+    row: RowLabel, cells: Sequence[Cell], table: Table, hidden: Collection[tuple[RowLabel, Column]]
+) -> Iterator[Cell]:
+    """Iterate over the cells of a row with ranks among those that are not hidden."""
+    is_shown = [(row, column) not in hidden for column in table.columns]
+    again = iter(ranked([cell for cell, shown in zip(cells, is_shown, strict=True) if shown], table.metric))
+    for cell, shown in zip(cells, is_shown, strict=True):
+        yield next(again) if shown else replace(cell, best=False, second=False)
 
 
 def ranked(cells: Sequence[Cell], metric: Metric) -> list[Cell]:

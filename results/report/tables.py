@@ -12,7 +12,7 @@ from ..captions import row_label
 from ..labels import Column, RowLabel
 from ..rendered_table import Heading, RenderedTable, TableEntry, aligned, one_line
 from ..table import Table
-from ..tables import KINDS, tabulate
+from ..tables import KINDS, TableOptions, tabulate
 from ..tables.ablation import varying_pairs
 from .trials import Trial
 
@@ -125,7 +125,7 @@ def grids(
     return tuple(made), tuple(absent)
 
 
-def _wanted(frame: pd.DataFrame) -> Iterable[tuple[str, dict[str, str]]]:
+def _wanted(frame: pd.DataFrame) -> Iterable[tuple[str, TableOptions]]:
     """Iterate over the kinds, with one ablation for each method and pair of its varying settings."""
     for kind in KINDS:
         if kind != "ablation":

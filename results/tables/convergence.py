@@ -47,6 +47,7 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
             *(Heading(lines=("epochs to", f"{share:.0%}")) for share in _SHARES),
             Heading(lines=("area",)),
         ),
+        stubs=2,
         rows=tuple(
             (
                 *place(table, row, column),

@@ -65,6 +65,7 @@ def cost(frame: pd.DataFrame) -> RenderedTable:
             *PLACE_HEADINGS,
             *(Heading(lines=quantity.heading) for quantity in tables),
         ),
+        stubs=2,
         rows=tuple(
             (
                 *place(first, row, column),

@@ -38,6 +38,7 @@ def exits(frame: pd.DataFrame) -> RenderedTable:
             *PLACE_HEADINGS,
             *(Heading(lines=(name.replace("exit", "exit "),)) for name in tables),
         ),
+        stubs=2,
         rows=tuple(rows),
         notes=tuple(notes(final)),
         records=tuple(

@@ -32,6 +32,7 @@ def failures(frame: pd.DataFrame) -> RenderedTable:
             Heading(lines=(name,), align="wrap" if name == "reason" else "left")
             for name in ("architecture", "method", "seed", "role", "state", "reason", "key")
         ),
+        stubs=2,
         rows=tuple(
             tuple(
                 TableEntry(text=one_line(str(text)))

@@ -62,6 +62,7 @@ def kd(frame: pd.DataFrame) -> RenderedTable:
             Heading(lines=("teacher", "accuracy")),
             *map(heading, columns),
         ),
+        stubs=2,
         rows=tuple(
             (
                 TableEntry(text=row_label(table, row)),

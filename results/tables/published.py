@@ -64,6 +64,7 @@ def published(frame: pd.DataFrame) -> RenderedTable:
             Heading(lines=(name,), align="right" if name == "ours" else "left")
             for name in ("architecture", "method", "teacher", "ours", "reported")
         ),
+        stubs=2,
         rows=tuple(
             (
                 TableEntry(text=row_label(table, row)),

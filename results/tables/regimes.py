@@ -46,6 +46,7 @@ def regimes(frame: pd.DataFrame) -> RenderedTable:
             Heading(lines=("regime",), align="left"),
             *(Heading(lines=("within", f"{budget:.0%}")) for budget in BUDGETS),
         ),
+        stubs=3,
         rows=tuple(
             (
                 *place(final, line.row, method),

@@ -39,6 +39,7 @@ def stability(frame: pd.DataFrame, history: pd.DataFrame) -> RenderedTable:
             Heading(lines=("deviation", "over seeds")),
             Heading(lines=("deviation", "over epochs")),
         ),
+        stubs=2,
         rows=tuple(
             (
                 *place(table, row, column),

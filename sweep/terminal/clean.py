@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from ..clean import KINDS, Removable
 from .counts import counted
+from .grid import Grid
 
 SHOWN = 10
 """Maximum number of rows for each kind; the largest items are shown."""
 
 
-def rubbish_table(found: Sequence[Removable], location: str) -> Table:
+def rubbish_table(found: Sequence[Removable], location: str) -> Grid:
     """Return a table with a section for each kind: location in the store, and size in MiB."""
-    table = Table(title=f"in {location}", title_justify="left")
+    table = Grid(title=f"in {location}", title_justify="left")
     root = location.partition("?")[0].rstrip("/") + "/"
     table.add_column("kind", overflow="fold")
     table.add_column("location", overflow="fold")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from rich.console import Group
-from rich.table import Table
 
 from ...models import MultiExitNetwork, exit_activation_bytes, exit_costs, exit_latencies, parameters
+from .grid import Grid
 
 
 def description(
@@ -16,7 +16,7 @@ def description(
     shape = "x".join(map(str, image_shape))
     title = f"{name} at {shape}, {parameters(network):,} parameters in total"
     padding = (0, 1 if device is None else 0)  # the column of times fits into 80 columns only without padding
-    table = Table(title=title, title_justify="left", padding=padding)
+    table = Grid(title=title, title_justify="left", padding=padding)
     headings = ["exit", "after", "parameters", "multiply-\nadds, M", "with prior\nexits, M", "activations,\nMiB"]
     if device is not None:
         headings.append(f"{device}, batch {batch_size},\nms")

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from typing import Literal
 
 from rich.markup import escape
-from rich.table import Table
 
 from ...losses import Method, methods
 from ...models import ExitSpec, architecture_layout, architectures, head_multiply_adds, heads, resolve
 from ...specs import FieldInfo
 from ...training import Recipe, datasets, recipes
+from .grid import Grid
 
 Kind = Literal["methods", "architectures", "datasets", "recipes", "heads"]
 
 IMAGE = (3, 32, 32)
 
 
-def listing(kind: Kind, *, verbose: bool = False) -> Table:
+def listing(kind: Kind, *, verbose: bool = False) -> Grid:
     """Return a table of all names of a kind, one in each row with its description; methods in full if `verbose`."""
     rows = {
         "methods": functools.partial(_methods, verbose=verbose),
@@ -27,7 +27,7 @@ def listing(kind: Kind, *, verbose: bool = False) -> Table:
         "recipes": _recipes,
         "heads": _heads,
     }
-    table = Table(show_header=False, show_lines=kind in ("methods", "recipes"))
+    table = Grid(show_header=False, show_lines=kind in ("methods", "recipes"))
     table.add_column(no_wrap=True)  # so that a name can be copied
     table.add_column(overflow="fold")
     for row in rows[kind]():

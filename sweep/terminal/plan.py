@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ...store import State
 from ..planning.estimate import Cost, CostRow, Estimate
 from .counts import counted
+from .grid import Grid
 from .status import traceback_hint
 
 STATES: tuple[State, ...] = ("waiting", "running", "done", "pruned", "diverged", "failed")
@@ -32,11 +32,11 @@ def overview(estimate: Estimate) -> Group:
     return Group(*parts)
 
 
-def _table(estimate: Estimate) -> Table:
+def _table(estimate: Estimate) -> Grid:
     states = sum((row.states for row in estimate.rows), Counter[State]())
     shown: list[State] = [state for state in STATES if state == "done" or states[state]]
     title = Text(f"{estimate.name}: {counted(estimate.total.trials, 'trial')} in {estimate.storage}")
-    table = Table(title=title, title_justify="left")
+    table = Grid(title=title, title_justify="left")
     for heading in ("architecture", "method"):
         table.add_column(heading, overflow="fold")
     headings = ["trials", *(NAMES.get(state, state) for state in shown), "multiply-\nadds"]

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from optuna.trial import FrozenTrial, TrialState
 from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from ..search import StudySummary, settings
 from .counts import counted
+from .grid import Grid
 
 SHOWN = 5
 """Maximum number of settings of a Pareto front that are shown for each study."""
@@ -22,7 +22,7 @@ def search_table(stand: Iterable[StudySummary]) -> Group:
     trials failed.
     """
     stand = list(stand)
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Grid(box=box.SIMPLE_HEAD)
     table.add_column("study", overflow="fold")
     for heading in ("trials", "pruned", "failed", "device-hours", "best"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from ...store import State
 from ..failure import failure_command
 from ..status import ActiveTrial, StatusReader, SweepStatus
 from .counts import counted
+from .grid import Grid
 from .progress import duration
 
 ALWAYS: tuple[State, ...] = ("done", "running", "waiting", "failed")
@@ -71,7 +71,7 @@ def _counts(sweep: SweepStatus) -> str:
     return ", ".join(f"{counts[state]} {names.get(state, state)}" for state in shown)
 
 
-def _by_method(sweep: SweepStatus) -> Table:
+def _by_method(sweep: SweepStatus) -> Grid:
     counts: dict[tuple[str, str], Counter[State]] = {}
     for trial in sweep.plan.trials:
         method = trial.configuration.method + (f" ({trial.role})" if trial.role in ("teacher", "backbone") else "")
@@ -87,7 +87,7 @@ def _by_method(sweep: SweepStatus) -> Table:
     return table
 
 
-def _begun(sweep: SweepStatus) -> Iterator[Table]:
+def _begun(sweep: SweepStatus) -> Iterator[Grid]:
     if not sweep.active:
         return
     table = _table("running" if sweep.driver else "started")
@@ -120,8 +120,8 @@ def traceback_hint(name: str, key: str, location: str) -> Text:
     return Text(f"Traceback: {failure_command(name, key, location)}", overflow="fold")
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+def _table(*headings: str) -> Grid:
+    table = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table

@@ -12,6 +12,7 @@ from ...specs import masked, sqlite_uri
 from ...store import Plan, Store
 from ..recorded import load_planned, sync_command
 from ..tracking.writer import Mirror
+from .width import text_width
 
 FILES = {"csv": "table.csv", "latex": "table.tex"}
 
@@ -30,9 +31,9 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
             table = main(comparison(_recorded(plan, store, sqlite_uri(Path(scratch) / "mlflow.db"))))
     console.print()
     if console.is_terminal:
-        console.print(to_rich(table))
+        console.print(to_rich(table, console.width))
     else:
-        console.out(render(table, "text"), highlight=False)
+        console.out(render(table, "text", width=text_width()), highlight=False)
     folder = store.sweep_directory(plan.name)
     for form, name in FILES.items():
         folder.write(name, render(table, form).encode())

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable
 
-from rich.table import Table
-
 from ..verify import Problem
+from .grid import Grid
 
 
-def problems_table(problems: Iterable[Problem]) -> Table:
+def problems_table(problems: Iterable[Problem]) -> Grid:
     """Return a table with a row for each problem: its trial or sweep, the problem, the fix."""
-    table = Table(show_lines=True)
+    table = Grid(show_lines=True)
     for heading in ("subject", "problem", "fix"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "subject")
     for problem in problems:
