@@ -89,3 +89,15 @@ def test_the_text_quotes_the_report(study):
     ]
     assert quoted
     assert [quote for quote in quoted if quote not in page] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
+@studies
+def test_the_tables_fit_a_page(study, tmp_path):
+    body = r"\clearpage ".join(path.read_text(encoding="utf-8") for path in sorted((study / "tables").glob("*.tex")))
+    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{body}\end{{document}}"
+    (tmp_path / "tables.tex").write_text(document, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert re.findall(r"Overfull.*|^!.*|Float too large.*", done.stdout, re.MULTILINE) == []

@@ -112,7 +112,7 @@ def _has_siunitx() -> bool:
         ({"columns": "architecture"}, ["method", "resnet20", "vgg8"], 2),
         ({"rows": "architecture,dataset"}, ["architecture", "baseline", "eed"], 3),
         ({"columns": "dataset"}, ["architecture", "method", "cifar100"], 4),
-        ({"transpose": True}, ["method", "resnet20", "vgg8"], 2),
+        ({"transpose": True}, ["method", "resnet20", "vgg8", "all 2 columns"], 2),
     ],
 )
 def test_axes_are_arranged_by_hand(options, heading, rows):
