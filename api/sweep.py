@@ -127,7 +127,9 @@ class StoredSweep:
         from .table import ResultTable
 
         past = partial(history, self.tracking_uri, self.name)
-        return ResultTable(tabulate(self._recorded(), kind, rows=rows, columns=columns, method=method, history=past))
+        chosen = {"rows": rows, "columns": columns, "method": method}
+        sheet = tabulate(self._recorded(), kind, **chosen, history=past, margins=self.plan.margins)
+        return ResultTable(sheet)
 
     def load(self, architecture: str, method: str, *, seed: int = 0) -> "LoadedTrial":
         """Return a trained trial with its network. Plugins that the trial was trained with are run.

@@ -2,6 +2,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Best = Literal["highest", "lowest"]
+"""Direction of better values."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -15,7 +18,7 @@ class Metric:
     """Unit in words, or `%`; empty for a dimensionless metric."""
     digits: int = 4
     """Number of decimals; two values that are equal after rounding count as equal."""
-    best: Literal["highest", "lowest"] | None = None
+    best: Best | None = None
     """Direction of better values; None if no value is best, as for an unknown metric."""
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from ...specs import SpecError, unknown
+from ...store import Margins
 from ..rendered_table import RenderedTable
 from ..table import comparison
 from .ablation import ablation
@@ -20,7 +21,6 @@ from .regimes import regimes
 from .stability import stability
 
 _OF_A_FRAME: dict[str, Callable[[pd.DataFrame], RenderedTable]] = {
-    "main": lambda frame: main(comparison(frame)),
     "exits": exits,
     "kd": kd,
     "cost": cost,
@@ -33,7 +33,7 @@ _OF_A_HISTORY: dict[str, Callable[[pd.DataFrame, pd.DataFrame], RenderedTable]] 
     "convergence": convergence,
     "stability": stability,
 }
-KINDS = (*_OF_A_FRAME, *_OF_A_HISTORY, "ablation")
+KINDS = ("main", *_OF_A_FRAME, *_OF_A_HISTORY, "ablation")
 """Kinds of tables that `tabulate` builds."""
 
 
@@ -45,6 +45,7 @@ def tabulate(
     columns: str | None = None,
     method: str | None = None,
     history: Callable[[], pd.DataFrame] | None = None,
+    margins: Margins | None = None,
 ) -> RenderedTable:
     """Build the table of a kind from a loaded sweep.
 
@@ -55,6 +56,7 @@ def tabulate(
         columns: setting along the columns of an ablation.
         method: method of an ablation; optional if only one method varies in both settings.
         history: returns the sweep's history; required by `convergence` and `stability`.
+        margins: differences that matter, in percentage points: `Plan.margins` of the sweep; used by `main`.
 
     Raises:
         SpecError: A `ValueError`, for an unknown kind, for a missing axis of an ablation, for an axis of another kind,
@@ -71,4 +73,4 @@ def tabulate(
         if history is None:
             raise SpecError(f"a table of kind {kind!r} needs the history of the sweep.", field="history")
         return _OF_A_HISTORY[kind](frame, history())
-    return _OF_A_FRAME[kind](frame)
+    return main(comparison(frame), margins) if kind == "main" else _OF_A_FRAME[kind](frame)

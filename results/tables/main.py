@@ -1,17 +1,24 @@
 """Main table: methods by architectures, with mean, spread, difference from the baseline and significance."""
 
+from ...store import Margins
 from ..captions import entry, gaps, heading, notes, places, record, remarks, row_label, signs, title
+from ..improvement import improvement
 from ..rendered_table import Heading, RenderedTable, TableEntry, one_line
 from ..significance import Significance, significance
 from ..statistics import PairedTest, pairs_needed, smallest_wilcoxon_p
 from ..table import Cell, Table
 
-MARK = "†"
+MARK, EQUAL = "†", "="
 
 
-def main(table: Table) -> RenderedTable:
-    """Return a comparison with its significance tests as a rendered table."""
-    tests = significance(table)
+def main(table: Table, margins: Margins | None = None) -> RenderedTable:
+    """Return a comparison with its significance tests as a rendered table.
+
+    Args:
+        table: a comparison.
+        margins: differences that matter, in the unit of the table's metric: `Plan.margins` of the sweep.
+    """
+    tests = significance(table, margins)
     rows = [
         (
             TableEntry(text=row_label(table, row)),
@@ -29,14 +36,15 @@ def main(table: Table) -> RenderedTable:
         rows=(*rows, *_pooled(table, tests)),
         notes=(*notes(table), *_ranking(table, tests)),
         records=tuple(
-            record(table, row, column, cell) | _tested(test)
+            record(table, row, column, cell) | _tested(test, table, tests.margins)
             for (row, column, cell), test in zip(places(table), sum(tests.cells, ()), strict=True)
         ),
     )
 
 
 def _entry(cell: Cell, test: PairedTest | None, table: Table) -> TableEntry:
-    return entry(cell, table.metric, mark=MARK if test and test.is_significant else "")
+    marks = MARK * bool(test and test.is_significant) + EQUAL * bool(test and test.is_equivalent)
+    return entry(cell, table.metric, mark=marks)
 
 
 def _tests(table: Table, tests: Significance) -> list[str]:
@@ -52,6 +60,7 @@ def _tests(table: Table, tests: Significance) -> list[str]:
         said = ["Paired t-test: not significant (p < 0.05)"]
         if several:
             said = [f"Holm-corrected paired t-tests over {len(tested)} comparisons: none significant (p < 0.05)"]
+    said += [*_equivalence(table, tests), *_power(table, tests)]
     most, needed = max(test.pairs for test in tested), pairs_needed(len(tested))
     if most < needed:
         corrected = f", or {needed} after correction" if needed > pairs_needed() else ""
@@ -65,6 +74,28 @@ def _tests(table: Table, tests: Significance) -> list[str]:
             "signed-rank test, Holm-corrected over methods"
         )
     return said
+
+
+def _equivalence(table: Table, tests: Significance) -> list[str]:
+    """Return the remark on the equivalence tests; empty without a margin."""
+    if tests.margins.equivalent is None or table.baseline is None:
+        return []
+    within = f"{table.baseline.label} within ±{tests.margins.equivalent:g} {table.metric.difference_unit}"
+    family = f", Holm-corrected over {len(tests.tested)} comparisons" if len(tests.tested) > 1 else ""
+    if any(test.is_equivalent for test in tests.tested):
+        return [f"{EQUAL} equal to {within}: p < 0.05 in a paired equivalence test{family}"]
+    return [f"No method is shown to be equal to {within} (p < 0.05 in a paired equivalence test{family})"]
+
+
+def _power(table: Table, tests: Significance) -> list[str]:
+    """Return the remark on the power for the difference that the sweep should detect; empty without one."""
+    found = tests.power
+    if found is None:
+        return []
+    said = f"Power to detect {found.difference:g} {table.metric.difference_unit} at the observed spread of differences"
+    if found.comparisons == 1:
+        return [f"{said}: {found.median:.0%}"]
+    return [f"{said}, as the worst of {found.comparisons}: median {found.median:.0%}, lowest {found.lowest:.0%}"]
 
 
 def _pooled(table: Table, tests: Significance) -> list[tuple[TableEntry, ...]]:
@@ -96,10 +127,11 @@ def _ranking(table: Table, tests: Significance) -> list[str]:
     return [one_line(f"Mean ranks over {over}: {ranks}. {friedman}. {nemenyi}.")]
 
 
-def _tested(test: PairedTest | None) -> dict[str, float | int | None]:
+def _tested(test: PairedTest | None, table: Table, margins: Margins) -> dict[str, str | float | int | None]:
     """Return the fields of a test in a record; all None without a test."""
     t_low, t_high = (test and test.t_interval) or (None, None)
-    return {
+    better = test and improvement(test, table.metric.best)
+    found: dict[str, str | float | int | None] = {
         "pairs": test.pairs if test else None,
         "paired_difference": test.mean if test else None,
         "t_low": t_low,
@@ -109,4 +141,12 @@ def _tested(test: PairedTest | None) -> dict[str, float | int | None]:
         "t_p_holm": test.t_p_holm if test else None,
         "wilcoxon_p": test.wilcoxon_p if test else None,
         "wilcoxon_p_holm": test.wilcoxon_p_holm if test else None,
+        "improvement": better.probability if better else None,
+        "improvement_low": better.low if better else None,
+        "improvement_high": better.high if better else None,
     }
+    if margins.equivalent is not None:
+        found["equivalence_p"] = test.equivalence_p if test else None
+        found["equivalence_p_holm"] = test.equivalence_p_holm if test else None
+        found["verdict"] = test.verdict(table.metric.best) if test and test.is_tested else None
+    return found

@@ -51,5 +51,5 @@ def table(
     uri = tracking_uri(store, tracking)
     chosen = {"rows": rows, "columns": columns, "method": method}
     frame = load_planned(plan, store, uri, warn)
-    sheet = tabulate(frame, kind, **chosen, history=partial(history, uri, name))
+    sheet = tabulate(frame, kind, **chosen, history=partial(history, uri, name), margins=plan.margins)
     typer.echo(render(sheet, format), nl=False)
