@@ -39,9 +39,9 @@ def improvement(test: PairedTest, best: "Best | None") -> Improvement | None:
         best: direction of better values; None if no value is better.
 
     Returns:
-        The probability with its interval; None if no value is better.
+        The probability with its interval; None with fewer than 3 pairs, or if no value is better.
     """
-    if best is None:
+    if best is None or not test.is_tested:
         return None
     better, pairs = test.higher if best == "highest" else test.pairs - test.higher, test.pairs
     low = special.betaincinv(better, pairs - better + 1, LEVEL / 2) if better > 0 else 0.0

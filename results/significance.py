@@ -1,6 +1,6 @@
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..store import Margins
 from .power import power
@@ -33,7 +33,7 @@ class Significance:
     """Test of each column over the pairs of all rows, Holm-corrected over columns; all None for a single row."""
     ranking: Ranking | None
     """Ranking of the columns over the rows without a missing mean; None with fewer than 3 columns or rows."""
-    margins: Margins = Margins()
+    margins: Margins = field(default_factory=Margins)
     """Differences that matter, in the unit of the table's metric."""
 
     @property

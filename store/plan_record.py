@@ -268,7 +268,6 @@ _SEARCH: dict[str, Check] = {
 }
 
 
-
 def _is_difference(value: object) -> bool:
     return is_number(value) and 0 < cast("float", value) < math.inf
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 
@@ -44,7 +44,7 @@ class Origin:
     """Tracking URI without password."""
     experiment: str = ""
     """Address of the sweep on the MLflow server; empty without a server."""
-    margins: Margins = Margins()
+    margins: Margins = field(default_factory=Margins)
     """Differences that matter, named in the sweep file."""
 
 

@@ -171,7 +171,8 @@ def _difference(table: Table, tests: Significance, column: Column, cell: Cell, t
     said = f"{said}, 95% interval {low} to {high}: {verdict} (paired t-test, p = {test.t_p_holm:.2g}{family})."
     if not test.is_equivalent:
         return said
-    return f"{said} {_within(table, tests)}: equal (paired equivalence test, p = {test.equivalence_p_holm:.2g}{family})."
+    equal = f"equal (paired equivalence test, p = {test.equivalence_p_holm:.2g}{family})"
+    return f"{said} {_within(table, tests)}: {equal}."
 
 
 def _within(table: Table, tests: Significance) -> str:
@@ -221,8 +222,8 @@ def _pooled(table: Table, column: Column, test: PairedTest) -> str:
         verdict = "significant" if test.wilcoxon_p_holm < LEVEL else "not significant"
         said += f": {verdict} (Wilcoxon signed-rank test, p = {test.wilcoxon_p_holm:.2g}, Holm-corrected over methods)"
     if found := improvement(test, table.metric.best):
-        low, high = f"{found.low:.0%}", f"{found.high:.0%}"
-        said += f". Better in {found.better:g} of {_pairs(found.pairs)}: {found.probability:.0%}, 95% interval {low} to {high}"
+        share = f"{found.probability:.0%}, 95% interval {found.low:.0%} to {found.high:.0%}"
+        said += f". Better in {found.better:g} of {_pairs(found.pairs)}: {share}"
     return f"{said}."
 
 
@@ -276,7 +277,7 @@ def _power(table: Table, tests: Significance) -> Iterable[str]:
     needed = seeds_needed(found.difference, spread=found.largest_spread, tests=found.comparisons)
     chance = f"{found.median:.0%}"
     if found.comparisons > 1:
-        chance = f"median {chance}, lowest {found.lowest:.0%} of {found.comparisons} comparisons after correction"
+        chance = f"median {chance}, lowest {found.lowest:.0%}, as the worst of {found.comparisons} comparisons"
     yield (
         f"Power to detect {found.difference:g} {unit} at the observed spread of differences: {chance}. "
         f"80% power {'for every comparison ' * (found.comparisons > 1)}requires {needed} seeds."

@@ -95,7 +95,9 @@ def _power(table: Table, tests: Significance) -> list[str]:
     said = f"Power to detect {found.difference:g} {table.metric.difference_unit} at the observed spread of differences"
     if found.comparisons == 1:
         return [f"{said}: {found.median:.0%}"]
-    return [f"{said}, as the worst of {found.comparisons}: median {found.median:.0%}, lowest {found.lowest:.0%}"]
+    return [
+        f"{said}, as the worst of {found.comparisons} comparisons: median {found.median:.0%}, lowest {found.lowest:.0%}"
+    ]
 
 
 def _pooled(table: Table, tests: Significance) -> list[tuple[TableEntry, ...]]:

@@ -72,16 +72,16 @@ def planned_power(plan: SweepPlan, store: Store) -> PlannedPower | None:
     from ...results.power import power, seeds_needed  # noqa: PLC0415 (imports NumPy and SciPy)
 
     spread, pairs = _spread(plan, comparisons, store), min(one.pairs for one in comparisons)
-    tests, known = len(comparisons), {"spread": spread.value}
+    tests = len(comparisons)
     return PlannedPower(
         difference=difference,
         spread=spread,
         comparisons=tests,
         pairs=pairs,
-        power=power(difference, pairs=pairs, **known),
-        worst_power=power(difference, pairs=pairs, tests=tests, **known),
-        seeds=seeds_needed(difference, **known),
-        worst_seeds=seeds_needed(difference, tests=tests, **known),
+        power=power(difference, spread=spread.value, pairs=pairs),
+        worst_power=power(difference, spread=spread.value, pairs=pairs, tests=tests),
+        seeds=seeds_needed(difference, spread=spread.value),
+        worst_seeds=seeds_needed(difference, spread=spread.value, tests=tests),
     )
 
 
@@ -116,15 +116,14 @@ def _spread(plan: SweepPlan, comparisons: Sequence[_Comparison], store: Store) -
 def _recorded(comparisons: Sequence[_Comparison], store: Store) -> Iterable[list[float]]:
     """Iterate over the paired differences of the recorded trials, with any seeds, of each comparison."""
     sides = {side.trial.configuration: side for one in comparisons for side in (one.method, one.baseline)}
-    keys = [key for key in store.keys() if key.rpartition("-s")[0] in sides]
-    progress = store.progress_of(keys)
+    started = store.keys()
+    progress = store.progress_of(key for key in started if key.rpartition("-s")[0] in sides)
     values: dict[str, dict[str, float]] = {id: {} for id in sides}
-    for key in keys:
+    for key, trial in progress.items():
         id, _, seed = key.rpartition("-s")
         metric = f"{'validation' if sides[id].trial.protocol == 'tuning' else 'test'}/final/top1"
-        result = progress[key].result
-        if progress[key].state == "done" and result is not None and metric in result["metrics"]:
-            values[id][seed] = result["metrics"][metric]
+        if trial.state == "done" and trial.result is not None and metric in trial.result["metrics"]:
+            values[id][seed] = trial.result["metrics"][metric]
     for one in comparisons:
         method, baseline = (values[side.trial.configuration] for side in (one.method, one.baseline))
         yield [method[seed] - baseline[seed] for seed in method.keys() & baseline.keys()]

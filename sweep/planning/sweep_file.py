@@ -5,7 +5,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -20,8 +20,8 @@ from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.plugins import Plugin, use
 from ...training.trial import Protocol, TrainedWeights
 from .blocks import SweepBlock, read_blocks
-from .exclude import Exclusions
 from .detect import Detect
+from .exclude import Exclusions
 from .garbage import no_search_for_garbage
 from .merged_axes import Entry, MergedAxis, merged_axes
 from .method_configs import SELF, MethodConfig, Teacher, read_method_configs
@@ -69,7 +69,7 @@ class Sweep:
     """Warnings about settings without effect, one sentence each."""
     merged_axes: tuple[MergedAxis, ...] = ()
     """Axes on which several values give one experiment."""
-    margins: Margins = Margins()
+    margins: Margins = field(default_factory=Margins)
     """Differences that matter, for statements about power and equivalence."""
 
     @property
