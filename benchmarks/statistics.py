@@ -1,7 +1,7 @@
 """Simulation of whole comparison tables: error rates of the tests, their power, and the coverage of an interval.
 
-Numbers of methods, rows and seeds vary. Differences are normal with a common baseline for each row and seed, so that the
-comparisons of a row are correlated as in a real sweep. The tests are those of the program, applied to arrays.
+Numbers of methods, rows and seeds vary. Differences are normal with a common baseline for each row and seed, so that
+the comparisons of a row are correlated as in a real sweep. The tests are those of the program, applied to arrays.
 """
 
 import argparse
@@ -70,7 +70,12 @@ def error_rates(rng: np.random.Generator, number: int) -> dict[str, float]:
     The null hypotheses that are true are: all differences are zero, half of them are zero, all or half of them are at
     the margin of equivalence.
     """
-    names = "difference, all equal", "difference, half equal", "equivalence, all at margin", "equivalence, half at margin"
+    names = (
+        "difference, all equal",
+        "difference, half equal",
+        "equivalence, all at margin",
+        "equivalence, half at margin",
+    )
     worst = dict.fromkeys(names, 0.0)
     for rows, methods, seeds in itertools.product((1, 4), (1, 4, 8), (3, 6, 10)):
         size = {"rows": rows, "methods": methods, "seeds": seeds, "spread": 0.5}
