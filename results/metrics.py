@@ -26,6 +26,11 @@ class Metric:
         """Unit of a difference between two values, in words."""
         return "percentage points" if self.unit == "%" else self.unit or "units of the metric"
 
+    def quantity(self, size: float) -> str:
+        """Return the size of a difference with its unit: `1 percentage point`, `0.5 percentage points`."""
+        unit = self.difference_unit
+        return f"{size:g} {unit.removesuffix('s') if size == 1 and self.unit == '%' else unit}"
+
     def best_of(self, values: Sequence[float]) -> float | None:
         """Return the best value; None without values, or if no value is best."""
         match self.best:

@@ -176,7 +176,7 @@ def _difference(table: Table, tests: Significance, column: Column, cell: Cell, t
 
 
 def _within(table: Table, tests: Significance) -> str:
-    return f"Within ±{tests.margins.equivalent:g} {table.metric.difference_unit}"
+    return f"Within ±{table.metric.quantity(tests.margins.equivalent or 0.0)}"
 
 
 def _apart(table: Table, difference: float) -> str:
@@ -273,12 +273,11 @@ def _power(table: Table, tests: Significance) -> Iterable[str]:
     found = tests.power
     if found is None:
         return
-    unit = table.metric.difference_unit
     needed = seeds_needed(found.difference, spread=found.largest_spread, tests=found.comparisons)
     chance = f"{found.median:.0%}"
     if found.comparisons > 1:
         chance = f"median {chance}, lowest {found.lowest:.0%}, as the worst of {found.comparisons} comparisons"
     yield (
-        f"Power to detect {found.difference:g} {unit} at the observed spread of differences: {chance}. "
+        f"Power to detect {table.metric.quantity(found.difference)} at the observed spread of differences: {chance}. "
         f"80% power {'for every comparison ' * (found.comparisons > 1)}requires {needed} seeds."
     )

@@ -80,7 +80,7 @@ def _equivalence(table: Table, tests: Significance) -> list[str]:
     """Return the remark on the equivalence tests; empty without a margin."""
     if tests.margins.equivalent is None or table.baseline is None:
         return []
-    within = f"{table.baseline.label} within ±{tests.margins.equivalent:g} {table.metric.difference_unit}"
+    within = f"{table.baseline.label} within ±{table.metric.quantity(tests.margins.equivalent)}"
     family = f", Holm-corrected over {len(tests.tested)} comparisons" if len(tests.tested) > 1 else ""
     if any(test.is_equivalent for test in tests.tested):
         return [f"{EQUAL} equal to {within}: p < 0.05 in a paired equivalence test{family}"]
@@ -92,7 +92,7 @@ def _power(table: Table, tests: Significance) -> list[str]:
     found = tests.power
     if found is None:
         return []
-    said = f"Power to detect {found.difference:g} {table.metric.difference_unit} at the observed spread of differences"
+    said = f"Power to detect {table.metric.quantity(found.difference)} at the observed spread of differences"
     if found.comparisons == 1:
         return [f"{said}: {found.median:.0%}"]
     return [

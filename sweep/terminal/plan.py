@@ -83,7 +83,8 @@ def _power(found: PlannedPower) -> Iterable[str]:
     if found.comparisons > 1:
         chance += f", {found.worst_power:.0%} as the worst of {found.comparisons} Holm-corrected comparisons"
         needed += f", {found.worst_seeds} as the worst of {found.comparisons}"
-    yield f"Power to detect {found.difference:g} percentage points: {chance}. {needed}."
+    points = f"{found.difference:g} percentage point{'s' * (found.difference != 1)}"
+    yield f"Power to detect {points}: {chance}. {needed}."
     spread = f"Standard deviation of the paired differences: {found.spread.value:.3g} percentage points"
     remedy = "; set it with `detect: {difference: NUMBER, spread: NUMBER}`" if found.spread.origin == "assumed" else ""
     yield f"{spread}, {found.spread.origin}{remedy}."
