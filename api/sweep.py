@@ -125,7 +125,7 @@ class StoredSweep:
         from .table import ResultTable
 
         past = partial(history, self.tracking_uri, self.name)
-        return ResultTable(tabulate(self._recorded(), kind, history=past, **options))
+        return ResultTable(tabulate(self._recorded(), kind, history=past, margins=self.plan.margins, **options))
 
     def load(self, architecture: str, method: str, *, seed: int = 0) -> "LoadedTrial":
         """Return a trained trial with its network. Plugins that the trial was trained with are run.

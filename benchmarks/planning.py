@@ -70,7 +70,7 @@ def main() -> None:
         report(f"planning: {trials:.0f} trials, reading and planning, of 5 s", reading + planning, "s")
         report(f"planning: {trials:.0f} trials, peak memory of the process, of 1 GB", peak / 1e9, "GB")
         report(f"planning: {trials:.0f} trials, exeunt plan with nothing stored, of 10 s", command(path, storage), "s")
-        report("planning: 16 trials, exeunt plan configs/quickstart.yaml", command(QUICKSTART, storage), "s")
+        report("planning: 49 trials, exeunt plan configs/quickstart.yaml", command(QUICKSTART, storage), "s")
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def main() -> None:
             while not list(Path(storage).glob(f"trials/*/{file}")):
                 time.sleep(0.02)
             report(f"quickstart: {moment}", time.perf_counter() - started, "s")
-        report("quickstart: sweep of 16 trials", seconds_of(process, started), "s")
+        report("quickstart: sweep of 49 trials", seconds_of(process, started), "s")
         started = time.perf_counter()
         report(
             "quickstart: same sweep again",

@@ -2,6 +2,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Best = Literal["highest", "lowest"]
+"""Direction of better values."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -15,13 +18,18 @@ class Metric:
     """Unit in words, or `%`; empty for a dimensionless metric."""
     digits: int = 4
     """Number of decimals; two values that are equal after rounding count as equal."""
-    best: Literal["highest", "lowest"] | None = None
+    best: Best | None = None
     """Direction of better values; None if no value is best, as for an unknown metric."""
 
     @property
     def difference_unit(self) -> str:
         """Unit of a difference between two values, in words."""
         return "percentage points" if self.unit == "%" else self.unit or "units of the metric"
+
+    def quantity(self, size: float) -> str:
+        """Return the size of a difference with its unit: `1 percentage point`, `0.5 percentage points`."""
+        unit = self.difference_unit
+        return f"{size:g} {unit.removesuffix('s') if size == 1 and self.unit == '%' else unit}"
 
     def best_of(self, values: Sequence[float]) -> float | None:
         """Return the best value; None without values, or if no value is best."""

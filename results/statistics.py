@@ -8,14 +8,17 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ..specs.lazy import LazyModule
+from .equivalence import equivalence_p
 
 if TYPE_CHECKING:
     from scipy import stats
+
+    from .metrics import Best
 else:
     stats = LazyModule("scipy.stats")
 
@@ -30,6 +33,7 @@ _DECIMALS = 10
 """Decimals of rounded differences, so that differences equal up to rounding errors tie."""
 
 Interval = tuple[float, float]
+Verdict = Literal["better", "worse", "different", "equal", "undecided"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,10 @@ class PairedTest:
     pairs: int
     mean: float
     """Mean difference in the metric's unit, as the interval."""
+    higher: float
+    """Number of pairs in which the method has the higher value; a tie counts half."""
+    spread: float | None = None
+    """Sample standard deviation of the differences (ddof=1)."""
     t_interval: Interval | None = None
     """95% Student's t interval of the mean."""
     effect: float | None = None
@@ -53,6 +61,9 @@ class PairedTest:
     t_p_holm: float | None = None
     """Value of `t_p` after Holm correction over all tested differences of the table."""
     wilcoxon_p_holm: float | None = None
+    equivalence_p: float | None = None
+    """Value of `equivalence_p` for the margin of the sweep; None without a margin."""
+    equivalence_p_holm: float | None = None
 
     @property
     def is_tested(self) -> bool:
@@ -63,6 +74,25 @@ class PairedTest:
     def is_significant(self) -> bool:
         """True if the corrected p of the t-test is below 0.05."""
         return self.t_p_holm is not None and self.t_p_holm < LEVEL
+
+    @property
+    def is_equivalent(self) -> bool:
+        """True if the corrected p of the equivalence test is below 0.05."""
+        return self.equivalence_p_holm is not None and self.equivalence_p_holm < LEVEL
+
+    def verdict(self, best: "Best | None") -> Verdict:
+        """Return the result of both tests: a significant difference within the margins is `equal`.
+
+        Args:
+            best: direction of better values; with None, a significant difference is `different`.
+        """
+        if self.is_equivalent:
+            return "equal"
+        if not self.is_significant:
+            return "undecided"
+        if best is None:
+            return "different"
+        return "better" if (self.mean > 0) == (best == "highest") else "worse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +112,17 @@ class Ranking:
     """p of the Nemenyi test for each pair of methods."""
 
 
-def paired_test(differences: Sequence[float]) -> PairedTest | None:
-    """Return tests of the null hypothesis that the mean paired difference is zero; None without pairs."""
+def paired_test(differences: Sequence[float], margin: float | None = None) -> PairedTest | None:
+    """Return tests of the null hypothesis that the mean paired difference is zero; None without pairs.
+
+    Args:
+        differences: method minus baseline, one for each pair.
+        margin: largest difference that does not matter, for the equivalence test; without it, there is no such test.
+    """
     if not len(differences):
         return None
     values = np.round(np.asarray(differences, dtype=float), _DECIMALS)
-    test = PairedTest(pairs=len(values), mean=float(values.mean()))
+    test = PairedTest(pairs=len(values), mean=float(values.mean()), higher=float((np.sign(values) + 1).sum() / 2))
     if not test.is_tested:
         return test
     test = replace(test, wilcoxon_p=_wilcoxon(values))
@@ -96,9 +131,11 @@ def paired_test(differences: Sequence[float]) -> PairedTest | None:
     student: Any = stats.ttest_1samp(values, 0)
     return replace(
         test,
+        spread=float(values.std(ddof=1)),
         t_interval=t_interval(values),
         effect=float(values.mean() / values.std(ddof=1)),
         t_p=float(student.pvalue),
+        equivalence_p=None if margin is None else equivalence_p(values, margin),
     )
 
 
@@ -112,15 +149,18 @@ def t_interval(values: Sequence[float] | np.ndarray) -> Interval | None:
 
 
 def holm(tests: Sequence[PairedTest]) -> list[PairedTest]:
-    """Apply the Holm correction to the p values of several tests (Holm 1979).
+    """Apply the Holm correction to the p values of several tests (Holm 1979), separately for each kind of test.
 
     A test without a t-test, because all of its differences are equal, counts with p = 1.
     """
     tested = [test for test in tests if test.is_tested]
-    t = iter(_corrected([test.t_p for test in tested]))
-    wilcoxon = iter(_corrected([test.wilcoxon_p for test in tested]))
+    t = _corrected([test.t_p for test in tested])
+    wilcoxon = _corrected([test.wilcoxon_p for test in tested])
+    equivalence = _corrected([test.equivalence_p for test in tested])
+    corrected = iter(zip(t, wilcoxon, equivalence, strict=True))
+    names = ("t_p_holm", "wilcoxon_p_holm", "equivalence_p_holm")
     return [
-        replace(test, t_p_holm=next(t), wilcoxon_p_holm=next(wilcoxon)) if test.is_tested else test for test in tests
+        replace(test, **dict(zip(names, next(corrected), strict=True))) if test.is_tested else test for test in tests
     ]
 
 

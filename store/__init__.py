@@ -8,7 +8,7 @@ from .checkpoints import CheckpointFiles, digest
 from .directory import Directory, FileInfo, LocalDirectory, StorageError, WriteGuard
 from .fencing import StaleAttemptError, TrialBusyError, living_attempt, newest_attempt
 from .lease import SweepLockedError, hold_lease, lease_owner, require_driver
-from .plan_record import SWEEP_FILE, Configuration, Plan, PlannedTrial, Role, SearchRecord, TuningInfo
+from .plan_record import SWEEP_FILE, Configuration, Margins, Plan, PlannedTrial, Role, SearchRecord, TuningInfo
 from .plugins import PLUGINS, Plugin, keep_plugins, kept_plugins
 from .records import DamagedFileError, NewerFormatError, Record
 from .trial_files import EARLY_EXIT_FILE, WEIGHTS, TrialFiles
@@ -26,6 +26,7 @@ __all__ = [
     "Directory",
     "FileInfo",
     "LocalDirectory",
+    "Margins",
     "NewerFormatError",
     "Plan",
     "PlannedTrial",

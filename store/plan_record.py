@@ -1,6 +1,7 @@
 """Plan of a sweep as data: `sweeps/NAME/plan.json`, which every command that reads results uses."""
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, cast, get_args
@@ -188,6 +189,18 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Margins:
+    """Differences that matter, named in the sweep file, in the unit of the reported metric."""
+
+    detect: float | None = None
+    """Smallest difference that the sweep should detect; None if not named."""
+    spread: float | None = None
+    """Standard deviation of paired differences, expected before the sweep; None if not named."""
+    equivalent: float | None = None
+    """Largest difference with which a method counts as equal to the baseline; None if not named."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchRecord:
     """The search of a sweep as data: its budget and its studies."""
 
@@ -254,6 +267,13 @@ _SEARCH: dict[str, Check] = {
     "spaces": object_of(is_text),
 }
 
+
+def _is_difference(value: object) -> bool:
+    return is_number(value) and 0 < cast("float", value) < math.inf
+
+
+_MARGINS: dict[str, Check] = dict.fromkeys(("detect", "spread", "equivalent"), optional(_is_difference))
+
 PLAN = RecordFile(
     required={
         "name": is_text,
@@ -263,6 +283,7 @@ PLAN = RecordFile(
         "trials": list_of(shaped(**_TRIAL)),
         "coming": list_of(shaped(**_TRIAL, number=is_count)),
     },
+    optional={"margins": shaped(**_MARGINS)},  # plans of earlier versions have none
     compact=True,
     remedy="Run the sweep again; it writes the file anew.",
 )
@@ -286,6 +307,8 @@ class Plan:
     """Trials in their execution order."""
     coming: tuple[tuple[PlannedTrial, int], ...] = ()
     """Examples and numbers of the trials that an unfinished search will still add."""
+    margins: Margins = Margins()
+    """Differences that matter; tables and reports use them."""
 
     @property
     def command(self) -> Literal["sweep", "search"]:
@@ -310,6 +333,7 @@ class Plan:
                 },
                 "trials": [_described(trial) for trial in self.trials],
                 "coming": [_described(trial) | {"number": number} for trial, number in self.coming],
+                "margins": asdict(self.margins),
             },
         )
         directory.write(SWEEP_FILE, self.text.encode())  # last: with this file the sweep counts as launched
@@ -342,6 +366,7 @@ class Plan:
             stopping=record["stopping"],
             trials=tuple(_trial(content, configurations) for content in record["trials"]),
             coming=tuple((_trial(content, configurations), content["number"]) for content in record["coming"]),
+            margins=Margins(**{name: value for name, value in record.get("margins", {}).items() if name in _MARGINS}),
         )
 
 

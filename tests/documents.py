@@ -27,8 +27,8 @@ VARIES = re.compile(
 """Parts of a shown line that may differ from the printed one, because CPUs round differently."""
 MEASURED = r"(?:[-+]?\d+\.\d+(?: ± \d+\.\d+)?|–)"
 """Text that matches a shown number with decimals, or a shown dash."""
-MARKS = re.compile(r"[*°†]|\\(?:textbf|underline)\{([^{}]*)\}")
-"""Marks at the best and at significant means of a table; a different CPU may move them."""
+MARKS = re.compile(r"[*°†]|(?<=[\d†])=|\\(?:textbf|underline)\{([^{}]*)\}")
+"""Marks at the best, significant and equal means of a table; a different CPU may move them."""
 SET_ELSEWHERE = ("COLUMNS", "EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
 EXCERPT = """\
 name: excerpt

@@ -36,7 +36,7 @@ def quickstart(made_once, exeunt):
 
     def sweep(folder):
         answer = exeunt("sweep", ROOT / "configs" / "quickstart.yaml", "--storage", folder)
-        assert "16 trials, 16 to train" in answer.out
+        assert "49 trials, 49 to train" in answer.out
         assert (answer.status, answer.err) == (0, "")
 
     return made_once("quickstart", sweep)

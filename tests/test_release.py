@@ -152,8 +152,8 @@ def shortened(file: Path, folder: Path) -> Path:
 def test_what_is_installed_runs_the_quickstart_of_the_sdist(installed, unpacked, tmp_path):
     assert "exeunt sweep configs/quickstart.yaml" in installed("--help", cwd=tmp_path)
     printed = installed("sweep", shortened(unpacked / "configs" / "quickstart.yaml", tmp_path), cwd=tmp_path)
-    assert "6 trials, 6 to train" in printed
-    assert "final_target" in printed
+    assert "9 trials, 9 to train" in printed
+    assert "output_loss=kl" in printed
     installed("report", "quickstart", cwd=tmp_path)
     (page,) = tmp_path.rglob("report.html")
     assert "quickstart" in page.read_text()

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 
@@ -12,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from ...specs import SpecError
+from ...store import Margins
 from ..figures import draw
 from ..rendered_table import one_line
 from ..significance import significance
@@ -43,6 +44,8 @@ class Origin:
     """Tracking URI without password."""
     experiment: str = ""
     """Address of the sweep on the MLflow server; empty without a server."""
+    margins: Margins = field(default_factory=Margins)
+    """Differences that matter, named in the sweep file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +101,14 @@ def report(
     frame = frame.sort_values(["order", "key"]).reset_index(drop=True)
     found = trials(frame, origin.experiment)
     table = _comparison(frame)
-    made, absent = grids(frame, lambda: history, table, behind(frame, found) if table else {})
+    made, absent = grids(frame, lambda: history, table, behind(frame, found) if table else {}, origin.margins)
     pictures, undrawn = _pictures(frame, history, announce)
     failures = next((grid for grid in made if grid.kind == "failures"), None)
     script, style = _part("report.js"), _part("report.css")
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return page.from_string(_part("report.html")).render(
         sweep=one_line(frame["sweep"].iloc[0]),
-        summary=summary(frame, origin.planned, table, significance(table) if table else None),
+        summary=summary(frame, origin.planned, table, significance(table, origin.margins) if table else None),
         grids=[grid for grid in made if grid is not failures],
         absent=absent,
         failures=failures,

@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import pandas as pd
 
 from ..captions import row_label, value
+from ..improvement import improvement
 from ..labels import Column, RowLabel
+from ..power import seeds_needed
 from ..rendered_table import one_line
 from ..significance import Significance
-from ..statistics import LEAST_PAIRS, LEVEL, PairedTest, pairs_needed, smallest_wilcoxon_p
+from ..statistics import LEAST_PAIRS, LEVEL, PairedTest, Verdict, pairs_needed, smallest_wilcoxon_p
 from ..table import Cell, Table
 
 _OURS = "eed"
@@ -164,10 +167,16 @@ def _difference(table: Table, tests: Significance, column: Column, cell: Cell, t
         return f"{said}: all differences are equal, so there is no t interval and no t-test; not significant."
     low, high = (f"{bound:+z.{table.metric.digits}f}" for bound in test.t_interval)
     verdict = "significant" if test.is_significant else "not significant"
-    return (
-        f"{said}, 95% interval {low} to {high}: {verdict} (paired t-test, p = {test.t_p_holm:.2g}"
-        f"{_corrected(len(tests.tested))})."
-    )
+    family = _corrected(len(tests.tested))
+    said = f"{said}, 95% interval {low} to {high}: {verdict} (paired t-test, p = {test.t_p_holm:.2g}{family})."
+    if not test.is_equivalent:
+        return said
+    equal = f"equal (paired equivalence test, p = {test.equivalence_p_holm:.2g}{family})"
+    return f"{said} {_within(table, tests)}: {equal}."
+
+
+def _within(table: Table, tests: Significance) -> str:
+    return f"Within ±{table.metric.quantity(tests.margins.equivalent or 0.0)}"
 
 
 def _apart(table: Table, difference: float) -> str:
@@ -212,6 +221,9 @@ def _pooled(table: Table, column: Column, test: PairedTest) -> str:
     if test.wilcoxon_p_holm is not None:
         verdict = "significant" if test.wilcoxon_p_holm < LEVEL else "not significant"
         said += f": {verdict} (Wilcoxon signed-rank test, p = {test.wilcoxon_p_holm:.2g}, Holm-corrected over methods)"
+    if found := improvement(test, table.metric.best):
+        share = f"{found.probability:.0%}, 95% interval {found.low:.0%} to {found.high:.0%}"
+        said += f". Better in {found.better:g} of {_pairs(found.pairs)}: {share}"
     return f"{said}."
 
 
@@ -234,6 +246,8 @@ def _cautions(table: Table, tests: Significance) -> Iterable[str]:
             f"No difference from {table.baseline.label} is significant. This does not show that methods are equal; see "
             "the intervals."
         )
+    yield from _equivalence(table, tests)
+    yield from _power(table, tests)
     most = max(test.pairs for test in tests.tested)
     if most < pairs_needed():
         yield (
@@ -243,3 +257,27 @@ def _cautions(table: Table, tests: Significance) -> Iterable[str]:
         )
     if len(table.columns) > 2:
         yield "The difference of the best method is biased upwards: the method was selected on the same numbers."
+
+
+def _equivalence(table: Table, tests: Significance) -> Iterable[str]:
+    """Iterate over the sentence that counts the verdicts; none without an equivalence margin."""
+    if tests.margins.equivalent is not None:
+        counts = Counter(test.verdict(table.metric.best) for test in tests.tested)
+        verdicts = get_args(Verdict) if table.metric.best is None else ("better", "worse", "equal", "undecided")
+        counted = ", ".join(f"{counts[name]} {name}" for name in verdicts)
+        yield f"{_within(table, tests)}, a method counts as equal to the baseline. Verdicts: {counted}."
+
+
+def _power(table: Table, tests: Significance) -> Iterable[str]:
+    """Iterate over the sentence on the power for the difference to detect; none without such a difference."""
+    found = tests.power
+    if found is None:
+        return
+    needed = seeds_needed(found.difference, spread=found.largest_spread, tests=found.comparisons)
+    chance = f"{found.median:.0%}"
+    if found.comparisons > 1:
+        chance = f"median {chance}, lowest {found.lowest:.0%}, as the worst of {found.comparisons} comparisons"
+    yield (
+        f"Power to detect {table.metric.quantity(found.difference)} at the observed spread of differences: {chance}. "
+        f"80% power {'for every comparison ' * (found.comparisons > 1)}requires {needed} seeds."
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ...specs import SpecError
+from ...store import Margins
 from ..captions import row_label
 from ..labels import Column, RowLabel
 from ..rendered_table import Heading, RenderedTable, TableEntry, aligned, one_line
@@ -97,6 +98,7 @@ def grids(
     history: Callable[[], pd.DataFrame],
     table: Table | None,
     cells: Mapping[tuple[RowLabel, Column], tuple[Trial, ...]],
+    margins: Margins | None = None,
 ) -> tuple[tuple[Grid, ...], tuple[Absent, ...]]:
     """Return the tables of all kinds that the data allows, and the kinds that it does not allow.
 
@@ -105,13 +107,14 @@ def grids(
         history: returns the sweep's history.
         table: comparison of the sweep; None if there is nothing to compare.
         cells: trials of the cells of the comparison.
+        margins: differences that matter, named in the sweep file.
     """
     made: list[Grid] = []
     absent: list[Absent] = []
     no_ablation = "no method has several values of two settings."
     for kind, options in _wanted(frame):
         try:
-            sheet = tabulate(frame, kind, history=history, **options)
+            sheet = tabulate(frame, kind, history=history, margins=margins, **options)
         except SpecError as error:
             if kind == "ablation":  # the page lists ablation as missing only if all pairs fail
                 no_ablation = str(error)

@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 import pandas as pd
 
 from ...specs import SpecError, unknown
+from ...store import Margins
 from ..rendered_table import RenderedTable
 from ..selection import Selection, selected
 from ..table import comparison, shown
@@ -80,6 +81,7 @@ def tabulate(
     kind: str = "main",
     *,
     history: Callable[[], pd.DataFrame] | None = None,
+    margins: Margins | None = None,
     **options: Unpack[TableOptions],
 ) -> RenderedTable:
     """Build the table of a kind from a loaded sweep.
@@ -88,6 +90,7 @@ def tabulate(
         frame: a loaded sweep, or several that are compared.
         kind: one of `KINDS`.
         history: returns the sweep's history; required by `convergence` and `stability`.
+        margins: differences that matter, in percentage points: `Plan.margins` of the sweep; used by `main`.
         options: what the table shows, and how.
 
     Raises:
@@ -102,7 +105,7 @@ def tabulate(
             are = "does" if len(kinds) == 1 else "do"
             problem = f"a table of kind {kind!r} does not accept {name}; only kind {whose} {are}."
             raise SpecError(problem, field=name)
-    table = _table(frame, kind, options, history)
+    table = _table(frame, kind, options, history, margins)
     if caption := options.get("caption"):
         table = _retold(table, title=caption.strip().rstrip("."))
     if label := options.get("label"):
@@ -111,7 +114,11 @@ def tabulate(
 
 
 def _table(
-    frame: pd.DataFrame, kind: str, options: TableOptions, history: Callable[[], pd.DataFrame] | None
+    frame: pd.DataFrame,
+    kind: str,
+    options: TableOptions,
+    history: Callable[[], pd.DataFrame] | None,
+    margins: Margins | None,
 ) -> RenderedTable:
     rows, columns = options.get("rows"), options.get("columns")
     if options.get("transpose"):
@@ -121,7 +128,9 @@ def _table(
         table = comparison(frame, options.get("metric"), digits=options.get("digits"))
         if options.get("transpose") and not rows and not columns:
             rows = "method"
-        return main(shown(table, selection), rows=_axes(rows), columns=_axes(columns))
+        are_points = table.metric.unit == "%"
+        wanted = margins if are_points else None
+        return main(shown(table, selection), wanted, rows=_axes(rows), columns=_axes(columns))
     frame = selected(frame, selection)
     if kind == "ablation":
         return ablation(frame, rows=rows, columns=columns, method=options.get("method"))

@@ -3,28 +3,33 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from ...store import Margins
 from ..captions import entry, gaps, notes, record, remarks, signs, title
+from ..improvement import improvement
 from ..rendered_table import Heading, RenderedTable, TableEntry, one_line
 from ..significance import Significance, significance
 from ..statistics import PairedTest, pairs_needed, smallest_wilcoxon_p
 from ..table import Table
 from .arrangement import METHODS_ACROSS, METHODS_DOWN, Arrangement, axes_across
 
-MARK = "†"
+MARK, EQUAL = "†", "="
 
 
-def main(table: Table, *, rows: Collection[str] = (), columns: Collection[str] = ()) -> RenderedTable:
+def main(
+    table: Table, margins: Margins | None = None, *, rows: Collection[str] = (), columns: Collection[str] = ()
+) -> RenderedTable:
     """Return a comparison with its significance tests as a rendered table.
 
     Args:
         table: the comparison.
+        margins: differences that matter, in the unit of the table's metric: `Plan.margins` of the sweep.
         rows: axes that go down, of `arrangement.AXES`; by default those that are not in `columns`.
         columns: axes that go across. Without both, methods go across as long as they fit, otherwise down.
 
     Raises:
         SpecError: A `ValueError`, for an unknown axis, or an axis in both directions.
     """
-    tests = significance(table)
+    tests = significance(table, margins)
 
     def arranged(across: tuple[str, ...]) -> _Sheet:
         return _Sheet(table=table, tests=tests, arrangement=Arrangement(table=table, across=across))
@@ -90,7 +95,7 @@ class _Sheet:
             stubs=len(names),
             notes=(*notes(table), *_ranking(table, self.tests)),
             records=tuple(
-                record(table, row, column, table.cells[at][place]) | _tested(self.tests.cells[at][place])
+                record(table, row, column, table.cells[at][place]) | _tested(self.tests.cells[at][place], table, self.tests.margins)
                 for (at, place), row, column in arrangement.positions()
             ),
         )
@@ -98,8 +103,8 @@ class _Sheet:
     def _entry(self, at: tuple[int, int]) -> TableEntry:
         number, place = at
         test, cell = self.tests.cells[number][place], self.table.cells[number][place]
-        mark = MARK if test and test.is_significant else ""
-        return replace(entry(cell, self.table.metric, mark=mark), place=at)
+        marks = MARK * bool(test and test.is_significant) + EQUAL * bool(test and test.is_equivalent)
+        return replace(entry(cell, self.table.metric, mark=marks), place=at)
 
     def _pooled(self) -> Iterator[TableEntry]:
         """Iterate over the entries of the pooled tests: each method against the baseline over the pairs of all rows."""
@@ -122,6 +127,7 @@ def _tests(table: Table, tests: Significance, summary: str) -> list[str]:
         said = ["Paired t-test: not significant (p < 0.05)"]
         if several:
             said = [f"Holm-corrected paired t-tests over {len(tested)} comparisons: none significant (p < 0.05)"]
+    said += [*_equivalence(table, tests), *_power(table, tests)]
     most, needed = max(test.pairs for test in tested), pairs_needed(len(tested))
     if most < needed:
         corrected = f", or {needed} after correction" if needed > pairs_needed() else ""
@@ -135,6 +141,30 @@ def _tests(table: Table, tests: Significance, summary: str) -> list[str]:
             "Wilcoxon signed-rank test, Holm-corrected over methods"
         )
     return said
+
+
+def _equivalence(table: Table, tests: Significance) -> list[str]:
+    """Return the remark on the equivalence tests; empty without a margin."""
+    if tests.margins.equivalent is None or table.baseline is None:
+        return []
+    within = f"{table.baseline.label} within ±{table.metric.quantity(tests.margins.equivalent)}"
+    family = f", Holm-corrected over {len(tests.tested)} comparisons" if len(tests.tested) > 1 else ""
+    if any(test.is_equivalent for test in tests.tested):
+        return [f"{EQUAL} equal to {within}: p < 0.05 in a paired equivalence test{family}"]
+    return [f"No method is shown to be equal to {within} (p < 0.05 in a paired equivalence test{family})"]
+
+
+def _power(table: Table, tests: Significance) -> list[str]:
+    """Return the remark on the power for the difference that the sweep should detect; empty without one."""
+    found = tests.power
+    if found is None:
+        return []
+    said = f"Power to detect {table.metric.quantity(found.difference)} at the observed spread of differences"
+    if found.comparisons == 1:
+        return [f"{said}: {found.median:.0%}"]
+    return [
+        f"{said}, as the worst of {found.comparisons} comparisons: median {found.median:.0%}, lowest {found.lowest:.0%}"
+    ]
 
 
 def _pooled_entry(test: PairedTest | None, table: Table) -> TableEntry:
@@ -159,10 +189,11 @@ def _ranking(table: Table, tests: Significance) -> list[str]:
     return [one_line(f"Mean ranks over {over}: {ranks}. {friedman}. {nemenyi}.")]
 
 
-def _tested(test: PairedTest | None) -> dict[str, float | int | None]:
+def _tested(test: PairedTest | None, table: Table, margins: Margins) -> dict[str, str | float | int | None]:
     """Return the fields of a test in a record; all None without a test."""
     t_low, t_high = (test and test.t_interval) or (None, None)
-    return {
+    better = test and improvement(test, table.metric.best)
+    found: dict[str, str | float | int | None] = {
         "pairs": test.pairs if test else None,
         "paired_difference": test.mean if test else None,
         "t_low": t_low,
@@ -172,4 +203,12 @@ def _tested(test: PairedTest | None) -> dict[str, float | int | None]:
         "t_p_holm": test.t_p_holm if test else None,
         "wilcoxon_p": test.wilcoxon_p if test else None,
         "wilcoxon_p_holm": test.wilcoxon_p_holm if test else None,
+        "improvement": better.probability if better else None,
+        "improvement_low": better.low if better else None,
+        "improvement_high": better.high if better else None,
     }
+    if margins.equivalent is not None:
+        found["equivalence_p"] = test.equivalence_p if test else None
+        found["equivalence_p_holm"] = test.equivalence_p_holm if test else None
+        found["verdict"] = test.verdict(table.metric.best) if test and test.is_tested else None
+    return found

@@ -38,6 +38,7 @@ def report(name: SweepName, storage: Storage = "runs", tracking: Tracking = None
         commands=_commands(name, where, is_search=plan.command == "search"),
         tracking=masked(tracking or ""),
         experiment=experiment_url(uri, name),
+        margins=plan.margins,
     )
     with shown_steps() as step:
         step("Reading MLflow runs")

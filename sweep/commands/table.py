@@ -139,11 +139,13 @@ def table(
     store = Store(storage)
     uri = tracking_uri(store, tracking)
     names: list[str] = list(dict.fromkeys([str(name), *(more or [])]))
-    frame = joined([load_planned(store.plan(one), store, uri, warn) for one in names])
+    plans = [store.plan(one) for one in names]
+    frame = joined([load_planned(plan, store, uri, warn) for plan in plans])
     sheet = tabulate(
         frame,
         kind,
         history=lambda: pd.concat(map(partial(history, uri), names), ignore_index=True),
+        margins=plans[0].margins if all(plan.margins == plans[0].margins for plan in plans) else None,
         rows=rows,
         columns=columns,
         transpose=transpose,

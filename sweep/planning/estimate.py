@@ -10,6 +10,7 @@ from ...training import TrialSpec
 from .cost import Costs
 from .merged_axes import MergedAxis
 from .plan import SweepPlan
+from .planned_power import PlannedPower, planned_power
 from .throughput import Throughput
 
 
@@ -67,6 +68,8 @@ class Estimate:
     problems: tuple[tuple[PlannedTrial, State, str], ...]
     """Trials that failed, diverged or were stopped early, with state and reason."""
     pace: Throughput | None
+    power: PlannedPower | None
+    """Power for the difference that the sweep should detect; None if its file names none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate as plain JSON values."""
@@ -99,6 +102,7 @@ class Estimate:
             ],
             "device": self.pace and self.pace.device,
             "not_measured": self.pace and self.pace.problems,
+            "power": self.power and self.power.to_dict(),
         }
 
 
@@ -145,6 +149,7 @@ def estimate(plan: SweepPlan, store: Store, pace: Throughput | None = None) -> E
         flat_grid=plan.sweep.flat_grid if plan.sweep.search is None else None,
         problems=tuple(problems),
         pace=pace,
+        power=planned_power(plan, store),
     )
 
 

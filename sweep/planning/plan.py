@@ -60,6 +60,7 @@ def sweep_plan(
         stopping=None if sweep.stopping is None else sweep.stopping.to_dict(),
         trials=trials,
         coming=coming,
+        margins=sweep.margins,
         sweep=sweep,
         specs=specs,
     )

@@ -5,7 +5,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -15,10 +15,12 @@ from ...losses import Baseline
 from ...models import ArchitectureSpec, architectures
 from ...specs import Spec, SpecError, require, unknown
 from ...specs.user_code import user_code
+from ...store import Margins
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.plugins import Plugin, use
 from ...training.trial import Protocol, TrainedWeights
 from .blocks import SweepBlock, read_blocks
+from .detect import Detect
 from .exclude import Exclusions
 from .garbage import no_search_for_garbage
 from .merged_axes import Entry, MergedAxis, merged_axes
@@ -67,6 +69,8 @@ class Sweep:
     """Warnings about settings without effect, one sentence each."""
     merged_axes: tuple[MergedAxis, ...] = ()
     """Axes on which several values give one experiment."""
+    margins: Margins = field(default_factory=Margins)
+    """Differences that matter, for statements about power and equivalence."""
 
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
@@ -112,6 +116,8 @@ class _Settings(pydantic.BaseModel):
     order: Order = "breadth-first"
     exclude: Any = []
     search: Any = None
+    detect: Any = None
+    equivalent: Annotated[float, pydantic.Field(gt=0, le=100)] | None = None
 
     @pydantic.model_validator(mode="after")
     def _is_tuned_on_images(self) -> Self:
@@ -179,7 +185,25 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         plugins=tuple(plugins),
         warnings=(*warnings, *(axis.warning for axis in merged if axis.is_whole)),
         merged_axes=tuple(merged),
+        margins=_margins(settings, candidates, document),
     )
+
+
+def _margins(written: _Settings, candidates: list[TunedConfig], document: Document) -> Margins:
+    """Return the differences that matter, which refer to a baseline."""
+    section = written.detect
+    for key in ("detect", "equivalent"):
+        if getattr(written, key) is not None and not any(isinstance(one.trial.method, Baseline) for one in candidates):
+            problem = f"refers to a difference from the method 'baseline', which is missing; add it, or remove {key!r}."
+            raise document.error((key,), problem)
+    if section is None:
+        return Margins(equivalent=written.equivalent)
+    found = (
+        validated(Detect, section, document, ("detect",))
+        if isinstance(section, dict)
+        else validated(Detect, {"difference": section}, document, ("detect",), AxisValues(values={}))
+    )
+    return Margins(detect=found.difference, spread=found.spread, equivalent=written.equivalent)
 
 
 def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> Stopping | None:

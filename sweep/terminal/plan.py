@@ -8,6 +8,7 @@ from rich.text import Text
 
 from ...store import State
 from ..planning.estimate import Cost, CostRow, Estimate
+from ..planning.planned_power import PlannedPower
 from .counts import counted
 from .grid import Grid
 from .status import traceback_hint
@@ -72,6 +73,21 @@ def _sentences(estimate: Estimate) -> Iterable[str]:
         pace = estimate.pace
         yield f"Device-hours for one trial at a time on each device, {pace.origin}: {pace.device}."
         yield from (f"Not measured: {problem}" for problem in pace.problems)
+    if estimate.power is not None:
+        yield from _power(estimate.power)
+
+
+def _power(found: PlannedPower) -> Iterable[str]:
+    chance = f"{found.power:.0%} with {counted(found.pairs, 'paired seed')}"
+    needed = f"80% requires {counted(found.seeds, 'seed')}"
+    if found.comparisons > 1:
+        chance += f", {found.worst_power:.0%} as the worst of {found.comparisons} Holm-corrected comparisons"
+        needed += f", {found.worst_seeds} as the worst of {found.comparisons}"
+    points = f"{found.difference:g} percentage point{'s' * (found.difference != 1)}"
+    yield f"Power to detect {points}: {chance}. {needed}."
+    spread = f"Standard deviation of the paired differences: {found.spread.value:.3g} percentage points"
+    remedy = "; set it with `detect: {difference: NUMBER, spread: NUMBER}`" if found.spread.origin == "assumed" else ""
+    yield f"{spread}, {found.spread.origin}{remedy}."
 
 
 def _saved(estimate: Estimate, flat_grid: int) -> str:

@@ -24,11 +24,11 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
     """
     problem = None
     try:
-        table = main(comparison(_recorded(plan, store, tracking_uri)))
+        table = main(comparison(_recorded(plan, store, tracking_uri)), plan.margins)
     except TrackingError as error:
         problem = error
         with tempfile.TemporaryDirectory() as scratch:
-            table = main(comparison(_recorded(plan, store, sqlite_uri(Path(scratch) / "mlflow.db"))))
+            table = main(comparison(_recorded(plan, store, sqlite_uri(Path(scratch) / "mlflow.db"))), plan.margins)
     console.print()
     if console.is_terminal:
         console.print(to_rich(table, console.width))

@@ -53,3 +53,15 @@ def test_everything_that_a_trial_records_is_known(tmp_path):
     recorded = record.keys() - {"epoch", "time"}
     assert {"train/loss/output", "validation/exit1/ece", "test_by_epoch/ensemble/nll", "cost/parameters"} <= recorded
     assert [name for name in recorded if describe(name).title == name] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "text"),
+    [
+        ("test/final/top1", 1, "1 percentage point"),
+        ("test/final/top1", 0.5, "0.5 percentage points"),
+        ("test/final/nll", 0.1, "0.1 nats"),
+    ],
+)
+def test_the_size_of_a_difference_agrees_with_its_unit(name, size, text):
+    assert describe(name).quantity(size) == text

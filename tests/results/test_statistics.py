@@ -3,10 +3,14 @@ import math
 import numpy as np
 import pytest
 from exeunt.results import PairedTest, Ranking, paired_test, ranking
+from exeunt.results.equivalence import equivalence_p
+from exeunt.results.improvement import improvement
+from exeunt.results.power import power, seeds_needed
 from exeunt.results.statistics import holm, pairs_needed, smallest_wilcoxon_p
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import DescrStatsW
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 """Heights of crossed minus self-fertilised maize in eighths of an inch, 15 pairs (Darwin 1876; Fisher 1935)."""
@@ -68,7 +72,10 @@ def test_many_pairs_have_the_wilcoxon_p_of_the_normal_approximation():
 
 @pytest.mark.parametrize("differences", [[0.5], [0.5, 0.7]])
 def test_two_pairs_are_not_tested(differences):
-    assert paired_test(differences) == PairedTest(pairs=len(differences), mean=pytest.approx(np.mean(differences)))
+    test = paired_test(differences, margin=0.3)
+    mean = pytest.approx(np.mean(differences))
+    assert test == PairedTest(pairs=len(differences), mean=mean, higher=len(differences))
+    assert improvement(test, "highest") is None
 
 
 def test_without_pairs_there_is_no_test():
@@ -77,9 +84,9 @@ def test_without_pairs_there_is_no_test():
 
 @pytest.mark.parametrize(("difference", "p"), [(0.5, 0.25), (0.0, 1.0)])
 def test_differences_that_are_all_alike_are_not_certain(difference, p):
-    test = paired_test([difference] * 3)
-    assert test == PairedTest(pairs=3, mean=difference, wilcoxon_p=p)
-    assert not test.is_significant
+    test = paired_test([difference] * 3, margin=0.7)
+    assert test == PairedTest(pairs=3, mean=difference, higher=3.0 if difference else 1.5, wilcoxon_p=p)
+    assert test.verdict("highest") == "undecided"
 
 
 @pytest.mark.parametrize(("pairs", "p"), [(3, 0.25), (5, 0.0625), (6, 0.03125), (10, 2 / 1024)])
@@ -98,7 +105,7 @@ def test_pairs_needed(tests, pairs):
 @pytest.mark.slow
 def test_holm_is_that_of_statsmodels_and_leaves_out_what_was_not_tested():
     p_values = [0.01, None, 0.04, 0.03, 0.005]
-    corrected = holm([PairedTest(pairs=3 if p else 2, mean=1.0, t_p=p) for p in p_values])
+    corrected = holm([PairedTest(pairs=3 if p else 2, mean=1.0, higher=2.0, t_p=p) for p in p_values])
     assert [test.t_p_holm for test in corrected] == [
         pytest.approx(0.03),  # 3 * 0.01
         None,
@@ -152,3 +159,85 @@ def test_where_the_lowest_is_best_the_ranks_are_turned_round():
 @pytest.mark.parametrize("values", [[], [[1.0, 2.0, 3.0]] * 2, [[1.0, 2.0]] * 5, [[1.0, 1.0, 1.0]] * 4])
 def test_too_little_is_not_ranked(values):
     assert ranking(values, highest_is_best=True) is None
+
+
+@pytest.mark.parametrize("tests", [1, 8])
+@pytest.mark.parametrize("pairs", [3, 5, 10, 30])
+@pytest.mark.parametrize("effect", [0.1, 0.5, 1.0])
+def test_power_is_that_of_statsmodels(effect, pairs, tests):
+    reference = TTestPower().power(effect, pairs, 0.05 / tests)
+    assert power(effect * 0.4, spread=0.4, pairs=pairs, tests=tests) == pytest.approx(reference, abs=1e-9)
+
+
+def test_power_has_a_value_where_scipys_noncentral_t_has_none():
+    assert power(5.0, spread=1.0, pairs=10) == pytest.approx(1.0)
+    assert power(20.0, spread=1.0, pairs=3, tests=1000) == pytest.approx(0.05828114, abs=1e-6)
+    assert power(0.5, spread=0.5, pairs=2) == 0.0
+
+
+def test_seeds_needed():
+    """The difference of one standard deviation of docs/statistics.md."""
+    assert seeds_needed(0.5, spread=0.5) == 10
+    assert seeds_needed(0.5, spread=0.5, tests=8) == 17
+    assert power(0.5, spread=0.5, pairs=9) < 0.8 <= power(0.5, spread=0.5, pairs=10)
+    assert seeds_needed(50.0, spread=0.1) == 3
+    assert seeds_needed(0.001, spread=5.0) == pytest.approx(7.849 * 5000**2, rel=1e-3)  # (1.96 + 0.84)^2 = 7.849
+
+
+@pytest.mark.parametrize("shift", [-0.2, 0.0, 0.1, 2.0])
+def test_the_equivalence_test_is_that_of_statsmodels(shift):
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(70, 1, 9), rng.normal(70 + shift, 1, 9)
+    reference, *_ = ttost_paired(second, first, -0.5, 0.5)
+    assert paired_test(second - first, margin=0.5).equivalence_p == pytest.approx(reference)
+
+
+@pytest.mark.parametrize(
+    ("differences", "highest", "lowest"),
+    [
+        ([0.8, 1.0, 0.6], "better", "worse"),
+        ([-0.8, -1.0, -0.6], "worse", "better"),
+        ([0.8, -1.0, 0.6], "undecided", "undecided"),
+        ([0.02, -0.03, 0.0, 0.01], "equal", "equal"),
+        ([0.12, 0.1, 0.11, 0.12], "equal", "equal"),  # significant, and within the margin
+    ],
+)
+def test_verdicts(differences, highest, lowest):
+    (test,) = holm([paired_test(differences, margin=0.3)])
+    assert test.verdict("highest") == highest
+    assert test.verdict("lowest") == lowest
+    assert test.verdict(None) == {"better": "different", "worse": "different"}.get(highest, highest)
+
+
+def test_a_difference_of_less_than_the_margin_can_be_significant_too():
+    (test,) = holm([paired_test([0.12, 0.1, 0.11, 0.12], margin=0.3)])
+    assert test.is_significant
+    assert test.is_equivalent
+
+
+def test_probability_of_improvement_with_the_interval_of_scipy():
+    test = paired_test([0.5, 0.7, -0.1, 0.3, 0.2])
+    found = improvement(test, "highest")
+    interval = stats.binomtest(4, 5).proportion_ci(method="exact")
+    assert found is not None
+    assert (found.probability, found.low, found.high) == pytest.approx((0.8, interval.low, interval.high))
+    lower = improvement(test, "lowest")
+    assert lower is not None
+    assert (lower.probability, lower.low) == pytest.approx((0.2, 1 - found.high))
+    assert improvement(test, None) is None
+    tied = improvement(paired_test([0.0, 0.0, 1.0, 1.0]), "highest")
+    assert tied is not None
+    assert (tied.better, tied.high) == (3.0, pytest.approx(stats.beta.ppf(0.975, 4, 1)))
+
+
+def test_few_of_many_simulated_tables_have_a_wrong_mark():
+    """Four methods without a difference, and four at the margin; benchmarks/statistics.py simulates more tables."""
+    noise = np.random.default_rng(0).normal(0, 0.35, (1000, 5, 6))
+    differences = noise[:, 1:] - noise[:, :1]
+    t_p = stats.ttest_1samp(differences, 0, axis=-1).pvalue
+    marked = np.zeros(2)
+    for table, of_table in zip(differences, t_p, strict=True):
+        known = [(p, equivalence_p(values + 0.3, 0.3)) for p, values in zip(of_table, table, strict=True)]
+        tests = holm([PairedTest(pairs=6, mean=0.0, higher=3.0, t_p=p, equivalence_p=own) for p, own in known])
+        marked += any(test.is_significant for test in tests), any(test.is_equivalent for test in tests)
+    assert (marked / 1000 < 0.07).all()  # 5%, and three standard errors

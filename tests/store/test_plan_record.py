@@ -4,6 +4,7 @@ import pytest
 from exeunt.store import (
     Configuration,
     DamagedFileError,
+    Margins,
     NewerFormatError,
     Plan,
     PlannedTrial,
@@ -48,6 +49,7 @@ PLAN = Plan(
             3,
         ),
     ),
+    margins=Margins(detect=0.5, equivalent=0.3),
 )  # fmt: skip
 
 
@@ -57,6 +59,14 @@ def test_a_plan_is_read_as_it_was_saved(store):
     assert [trial.key for trial in store.plan("s").trials] == [trial.key for trial in TRIALS]
     assert store.plan("s").trials[1].depends_on == (TEACHER.key,)
     assert store.sweeps() == ["s"]
+
+
+def test_a_plan_without_margins_is_read(store):
+    store.save_sweep(PLAN)
+    older = record(store)
+    del older["margins"]
+    (store.sweep_directory("s").path / "plan.json").write_text(json.dumps(older))
+    assert store.plan("s").margins == Margins()
 
 
 def record(store):
@@ -74,6 +84,7 @@ def record(store):
         ),
         (lambda plan: plan | {"trials": [{}]}, "missing or invalid: trials"),
         (lambda plan: plan | {"coming": plan["trials"]}, "missing or invalid: coming"),
+        (lambda plan: plan | {"margins": plan["margins"] | {"detect": 0}}, "missing or invalid: margins"),
         (lambda plan: plan | {"search": {}}, "missing or invalid: search"),
         (lambda plan: plan | {"search": plan["search"] | {"spaces": [1]}}, "missing or invalid: search"),
     ],

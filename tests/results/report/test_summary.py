@@ -3,11 +3,12 @@
 import pytest
 from exeunt.results import comparison, significance
 from exeunt.results.report.summary import Summary, summary
+from exeunt.store import Margins
 
 
-def said(sweep, planned: int | None = None) -> Summary:
+def said(sweep, planned: int | None = None, **margins: float) -> Summary:
     table = comparison(sweep.frame())
-    return summary(sweep.frame(), planned, table, significance(table))
+    return summary(sweep.frame(), planned, table, significance(table, Margins(**margins)))
 
 
 def sentences(found: Summary) -> list[str]:
@@ -108,3 +109,24 @@ def test_all_rows_together(sweep):
     found = said(sweep)
     assert [finding.label for finding in found.findings] == ["resnet8", "resnet14", "All 2 rows together"]
     assert any("(Wilcoxon signed-rank test, p = " in text for text in found.findings[-1].sentences)
+    assert any(
+        ". Better in 6 of 6 pairs of seeds: 100%, 95% interval 54% to 100%." in text
+        for text in found.findings[-1].sentences
+    )
+
+
+def test_power_and_equivalence_of_a_sweep_that_names_its_differences(made):
+    made.seeds("baseline", 70.0, 71.0, 72.0, 70.5)
+    made.seeds("eed", 70.1, 71.1, 71.9, 70.5)
+    found = sentences(said(made, detect=0.5, equivalent=0.3))
+    assert any("Within ±0.3 percentage points: equal (paired equivalence test, p = 0.00" in text for text in found)
+    assert (
+        "Within ±0.3 percentage points, a method counts as equal to the baseline. "
+        "Verdicts: 0 better, 0 worse, 1 equal, 0 undecided." in found
+    )
+    assert (
+        "Power to detect 0.5 percentage points at the observed spread of differences: 100%. 80% power requires 3 seeds."
+        in found
+    )
+    plain = sentences(said(made))
+    assert not any("ower" in text or "Within" in text for text in plain)

@@ -161,3 +161,33 @@ def test_the_overview_fits_into_80_columns(read, good, ended, tmp_path, name):
     assert not any("…" in line for line in lines)
     assert any("eed" in line for line in lines)
     assert "no memory" in " ".join(captured.get().split())
+
+
+def printed(plan, store):
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(overview(estimate(plan, store)))
+    return captured.get()
+
+
+def test_the_power_of_the_planned_seeds(read, good, ended, tmp_path):
+    store = Store(tmp_path)
+    compared = good.replace("[resnet8, resnet14]", "[resnet8]").replace("[0, 1]", "[0, 1, 2]")
+    plan = make_plan(read(compared + "detect: 0.5\n"))
+    said = printed(plan, store)
+    assert (
+        "Power to detect 0.5 percentage points: 18% with 3 paired seeds, 2% as the worst of 8 Holm-corrected "
+        "comparisons. 80% requires 10 seeds, 17 as the worst of 8." in said
+    )
+    assert "Standard deviation of the paired differences: 0.5 percentage points, assumed; set it with `detect:" in said
+    assert "Power" not in printed(make_plan(read(compared)), store)
+    named = printed(make_plan(read(compared + "detect: {difference: 0.5, spread: 0.25}\n")), store)
+    assert "differences: 0.25 percentage points, set in the sweep file." in named
+    for trial in plan.trials:
+        if trial.label in ("baseline", "kd teacher=resnet20") and trial.role == "result":
+            top1 = 70 + trial.seed + (trial.label != "baseline") * trial.seed / 10
+            store.trial(trial.key).write_result(ended("done", metrics={"test/final/top1": top1}))
+    found = estimate(plan, store).to_dict()["power"]
+    assert found["spread"] == {"value": pytest.approx(0.1), "origin": "from 3 recorded pairs of 1 comparison"}
+    assert (found["comparisons"], found["pairs"], found["seeds"]) == (8, 3, 3)
+    assert found["power"] > found["worst_power"] > 0.3

@@ -2,6 +2,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from exeunt.store import Margins
 from exeunt.sweep.planning.stopping import Stopping
 from exeunt.sweep.planning.sweep_file import read_sweep
 from exeunt.sweep.planning.yaml_document import DocumentError
@@ -185,6 +186,25 @@ def test_what_a_block_lacks_is_missing_there(read, good):
     without = good.replace("dataset: digits\n", "")
     with pytest.raises(DocumentError, match=r"sweep.yaml:12: blocks\[1\].dataset: the key 'dataset' is missing"):
         read(without + "blocks:\n  - dataset: digits\n  - seeds: [7]\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "margins"),
+    [
+        ("", Margins()),
+        ("detect: 0.5\nequivalent: 1\n", Margins(detect=0.5, equivalent=1.0)),
+        ("detect: {difference: 0.5, spread: 0.4}\n", Margins(detect=0.5, spread=0.4)),
+    ],
+)
+def test_the_differences_that_matter_leave_the_trials_as_they_are(read, good, written, margins):
+    sweep = read(good + written)
+    assert sweep.margins == margins
+    assert sweep.trials == read(good).trials
+
+
+def test_a_difference_needs_a_baseline(read, good):
+    with pytest.raises(DocumentError, match="detect: refers to a difference from the method 'baseline', which is miss"):
+        read(good.replace("baseline: {}", "label_smoothing: {}") + "detect: 0.5\n")
 
 
 def test_the_same_seed_twice_is_one_seed(read, good):
