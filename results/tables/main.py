@@ -95,7 +95,8 @@ class _Sheet:
             stubs=len(names),
             notes=(*notes(table), *_ranking(table, self.tests)),
             records=tuple(
-                record(table, row, column, table.cells[at][place]) | _tested(self.tests.cells[at][place], table, self.tests.margins)
+                record(table, row, column, table.cells[at][place])
+                | _tested(self.tests.cells[at][place], table, self.tests.margins)
                 for (at, place), row, column in arrangement.positions()
             ),
         )
