@@ -24,5 +24,6 @@ def sync(name: SweepName, storage: Storage = "runs", tracking: Tracking = None) 
         what = f"sweep {name!r} is being run by {whose}, which also writes to MLflow"
         raise SpecError(f"{what}; run exeunt sync after it has ended.", field="name")
     with answering(recorded_at):
-        written = Mirror(plan, store, recorded_at).update_all()
-    typer.echo(f"{name}: {counted(written, 'run')} written to MLflow at {masked(recorded_at)}")
+        mirror = Mirror(plan, store, recorded_at)
+        written, groups = counted(mirror.update_all(), "trial"), counted(mirror.update_groups(), "configuration")
+    typer.echo(f"{name}: {written} and {groups} written to MLflow at {masked(recorded_at)}")

@@ -43,7 +43,9 @@ def publish(plan: Plan, store: Store, tracking_uri: str, console: Console) -> No
 
 def _recorded(plan: Plan, store: Store, tracking_uri: str) -> pd.DataFrame:
     with answering(tracking_uri):
-        Mirror(plan, store, tracking_uri).update_all()
+        mirror = Mirror(plan, store, tracking_uri)
+        mirror.update_all()
+        mirror.update_groups()
     return load_planned(plan, store, tracking_uri, warn=lambda _: None)  # MLflow lacks no trial now
 
 
