@@ -61,7 +61,8 @@ def _others(frame: pd.DataFrame, metric: str) -> dict[str, Cell]:
 
 def _configurations(frame: pd.DataFrame) -> pd.Series:
     """Return the ID of each trial's configuration."""
-    return frame["key"].str.rpartition("-s")[0]
+    ids = [key.rpartition("-s")[0] for key in frame["key"]]
+    return pd.Series(ids, index=frame.index, dtype="str")
 
 
 def _measured(cell: Cell, test: PairedTest | None) -> Mapping[str, float]:

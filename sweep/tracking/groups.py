@@ -38,7 +38,9 @@ class Groups:
 
     def __init__(self, plan: Plan) -> None:
         self._sweep = plan.name
-        configurations = {trial.configuration.id: trial.configuration for trial in plan.trials if trial.role != "search"}
+        configurations = {
+            trial.configuration.id: trial.configuration for trial in plan.trials if trial.role != "search"
+        }
         self._varying = _varying(configurations.values())
         self._has_datasets = len({about.dataset for about in configurations.values()}) > 1
 
@@ -60,7 +62,9 @@ class Groups:
         }
         if trial.role == "search":
             name, params = f"search of {about.method} {about.architecture}", dict.fromkeys(_ALWAYS)
-            note = f"Search of sweep {self._sweep}: {about.method}, {about.architecture}. The trials are the child runs."
+            note = (
+                f"Search of sweep {self._sweep}: {about.method}, {about.architecture}. The trials are the child runs."
+            )
             tags |= {KIND: "study"}
         else:
             name, params = f"{trial.label} {self.place(about)}", self._varying
