@@ -120,10 +120,12 @@ def _group_problems(runs: Iterable[RecordedRun]) -> Iterator[str]:
     if orphans := sum(tags.get(PARENT) not in groups for tags in trials):
         yield f"{counted(orphans, 'trial')} without a run of the configuration"
     completed = Counter(tags.get(PARENT) for tags in trials if tags.get("exeunt.state") == "done")
-    present = [
-        (id, tags) for id, tags in groups.items() if tags.get(KIND) != "sweep" and tags.get("exeunt.role") != "unplanned"
-    ]
-    if stale := sum(tags.get(COMPLETED) != str(completed[id]) for id, tags in present):
+    stale = sum(
+        tags.get(COMPLETED) != str(completed[id])
+        for id, tags in groups.items()
+        if tags.get(KIND) != "sweep" and tags.get("exeunt.role") != "unplanned"
+    )
+    if stale:
         yield f"{counted(stale, 'configuration')} out of date"
 
 

@@ -16,7 +16,7 @@ TERMINATED = {"done": "FINISHED", "pruned": "KILLED", "diverged": "FAILED", "fai
 LONGEST_NAME = 250
 """Characters of a run's name that MLflow's databases hold."""
 NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
-"""MLflow's tags with the description of a run, which people may change, and with the ID of the run that it belongs to."""
+"""MLflow's tags with the description of a run, which people may change, and with the ID of its parent run."""
 _COSTS = COST_TAG.removeprefix(TAG_PREFIX)
 _COMMIT = "mlflow.source.git.commit"
 MANAGED = (PARENT, RUN_NAME, NOTE, _COMMIT, "mlflow.source.name", "mlflow.source.type")

@@ -28,8 +28,8 @@ from .run_writer import RunWriter
 
 STORAGE, LOCATION = "exeunt.storage", "exeunt.location"
 """Tags of an experiment: ID of its sweep, and last known location of the sweep's storage."""
-KEPT = ("exeunt.artifact.",)
-"""Prefixes of the tags that a mirror keeps, because other writers add them."""
+ARTIFACT = "exeunt.artifact."
+"""Prefix of the tags with the SHA-256 of each artifact, which a mirror does not change."""
 _KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 """Tag that makes MLflow open the experiment in the view for training instead of that for language models."""
 _LONGEST_LOCATION = 200
@@ -298,7 +298,7 @@ _REPORTED = ("test/final/top1", "validation/final/top1")
 
 def _with_kept(tags: dict[str, str], run: MirroredRun) -> dict[str, str]:
     """Return the tags with those of a run that others write: its description, and the digests of its artifacts."""
-    kept = {name: value for name, value in run.tags.items() if name == NOTE or name.startswith(KEPT)}
+    kept = {name: value for name, value in run.tags.items() if name == NOTE or name.startswith(ARTIFACT)}
     return tags | kept
 
 
