@@ -29,6 +29,7 @@ def sync(
     from ...results.mlflow_client import answering
     from ...store import Store, lease_owner
     from ..terminal.counts import counted
+    from ..terminal.tables import write_to_trackers
     from ..tracking.writer import Mirror
 
     store = Store(storage)
@@ -53,3 +54,5 @@ def sync(
     more += [counted(versions, "model version")] * register
     listed = ", ".join((written, groups, *more))
     typer.echo(f"{name}: {listed} written to MLflow at {masked(recorded_at)}")
+    for line in write_to_trackers(plan, store):
+        typer.echo(line)

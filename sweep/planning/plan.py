@@ -60,6 +60,7 @@ def sweep_plan(
         stopping=None if sweep.stopping is None else sweep.stopping.to_dict(),
         trials=trials,
         coming=coming,
+        tracking=sweep.tracking,
         sweep=sweep,
         specs=specs,
     )

@@ -18,6 +18,7 @@ from ...specs.user_code import user_code
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.plugins import Plugin, use
 from ...training.trial import Protocol, TrainedWeights
+from ..tracking.catalog import MLFLOW, TRACKERS, require_package
 from .blocks import SweepBlock, read_blocks
 from .exclude import Exclusions
 from .garbage import no_search_for_garbage
@@ -67,6 +68,8 @@ class Sweep:
     """Warnings about settings without effect, one sentence each."""
     merged_axes: tuple[MergedAxis, ...] = ()
     """Axes on which several values give one experiment."""
+    tracking: tuple[str, ...] = (MLFLOW,)
+    """Programs that the trials are recorded in; always MLflow, which tables are built from."""
 
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
@@ -112,6 +115,7 @@ class _Settings(pydantic.BaseModel):
     order: Order = "breadth-first"
     exclude: Any = []
     search: Any = None
+    tracking: Any = (MLFLOW,)
 
     @pydantic.model_validator(mode="after")
     def _is_tuned_on_images(self) -> Self:
@@ -179,7 +183,25 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         plugins=tuple(plugins),
         warnings=(*warnings, *(axis.warning for axis in merged if axis.is_whole)),
         merged_axes=tuple(merged),
+        tracking=_tracking(settings.tracking, document),
     )
+
+
+def _tracking(written: object, document: Document) -> tuple[str, ...]:
+    """Return the trackers of a file: a name or a list of names with MLflow, whose packages are installed."""
+    found: list[str] = []
+    try:
+        for name in written if isinstance(written, list | tuple) else [written]:
+            if not isinstance(name, str) or name not in (MLFLOW, *TRACKERS):
+                raise unknown("tracker", str(name), (MLFLOW, *TRACKERS))
+            if name != MLFLOW:
+                require_package(name)
+            found.append(name)
+        if MLFLOW not in found:
+            raise SpecError(f"{MLFLOW} is missing, which tables are built from; write [{', '.join((MLFLOW, *found))}]")
+    except SpecError as error:
+        raise document.error(("tracking",), str(error)) from error
+    return tuple(dict.fromkeys(found))
 
 
 def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> Stopping | None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...store import Plan, PlannedTrial, Store
+from .trackers import Trackers, tracker_problem
 
 if TYPE_CHECKING:
     from .writer import Mirror
@@ -93,6 +94,8 @@ class _Writer:
         self._announce = announce
         self._mirror: Mirror | None = None
         self._away_since: float | None = None
+        self._trackers = Trackers(plan, store)
+        self._trackers_fail = False
         self._groups_due = time.monotonic() + GROUPS_INTERVAL_S
 
     def write(self, batch: list[str], changed: set[str]) -> bool:
@@ -105,6 +108,7 @@ class _Writer:
         from ...results.mlflow_client import answering  # noqa: PLC0415
         from .writer import Mirror  # noqa: PLC0415
 
+        self._write_to_trackers(batch)
         changed.difference_update(batch)  # before they are read, so that a change meanwhile adds its key again
         try:
             with answering(self._tracking_uri):
@@ -120,6 +124,14 @@ class _Writer:
             return False
         self._came_back()
         return True
+
+    def _write_to_trackers(self, batch: list[str]) -> None:
+        try:
+            self._trackers.update(self._known[key] for key in batch)
+        except Exception as error:  # no error of a tracker may end the sweep; its end tries again
+            if not self._trackers_fail:
+                self._announce(f"{time.strftime('%H:%M:%S')} {tracker_problem(error)} The sweep continues.")
+            self._trackers_fail = True
 
     def _update_groups(self, mirror: "Mirror") -> None:
         """Compare the configurations if it is time; in a large sweep this takes seconds."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 
 from ...results.configurations import configuration_metrics
 from ...results.frame import to_frame
@@ -69,13 +70,26 @@ class Mirror:
         self._groups = Groups(plan)
         self._params: dict[str, dict[str, str]] = {}
         self._trials = {trial.key: trial for trial in plan.trials}
-        self.experiment = self._open_experiment(plan.name)
+        experiment = self._open_experiment(plan.name)
+        self.experiment: str = experiment.experiment_id
+        self.artifact_location: str = experiment.artifact_location
+        """Directory or URI of all artifacts of the experiment."""
         self._writer = RunWriter(self.client, self.experiment, known_database(tracking_uri))
         self.runs: dict[str, MirroredRun] = {}
         """Runs of trials by key."""
         self.groups: dict[str, MirroredRun] = {}
         """Runs of configurations and studies by the ID of their group, and of the sweep by `sweep`."""
         self._read_runs()
+
+    @property
+    def has_own_artifacts(self) -> bool:
+        """True if a server keeps the artifacts, or if they are beside the database.
+
+        MLflow never changes the place: that of an older or moved storage may be a directory that is used for others.
+        """
+        if self._tracking_uri.startswith(("http", "databricks")):
+            return True
+        return self.artifact_location == self._artifacts_beside_database(self._plan.name)
 
     def update(self, trials: Iterable[PlannedTrial]) -> int:
         """Write new data of these trials and return the number of trials written."""
@@ -240,13 +254,14 @@ class Mirror:
         except DamagedFileError:  # it must not block the other trials; `exeunt verify` reports it
             return []
 
-    def _open_experiment(self, name: str) -> str:
+    def _open_experiment(self, name: str) -> Experiment:
         """Open the experiment. Raises `TrackingError` if it belongs to a sweep in another storage."""
         mark = self._store.sweep_id(name)
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             tags = self._tags(mark) | {NOTE: self._note()}
-            return self.client.create_experiment(name, self._artifact_location(name), tags)
+            created = self.client.create_experiment(name, self._artifacts_beside_database(name), tags)
+            return self.client.get_experiment(created)
         theirs = experiment.tags.get(STORAGE, mark)
         if experiment.lifecycle_stage != "active":  # it was deleted, and MLflow still reserves its name
             self.client.restore_experiment(experiment.experiment_id)
@@ -257,9 +272,9 @@ class Mirror:
         for tag, value in tags.items():
             if experiment.tags.get(tag) != value:
                 self.client.set_experiment_tag(experiment.experiment_id, tag, value)
-        return experiment.experiment_id
+        return experiment
 
-    def _artifact_location(self, name: str) -> str | None:
+    def _artifacts_beside_database(self, name: str) -> str | None:
         """Return the directory of artifacts beside an SQLite database; None for a server, which has its own."""
         path = sqlite_file(self._tracking_uri)
         if path is None:
