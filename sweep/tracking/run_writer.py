@@ -36,6 +36,7 @@ class RunWriter:
             self._new[run_id] = run
             self._flush_if_full()
             return run_id
+        self.flush()  # its parent run may be among the collected ones
         first = dict(run.tags) | ({"exeunt.state": "running"} if "exeunt.state" in run.tags else {})
         run_id = self._client.create_run(self._experiment, tags=first).info.run_id
         if run.dataset is not None:

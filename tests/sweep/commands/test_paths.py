@@ -52,7 +52,7 @@ def test_a_storage_may_have_any_name(name, run, file, database, tmp_path, monkey
     filled(name, file, database)
     status, out, err = run("sync", "tiny", "--storage", name)
     assert (status, err) == (0, "")
-    assert "1 run written" in out
+    assert "1 trial, 1 configuration written" in out
     status, out, err = run("table", "tiny", "--format", "csv", "--storage", name)
     assert (status, err) == (0, "")
     assert next(csv.DictReader(out.splitlines()))["mean"] == "87.5"
