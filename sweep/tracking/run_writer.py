@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
 from ...results import mlflow_sqlite
-from ...results.mlflow_sqlite import RunData
+from ...results.mlflow_sqlite import InputDataset, RunData
 
 BATCH = 800
 """Metrics per call; with tags and parameters they stay below MLflow's limit of 1000 entries."""
@@ -30,7 +30,7 @@ class RunWriter:
         self._changes: dict[str, RunData] = {}
 
     def create(self, run: RunData) -> str:
-        """Create a run and return its ID."""
+        """Create a run and return its ID. Through the client, its dataset is left to `add_dataset`."""
         if self._database is not None and run.is_plain:
             run_id = uuid.uuid4().hex
             self._new[run_id] = run
@@ -39,9 +39,6 @@ class RunWriter:
         self.flush()  # its parent run may be among the collected ones
         first = dict(run.tags) | ({"exeunt.state": "running"} if "exeunt.state" in run.tags else {})
         run_id = self._client.create_run(self._experiment, tags=first).info.run_id
-        if run.dataset is not None:
-            source = mlflow_sqlite.DATASET_SOURCE_TYPE, mlflow_sqlite.DATASET_SOURCE
-            self._client.log_inputs(run_id, datasets=[DatasetInput(Dataset(*run.dataset, *source))])
         status = None if run.status == "RUNNING" else run.status
         self._log(run_id, run._replace(status=status, tags=dict(run.tags.items() - first.items())))
         return run_id
@@ -55,6 +52,12 @@ class RunWriter:
             self._flush_if_full()
         else:
             self._log(run_id, run)
+
+    def add_dataset(self, run_id: str, dataset: InputDataset) -> None:
+        """Add the dataset of a run that was created through the client; repeated calls change nothing."""
+        if self._database is None:
+            source = mlflow_sqlite.DATASET_SOURCE_TYPE, mlflow_sqlite.DATASET_SOURCE
+            self._client.log_inputs(run_id, datasets=[DatasetInput(Dataset(*dataset, *source))])
 
     def delete(self, run_id: str) -> None:
         """Delete an existing run."""

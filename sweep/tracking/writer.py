@@ -195,6 +195,8 @@ class Mirror:
     def _update_group(
         self, run: MirroredRun, group: Group, metrics: dict[str, float], states: Sequence[str], planned: int
     ) -> bool:
+        if COMPLETED not in run.tags and group.dataset is not None:  # a kill may have left the run without it
+            self._writer.add_dataset(run.id, group.dataset)
         completed = states.count("done")
         tags = group.tags | {COMPLETED: str(completed)}
         now = time.time_ns() // 1_000_000

@@ -11,15 +11,15 @@ import pytest
 from exeunt.results import load, mlflow_sqlite
 from exeunt.results.mlflow_client import TrackingError
 from exeunt.results.mlflow_sqlite import Point, RunData
-from exeunt.sweep.tracking import run_writer, writer
+from exeunt.sweep.tracking import writer
 from exeunt.sweep.tracking.writer import Mirror
 from mlflow import MlflowClient
 
 TABLES = {
     "runs": "name, source_type, source_name, entry_point_name, user_id, status, end_time IS NULL, source_version, "
     "lifecycle_stage, deleted_time, artifact_uri LIKE '%/artifacts/tiny/' || run_uuid || '/artifacts', experiment_id",
-    "tags": "key, CASE WHEN key = 'mlflow.parentRunId' THEN (SELECT value FROM tags AS t WHERE t.run_uuid = x.value AND "
-    "t.key = 'exeunt.group') ELSE value END, typeof(value)",
+    "tags": "key, CASE WHEN key = 'mlflow.parentRunId' THEN (SELECT value FROM tags AS t WHERE t.run_uuid = x.value "
+    "AND t.key = 'exeunt.group') ELSE value END, typeof(value)",
     "params": "key, value, typeof(value)",
     "metrics": "key, value, typeof(value), min(timestamp, 1500000000000), step, is_nan",
     "latest_metrics": "key, value, typeof(value), min(timestamp, 1500000000000), step, is_nan",
