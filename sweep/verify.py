@@ -11,7 +11,7 @@ from ..specs import SpecError, trial_key
 from ..store import ENDED, WEIGHTS, DamagedFileError, Record, StorageError, Store, TrialFiles, digest, lease_owner
 from ..store.migration import OLD_KEY
 from .terminal.counts import counted
-from .tracking.groups import COMPLETED, GROUP
+from .tracking.groups import CHILDREN, COMPLETED, GROUP
 from .tracking.records import PARENT, differing
 
 
@@ -123,7 +123,7 @@ def _group_problems(runs: Iterable[RecordedRun]) -> Iterator[str]:
     stale = sum(
         tags.get(COMPLETED) != str(completed[id])
         for id, tags in groups.items()
-        if tags.get(KIND) != "sweep" and tags.get("exeunt.role") != "unplanned"
+        if tags.get(KIND) != "sweep" and tags.get(CHILDREN) != "unplanned"
     )
     if stale:
         yield f"{counted(stale, 'configuration')} out of date"

@@ -10,8 +10,8 @@ from ...store import Configuration, Plan, PlannedTrial
 from ...store.labels import parameters
 from .records import LONGEST_NAME, NOTE, source_tags
 
-GROUP, COMPLETED = "exeunt.group", "exeunt.completed"
-"""Tags of such a run: its identity in the experiment, and its number of completed trials."""
+GROUP, COMPLETED, CHILDREN = "exeunt.group", "exeunt.completed", "exeunt.children"
+"""Tags of such a run: its identity in the experiment, its number of completed trials, and the role of its trials."""
 _ALWAYS = ("dataset.name", "architecture.name", "method.name")
 _NEVER = ("teacher.key",)
 
@@ -56,7 +56,7 @@ class Groups:
             GROUP: id,
             "exeunt.method": about.method,
             "exeunt.architecture": about.architecture,
-            "exeunt.role": trial.role,
+            CHILDREN: trial.role,
             "exeunt.protocol": about.reported,
             **source_tags(self._sweep),
         }

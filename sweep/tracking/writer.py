@@ -23,7 +23,7 @@ from ...specs import sqlite_file, sqlite_uri
 from ...store import DamagedFileError, Plan, PlannedTrial, Progress, Record, Store
 from ...store.labels import parameters
 from ...store.migration import OLD_KEY
-from .groups import COMPLETED, GROUP, Group, Groups, group_id
+from .groups import CHILDREN, COMPLETED, GROUP, Group, Groups, group_id
 from .records import MANAGED, NOTE, TERMINATED, differing, page_tags, points_of, tags_of
 from .run_writer import RunWriter
 
@@ -121,7 +121,7 @@ class Mirror:
                 states = [child.tags["exeunt.state"] for trial in own if (child := self.runs.get(trial.key))]
                 written += self._update_group(run, group, metrics.get(id, {}), states, planned)
         for id in self.groups.keys() - trials.keys() - {"sweep"}:
-            written += self._change(self.groups[id], self.groups[id].tags | {"exeunt.role": "unplanned"})
+            written += self._change(self.groups[id], self.groups[id].tags | {CHILDREN: "unplanned"})
         self._writer.flush()
         return written
 

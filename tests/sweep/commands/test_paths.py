@@ -198,7 +198,9 @@ def test_the_reason_of_a_failure_cannot_change_a_terminal_or_mlflow(run, file, d
     assert is_printable(out.replace("\n", ""))
     assert run("sync", "tiny", "--storage", store.location).status == 0
     client = MlflowClient(store.tracking_uri)
-    (recorded,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    (recorded,) = client.search_runs(
+        [client.get_experiment_by_name("tiny").experiment_id], "tags.`exeunt.key` LIKE '%'"
+    )
     assert recorded.data.tags["exeunt.error"] == "broken [2J ]0;title end"
 
 

@@ -58,7 +58,7 @@ def test_the_main_table_can_be_built_from_mlflow_alone(seeded, store):
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     runs = client.search_runs(
         [experiment.experiment_id],
-        "tags.`exeunt.kind` = 'configuration' and tags.`exeunt.role` = 'result'",
+        "tags.`exeunt.kind` = 'configuration' and tags.`exeunt.children` = 'result'",
         order_by=["tags.`exeunt.order`"],
     )
     found = {(run.data.params["architecture.name"], run.data.tags["exeunt.label"]): run.data.metrics for run in runs}
