@@ -33,8 +33,8 @@ def group_id(trial: PlannedTrial) -> str:
     return "/".join(about.space) if trial.role == "search" else about.id
 
 
-class Groups:
-    """Groups of the trials of a plan. A search may add trials."""
+class RunGroups:
+    """RunGroups of the trials of a plan. A search may add trials."""
 
     def __init__(self, plan: Plan) -> None:
         self._sweep = plan.name

@@ -9,7 +9,7 @@ from typing import Protocol
 from ...specs import SpecError, one_line
 from ...store import DamagedFileError, Plan, PlannedTrial, Record, State, Store, digest
 from .catalog import MLFLOW, TRACKERS, require_package
-from .groups import Groups
+from .groups import RunGroups
 
 _LEDGER = "written.json"
 _HISTORY = "history.jsonl"
@@ -57,7 +57,7 @@ class Trackers:
         """
         self._plan = plan
         self._store = store
-        self._groups = Groups(plan)
+        self._groups = RunGroups(plan)
         self.places: dict[str, Path] = {}
         """Directory of each tracker."""
         for name in (name for name in plan.tracking if name != MLFLOW):

@@ -23,7 +23,7 @@ from ...specs import sqlite_file, sqlite_uri
 from ...store import DamagedFileError, Plan, PlannedTrial, Progress, Record, Store
 from ...store.labels import parameters
 from ...store.migration import OLD_KEY
-from .groups import CHILDREN, COMPLETED, GROUP, Group, Groups, group_id
+from .groups import CHILDREN, COMPLETED, GROUP, Group, RunGroups, group_id
 from .records import MANAGED, NOTE, TERMINATED, differing, page_tags, points_of, tags_of
 from .run_writer import RunWriter
 
@@ -67,7 +67,7 @@ class Mirror:
         self._tracking_uri = tracking_uri
         self._store = store
         self._plan = plan
-        self._groups = Groups(plan)
+        self._groups = RunGroups(plan)
         self._params: dict[str, dict[str, str]] = {}
         self._trials = {trial.key: trial for trial in plan.trials}
         experiment = self._open_experiment(plan.name)
