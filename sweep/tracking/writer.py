@@ -24,7 +24,7 @@ from ...store import DamagedFileError, Plan, PlannedTrial, Progress, Record, Sto
 from ...store.labels import parameters
 from ...store.migration import OLD_KEY
 from .groups import CHILDREN, COMPLETED, GROUP, Group, RunGroups, group_id
-from .records import MANAGED, NOTE, TERMINATED, differing, page_tags, points_of, tags_of
+from .records import MANAGED, NOTE, PARENT, TERMINATED, differing, page_tags, points_of, tags_of
 from .run_writer import RunWriter
 
 STORAGE, LOCATION = "exeunt.storage", "exeunt.location"
@@ -120,8 +120,12 @@ class Mirror:
                 planned = max(len(own), own[0].configuration.seeds)
                 states = [child.tags["exeunt.state"] for trial in own if (child := self.runs.get(trial.key))]
                 written += self._update_group(run, group, metrics.get(id, {}), states, planned)
+        planned_parents = {
+            run.tags.get(PARENT) for run in self.runs.values() if run.tags.get("exeunt.role") != "unplanned"
+        }
         for id in self.groups.keys() - trials.keys() - {"sweep"}:
-            written += self._change(self.groups[id], self.groups[id].tags | {CHILDREN: "unplanned"})
+            if self.groups[id].id not in planned_parents:  # a search may have added trials since this mirror was opened
+                written += self._change(self.groups[id], self.groups[id].tags | {CHILDREN: "unplanned"})
         self._writer.flush()
         return written
 
