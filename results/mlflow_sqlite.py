@@ -1,8 +1,8 @@
 """Tables of MLflow's SQLite databases, read and filled without MLflow's client.
 
 The client builds an SQLAlchemy object for each tag, parameter and number: a million objects for 10,000 runs. Its import
-and the check of the tables take seconds. So databases with known tables are read here, and new runs are inserted here.
-MLflow creates the databases, changes existing runs, and handles every other database.
+and the check of the tables take seconds. So databases with known tables are read and written here. MLflow creates the
+databases, deletes runs, and handles every other database.
 """
 
 import math
@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +31,11 @@ BUSY_TIMEOUT_S = 20
 CACHE_KIB = 64 * 1024
 """Memory for pages of the database during a write; with SQLite's 2 MiB, indexes are read again and again."""
 
+RUN_NAME = "mlflow.runName"
+"""Tag with the name of a run."""
+DATASET_SOURCE_TYPE, DATASET_SOURCE = "code", '{"tags": {"mlflow.source.name": "exeunt"}}'
+"""Source of each dataset in MLflow's words: the code of this package reads it by name."""
+
 _LONGEST_NAME, _LONGEST_PARAM, _LONGEST_TAG = 250, 6000, 8000
 _LARGEST = sys.float_info.max
 _NAME = re.compile(r"\w[\w.\- ]*(/\w[\w.\- ]*)*")
@@ -47,6 +52,12 @@ _COLUMNS = {
 """Columns of the tables of runs; the other columns are NULL."""
 _CONSTANT = ("UNKNOWN", "", "", "unknown", "", "active")
 """Values of the last columns of each new run."""
+_LATEST = (
+    f"INSERT INTO latest_metrics ({_COLUMNS['latest_metrics']}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+    "SET timestamp = excluded.timestamp, step = excluded.step, value = excluded.value, is_nan = excluded.is_nan "
+    "WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)"
+)
+"""Statement that replaces the latest value of a metric by a later one: by step, then by time, then by value."""
 _ACTIVE_RUNS = "runs WHERE experiment_id = ? AND lifecycle_stage = 'active'"
 
 
@@ -71,21 +82,34 @@ class Point(NamedTuple):
     value: float
 
 
-class NewRun(NamedTuple):
-    """Run that does not exist yet."""
+class InputDataset(NamedTuple):
+    """Dataset that a run reads, as MLflow lists it."""
 
     name: str
-    status: str
-    """Status in MLflow's words: RUNNING, FINISHED, FAILED or KILLED."""
+    digest: str
+    """Content hash, at most 36 characters."""
+
+
+class RunData(NamedTuple):
+    """Data to write to a run: all of a new run, or the changes of an existing one."""
+
     tags: Mapping[str, str]
-    params: Mapping[str, str]
-    points: Sequence[Point]
+    """Tags with their values; `mlflow.runName` is the name of the run."""
+    params: Mapping[str, str] = {}
+    points: Sequence[Point] = ()
+    status: str | None = None
+    """Status in MLflow's words: RUNNING, FINISHED, FAILED or KILLED; None keeps it."""
+    gone: Collection[str] = ()
+    """Names of tags to remove."""
+    dataset: InputDataset | None = None
+    """Dataset of a new run."""
 
     @property
     def is_plain(self) -> bool:
-        """True if MLflow would store all of the run as it is, without an error and without truncation."""
+        """True if MLflow would store all of the data as it is, without an error and without truncation."""
         return (
             all(len(text) <= _LONGEST_TAG for text in self.tags.values())
+            and len(self.tags.get(RUN_NAME, "")) <= _LONGEST_NAME
             and all(len(text) <= _LONGEST_PARAM for text in self.params.values())
             and all(type(point.value) in (int, float) and point.time >= 0 for point in self.points)
             and all(map(_is_plain, {*self.tags, *self.params, *(point.name for point in self.points)}))
@@ -152,29 +176,25 @@ def points(path: Path, names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str
             )
 
 
-def insert(path: Path, experiment_id: str, new: Sequence[NewRun]) -> list[str]:
-    """Insert runs in one transaction, with the rows that MLflow would write, and return their ids.
+def insert(path: Path, experiment_id: str, new: Mapping[str, RunData]) -> None:
+    """Insert runs by their new ids in one transaction, with the rows that MLflow would write.
 
     Raises:
         TrackingError: If the experiment was deleted.
     """
-    ids = [uuid.uuid4().hex for _ in new]
     now = time.time_ns() // 1_000_000
-    with _opened(path, mode="rw") as database, database:
-        database.execute("PRAGMA foreign_keys = ON")
-        database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        database.execute("BEGIN IMMEDIATE")
+    with _transaction(path) as database:
         query = "SELECT artifact_location FROM experiments WHERE experiment_id = ? AND lifecycle_stage = 'active'"
         experiment = database.execute(query, [experiment_id]).fetchone()
         if experiment is None:
             raise TrackingError("the experiment was deleted during the write; run the same command again.")
         rows: dict[str, list[tuple[object, ...]]] = {table: [] for table in _COLUMNS}
-        for run_id, run in zip(ids, new, strict=True):
+        for run_id, run in new.items():
             artifacts = mlflow_uri.append_to_uri_path(experiment[0], run_id, "artifacts")
             ended = None if run.status == "RUNNING" else now
-            rows["runs"].append((run_id, run.name, run.status, now, ended, artifacts, experiment_id, *_CONSTANT))
+            name = run.tags[RUN_NAME]
+            rows["runs"].append((run_id, name, run.status, now, ended, artifacts, experiment_id, *_CONSTANT))
             rows["tags"] += [(*tag, run_id) for tag in run.tags.items()]
-            rows["tags"].append(("mlflow.runName", run.name, run_id))
             rows["params"] += [(*param, run_id) for param in run.params.items()]
             points = [(name, at, step, run_id, *_stored(value)) for name, step, at, value in run.points]
             rows["metrics"] += dict.fromkeys(points)
@@ -183,7 +203,51 @@ def insert(path: Path, experiment_id: str, new: Sequence[NewRun]) -> list[str]:
             places = ", ".join("?" for _ in columns.split(","))
             # In the order of the primary keys, rows of many runs change few pages of the indexes.
             database.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", sorted(rows[table]))
-    return ids
+        for run_id, run in new.items():
+            if run.dataset is not None:
+                _insert_input(database, experiment_id, run_id, run.dataset)
+
+
+def change(path: Path, changes: Mapping[str, RunData]) -> None:
+    """Change existing runs by id in one transaction, as MLflow would.
+
+    Raises:
+        TrackingError: If a run was deleted.
+    """
+    now = time.time_ns() // 1_000_000
+    with _transaction(path) as database:
+        for run_id, run in changes.items():
+            query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
+            if database.execute(query, [run_id]).fetchone() is None:
+                raise TrackingError(f"run {run_id} was deleted during the write; run the same command again.")
+            if run.status is not None:
+                ended = None if run.status == "RUNNING" else now
+                query = "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?"
+                database.execute(query, [run.status, ended, run_id])
+            if (name := run.tags.get(RUN_NAME)) is not None:
+                database.execute("UPDATE runs SET name = ? WHERE run_uuid = ?", [name, run_id])
+            tags = [(*tag, run_id) for tag in run.tags.items()]
+            database.executemany(f"INSERT OR REPLACE INTO tags ({_COLUMNS['tags']}) VALUES (?, ?, ?)", tags)
+            gone = [(name, run_id) for name in run.gone]
+            database.executemany("DELETE FROM tags WHERE key = ? AND run_uuid = ?", gone)
+            params = [(*param, run_id) for param in run.params.items()]
+            database.executemany(f"INSERT OR IGNORE INTO params ({_COLUMNS['params']}) VALUES (?, ?, ?)", params)
+            points = [(name, at, step, run_id, *_stored(value)) for name, step, at, value in run.points]
+            columns = _COLUMNS["metrics"]
+            database.executemany(f"INSERT OR IGNORE INTO metrics ({columns}) VALUES (?, ?, ?, ?, ?, ?)", points)
+            database.executemany(_LATEST, points)
+
+
+def _insert_input(database: sqlite3.Connection, experiment_id: str, run_id: str, dataset: InputDataset) -> None:
+    """Insert the rows of a new run's dataset."""
+    values = [uuid.uuid4().hex, experiment_id, *dataset, DATASET_SOURCE_TYPE, DATASET_SOURCE]
+    columns = "dataset_uuid, experiment_id, name, digest, dataset_source_type, dataset_source"
+    database.execute(f"INSERT OR IGNORE INTO datasets ({columns}) VALUES (?, ?, ?, ?, ?, ?)", values)
+    query = "SELECT dataset_uuid FROM datasets WHERE experiment_id = ? AND name = ? AND digest = ?"
+    (dataset_id,) = database.execute(query, [experiment_id, *dataset]).fetchone()
+    columns = "input_uuid, source_type, source_id, destination_type, destination_id"
+    values = [uuid.uuid4().hex, "DATASET", dataset_id, "RUN", run_id]
+    database.execute(f"INSERT INTO inputs ({columns}) VALUES (?, ?, ?, ?, ?)", values)
 
 
 _Row = tuple[str, int, int, str, float, bool]
@@ -208,6 +272,16 @@ def _latest(rows: Sequence[_Row]) -> list[_Row]:
 
 def _is_plain(name: str) -> bool:
     return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+@contextmanager
+def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database for one transaction: a killed process leaves all of its writes or none."""
+    with _opened(path, mode="rw") as database, database:
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        database.execute("BEGIN IMMEDIATE")
+        yield database
 
 
 @contextmanager

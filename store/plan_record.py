@@ -26,6 +26,8 @@ from .records import (
 
 Role = Literal["result", "teacher", "backbone", "search"]
 PLAN_FILE, SWEEP_FILE = "plan.json", "sweep.yaml"
+TRACKING = ("mlflow",)
+"""Programs that trials are recorded in, unless the sweep file names more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +311,8 @@ class Plan:
     """Examples and numbers of the trials that an unfinished search will still add."""
     margins: Margins = Margins()
     """Differences that matter; tables and reports use them."""
+    tracking: tuple[str, ...] = TRACKING
+    """Programs that the trials are recorded in."""
 
     @property
     def command(self) -> Literal["sweep", "search"]:
@@ -334,6 +338,7 @@ class Plan:
                 "trials": [_described(trial) for trial in self.trials],
                 "coming": [_described(trial) | {"number": number} for trial, number in self.coming],
                 "margins": asdict(self.margins),
+                "tracking": self.tracking,
             },
         )
         directory.write(SWEEP_FILE, self.text.encode())  # last: with this file the sweep counts as launched
@@ -356,6 +361,9 @@ class Plan:
             wrong = [str(error)]
         named = {trial["configuration"] for trial in (*record["trials"], *record["coming"])}
         wrong += [f"a trial has the unknown configuration {id}" for id in sorted(named - configurations.keys())]
+        tracking = record.get("tracking", [*TRACKING])  # plans of earlier versions have none
+        if not list_of(is_text)(tracking):
+            wrong.append("tracking is not a list of names")
         if wrong:
             raise PLAN.damaged(directory, PLAN_FILE, wrong[0])
         return cls(
@@ -367,6 +375,7 @@ class Plan:
             trials=tuple(_trial(content, configurations) for content in record["trials"]),
             coming=tuple((_trial(content, configurations), content["number"]) for content in record["coming"]),
             margins=Margins(**{name: value for name, value in record.get("margins", {}).items() if name in _MARGINS}),
+            tracking=tuple(tracking),
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 
 from ..results.frame import to_frame
-from ..results.mlflow_reader import experiment_id, runs_in
+from ..results.mlflow_reader import experiment_id, is_of_trial, runs_in
 from ..results.mlflow_sqlite import RecordedRun
 from ..specs import SpecError, masked, sqlite_file
 from ..store import Plan, PlannedTrial, Progress, Store, lease_owner
@@ -55,10 +55,10 @@ def sync_command(name: str, store: Store, tracking_uri: str) -> str:
 
 
 def _recorded(name: str, tracking_uri: str) -> list[RecordedRun]:
-    """Return the runs of a sweep; none if its experiment or the database does not exist."""
+    """Return the runs of a sweep's trials; none if its experiment or the database does not exist."""
     if _is_lost(tracking_uri) or (found := experiment_id(tracking_uri, name)) is None:
         return []
-    return runs_in(tracking_uri, found)
+    return [run for run in runs_in(tracking_uri, found) if is_of_trial(run)]
 
 
 def _is_lost(tracking_uri: str) -> bool:

@@ -1,14 +1,18 @@
 """Verification of the files in the store and of the runs in MLflow."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..results.mlflow_reader import experiment_id, runs_in
+from ..results.mlflow_reader import KIND, experiment_id, runs_in
+from ..results.mlflow_sqlite import RecordedRun
 from ..specs import SpecError, trial_key
-from ..store import ENDED, WEIGHTS, DamagedFileError, Record, StorageError, Store, TrialFiles, digest
+from ..store import ENDED, WEIGHTS, DamagedFileError, Record, StorageError, Store, TrialFiles, digest, lease_owner
 from ..store.migration import OLD_KEY
-from .tracking.records import differing
+from .terminal.counts import counted
+from .tracking.groups import CHILDREN, COMPLETED, GROUP
+from .tracking.records import PARENT, differing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,8 @@ def _present_weights(store: Store, key: str) -> str | None:
 def run_problems(store: Store, sweep: str, keys: Iterable[str], tracking_uri: str) -> Iterator[Problem]:
     """Iterate over the differences between MLflow and the store, for a sweep's trials that have ended.
 
+    The runs of configurations are compared with those of their trials.
+
     Raises:
         TrackingError: if MLflow is unreachable.
     """
@@ -102,6 +108,25 @@ def run_problems(store: Store, sweep: str, keys: Iterable[str], tracking_uri: st
         else:
             continue
         yield Problem(subject=key, what=f"MLflow, sweep {sweep}: {what}", remedy=remedy)
+    if lease_owner(store.sweep_directory(sweep)) is None:  # a running sweep compares configurations now and then
+        for what in _group_problems(runs):
+            yield Problem(subject=sweep, what=f"MLflow: {what}", remedy=remedy)
+
+
+def _group_problems(runs: Iterable[RecordedRun]) -> Iterator[str]:
+    """Iterate over the differences between the runs of trials and those of their configurations and studies."""
+    groups = {run.run_id: run.tags for run in runs if GROUP in run.tags}
+    trials = [run.tags for run in runs if "exeunt.key" in run.tags]
+    if orphans := sum(tags.get(PARENT) not in groups for tags in trials):
+        yield f"{counted(orphans, 'trial')} without a run of the configuration"
+    completed = Counter(tags.get(PARENT) for tags in trials if tags.get("exeunt.state") == "done")
+    stale = sum(
+        tags.get(COMPLETED) != str(completed[id])
+        for id, tags in groups.items()
+        if tags.get(KIND) != "sweep" and tags.get(CHILDREN) != "unplanned"
+    )
+    if stale:
+        yield f"{counted(stale, 'configuration')} out of date"
 
 
 def _listed(names: list[str]) -> str:

@@ -61,6 +61,7 @@ def sweep_plan(
         trials=trials,
         coming=coming,
         margins=sweep.margins,
+        tracking=sweep.tracking,
         sweep=sweep,
         specs=specs,
     )

@@ -19,6 +19,7 @@ from ...store import Margins
 from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
 from ...training.plugins import Plugin, use
 from ...training.trial import Protocol, TrainedWeights
+from ..tracking.catalog import MLFLOW, TRACKERS, require_package
 from .blocks import SweepBlock, read_blocks
 from .detect import Detect
 from .exclude import Exclusions
@@ -71,6 +72,8 @@ class Sweep:
     """Axes on which several values give one experiment."""
     margins: Margins = field(default_factory=Margins)
     """Differences that matter, for statements about power and equivalence."""
+    tracking: tuple[str, ...] = (MLFLOW,)
+    """Programs that the trials are recorded in; always MLflow, which tables are built from."""
 
     @property
     def trials(self) -> tuple[TrialSpec, ...]:
@@ -118,6 +121,7 @@ class _Settings(pydantic.BaseModel):
     search: Any = None
     detect: Any = None
     equivalent: Annotated[float, pydantic.Field(gt=0, le=100)] | None = None
+    tracking: Any = (MLFLOW,)
 
     @pydantic.model_validator(mode="after")
     def _is_tuned_on_images(self) -> Self:
@@ -204,6 +208,25 @@ def _margins(written: _Settings, candidates: list[TunedConfig], document: Docume
         else validated(Detect, {"difference": section}, document, ("detect",), AxisValues(values={}))
     )
     return Margins(detect=found.difference, spread=found.spread, equivalent=written.equivalent)
+        tracking=_tracking(settings.tracking, document),
+    )
+
+
+def _tracking(written: object, document: Document) -> tuple[str, ...]:
+    """Return the trackers of a file: a name or a list of names with MLflow, whose packages are installed."""
+    found: list[str] = []
+    try:
+        for name in written if isinstance(written, list | tuple) else [written]:
+            if not isinstance(name, str) or name not in (MLFLOW, *TRACKERS):
+                raise unknown("tracker", str(name), (MLFLOW, *TRACKERS))
+            if name != MLFLOW:
+                require_package(name)
+            found.append(name)
+        if MLFLOW not in found:
+            raise SpecError(f"{MLFLOW} is missing, which tables are built from; write [{', '.join((MLFLOW, *found))}]")
+    except SpecError as error:
+        raise document.error(("tracking",), str(error)) from error
+    return tuple(dict.fromkeys(found))
 
 
 def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> Stopping | None:

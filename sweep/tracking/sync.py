@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...store import Plan, PlannedTrial, Store
+from .trackers import Trackers, tracker_problem
 
 if TYPE_CHECKING:
     from .writer import Mirror
@@ -15,6 +16,10 @@ SYNC_INTERVAL_S = 3.0
 """Minimum number of seconds between two updates of MLflow."""
 BATCH = 50
 """Number of trials per write, which the end of a sweep may have to wait for."""
+GROUPS_INTERVAL_S = 30.0
+"""Minimum number of seconds between two comparisons of all configurations."""
+GROUPS_SHARE = 0.05
+"""Maximum share of the time that these comparisons take."""
 FINAL_SYNC_TIMEOUT_S = 10.0
 """Maximum number of seconds that an interrupted sweep waits for MLflow."""
 
@@ -89,6 +94,9 @@ class _Writer:
         self._announce = announce
         self._mirror: Mirror | None = None
         self._away_since: float | None = None
+        self._trackers = Trackers(plan, store)
+        self._trackers_fail = False
+        self._groups_due = time.monotonic() + GROUPS_INTERVAL_S
 
     def write(self, batch: list[str], changed: set[str]) -> bool:
         """Write new data of the trials with these keys, and remove written keys from `changed`.
@@ -100,6 +108,7 @@ class _Writer:
         from ...results.mlflow_client import answering  # noqa: PLC0415
         from .writer import Mirror  # noqa: PLC0415
 
+        self._write_to_trackers(batch)
         changed.difference_update(batch)  # before they are read, so that a change meanwhile adds its key again
         try:
             with answering(self._tracking_uri):
@@ -107,6 +116,7 @@ class _Writer:
                     self._mirror = Mirror(self._plan, self._store, self._tracking_uri)
                     self._mirror.mark_unplanned(self._known)
                 self._mirror.update(self._known[key] for key in batch)
+                self._update_groups(self._mirror)
         except Exception as error:  # no error of MLflow may end the sweep; its end tries again
             changed.update(batch)
             self._mirror = None
@@ -114,6 +124,21 @@ class _Writer:
             return False
         self._came_back()
         return True
+
+    def _write_to_trackers(self, batch: list[str]) -> None:
+        try:
+            self._trackers.update(self._known[key] for key in batch)
+        except Exception as error:  # no error of a tracker may end the sweep; its end tries again
+            if not self._trackers_fail:
+                self._announce(f"{time.strftime('%H:%M:%S')} {tracker_problem(error)} The sweep continues.")
+            self._trackers_fail = True
+
+    def _update_groups(self, mirror: "Mirror") -> None:
+        """Compare the configurations if it is time; in a large sweep this takes seconds."""
+        if (started := time.monotonic()) >= self._groups_due:
+            mirror.update_groups()
+            ended = time.monotonic()
+            self._groups_due = ended + max(GROUPS_INTERVAL_S, (ended - started) / GROUPS_SHARE)
 
     def _went_away(self, error: Exception) -> None:
         if self._away_since is None:

@@ -1,49 +1,52 @@
-"""Mirror of the trial store in MLflow: one experiment per sweep, one flat run per trial, written only by the driver.
+"""Mirror of the trial store in MLflow, written only by the driver of a sweep.
 
-New runs of an SQLite database with known tables are inserted directly, many at a time. MLflow's client makes five calls
-for each run, of which each waits for the disk; it writes everything else.
+A sweep is an experiment. Each configuration has a run, and each of its trials has a child run.
 """
 
 import math
 import os
 import shutil
-from collections.abc import Container, Iterable
+import time
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Experiment
 
-from ...results import mlflow_sqlite
+from ...results.configurations import configuration_metrics
+from ...results.frame import to_frame
 from ...results.mlflow_client import TrackingError, connect
-from ...results.mlflow_reader import known_database, runs_in
-from ...results.mlflow_sqlite import NewRun
+from ...results.mlflow_reader import KIND, known_database, runs_in
+from ...results.mlflow_sqlite import Point, RecordedRun, RunData
 from ...specs import sqlite_file, sqlite_uri
 from ...store import DamagedFileError, Plan, PlannedTrial, Progress, Record, Store
+from ...store.labels import parameters
 from ...store.migration import OLD_KEY
-from .records import TERMINATED, differing, params_of, points_of, tags_of
-
-BATCH = 800
-"""Metrics per call; with tags and parameters they stay below MLflow's limit of 1000 entries."""
-RUNS_PER_TRANSACTION = 200
-"""Number of new runs that are inserted at once; others wait for the database meanwhile."""
-
-LONGEST_NAME = 250
-"""Characters of a run's name that MLflow's databases hold."""
+from .groups import CHILDREN, COMPLETED, GROUP, Group, RunGroups, group_id
+from .records import MANAGED, NOTE, PARENT, TERMINATED, differing, page_tags, points_of, tags_of
+from .run_writer import RunWriter
 
 STORAGE, LOCATION = "exeunt.storage", "exeunt.location"
 """Tags of an experiment: ID of its sweep, and last known location of the sweep's storage."""
+ARTIFACT = "exeunt.artifact."
+"""Prefix of the tags with the SHA-256 of each artifact, which a mirror does not change."""
+_KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag that makes MLflow open the experiment in the view for training instead of that for language models."""
+_LONGEST_LOCATION = 200
+"""Characters of an artifact location that leave room for the ID of a run in MLflow's databases."""
 
 
 @dataclass(kw_only=True)
-class _Run:
-    """State of a trial's MLflow run."""
+class MirroredRun:
+    """State of a run in MLflow."""
 
     id: str
-    """ID in MLflow; empty until a new run is inserted."""
     tags: dict[str, str]
+    """Tags that Exeunt writes."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Latest value of each metric."""
+    params: dict[str, str] = field(default_factory=dict)
     epochs: int = 0
     """Number of epochs that this process has written."""
 
@@ -60,14 +63,33 @@ class Mirror:
         path = sqlite_file(tracking_uri)
         if path is not None and not path.exists():
             create_database(path)
-        self._client = connect(tracking_uri)
+        self.client = connect(tracking_uri)
         self._tracking_uri = tracking_uri
-        self._database = known_database(tracking_uri)
-        self._new: list[tuple[_Run, NewRun]] = []
         self._store = store
         self._plan = plan
-        self._experiment = self._open_experiment(plan.name)
-        self._runs = self._existing_runs()
+        self._groups = RunGroups(plan)
+        self._params: dict[str, dict[str, str]] = {}
+        self._trials = {trial.key: trial for trial in plan.trials}
+        experiment = self._open_experiment(plan.name)
+        self.experiment: str = experiment.experiment_id
+        self.artifact_location: str = experiment.artifact_location
+        """Directory or URI of all artifacts of the experiment."""
+        self._writer = RunWriter(self.client, self.experiment, known_database(tracking_uri))
+        self.runs: dict[str, MirroredRun] = {}
+        """Runs of trials by key."""
+        self.groups: dict[str, MirroredRun] = {}
+        """Runs of configurations and studies by the ID of their group, and of the sweep by `sweep`."""
+        self._read_runs()
+
+    @property
+    def has_own_artifacts(self) -> bool:
+        """True if a server keeps the artifacts, or if they are beside the database.
+
+        MLflow never changes the place: that of an older or moved storage may be a directory that is used for others.
+        """
+        if self._tracking_uri.startswith(("http", "databricks")):
+            return True
+        return self.artifact_location == self._artifacts_beside_database(self._plan.name)
 
     def update(self, trials: Iterable[PlannedTrial]) -> int:
         """Write new data of these trials and return the number of trials written."""
@@ -80,60 +102,150 @@ class Mirror:
         written = self._update_each((trial, progress[key]) for key, trial in planned.items())
         return written + self.mark_unplanned(planned)
 
+    def update_groups(self) -> int:
+        """Write the comparison to the runs of configurations and return the number of runs written.
+
+        The numbers come from the runs of the trials, as they are in MLflow now.
+        """
+        trials: dict[str, list[PlannedTrial]] = {}
+        for trial in self._trials.values():
+            trials.setdefault(group_id(trial), []).append(trial)
+        frame = to_frame({self._plan.name: [self._recorded(trial) for trial in self._trials.values()]})
+        metrics = configuration_metrics(frame)
+        written = 0
+        for id, own in trials.items():
+            if (run := self.groups.get(id)) is not None:
+                own.sort(key=lambda trial: (trial.role != "result", trial.order))
+                group = self._groups.of(own[0])
+                planned = max(len(own), own[0].configuration.seeds)
+                states = [child.tags["exeunt.state"] for trial in own if (child := self.runs.get(trial.key))]
+                written += self._update_group(run, group, metrics.get(id, {}), states, planned)
+        planned_parents = {
+            run.tags.get(PARENT) for run in self.runs.values() if run.tags.get("exeunt.role") != "unplanned"
+        }
+        for id in self.groups.keys() - trials.keys() - {"sweep"}:
+            if self.groups[id].id not in planned_parents:  # a search may have added trials since this mirror was opened
+                written += self._change(self.groups[id], self.groups[id].tags | {CHILDREN: "unplanned"})
+        self._writer.flush()
+        return written
+
+    def open_group(self, group: Group) -> MirroredRun:
+        """Return the run of a group; create it if it does not exist."""
+        if (run := self.groups.get(group.id)) is None:
+            status = "FINISHED" if group.tags[KIND] == "sweep" else "RUNNING"
+            new = RunData(group.tags, group.params, status=status, dataset=group.dataset)
+            run = MirroredRun(id=self._writer.create(new), tags=dict(group.tags), params=group.params)
+            self.groups[group.id] = run
+        return run
+
+    def open_sweep(self) -> MirroredRun:
+        """Return the run of the whole sweep, which has the sweep's artifacts; create it if it does not exist."""
+        run = self.open_group(self._groups.sweep())
+        self._writer.flush()
+        return run
+
     def mark_unplanned(self, planned: Container[str]) -> int:
         """Mark the runs of trials that are not planned, so that no table counts them; return their number."""
-        unplanned = [
-            run for key, run in self._runs.items() if key not in planned and run.tags.get("exeunt.role") != "unplanned"
-        ]
-        for run in unplanned:
-            self._write(run, [], run.tags | {"exeunt.role": "unplanned"}, {})
-        return len(unplanned)
+        unplanned = [run for key, run in self.runs.items() if key not in planned]
+        written = sum(self._change(run, run.tags | {"exeunt.role": "unplanned"}) for run in unplanned)
+        self._writer.flush()
+        return written
 
     def _update_each(self, trials: Iterable[tuple[PlannedTrial, Progress]]) -> int:
-        written = 0
-        for trial, progress in trials:
-            written += self._update(trial, progress)
-            if len(self._new) >= RUNS_PER_TRANSACTION:
-                self._insert_new()
-        self._insert_new()
+        written = sum(self._update(trial, progress) for trial, progress in trials)
+        self._writer.flush()
         return written
 
     def _update(self, trial: PlannedTrial, progress: Progress) -> bool:
-        tags = tags_of(trial, progress)
-        run = self._runs.get(trial.key)
+        self._trials[trial.key] = trial
+        run = self.runs.get(trial.key)
         if run and run.tags.get("exeunt.state") == progress.state and self._was_retrained(trial.key, progress, run):
-            self._client.delete_run(run.id)  # MLflow cannot overwrite the metrics of a run
-            run = None
-        if progress.state == "waiting" or (run and run.tags == tags and progress.state != "running"):
+            run = self._delete(trial.key)  # MLflow cannot overwrite the metrics of a run
+        if progress.state == "waiting":
+            return False
+        tags = self._tags_of(trial, progress)
+        if run and _with_kept(tags, run) == run.tags and progress.state != "running":
             return False
         history = self._history(trial.key)
         if run and _has_other_epochs(run, history):
-            self._client.delete_run(run.id)
-            run = None
+            run = self._delete(trial.key)
+        points = [point for record in history[run.epochs if run else 0 :] for point in points_of(record)]
+        latest = {point.name: point.value for point in points}
         if run is None:
-            new = _new_run(trial, progress, tags, history)
-            if self._database is not None and new.is_plain:
-                latest = {point.name: point.value for point in new.points}
-                self._runs[trial.key] = _Run(id="", tags=tags, metrics=latest, epochs=len(history))
-                self._new.append((self._runs[trial.key], new))
-                return True
-            run = self._create(trial, new)
+            status = TERMINATED.get(progress.state, "RUNNING")
+            created = self._writer.create(RunData(tags, self._params_of(trial), points, status))
+            self.runs[trial.key] = MirroredRun(id=created, tags=tags, metrics=latest, epochs=len(history))
+            return True
+        params = {} if run.epochs else self._params_of(trial)
+        status = None
         if run.tags.get("exeunt.state") != progress.state:
-            if progress.state == "running":  # it had ended and resumes
-                self._client.update_run(run.id, "RUNNING")
-            else:
-                self._client.set_terminated(run.id, TERMINATED[progress.state])
-        return self._write(run, history, tags, params_of(trial))
+            status = TERMINATED.get(progress.state, "RUNNING")  # a trial that had ended may resume
+        written = self._change(run, _with_kept(tags, run), params, points, status)
+        run.epochs = len(history) or run.epochs
+        return written
 
-    def _insert_new(self) -> None:
-        """Insert the new runs in one transaction: a killed process leaves all of them or none."""
-        if self._database is not None and self._new:
-            ids = mlflow_sqlite.insert(self._database, self._experiment, [new for _, new in self._new])
-            for run_id, (run, _) in zip(ids, self._new, strict=True):
-                run.id = run_id
-            self._new = []
+    def _tags_of(self, trial: PlannedTrial, progress: Progress) -> dict[str, str]:
+        parent = self.groups.get(group_id(trial)) or self.open_group(self._groups.of(trial))
+        place = self._groups.place(trial.configuration)
+        page = page_tags(trial, progress, sweep=self._plan.name, place=place, parent=parent.id)
+        return tags_of(trial, progress) | page
 
-    def _was_retrained(self, key: str, progress: Progress, run: _Run) -> bool:
+    def _params_of(self, trial: PlannedTrial) -> dict[str, str]:
+        about = trial.configuration
+        if (params := self._params.get(about.id)) is None:
+            params = self._params[about.id] = parameters(about.spec)
+        return {**params, "seed": str(trial.seed)}
+
+    def _update_group(
+        self, run: MirroredRun, group: Group, metrics: dict[str, float], states: Sequence[str], planned: int
+    ) -> bool:
+        if COMPLETED not in run.tags and group.dataset is not None:  # a kill may have left the run without it
+            self._writer.add_dataset(run.id, group.dataset)
+        completed = states.count("done")
+        tags = group.tags | {COMPLETED: str(completed)}
+        now = time.time_ns() // 1_000_000
+        # MLflow cannot remove a metric: a number that is no longer known becomes NaN.
+        lost = {name: math.nan for name in run.metrics if name not in metrics}
+        changed = differing(metrics | lost, run.metrics)
+        points = [Point(name, 0, now, (metrics | lost)[name]) for name in changed]
+        status = "RUNNING"
+        if len(states) == planned and "running" not in states:
+            status = "FINISHED" if completed else TERMINATED[states[0]]
+        tags["exeunt.state"] = status.lower()
+        changed_status = None if run.tags.get("exeunt.state") == tags["exeunt.state"] else status
+        params = {name: value for name, value in group.params.items() if name not in run.params}
+        return self._change(run, _with_kept(tags, run), params, points, changed_status)
+
+    def _change(
+        self,
+        run: MirroredRun,
+        tags: dict[str, str],
+        params: dict[str, str] | None = None,
+        points: Sequence[Point] = (),
+        status: str | None = None,
+    ) -> bool:
+        """Write the differences to a run, and return True if there are any."""
+        changed = {name: value for name, value in tags.items() if run.tags.get(name) != value}
+        gone = run.tags.keys() - tags.keys()
+        if changed or gone or points or status:
+            self._writer.change(run.id, RunData(changed, params or {}, points, status, gone))
+        is_changed = bool(points or changed or gone)
+        run.tags = tags
+        run.metrics |= {point.name: point.value for point in points}
+        run.params |= params or {}
+        return is_changed
+
+    def _delete(self, key: str) -> None:
+        self._writer.delete(self.runs.pop(key).id)
+
+    def _recorded(self, trial: PlannedTrial) -> RecordedRun:
+        """Return what MLflow has of a trial, with the metrics that tables may report."""
+        run = self.runs.get(trial.key)
+        tags = tags_of(trial, Progress(state="waiting")) | (run.tags if run else {"exeunt.state": "not run"})
+        metrics = {name: run.metrics[name] for name in _REPORTED if name in run.metrics} if run else {}
+        return RecordedRun(run_id=run.id if run else "", tags=tags, params=self._params_of(trial), metrics=metrics)
+
+    def _was_retrained(self, key: str, progress: Progress, run: MirroredRun) -> bool:
         """Return True if the trial reports other metrics than MLflow has, and its history agrees with the trial."""
         reported = progress.result["metrics"] if progress.result else {}
         return bool(
@@ -148,80 +260,73 @@ class Mirror:
         except DamagedFileError:  # it must not block the other trials; `exeunt verify` reports it
             return []
 
-    def _open_experiment(self, name: str) -> str:
+    def _open_experiment(self, name: str) -> Experiment:
         """Open the experiment. Raises `TrackingError` if it belongs to a sweep in another storage."""
         mark = self._store.sweep_id(name)
-        experiment = self._client.get_experiment_by_name(name)
+        experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            return self._client.create_experiment(name, tags=self._tags(mark))
+            tags = self._tags(mark) | {NOTE: self._note()}
+            created = self.client.create_experiment(name, self._artifacts_beside_database(name), tags)
+            return self.client.get_experiment(created)
         theirs = experiment.tags.get(STORAGE, mark)
         if experiment.lifecycle_stage != "active":  # it was deleted, and MLflow still reserves its name
-            self._client.restore_experiment(experiment.experiment_id)
+            self.client.restore_experiment(experiment.experiment_id)
         elif theirs != mark:
             whose = f"experiment {name!r} belongs to a sweep in another storage, {experiment.tags.get(LOCATION)}"
             raise TrackingError(f"{whose}. Rename this sweep, or delete that experiment in MLflow.")
-        for tag, value in self._tags(mark).items():
+        tags = self._tags(mark) | ({} if NOTE in experiment.tags else {NOTE: self._note()})
+        for tag, value in tags.items():
             if experiment.tags.get(tag) != value:
-                self._client.set_experiment_tag(experiment.experiment_id, tag, value)
-        return experiment.experiment_id
+                self.client.set_experiment_tag(experiment.experiment_id, tag, value)
+        return experiment
+
+    def _artifacts_beside_database(self, name: str) -> str | None:
+        """Return the directory of artifacts beside an SQLite database; None for a server, which has its own."""
+        path = sqlite_file(self._tracking_uri)
+        if path is None:
+            return None
+        place = str(path.absolute().with_name("artifacts") / name)
+        # MLflow reads such a path as a URI. Otherwise it uses `mlruns` in the current directory.
+        return None if len(place) > _LONGEST_LOCATION or {*place} & {*"#?%:"} else place
 
     def _tags(self, mark: str) -> dict[str, str]:
         """Return the tags of the experiment, which identify its sweep and storage."""
-        return {STORAGE: mark, LOCATION: self._store.location}
+        return {STORAGE: mark, LOCATION: self._store.location, **_KIND_OF_EXPERIMENT}
 
-    def _existing_runs(self) -> dict[str, _Run]:
-        """Return the runs by key. If a lost response left two runs of one trial, the older one is kept."""
-        runs: dict[str, _Run] = {}
-        for run in runs_in(self._tracking_uri, self._experiment):
-            tags = {name: value for name, value in run.tags.items() if name.startswith("exeunt.")}
-            key = tags.get("exeunt.key")
-            if key in runs or (key is not None and OLD_KEY.fullmatch(key)):  # 0.1.0 wrote it; it gets a new run
-                self._client.delete_run(run.run_id)
-            elif key is not None:  # Exeunt did not write runs without a key
-                runs[key] = _Run(id=run.run_id, tags=tags, metrics=run.metrics)
-        return runs
+    def _note(self) -> str:
+        return (
+            f"Sweep {self._plan.name} of Exeunt. Each run is a configuration with its comparison; its seeds are child "
+            f"runs. The run `{self._plan.name} (sweep)` has the files of the sweep."
+        )
 
-    def _create(self, trial: PlannedTrial, new: NewRun) -> _Run:
-        tags = {**new.tags, "exeunt.state": "running"}  # until all other data is written
-        created = self._client.create_run(self._experiment, tags=tags | {"mlflow.runName": new.name})
-        run = self._runs[trial.key] = _Run(id=created.info.run_id, tags=tags)
-        return run
-
-    def _write(self, run: _Run, history: list[Record], tags: dict[str, str], params: dict[str, str]) -> bool:
-        # MLflow stores repeated metrics once, so a restart may write all of them again. Tags are written last, so that
-        # an interrupted write does not make the run look complete.
-        points = [point for record in history[run.epochs :] for point in points_of(record)]
-        metrics = [Metric(point.name, point.value, point.time, point.epoch) for point in points]
-        changed = [RunTag(name, value) for name, value in tags.items() if run.tags.get(name) != value]
-        gone = run.tags.keys() - tags.keys()
-        first = [] if run.epochs else [Param(name, value) for name, value in params.items()]
-        while len(metrics) > BATCH:
-            self._client.log_batch(run.id, metrics=metrics[:BATCH])
-            metrics = metrics[BATCH:]
-        self._client.log_batch(run.id, metrics=metrics, params=first, tags=changed)
-        for name in gone:
-            self._client.delete_tag(run.id, name)
-        run.tags = tags
-        run.metrics |= {point.name: point.value for point in points}
-        run.epochs = len(history) or run.epochs
-        return bool(metrics or changed or gone)
+    def _read_runs(self) -> None:
+        """Read the runs. If a lost response left two runs of one trial or group, the older one is kept."""
+        for found in runs_in(self._tracking_uri, self.experiment):
+            tags = {name: value for name, value in found.tags.items() if name.startswith("exeunt.") or name in MANAGED}
+            key, group = tags.get("exeunt.key"), tags.get(GROUP)
+            runs, id = (self.runs, key) if group is None else (self.groups, group)
+            if id is None:
+                continue  # Exeunt did not write it
+            if id in runs or (key is not None and OLD_KEY.fullmatch(key)):  # 0.1.0 wrote it; it gets a new run
+                self._writer.delete(found.run_id)
+            else:
+                runs[id] = MirroredRun(id=found.run_id, tags=tags, metrics=found.metrics, params=found.params)
 
 
-def _has_other_epochs(run: _Run, history: list[Record]) -> bool:
+_REPORTED = ("test/final/top1", "validation/final/top1")
+"""Metrics of which a table reports one by default, as its protocol demands."""
+
+
+def _with_kept(tags: dict[str, str], run: MirroredRun) -> dict[str, str]:
+    """Return the tags with those of a run that others write: its description, and the digests of its artifacts."""
+    kept = {name: value for name, value in run.tags.items() if name == NOTE or name.startswith(ARTIFACT)}
+    return tags | kept
+
+
+def _has_other_epochs(run: MirroredRun, history: list[Record]) -> bool:
     """Return True if epochs that MLflow has were trained again, since they came after the last checkpoint."""
     last = run.metrics.get("seconds", math.nan)
     return bool(history) and not math.isnan(last) and last not in {record["seconds"] for record in history}
-
-
-def _new_run(trial: PlannedTrial, progress: Progress, tags: dict[str, str], history: list[Record]) -> NewRun:
-    about = trial.configuration
-    return NewRun(
-        name=" ".join((trial.label, about.architecture, *about.row_settings, f"seed {trial.seed}"))[:LONGEST_NAME],
-        status=TERMINATED.get(progress.state, "RUNNING"),
-        tags=tags,
-        params=params_of(trial),
-        points=[point for record in history for point in points_of(record)],
-    )
 
 
 def create_database(path: Path) -> None:

@@ -161,7 +161,7 @@ def test_the_command_converts_trials_and_plans_and_runs_no_code_from_the_storage
     status, out, _ = run_in_process("status", "stopped")
     assert "6 done, 0 started, 0 waiting, 0 failed, 3 pruned" in out
     status, out, _ = run_in_process("sync", "done")
-    assert (status, "14 runs written" in out) == (0, True)
+    assert (status, "14 trials, " in out) == (0, True)
     status, out, _ = run_in_process("verify", "done")
     assert (status, "no problems" in out) == (0, True)
     status, out, _ = run_in_process("table", "done", "--format", "csv")

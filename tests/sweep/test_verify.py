@@ -191,14 +191,16 @@ def test_verify_runs_no_plugin_and_imports_no_torch(plan, store, one):
 def test_verify_says_all_is_well_or_what_is_not(plan, store, trained, run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     store.save_sweep(plan)
-    Mirror(plan, store, store.tracking_uri).update_all()
+    mirror = Mirror(plan, store, store.tracking_uri)
+    mirror.update_all()
+    mirror.update_groups()
     assert run("verify")[0] == 0
     status, out, _ = run("verify", "tiny")
     assert status == 0
     assert out == f"Checked 1 trial in {store.location} and MLflow: no problems\n"
     client = MlflowClient(store.tracking_uri)
     (experiment,) = (found for found in client.search_experiments() if found.name == "tiny")
-    (record,) = client.search_runs([experiment.experiment_id])
+    (record,) = client.search_runs([experiment.experiment_id], "tags.`exeunt.state` = 'done'")
     client.log_metric(record.info.run_id, "test/final/top1", 12.0, step=99)
     trained(plan.trials[1], epochs=2, weights=True)
     status, out, _ = run("verify")

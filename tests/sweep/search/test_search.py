@@ -96,7 +96,7 @@ def test_a_search_tunes_alike_confirms_on_test_and_records_it(undisturbed, run):
                 for key, path in undisturbed.files("result.json").items()}  # fmt: skip
     assert Counter("test" in splits for splits in measured.values()) == {False: 9, True: 9}
     client = MlflowClient(f"sqlite:///{undisturbed.storage / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("tuned").experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name("tuned").experiment_id], "tags.`exeunt.key` LIKE '%'")
     roles = Counter((run.data.tags["exeunt.role"], run.data.tags.get("exeunt.tuning")) for run in runs)
     assert roles == {
         ("search", None): 8, ("teacher", None): 2, ("result", "default"): 4, ("result", "tuned"): 4,

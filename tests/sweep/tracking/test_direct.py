@@ -10,30 +10,38 @@ from contextlib import closing
 import pytest
 from exeunt.results import load, mlflow_sqlite
 from exeunt.results.mlflow_client import TrackingError
-from exeunt.results.mlflow_sqlite import NewRun, Point
+from exeunt.results.mlflow_sqlite import Point, RunData
 from exeunt.sweep.tracking import writer
 from exeunt.sweep.tracking.writer import Mirror
 from mlflow import MlflowClient
 
 TABLES = {
     "runs": "name, source_type, source_name, entry_point_name, user_id, status, end_time IS NULL, source_version, "
-    "lifecycle_stage, deleted_time, substr(artifact_uri, instr(artifact_uri, '/artifacts')), experiment_id",
-    "tags": "key, value, typeof(value)",
+    "lifecycle_stage, deleted_time, artifact_uri LIKE '%/artifacts/tiny/' || run_uuid || '/artifacts', experiment_id",
+    "tags": "key, CASE WHEN key = 'mlflow.parentRunId' THEN (SELECT value FROM tags AS t WHERE t.run_uuid = x.value "
+    "AND t.key = 'exeunt.group') ELSE value END, typeof(value)",
     "params": "key, value, typeof(value)",
-    "metrics": "key, value, typeof(value), timestamp, step, is_nan",
-    "latest_metrics": "key, value, typeof(value), timestamp, step, is_nan",
+    "metrics": "key, value, typeof(value), min(timestamp, 1500000000000), step, is_nan",
+    "latest_metrics": "key, value, typeof(value), min(timestamp, 1500000000000), step, is_nan",
 }
 """Columns of the rows of a run, apart from its id and from the times of the write."""
+INPUTS = (
+    "SELECT t.value, d.name, d.digest, d.dataset_source_type, d.dataset_source, d.dataset_schema, d.dataset_profile, "
+    "i.source_type, i.destination_type, i.step FROM inputs AS i JOIN datasets AS d ON d.dataset_uuid = i.source_id "
+    "JOIN tags AS t ON t.run_uuid = i.destination_id AND t.key = 'exeunt.group'"
+)
+"""Datasets of configurations."""
 
 
 def rows(database):
-    """Return the rows of all runs by table, with the key of the trial instead of the id of the run."""
+    """Return the rows of all runs by table, with the key of the trial or configuration instead of the id of the run."""
     with closing(sqlite3.connect(database)) as connection:
-        keys = "(SELECT value FROM tags AS t WHERE t.run_uuid = x.run_uuid AND t.key = 'exeunt.key')"
+        names = "t.key IN ('exeunt.key', 'exeunt.group')"
+        keys = f"(SELECT value FROM tags AS t WHERE t.run_uuid = x.run_uuid AND {names})"
         found = {
             table: sorted(connection.execute(f"SELECT {keys}, {columns} FROM {table} AS x").fetchall(), key=repr)
             for table, columns in TABLES.items()
-        }
+        } | {"inputs": sorted(connection.execute(INPUTS).fetchall())}
         uris = connection.execute(
             "SELECT artifact_uri = artifact_location || '/' || run_uuid || '/artifacts' FROM runs JOIN experiments "
             "USING (experiment_id)"
@@ -70,16 +78,23 @@ def test_a_run_has_the_rows_that_mlflows_client_writes(plan, store, trained, thr
     for file in files:
         file.parent.mkdir()
         file.write_bytes(database.read_bytes())
-        assert Mirror(plan, store, f"sqlite:///{file}").update_all() == 6
+        mirror = Mirror(plan, store, f"sqlite:///{file}")
+        assert mirror.update_all() == 6
+        mirror.update_groups()
         through_client()
     direct, client = map(rows, files)
     for table, found in client.items():
         assert direct[table] == found, table
-    assert {state[0] for state in direct["runs"]} == {t.key for t in plan.trials[:6]} != {waiting.key}
+    groups = {trial.configuration.id for trial in plan.trials[:6]}
+    assert {state[0] for state in direct["runs"]} == {t.key for t in plan.trials[:6]} | groups
+    assert waiting.key not in {state[0] for state in direct["runs"]}
     assert {row[6] for row in direct["runs"]} == {"FINISHED", "FAILED", "RUNNING"}
+    assert {row[0] for row in direct["inputs"]} == groups
     for file in files:
         before = rows(file)
-        assert Mirror(plan, store, f"sqlite:///{file}").update_all() == 1, "only the running trial may be written again"
+        mirror = Mirror(plan, store, f"sqlite:///{file}")
+        assert mirror.update_all() == 1, "only the running trial may be written again"
+        assert mirror.update_groups() == 0
         assert rows(file) == before
 
 
@@ -92,7 +107,8 @@ def test_a_run_that_was_inserted_goes_on_through_the_client(plan, store):
     store.trial(trial.key).write_history(epochs)
     assert mirror.update([trial]) == 1
     client = MlflowClient(store.tracking_uri)
-    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    of_trials = f"tags.`exeunt.key` = '{trial.key}'"
+    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id], of_trials)
     assert run.info.status == "RUNNING"
     assert [point.value for point in client.get_metric_history(run.info.run_id, "loss")] == [1.0, 1 / 2, 1 / 3]
     result = {"state": "done", "key": trial.key, "metrics": {"loss": 1 / 3}, "environment": {}, "seconds": 6.0}
@@ -106,14 +122,14 @@ KILLED = """
 import os, sys
 from exeunt.results import mlflow_sqlite
 from exeunt.store import Store
-from exeunt.sweep.tracking import writer
+from exeunt.sweep.tracking import run_writer, writer
 
-writer.RUNS_PER_TRANSACTION = 2
+run_writer.RUNS_PER_TRANSACTION = 4
 latest, calls = mlflow_sqlite._latest, []
 
 def die_in_the_second_transaction(rows):
     calls.append(rows)
-    if len(calls) == 4:
+    if len(calls) == 6:
         os._exit(9)
     return latest(rows)
 
@@ -137,7 +153,7 @@ def test_a_killed_write_leaves_whole_runs_and_the_next_one_adds_the_rest(plan, s
 
 
 def run_with(**parts):
-    return NewRun(**{"name": "kd", "status": "FINISHED", "tags": {}, "params": {}, "points": []} | parts)
+    return RunData(**{"tags": {"mlflow.runName": "kd"}} | parts)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +163,7 @@ def run_with(**parts):
         (run_with(tags={"exeunt.reliability.final": "x" * 8000}, params={"recipe.name": "x" * 6000}), True),
         (run_with(points=[Point("test/exit1/top-5 of_5", 1, 0, 1)]), True),
         (run_with(tags={"a": "x" * 8001}), False),
+        (run_with(tags={"mlflow.runName": "x" * 251}), False),
         (run_with(params={"a": "x" * 6001}), False),
         (run_with(params={"a" * 251: ""}), False),
         (run_with(points=[Point("accuracy@5", 1, 0, 1.0)]), False),
@@ -165,9 +182,11 @@ def test_a_run_that_is_not_plain_is_written_through_the_client(plan, store, monk
     trained(plan.trials[0])
     tags_of = writer.tags_of
     monkeypatch.setattr(writer, "tags_of", lambda *of: tags_of(*of) | {"exeunt.early_exit": "x" * 8001})
-    monkeypatch.setattr(mlflow_sqlite, "insert", None)
+    insert, inserted = mlflow_sqlite.insert, []
+    monkeypatch.setattr(mlflow_sqlite, "insert", lambda *of: inserted.extend(of[2].values()) or insert(*of))
     assert Mirror(plan, store, store.tracking_uri).update_all() == 1
     assert len(load(store.tracking_uri, "tiny")) == 1
+    assert all("exeunt.key" not in run.tags for run in inserted), "the run of the trial was inserted"
 
 
 def test_an_experiment_that_is_deleted_meanwhile_gets_no_run(plan, store, trained):

@@ -37,7 +37,7 @@ def recorded(server):
     """Return the key and state of every run in MLflow."""
     client = MlflowClient(server.uri)
     experiment = client.get_experiment_by_name("tiny")
-    runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    runs = client.search_runs([experiment.experiment_id], "tags.`exeunt.key` LIKE '%'") if experiment else []
     return sorted((run.data.tags["exeunt.key"], run.data.tags["exeunt.state"]) for run in runs)
 
 
@@ -165,7 +165,7 @@ def test_a_fresh_server_is_filled_from_the_store_and_then_has_nothing_to_be_writ
     store.save_sweep(plan)
     server.start()
     status, out, err = run("sync", "tiny", "--tracking", server.uri)
-    assert (status, out, err) == (0, f"tiny: 4 runs written to MLflow at {server.uri}\n", "")
+    assert (status, out, err) == (0, f"tiny: 4 trials, 4 configurations written to MLflow at {server.uri}\n", "")
     frame = load(server.uri, "tiny")
     assert frame["state"].tolist() == ["done", "done", "done", "failed"]
     assert frame["test/final/top1"].tolist()[:3] == [math.inf, 90.0, 90.0]

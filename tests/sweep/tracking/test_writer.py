@@ -11,21 +11,22 @@ from exeunt.results.mlflow_client import TrackingError
 from exeunt.store.lease import hold_lease
 from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.plan import make_plan
-from exeunt.sweep.tracking.writer import BATCH, Mirror
+from exeunt.sweep.tracking.run_writer import BATCH, RunWriter
+from exeunt.sweep.tracking.writer import Mirror
 from mlflow import MlflowClient
 
 
 @pytest.fixture
 def runs(store):
-    """Return a function that reads the runs in MLflow by key."""
+    """Return a function that reads the runs of trials in MLflow by key."""
 
     def read_runs():
         client = MlflowClient(store.tracking_uri)
         experiment = client.get_experiment_by_name("tiny")
         found = client.search_runs([experiment.experiment_id])
-        by_key = {run.data.tags["exeunt.key"]: run for run in found}
+        by_key = {run.data.tags.get("exeunt.key") or run.data.tags["exeunt.group"]: run for run in found}
         assert len(by_key) == len(found)
-        return by_key
+        return {key: run for key, run in by_key.items() if "exeunt.key" in run.data.tags}
 
     return read_runs
 
@@ -106,7 +107,13 @@ def test_a_run_whose_writing_was_cut_off_is_completed(plan, store, runs, monkeyp
     monkeypatch.setattr("exeunt.sweep.tracking.writer.known_database", lambda _: None)  # as on a server
     trained(plan.trials[0])
     with monkeypatch.context() as patch:  # the driver dies between creating the run and filling it
-        patch.setattr(Mirror, "_write", lambda *_: sys.exit())
+        patch.setattr(RunWriter, "_log", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            Mirror(plan, store, store.tracking_uri).update_all()
+    assert runs() == {}
+    with monkeypatch.context() as patch:  # the same for the run of the trial
+        log = RunWriter._log
+        patch.setattr(RunWriter, "_log", lambda self, id, run: sys.exit() if run.points else log(self, id, run))
         with pytest.raises(SystemExit):
             Mirror(plan, store, store.tracking_uri).update_all()
     assert runs()[plan.trials[0].key].data.metrics == {}
