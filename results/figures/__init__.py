@@ -6,9 +6,9 @@ from dataclasses import replace
 import pandas as pd
 
 from ...specs import SpecError
-from ..table import comparison
 from .ablation import ablation
 from .convergence import convergence
+from .data import SweepData
 from .early_exit import early_exit
 from .exits import exits
 from .figure import Figure
@@ -36,12 +36,13 @@ def draw(
     Raises:
         SpecError: A `ValueError`, if there is nothing to compare yet, or nothing to draw.
     """
-    comparison(frame)
+    data = SweepData(frame=frame, history=history)
+    _ = data.table  # raises an error if there is nothing to compare
     with styled():
         figures: list[Figure] = []
         for kind in _KINDS:
             announce(f"Drawing figures: {kind.__name__.replace('_', ' ')}")
-            figures += kind(frame, history)
+            figures += kind(data)
         for figure in figures:  # computes the layout once instead of for each file
             figure.drawing.draw_without_rendering()
             figure.drawing.set_layout_engine("none")
