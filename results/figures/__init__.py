@@ -13,13 +13,15 @@ from .early_exit import early_exit
 from .exits import exits
 from .figure import Figure
 from .gain import gain
+from .importance import importance
+from .parallel import parallel
 from .ranks import ranks
 from .reliability import reliability
 from .style import styled
 
 __all__ = ["Figure", "draw"]
 
-_KINDS = (convergence, exits, early_exit, gain, reliability, ranks, ablation)
+_KINDS = (convergence, exits, early_exit, gain, reliability, ranks, importance, parallel, ablation)
 """Kinds of figures, in the order of the output."""
 
 
