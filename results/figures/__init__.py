@@ -47,7 +47,7 @@ def draw(
             figures += kind(data)
         for figure in figures:  # computes the layout once instead of for each file
             figure.drawing.draw_without_rendering()
-            figure.drawing.set_layout_engine("none")
+            figure.drawing.set_layout_engine(None)  # with any engine, saving a file draws the figure twice
     if not figures:
         raise SpecError(
             "there is nothing to draw: figures need results with accuracy by epoch, with exits, or with a baseline."

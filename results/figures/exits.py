@@ -161,12 +161,13 @@ def _label(axes: Axes, costs: Sequence[tuple[str, float, float]], per: float) ->
     """Write the name and the cost of each exit below the panel; of many exits, the first of each few and the last."""
     step = max(1, math.ceil((len(costs) - 1) / (_TICKS - 1)))
     shown = sorted({*range(0, len(costs) - step // 2 - 1, step), len(costs) - 1})
-    texts = [
-        f"{name.removeprefix('exit')}\n{_text(low, per) if _is_near(low, high) else f'{_text(low, per)}–{_text(high, per)}'}"
-        for name, low, high in (costs[place] for place in shown)
-    ]
+    texts = [f"{name.removeprefix('exit')}\n{_range(low, high, per)}" for name, low, high in (costs[i] for i in shown)]
     axes.set_xticks(shown, texts)
     axes.set_xlim(-0.5, len(costs) - 0.5)
+
+
+def _range(low: float, high: float, per: float) -> str:
+    return _text(low, per) if _is_near(low, high) else f"{_text(low, per)}–{_text(high, per)}"
 
 
 def _text(cost: float, per: float) -> str:
@@ -182,9 +183,8 @@ def _equal_costs(table: Table, equal: Mapping[RowLabel, Sequence[tuple[str, floa
     ]
     if not said:
         return ""
-    return (
-        f"Equal cost: every method needs the same multiply-adds up to an exit, in {unit or 'units'}: {'; '.join(said)}"
-    )
+    of_unit = f", in {unit}" if unit else ""
+    return f"Equal cost: every method needs the same multiply-adds up to an exit{of_unit}: {'; '.join(said)}"
 
 
 def _named(exit: str) -> str:

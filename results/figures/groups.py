@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..labels import Column
 from .style import BASELINE_COLOR, COLORS, Look, look
@@ -67,7 +68,7 @@ def _divided(method: str, columns: list[Column], room: int) -> list[tuple[str, l
     bounds = [len(columns) * part // number for part in range(number + 1)]
     return [
         (f"{method} ({part} of {number})", columns[start:end])
-        for part, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False), start=1)
+        for part, (start, end) in enumerate(pairwise(bounds), start=1)
     ]
 
 

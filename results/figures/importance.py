@@ -50,8 +50,8 @@ def importance(data: SweepData) -> list[Figure]:
             sentences=caption(
                 f"Share of the variance of the {table.metric.title} that each axis explains",
                 _method(),
-                "Interactions: differences between configurations beyond these shares; seeds: differences between seeds "
-                "of one configuration",
+                "Interactions: differences between configurations beyond these shares",
+                "Seeds: differences between seeds of one configuration",
                 "All methods: each setting of a method counts as a method" if not found[0][0] else "",
                 "Shares describe the values of this sweep; they are not corrected for chance",
                 *protocol(table),

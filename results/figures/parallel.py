@@ -1,6 +1,7 @@
 """Parallel coordinates: each configuration as a line over the axes of the sweep, coloured by the reported metric."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -77,7 +78,7 @@ def _curve(places: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Return a smooth line that is level at each axis, so that lines can be followed through it."""
     ease = _STEPS**2 * (3 - 2 * _STEPS)
     across = np.concatenate([start + _STEPS for start in places[:-1]])
-    along = np.concatenate([a + (b - a) * ease for a, b in zip(heights[:-1], heights[1:], strict=True)])
+    along = np.concatenate([a + (b - a) * ease for a, b in pairwise(heights)])
     return across, along
 
 

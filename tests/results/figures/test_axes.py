@@ -49,10 +49,8 @@ def test_shares_of_an_incomplete_grid_sum_to_the_whole(made):
 def test_each_configuration_is_a_line_to_its_mean(made):
     (figure,) = parallel(SweepData(frame=made.frame, history=made.history))
     (axes,) = figure.drawing.axes
-    means = made.frame.groupby(
-        ["architecture", "method", "param.method.temperature", "param.method.output_loss"], dropna=False
-    )
-    means = means["test/final/top1"].mean()
+    names = ["architecture", "method", "param.method.temperature", "param.method.output_loss"]
+    means = made.frame.groupby(names, dropna=False)["test/final/top1"].mean()
     ends = sorted(float(line.get_ydata()[-1]) for line in axes.get_lines())
     assert ends == pytest.approx(sorted((means - means.min()) / (means.max() - means.min())))
     names = [label.get_text() for label in axes.get_xticklabels()]

@@ -80,9 +80,8 @@ def test_epochs_that_a_seed_lacks_are_a_gap(sweep):
     sweep.trials("baseline", 70.0, 71.0)
     sweep.seeds = 2
     history = sweep.history
-    figure = convergence(
-        SweepData(frame=sweep.frame, history=history[(history["seed"] == 0) | (history["epoch"] != 5)])
-    )[0]
+    kept = history[(history["seed"] == 0) | (history["epoch"] != 5)]
+    figure = convergence(SweepData(frame=sweep.frame, history=kept))[0]
     (line,) = figure.drawing.axes[0].get_lines()
     assert np.flatnonzero(np.isnan(line.get_ydata())).tolist() == [4]
 
