@@ -54,8 +54,9 @@ def caution(table: Table, settings: Iterable[BestSetting]) -> str:
     if several < 2 or table.is_of_search:
         return ""
     return (
-        f"Best of up to {several} settings, selected by the {table.metric.title} that is shown here, on the same images "
-        "and seeds: its mean and difference are biased upwards. To select settings without this bias, use exeunt search."
+        f"Best of up to {several} settings, selected by the {table.metric.title} that is shown here, with the same "
+        "images and seeds: its mean and difference are biased upwards. To select settings without this bias, run "
+        "exeunt search."
     )
 
 
