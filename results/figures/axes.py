@@ -31,7 +31,7 @@ class Axis:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Grid:
+class AxisGrid:
     """Completed trials by their values on axes."""
 
     name: str
@@ -44,7 +44,7 @@ class Grid:
     def cells(self) -> pd.DataFrame:
         """Mean over seeds of each combination of values, in plan order."""
         names = [axis.name for axis in self.axes]
-        return self.trials.groupby(names, sort=False)["value"].mean().reset_index()
+        return pd.DataFrame(self.trials.groupby(names, sort=False, as_index=False)[["value"]].mean())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Shares:
     """Share of the differences between seeds of one configuration."""
 
 
-def grids(frame: pd.DataFrame) -> list[Grid]:
+def grids(frame: pd.DataFrame) -> list[AxisGrid]:
     """Return the grid of all trials, then that of each method with a varying setting; those with two axes or more.
 
     All trials have the axes `dataset`, `architecture`, those of the recipe, and `method`, with its settings. A search
@@ -68,11 +68,11 @@ def grids(frame: pd.DataFrame) -> list[Grid]:
     if (runs := _completed(frame)) is None:
         return []
     everything = _grid("", runs.assign(method=[column.label for column in runs["column"]]), [*_shared(runs), "method"])
-    found = [everything] if runs["method"].nunique() > 1 else []
+    found = [everything] if len(set(runs["method"])) > 1 else []
     return [grid for grid in [*found, *_of_methods(runs)] if len(grid.axes) > 1]
 
 
-def coordinates(frame: pd.DataFrame, most: int) -> list[Grid]:
+def coordinates(frame: pd.DataFrame, most: int) -> list[AxisGrid]:
     """Return the grid of all trials with an axis for each setting, or that of each method if it has too many axes.
 
     Args:
@@ -87,7 +87,7 @@ def coordinates(frame: pd.DataFrame, most: int) -> list[Grid]:
     return [grid for grid in found if 1 < len(grid.axes) <= most]
 
 
-def shares(grid: Grid) -> Shares | None:
+def shares(grid: AxisGrid) -> Shares | None:
     """Return the shares of variance of a grid's axes; None if all values are equal, or if there are too many axes.
 
     The share of an axis is the increase of R² of a linear model of main effects, averaged over all orders in which axes
@@ -99,7 +99,7 @@ def shares(grid: Grid) -> Shares | None:
     names = [axis.name for axis in grid.axes]
     if total < 1e-12 or len(names) > MOST:
         return None
-    codes = {name: _indicators(grid.trials[name]) for name in names}
+    codes = {name: _indicators(pd.Series(grid.trials[name])) for name in names}
     explained = {
         chosen: _explained([codes[name] for name in chosen], values)
         for size in range(len(names) + 1)
@@ -131,7 +131,7 @@ def _shared(runs: pd.DataFrame) -> list[str]:
     return ["dataset", "architecture", *(name for name in _parameters(runs) if _short(name).startswith(OF_ROWS))]
 
 
-def _of_methods(runs: pd.DataFrame) -> list[Grid]:
+def _of_methods(runs: pd.DataFrame) -> list[AxisGrid]:
     """Return the grid of each method with a varying setting."""
     return [
         _grid(str(method), own, [*_shared(own), *_settings(own)])
@@ -164,14 +164,14 @@ def _indicators(column: pd.Series) -> np.ndarray:
     return np.eye(len(found))[codes][:, 1:]
 
 
-def _grid(name: str, runs: pd.DataFrame, columns: Sequence[str]) -> Grid:
+def _grid(name: str, runs: pd.DataFrame, columns: Sequence[str]) -> AxisGrid:
     """Return the grid of the columns that vary."""
     names = {column: setting(_short(column)) for column in columns}
     values = {names[column]: runs[column].fillna(NONE).astype(str) for column in columns}
-    varying = {own: column for own, column in values.items() if column.nunique() > 1}
-    return Grid(
+    varying = {own: column for own, column in values.items() if len(set(column)) > 1}
+    return AxisGrid(
         name=name,
-        axes=tuple(Axis(name=own, values=_ordered(column)) for own, column in varying.items()),
+        axes=tuple(Axis(name=own, values=_ordered(pd.Series(column))) for own, column in varying.items()),
         trials=pd.DataFrame(varying | {"value": runs["value"]}),
     )
 
@@ -182,7 +182,9 @@ def _settings(runs: pd.DataFrame) -> list[str]:
     return [
         name
         for name in _parameters(runs)
-        if not _short(name).startswith(OF_ROWS) and setting(_short(name)) in telling and runs[name].nunique() > 1
+        if not _short(name).startswith(OF_ROWS)
+        and setting(_short(name)) in telling
+        and len(set(runs[name].dropna())) > 1
     ]
 
 

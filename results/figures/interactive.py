@@ -16,7 +16,7 @@ from ...specs import SpecError
 from ..captions import row_label
 from ..labels import Column, RowLabel
 from ..tables.curves import curves
-from .axes import Grid, coordinates, grids, shares
+from .axes import AxisGrid, coordinates, grids, shares
 from .convergence import summed_curves
 from .data import SweepData
 from .early_exit import exit_curves
@@ -223,7 +223,7 @@ def _importance(data: SweepData) -> go.Figure | None:
     return figure
 
 
-def _parallel(grid: Grid, metric: str) -> go.Figure:
+def _parallel(grid: AxisGrid, metric: str) -> go.Figure:
     cells = grid.cells
     dimensions = [
         {

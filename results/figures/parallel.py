@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure as Drawing
 
 from ..captions import title
-from .axes import NONE, Axis, Grid, coordinates
+from .axes import NONE, Axis, AxisGrid, coordinates
 from .data import SweepData
 from .figure import Figure
 from .panels import caption, means, missing, protocol
@@ -48,17 +48,18 @@ def parallel(data: SweepData) -> list[Figure]:
     ]
 
 
-def _drawn(grid: Grid, metric: str) -> Drawing:
+def _drawn(grid: AxisGrid, metric: str) -> Drawing:
     cells = grid.cells.sort_values("value", kind="stable").reset_index(drop=True)
-    low, high = cells["value"].min(), cells["value"].max()
+    values = cells["value"].to_numpy("float64")
+    low, high = float(values.min()), float(values.max())
     scale = Normalize(low, high) if high > low else Normalize(low - 1, high + 1)
     most = max(len(axis.values) for axis in grid.axes)
     drawing = Drawing(figsize=(WIDTH, max(2.2, 0.9 + 0.2 * most)), layout="constrained")
     panel = drawing.add_subplot()
-    heights = np.column_stack([*(_heights(cells[axis.name], axis) for axis in grid.axes), scale(cells["value"])])
+    heights = np.column_stack([*(_heights(pd.Series(cells[axis.name]), axis) for axis in grid.axes), scale(values)])
     colors = mpl.colormaps["viridis_r"]
     places = np.arange(heights.shape[1])
-    for own, share in zip(heights, scale(cells["value"]), strict=True):
+    for own, share in zip(heights, heights[:, -1], strict=True):
         across, along = _curve(places, own)
         panel.plot(across, along, color=colors(float(0.1 + 0.9 * share)), linewidth=1)
     _axes(panel, grid.axes, scale, metric)
