@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..labels import Column
 from ..significance import Significance, significance
-from ..table import Table, comparison
+from ..table import Table, comparison, labelled
 from .groups import Group, groups, looks
 from .style import Look
 
@@ -30,6 +30,11 @@ class SweepData:
             SpecError: A `ValueError`, if there is nothing to compare yet.
         """
         return comparison(self.frame)
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Trials of the comparison with their `row` and `column`, in plan order."""
+        return labelled(self.frame)[0]
 
     @cached_property
     def tests(self) -> Significance:

@@ -16,7 +16,7 @@ _UNIT = 1e6
 
 def early_exit(data: SweepData) -> list[Figure]:
     """Draw early-exit inference at each threshold; empty without such data."""
-    curves = exit_curves(data.frame)
+    curves = exit_curves(data)
     if not curves:
         return []
     table = data.table
@@ -47,9 +47,9 @@ def early_exit(data: SweepData) -> list[Figure]:
     ]
 
 
-def exit_curves(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
+def exit_curves(data: SweepData) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
     """Return multiply-adds and accuracy by threshold, as means over completed seeds."""
-    done, places = done_places(frame)
+    done, places = done_places(data)
     points = early_exit_points(done)
     return {
         place: points.loc[[places[key] == place for key in points["key"]]]

@@ -5,14 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import ScaledTranslation
 
 from ..captions import places, row_label, title
 from ..frame import metric_names
 from ..labels import Column, RowLabel
-from ..table import Cell, Table, comparison
+from ..table import Table
 from .data import SweepData
 from .figure import Figure
 from .panels import Panel, caption, deviations, means, missing, protocol, sheets
@@ -37,7 +37,10 @@ class ExitPoint:
     name: str
     cost: float
     """Multiply-adds per image."""
-    accuracy: Cell
+    mean: float
+    """Accuracy over completed seeds."""
+    deviation: float
+    """Sample standard deviation over the same seeds; NaN for one seed."""
 
 
 def exits(data: SweepData) -> list[Figure]:
@@ -47,7 +50,7 @@ def exits(data: SweepData) -> list[Figure]:
     and their multiply-adds are written below them.
     """
     final = data.table
-    points = exit_points(data.frame, final)
+    points = exit_points(data)
     if not any(len(found) > 1 for found in points.values()):
         return []
     per, unit = unit_of(points)
@@ -94,19 +97,25 @@ def exits(data: SweepData) -> list[Figure]:
     ]
 
 
-def exit_points(frame: pd.DataFrame, final: Table) -> dict[_Place, list[ExitPoint]]:
+def exit_points(data: SweepData) -> dict[_Place, list[ExitPoint]]:
     """Return the exits of each method on each row, ordered by cost."""
-    split, _, measure = final.metric.name.split("/")
-    known = set(metric_names(frame))
-    points: dict[_Place, list[ExitPoint]] = {(row, column): [] for row, column, _ in places(final)}
+    split, _, measure = data.table.metric.name.split("/")
+    known = set(metric_names(data.frame))
+    points: dict[_Place, list[ExitPoint]] = {(row, column): [] for row, column, _ in places(data.table)}
+    done = data.runs.loc[data.runs["state"] == "done"]
     for cost in sorted(known):
         match = re.fullmatch(r"cost/(\w+)/multiply_adds", cost)
         if match is None or (accuracy := f"{split}/{match[1]}/{measure}") not in known:
             continue
-        costs = places(comparison(frame, cost))
-        for (row, column, own), (_, _, reached) in zip(costs, places(comparison(frame, accuracy)), strict=True):
-            if own.mean is not None and reached.mean is not None:
-                points[row, column].append(ExitPoint(name=match[1], cost=own.mean, accuracy=reached))
+        measured = done.loc[np.isfinite(done[cost]) & np.isfinite(done[accuracy]), ["row", "column", cost, accuracy]]
+        for (row, column), trials in measured.groupby(["row", "column"], sort=False):
+            point = ExitPoint(
+                name=match[1],
+                cost=float(trials[cost].mean()),
+                mean=float(trials[accuracy].mean()),
+                deviation=float(trials[accuracy].std(ddof=1)),
+            )
+            points[row, column].append(point)
     return {place: sorted(found, key=lambda point: (point.cost, _rank(point.name))) for place, found in points.items()}
 
 
@@ -201,8 +210,8 @@ def _draw(panel: Panel, points: Sequence[ExitPoint], positions: Sequence[float],
     drawing = panel.axes.get_figure(root=True)
     if not points or drawing is None:
         return
-    means = [math.nan if point.accuracy.mean is None else point.accuracy.mean for point in points]
-    bars = [point.accuracy.std or 0.0 for point in points]
+    means = [point.mean for point in points]
+    bars = [0.0 if math.isnan(point.deviation) else point.deviation for point in points]
     drawn = panel.axes.errorbar(
         positions,
         means,

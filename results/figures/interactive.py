@@ -121,11 +121,11 @@ def _exits(data: SweepData) -> dict[_Place, _Line]:
     return {
         place: _Line(
             x=[point.cost / 1e6 for point in points],
-            y=[math.nan if point.accuracy.mean is None else point.accuracy.mean for point in points],
-            deviation=_known(np.array([point.accuracy.std or math.nan for point in points])),
+            y=[point.mean for point in points],
+            deviation=_known(np.array([point.deviation for point in points])),
             notes=[point.name for point in points],
         )
-        for place, points in exit_points(data.frame, data.table).items()
+        for place, points in exit_points(data).items()
         if points
     }
 
@@ -137,7 +137,7 @@ def _early_exit(data: SweepData) -> dict[_Place, _Line]:
             y=curve["top1"].tolist(),
             notes=[f"threshold {threshold}" for threshold in curve.index],
         )
-        for place, curve in exit_curves(data.frame).items()
+        for place, curve in exit_curves(data).items()
     }
 
 

@@ -15,7 +15,7 @@ from matplotlib.transforms import ScaledTranslation
 from ..captions import places, remarks, row_label, spread
 from ..labels import Column, RowLabel
 from ..rendered_table import one_line
-from ..table import Cell, Table, labelled
+from ..table import Cell, Table
 from .data import SweepData
 from .groups import Group
 from .style import HALF, WIDTH, Look, written
@@ -36,10 +36,9 @@ _TITLE_LINE = 0.16
 """Height of a line of a panel's title, in inches."""
 
 
-def done_places(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[RowLabel, Column]]]:
+def done_places(data: SweepData) -> tuple[pd.DataFrame, dict[str, tuple[RowLabel, Column]]]:
     """Return the completed trials of a table, and the row and column of each by its key."""
-    runs, _ = labelled(frame)
-    done = runs.loc[runs["state"] == "done"]
+    done = data.runs.loc[data.runs["state"] == "done"]
     return done, dict(zip(done["key"], zip(done["row"], done["column"], strict=True), strict=True))
 
 

@@ -17,7 +17,7 @@ _FEWEST = 20
 
 def reliability(data: SweepData) -> list[Figure]:
     """Draw the final exit's accuracy against its confidence; empty without such data."""
-    points = _points(data.frame)
+    points = _points(data)
     if not points:
         return []
     table = data.table
@@ -48,9 +48,9 @@ def reliability(data: SweepData) -> list[Figure]:
     ]
 
 
-def _points(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
+def _points(data: SweepData) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
     """Return mean confidence and accuracy by bin, over the images of all seeds."""
-    done, places = done_places(frame)
+    done, places = done_places(data)
     bins = bins_of(done)
     bins = bins.loc[bins["exit"] == "final"]
     sums = pd.DataFrame(
