@@ -6,20 +6,22 @@ from dataclasses import replace
 import pandas as pd
 
 from ...specs import SpecError
-from ..table import comparison
 from .ablation import ablation
 from .convergence import convergence
+from .data import SweepData
 from .early_exit import early_exit
 from .exits import exits
 from .figure import Figure
 from .gain import gain
+from .importance import importance
+from .parallel import parallel
 from .ranks import ranks
 from .reliability import reliability
 from .style import styled
 
 __all__ = ["Figure", "draw"]
 
-_KINDS = (convergence, exits, early_exit, gain, reliability, ranks, ablation)
+_KINDS = (convergence, exits, early_exit, gain, reliability, ranks, importance, parallel, ablation)
 """Kinds of figures, in the order of the output."""
 
 
@@ -36,15 +38,16 @@ def draw(
     Raises:
         SpecError: A `ValueError`, if there is nothing to compare yet, or nothing to draw.
     """
-    comparison(frame)
+    data = SweepData(frame=frame, history=history)
+    _ = data.table  # raises an error if there is nothing to compare
     with styled():
         figures: list[Figure] = []
         for kind in _KINDS:
             announce(f"Drawing figures: {kind.__name__.replace('_', ' ')}")
-            figures += kind(frame, history)
+            figures += kind(data)
         for figure in figures:  # computes the layout once instead of for each file
             figure.drawing.draw_without_rendering()
-            figure.drawing.set_layout_engine("none")
+            figure.drawing.set_layout_engine(None)  # with any engine, saving a file draws the figure twice
     if not figures:
         raise SpecError(
             "there is nothing to draw: figures need results with accuracy by epoch, with exits, or with a baseline."

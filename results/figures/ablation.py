@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
@@ -14,6 +13,7 @@ from ..rendered_table import RenderedTable, one_line
 from ..search import has_search
 from ..tables.ablation import ablation as tabulated
 from ..tables.ablation import varying_pairs
+from .data import SweepData
 from .figure import Figure
 from .panels import ACROSS, caption, grid
 from .style import GREY, written
@@ -28,8 +28,9 @@ _MIDDLE = 0.179
 _Record = Mapping[str, str | float | int | None]
 
 
-def ablation(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
+def ablation(data: SweepData) -> list[Figure]:
     """Draw the final exit's accuracy for each pair of varying settings of each method; empty for a search."""
+    frame = data.frame
     if has_search(frame):
         return []
     return [
@@ -57,8 +58,9 @@ def _figure(sheet: RenderedTable, method: str) -> Figure:
     return Figure(
         name=_stem("ablation", method, rows, across),
         title=sheet.title,
-        caption=caption(
-            f"{sheet.title}; colours of each panel: lowest mean dark, highest mean bright",
+        sentences=caption(
+            sheet.title,
+            "Colours of each panel: lowest mean dark, highest mean bright",
             *sheet.remarks,
             "Hatched: no completed seed" if any(_is_hatched(record) for record in records) else "",
             "–: not run" if any(record["planned"] is None for record in records) else "",

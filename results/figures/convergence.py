@@ -14,9 +14,10 @@ from ..captions import title
 from ..labels import Column, RowLabel
 from ..table import comparison
 from ..tables.curves import Curves, curves
+from .data import SweepData
 from .figure import Figure
-from .panels import caption, deviations, is_leftmost, is_lowest, labels, legend, means, missing, panels, protocol, sign
-from .style import Look, look
+from .panels import caption, deviations, means, missing, protocol, sheets
+from .style import Look
 
 _SETTLED = 0.1
 """Share of the epochs after which the vertical axis starts."""
@@ -25,7 +26,7 @@ _MARKED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Curve:
+class Curve:
     """Accuracy of one method on one row by epoch, as arrays of equal length."""
 
     epochs: np.ndarray
@@ -35,31 +36,30 @@ class _Curve:
     """Sample standard deviation over the same seeds; NaN for one seed."""
 
 
-def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
-    """Draw the final exit's top-1 accuracy after each epoch, one panel per row; empty without such data."""
+def convergence(data: SweepData) -> list[Figure]:
+    """Draw the final exit's top-1 accuracy after each epoch; empty without such data."""
     try:
-        found = curves(frame, history)
+        found = curves(data.frame, data.history)
     except SpecError:  # no accuracy by epoch is recorded
         return []
-    table = comparison(frame, found.metric.name)
-    by_place = _summed(found, history)
-    drawing, axes = panels(table)
+    table = comparison(data.frame, found.metric.name)
+    by_place = summed_curves(found, data.history)
+    drawn = sheets(data)
     hidden = False
-    for row, panel in zip(table.rows, axes, strict=True):
-        for index, column in enumerate(table.columns):
-            if (row, column) in by_place:
-                _draw(panel, by_place[row, column], look(index), index)
-        hidden |= _limit(panel, [curve for (own, _), curve in by_place.items() if own == row])
-        panel.set_xlabel("epoch" if is_lowest(panel, axes) else "")
-        panel.set_ylabel(f"top-1 accuracy, {table.metric.unit}" if is_leftmost(panel) else "")
-        panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    legend(drawing, {name: sign(look(index)) for index, name in enumerate(labels(table).values())})
+    for panel in (panel for sheet in drawn for panel in sheet.panels):
+        for index, column in enumerate(panel.columns):
+            if (panel.row, column) in by_place:
+                _draw(panel.axes, by_place[panel.row, column], data.looks[column], index)
+        hidden |= _limit(panel.axes, [curve for (own, _), curve in by_place.items() if own == panel.row])
+        panel.axes.set_xlabel("epoch" if panel.has_lower_label else "")
+        panel.axes.set_ylabel(f"top-1 accuracy, {table.metric.unit}" if panel.has_left_label else "")
+        panel.axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     what = table.metric.title.removesuffix(" in the last epoch").removesuffix(" after the last epoch")
     return [
         Figure(
             name="convergence",
-            title=title(table, f"{what} by epoch"),
-            caption=caption(
+            title=title(table, f"{what} by epoch") + sheet.subtitle,
+            sentences=caption(
                 f"{what[0].upper()}{what[1:]} after each epoch, in {table.metric.unit}",
                 f"Lines: {means(table)}",
                 deviations(table, "Bands"),
@@ -67,12 +67,13 @@ def convergence(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:
                 *protocol(table),
                 missing(table),
             ),
-            drawing=drawing,
+            drawing=sheet.drawing,
         )
+        for sheet in drawn
     ]
 
 
-def _summed(found: Curves, history: pd.DataFrame) -> dict[tuple[RowLabel, Column], _Curve]:
+def summed_curves(found: Curves, history: pd.DataFrame) -> dict[tuple[RowLabel, Column], Curve]:
     """Return the curves of completed trials by row and column of the table."""
     split, exit, measure = found.metric.name.split("/")
     of_split = history.loc[(history["split"] == split) & (history["exit"] == exit)]
@@ -84,17 +85,17 @@ def _summed(found: Curves, history: pd.DataFrame) -> dict[tuple[RowLabel, Column
     return {place: _curve(points.loc[:, of_place].dropna(how="all")) for place, of_place in keys.items()}
 
 
-def _curve(points: pd.DataFrame) -> _Curve:
+def _curve(points: pd.DataFrame) -> Curve:
     values = points.to_numpy("float64")
     nothing = np.full(len(values), np.nan)
-    return _Curve(
+    return Curve(
         epochs=points.index.to_numpy("float64"),
         mean=values.mean(axis=1),
         deviation=values.std(axis=1, ddof=1) if values.shape[1] > 1 else nothing,
     )
 
 
-def _draw(panel: Axes, curve: _Curve, own: Look, index: int) -> None:
+def _draw(panel: Axes, curve: Curve, own: Look, index: int) -> None:
     step = max(1, math.ceil(len(curve.epochs) / _MARKED))
     marked = (index % step, step)  # markers of methods at different epochs
     panel.plot(
@@ -105,7 +106,7 @@ def _draw(panel: Axes, curve: _Curve, own: Look, index: int) -> None:
         panel.fill_between(curve.epochs, low, high, color=own.color, alpha=0.15, linewidth=0)
 
 
-def _limit(panel: Axes, shown: Sequence[_Curve]) -> bool:
+def _limit(panel: Axes, shown: Sequence[Curve]) -> bool:
     """Start the vertical axis after the first epochs, and return True if values are hidden."""
     early = [np.nanmin(curve.mean) for curve in shown if np.isfinite(curve.mean).any()]
     later = [curve.mean[math.floor(_SETTLED * len(curve.mean)) :] for curve in shown]

@@ -6,47 +6,33 @@ from matplotlib.axes import Axes
 from ..captions import title
 from ..details import early_exit_points
 from ..labels import Column, RowLabel
-from ..table import comparison
+from .data import SweepData
 from .figure import Figure
-from .panels import (
-    caption,
-    done_places,
-    is_leftmost,
-    is_lowest,
-    labels,
-    legend,
-    missing,
-    over_seeds,
-    panels,
-    protocol,
-    sign,
-)
-from .style import Look, look
+from .panels import caption, done_places, missing, over_seeds, protocol, sheets
+from .style import Look
 
 _UNIT = 1e6
 
 
-def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
-    """Draw early-exit inference at each threshold, one panel per row; empty without such data."""
-    curves = _curves(frame)
+def early_exit(data: SweepData) -> list[Figure]:
+    """Draw early-exit inference at each threshold; empty without such data."""
+    curves = exit_curves(data)
     if not curves:
         return []
-    table = comparison(frame)
-    drawing, axes = panels(table)
-    for row, panel in zip(table.rows, axes, strict=True):
-        for index, column in enumerate(table.columns):
-            if (row, column) in curves:
-                _draw(panel, curves[row, column], look(index))
-        panel.set_xlabel("multiply-adds per image, millions" if is_lowest(panel, axes) else "")
-        panel.set_ylabel(f"top-1 accuracy, {table.metric.unit}" if is_leftmost(panel) else "")
-    shown = {column for _, column in curves}
-    names = labels(table)
-    legend(drawing, {names[c]: sign(look(index)) for index, c in enumerate(table.columns) if c in shown})
+    table = data.table
+    drawn = sheets(data, shown={column for _, column in curves})
+    for panel in (panel for sheet in drawn for panel in sheet.panels):
+        for column in panel.columns:
+            if (panel.row, column) in curves:
+                _draw(panel.axes, curves[panel.row, column], data.looks[column])
+        panel.axes.set_xlabel("multiply-adds per image, millions" if panel.has_lower_label else "")
+        panel.axes.set_ylabel(f"top-1 accuracy, {table.metric.unit}" if panel.has_left_label else "")
     return [
         Figure(
             name="early-exit",
-            title=title(table, "accuracy of early-exit inference by its cost"),
-            caption=caption(
+            title=title(table, "accuracy of early-exit inference by its cost") + sheet.subtitle,
+            sentences=caption(
+                "Accuracy of early-exit inference against its cost",
                 "Each image leaves at the first exit whose top-class probability reaches a threshold, the same at all "
                 "exits",
                 "Markers: thresholds from 0.1 to 0.9999",
@@ -55,14 +41,15 @@ def early_exit(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # n
                 *protocol(table),
                 missing(table),
             ),
-            drawing=drawing,
+            drawing=sheet.drawing,
         )
+        for sheet in drawn
     ]
 
 
-def _curves(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
+def exit_curves(data: SweepData) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
     """Return multiply-adds and accuracy by threshold, as means over completed seeds."""
-    done, places = done_places(frame)
+    done, places = done_places(data)
     points = early_exit_points(done)
     return {
         place: points.loc[[places[key] == place for key in points["key"]]]

@@ -22,10 +22,15 @@ class Figure:
     """Stem of the file names: letters, digits, `-` and `_`; unique within a sweep."""
     title: str
     """Title without a full stop; not part of the drawing."""
-    caption: str
-    """Caption in full sentences: quantity, seeds, interval, protocol."""
+    sentences: tuple[str, ...]
+    """Sentences of the caption: a short one on the quantity, then seeds, interval, protocol."""
     drawing: Drawing = field(repr=False, compare=False)
     """Matplotlib figure, for custom changes."""
+
+    @property
+    def caption(self) -> str:
+        """Caption in full sentences."""
+        return " ".join(self.sentences)
 
     def pdf(self) -> bytes:
         """Return the figure as PDF with embedded fonts and searchable text."""

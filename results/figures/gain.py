@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from ..captions import row_label, title
-from ..significance import Significance, significance
+from ..significance import Significance
 from ..statistics import PairedTest
-from ..table import Cell, Table, comparison
+from ..table import Cell, Table
+from .data import SweepData
 from .figure import Figure
 from .panels import caption, grid, is_leftmost, is_lowest, missing, protocol
-from .style import GREY, Look, look, written
+from .style import GREY, Look, written
 
 _LETTERS = 26
 """Maximum letters per line of a method's name."""
@@ -19,10 +19,9 @@ _LINE = 0.13
 """Height of a line, in inches."""
 
 
-def gain(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
+def gain(data: SweepData) -> list[Figure]:
     """Draw each method's mean difference from the baseline, one panel per row; empty without seed pairs."""
-    table = comparison(frame)
-    tests = significance(table)
+    table, tests = data.table, data.tests
     if table.baseline is None or not any(test for row in tests.cells for test in row):
         return []
     shown = [index for index, column in enumerate(table.columns) if column != table.baseline]
@@ -39,7 +38,7 @@ def gain(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: A
         panel.set_yticks(heights, names if is_leftmost(panel) else [""] * len(shown))
         panel.tick_params(axis="y", length=0)
         for height, index in zip(heights, shown, strict=True):
-            _draw(panel, height, of_row[index], look(index))
+            _draw(panel, height, of_row[index], data.looks[table.columns[index]])
             _say(panel, height, of_row[index], cells[index])
         if is_lowest(panel, axes):
             panel.set_xlabel(written(f"difference from {table.baseline.label}, {table.metric.difference_unit}", 32))
@@ -47,9 +46,10 @@ def gain(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: A
         Figure(
             name="gain",
             title=title(table, f"{table.metric.title}, difference from {table.baseline.label}"),
-            caption=caption(
-                f"{table.metric.title[0].upper()}{table.metric.title[1:]}: mean difference from {table.baseline.label} "
-                f"over pairs of seeds, in {table.metric.difference_unit}{_pairs(tests)}",
+            sentences=caption(
+                f"Mean difference from {table.baseline.label} with its interval",
+                f"{table.metric.title[0].upper()}{table.metric.title[1:]}: differences over pairs of seeds, in "
+                f"{table.metric.difference_unit}{_pairs(tests)}",
                 _intervals(tests),
                 _marks(tests),
                 f"All {len(table.rows)} rows: pairs of all rows pooled" if any(tests.pooled) else "",

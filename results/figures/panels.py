@@ -1,7 +1,8 @@
 """Layout, legend and caption texts of figures with several panels."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -9,32 +10,174 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from ..captions import places, remarks, row_label, spread
 from ..labels import Column, RowLabel
 from ..rendered_table import one_line
-from ..table import Cell, Table, labelled
+from ..table import Cell, Table
+from .data import SweepData
+from .groups import Group
 from .style import HALF, WIDTH, Look, written
 
 ACROSS = 3
 """Maximum number of panels per row."""
-_FEW = 6
-"""Maximum number of methods in the legend of a narrow figure."""
+_LINES = 4
+"""Maximum number of panels in a column, so that a figure fits on a page."""
 _LETTERS = {1: 50, 2: 46, 3: 30}
 """Maximum letters per line of a panel's title, by number of panels per row."""
+_LEGEND = {2: 44, 3: 27}
+"""Maximum letters per line of a legend below one panel, by number of panels per row."""
+_LEGEND_LINE = 0.15
+"""Height of a line of a legend, in inches."""
+_BELOW = 0.48
+"""Distance of a legend from the horizontal axis above it, in inches, with one line of tick labels."""
+_TITLE_LINE = 0.16
+"""Height of a line of a panel's title, in inches."""
 
 
-def done_places(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, tuple[RowLabel, Column]]]:
+def done_places(data: SweepData) -> tuple[pd.DataFrame, dict[str, tuple[RowLabel, Column]]]:
     """Return the completed trials of a table, and the row and column of each by its key."""
-    runs, _ = labelled(frame)
-    done = runs.loc[runs["state"] == "done"]
+    done = data.runs.loc[data.runs["state"] == "done"]
     return done, dict(zip(done["key"], zip(done["row"], done["column"], strict=True), strict=True))
 
 
-def panels(table: Table, *, height: float = 2.0) -> tuple[Drawing, list[Axes]]:
-    """Return an empty figure with a panel for each row of a table, titled with its label; `height` in inches."""
-    titles = [row_label(table, row) for row in table.rows]
-    return grid(titles, height=height, wide=len(table.columns) > _FEW)
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Panel for the lines of some configurations on one row of the comparison."""
+
+    axes: Axes
+    row: RowLabel
+    columns: tuple[Column, ...]
+    has_left_label: bool
+    """True if the panel has the label of the vertical axis."""
+    has_lower_label: bool
+    """True if the panel has the label of the horizontal axis."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Figure that fits on a page, with panels for some rows of the comparison."""
+
+    drawing: Drawing
+    panels: tuple[Panel, ...]
+    subtitle: str
+    """Rows of the sheet in parentheses; empty if it has all."""
+
+
+def sheets(
+    data: SweepData, *, height: float = 2.0, tick_lines: int = 1, shown: Collection[Column] | None = None
+) -> list[Sheet]:
+    """Return empty figures with a panel for each row and group, with legends.
+
+    Up to six configurations share a panel, and panels are small multiples of the rows. More configurations are
+    divided: the panels of one row have the same axes, and each group has its own legend.
+
+    Args:
+        data: the sweep.
+        height: height of a panel in inches.
+        tick_lines: lines of the tick labels below a panel.
+        shown: configurations in the figure; default: all.
+    """
+    table = data.table
+    kept = [group for group in data.groups if shown is None or any(column in shown for column in group.columns)]
+    if len(data.groups) == 1 or not kept:
+        return [_sheet(data, rows, height, shown) for rows in _parts(table.rows, ACROSS * _LINES)]
+    across = 2 if len(kept) in (2, 4) else min(len(kept), ACROSS)
+    of_row = math.ceil(len(kept) / across)
+    return [
+        _divided_sheet(data, rows, kept, height, across, tick_lines, shown)
+        for rows in _parts(table.rows, max(1, _LINES // of_row))
+    ]
+
+
+def _parts(rows: Sequence[RowLabel], most: int) -> list[Sequence[RowLabel]]:
+    return [rows[start : start + most] for start in range(0, len(rows), most)]
+
+
+def _subtitle(table: Table, rows: Sequence[RowLabel]) -> str:
+    return "" if len(rows) == len(table.rows) else f" ({', '.join(row_label(table, row) for row in rows)})"
+
+
+def _sheet(data: SweepData, rows: Sequence[RowLabel], height: float, shown: Collection[Column] | None) -> Sheet:
+    """Return a figure with a panel for each row, and one legend below."""
+    table = data.table
+    drawing, axes = grid([row_label(table, row) for row in rows], height=height)
+    names = {column: name for column, name in labels(table).items() if shown is None or column in shown}
+    legend(drawing, {name: sign(data.looks[column]) for column, name in names.items()})
+    return Sheet(
+        drawing=drawing,
+        panels=tuple(
+            Panel(
+                axes=panel,
+                row=row,
+                columns=tuple(names),
+                has_left_label=is_leftmost(panel),
+                has_lower_label=is_lowest(panel, axes),
+            )
+            for row, panel in zip(rows, axes, strict=True)
+        ),
+        subtitle=_subtitle(table, rows),
+    )
+
+
+def _divided_sheet(
+    data: SweepData,
+    rows: Sequence[RowLabel],
+    divided: Sequence[Group],
+    height: float,
+    across: int,
+    tick_lines: int,
+    shown: Collection[Column] | None,
+) -> Sheet:
+    """Return a figure with a panel for each row and group, and the legend of each group below its last panel."""
+    table = data.table
+    lines = math.ceil(len(divided) / across)
+    drawing = Drawing(figsize=(WIDTH, height * lines * len(rows)), layout="constrained")
+    below = _BELOW + _LEGEND_LINE * (tick_lines - 1)
+    panels: list[Panel] = []
+    names = labels(table)
+    legends, titles = [0.0] * lines, [0] * lines * len(rows)
+    for number, row in enumerate(rows):
+        first: Axes | None = None
+        for place, group in enumerate(divided):
+            position = (number * lines + place // across) * across + place % across + 1
+            axes = drawing.add_subplot(lines * len(rows), across, position, sharex=first, sharey=first)
+            first = first or axes
+            title = f"{row_label(table, row)}: {group.name}" if len(table.rows) > 1 else group.name
+            axes.set_title(written(title, _LETTERS[across]))
+            line = number * lines + place // across
+            titles[line] = max(titles[line], axes.get_title().count("\n"))
+            columns = tuple(column for column in group.lines if shown is None or column in shown)
+            is_last = number == len(rows) - 1
+            if is_last:
+                handles = {written(names[column], _LEGEND[across]): sign(data.looks[column]) for column in columns}
+                _legend_below(axes, handles, below)
+                depth = _LEGEND_LINE * sum(name.count("\n") + 1 for name in handles) + _LEGEND_LINE
+                legends[place // across] = max(legends[place // across], depth)
+            is_left = place % across == 0
+            axes.tick_params(labelleft=is_left)
+            panels.append(Panel(axes=axes, row=row, columns=columns, has_left_label=is_left, has_lower_label=is_last))
+    drawing.set_figheight(drawing.get_figheight() + sum(legends) + _TITLE_LINE * sum(titles))
+    return Sheet(drawing=drawing, panels=tuple(panels), subtitle=_subtitle(table, rows))
+
+
+def _legend_below(axes: Axes, handles: Mapping[str, Artist], distance: float) -> None:
+    """Add a legend in one column, at a distance in inches below the panel."""
+    drawing = axes.get_figure(root=True)
+    if drawing is not None:
+        below = axes.transAxes + ScaledTranslation(0, -distance, drawing.dpi_scale_trans)
+        axes.legend(
+            list(handles.values()),
+            list(handles),
+            loc="upper left",
+            bbox_to_anchor=(0, 0),
+            bbox_transform=below,
+            frameon=False,
+            handlelength=3,
+            borderaxespad=0,
+            borderpad=0,
+        )
 
 
 def grid(
@@ -134,9 +277,9 @@ def missing(table: Table) -> str:
     return f"Seeds missing from the means: {'; '.join(lacking)}" if lacking else ""
 
 
-def caption(*texts: str) -> str:
-    """Join sentences to a caption; missing full stops are added, and empty texts are omitted."""
-    return " ".join(one_line(text).removesuffix(".") + "." for text in texts if text)
+def caption(*texts: str) -> tuple[str, ...]:
+    """Return the sentences of a caption; missing full stops are added, and empty texts are omitted."""
+    return tuple(one_line(text).removesuffix(".") + "." for text in texts if text)
 
 
 def _legend(drawing: Drawing, handles: Mapping[str, Artist], columns: int) -> Legend:

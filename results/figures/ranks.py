@@ -3,14 +3,12 @@
 import math
 from collections.abc import Sequence
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from ..captions import title
-from ..significance import significance
 from ..statistics import Ranking
-from ..table import comparison
+from .data import SweepData
 from .figure import Figure
 from .panels import caption, missing, protocol
 from .style import WIDTH, written
@@ -23,10 +21,9 @@ _BEYOND = 0.08
 """Distance of a name from the axis, as a share of the worst rank."""
 
 
-def ranks(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
+def ranks(data: SweepData) -> list[Figure]:
     """Draw the mean ranks of the methods over the rows; empty with fewer than 3 methods or rows."""
-    table = comparison(frame)
-    found = significance(table).ranking
+    table, found = data.table, data.tests.ranking
     if found is None:
         return []
     names = [column.label for column in table.columns]
@@ -34,9 +31,9 @@ def ranks(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: 
         Figure(
             name="ranks",
             title=title(table, f"{table.metric.title}, mean ranks of the methods"),
-            caption=caption(
-                f"Mean ranks of the methods by {table.metric.title}, over the {found.rows} rows with a mean for every "
-                "method; rank 1 is best",
+            sentences=caption(
+                f"Mean ranks of the methods by {table.metric.title}; rank 1 is best",
+                f"Ranks over the {found.rows} rows with a mean for every method",
                 "Thick bars join methods whose mean ranks differ by at most the Nemenyi critical difference at 0.05, "
                 f"CD = {found.critical_difference:.2f}",
                 f"Friedman test: chi-squared = {found.statistic:.2f}, p = {found.p:.2g}",

@@ -6,63 +6,51 @@ from matplotlib.axes import Axes
 from ..captions import title
 from ..details import reliability as bins_of
 from ..labels import Column, RowLabel
-from ..table import comparison
+from .data import SweepData
 from .figure import Figure
-from .panels import (
-    caption,
-    done_places,
-    is_leftmost,
-    is_lowest,
-    labels,
-    legend,
-    missing,
-    over_seeds,
-    panels,
-    protocol,
-    sign,
-)
-from .style import GREY, Look, look
+from .panels import caption, done_places, missing, over_seeds, protocol, sheets
+from .style import GREY, Look
 
 _FEWEST = 20
 """Minimum number of images in a bin; the accuracy of fewer images is too noisy."""
 
 
-def reliability(frame: pd.DataFrame, history: pd.DataFrame) -> list[Figure]:  # noqa: ARG001
-    """Draw the final exit's accuracy against its confidence, one panel per row; empty without such data."""
-    points = _points(frame)
+def reliability(data: SweepData) -> list[Figure]:
+    """Draw the final exit's accuracy against its confidence; empty without such data."""
+    points = _points(data)
     if not points:
         return []
-    table = comparison(frame)
-    drawing, axes = panels(table, height=2.4)
-    for row, panel in zip(table.rows, axes, strict=True):
-        panel.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
-        for index, column in enumerate(table.columns):
-            if (row, column) in points:
-                _draw(panel, points[row, column], look(index))
-        panel.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        panel.set_xlabel("confidence" if is_lowest(panel, axes) else "")
-        panel.set_ylabel("accuracy" if is_leftmost(panel) else "")
-    legend(drawing, {name: sign(look(index)) for index, name in enumerate(labels(table).values())})
+    table = data.table
+    drawn = sheets(data, height=2.4)
+    for panel in (panel for sheet in drawn for panel in sheet.panels):
+        panel.axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
+        for column in panel.columns:
+            if (panel.row, column) in points:
+                _draw(panel.axes, points[panel.row, column], data.looks[column])
+        panel.axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        panel.axes.set_xlabel("confidence" if panel.has_lower_label else "")
+        panel.axes.set_ylabel("accuracy" if panel.has_left_label else "")
     return [
         Figure(
             name="reliability",
-            title=title(table, "reliability of the final exit"),
-            caption=caption(
-                "Accuracy against mean confidence, which is the top-class probability of the final exit, in 15 bins of "
-                "equal width",
+            title=title(table, "reliability of the final exit") + sheet.subtitle,
+            sentences=caption(
+                "Accuracy against mean confidence of the final exit",
+                "Confidence: top-class probability, in 15 bins of equal width",
                 f"Images of {over_seeds(table)} are pooled; bins with fewer than {_FEWEST} images are omitted",
                 "Grey line: perfect calibration; below it, the network is overconfident",
                 *protocol(table),
                 missing(table),
             ),
-            drawing=drawing,
+            drawing=sheet.drawing,
         )
+        for sheet in drawn
     ]
 
 
-def _points(frame: pd.DataFrame) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
+def _points(data: SweepData) -> dict[tuple[RowLabel, Column], pd.DataFrame]:
     """Return mean confidence and accuracy by bin, over the images of all seeds."""
-    done, places = done_places(frame)
+    done, places = done_places(data)
     bins = bins_of(done)
     bins = bins.loc[bins["exit"] == "final"]
     sums = pd.DataFrame(

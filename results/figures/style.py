@@ -1,6 +1,6 @@
 """Style of figures: sizes for print, and colours, lines and markers that remain distinct without colour."""
 
-import textwrap
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,10 @@ import matplotlib as mpl
 
 from ..rendered_table import one_line
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe-Ito palette, distinct for colour-blind readers (https://jfly.uni-koeln.de/color/)."""
+BASELINE_COLOR = "#000000"
+"""Colour of the baseline, and the seventh of the palette."""
 GREY = "#666666"
 """Colour of annotations."""
 MARGIN = 0.1
@@ -54,6 +56,8 @@ _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _LONGEST = 40
 """Maximum letters per line of a name."""
+_PIECES = re.compile(rf"[^\s_/,]{{1,{_LONGEST}}}[_/,]*\s*|[_/,]+\s*")
+"""Pieces of a long part of a name, between which it may be wrapped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +70,27 @@ class Look:
     marker: str
 
 
-def look(index: int) -> Look:
+def look(index: int, *, color: str) -> Look:
     """Return the look of the method at a position of the plan, from 0; 45 are distinct without colour."""
     return Look(
-        color=COLORS[index % len(COLORS)],
+        color=color,
         line=_LINES[index % len(_LINES)],
         marker=_MARKERS[index % len(_MARKERS)],
     )
 
 
 def written(name: str, width: int = _LONGEST) -> str:
-    """Wrap a recorded name to lines of `width` letters."""
-    return "\n".join(textwrap.wrap(one_line(name), width)) or "–"
+    """Wrap a recorded name to lines of `width` letters: after a space or a comma, in a long part after `_` or `/`.
+
+    Words and numbers stay whole, except a word of more than 40 letters.
+    """
+    lines = [""]
+    for part in re.findall(r"(?:[^\s,]+,*|,+)\s*", one_line(name)):
+        for piece in [part] if len(part.rstrip()) <= width else _PIECES.findall(part):
+            if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+                lines.append("")
+            lines[-1] += piece
+    return "\n".join(line.strip() for line in lines) or "–"
 
 
 @contextmanager

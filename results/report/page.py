@@ -17,6 +17,7 @@ from ..figures import draw
 from ..rendered_table import one_line
 from ..significance import significance
 from ..table import Table, comparison
+from .best import best_settings, caution
 from .environment import environment
 from .summary import summary
 from .tables import grids
@@ -53,8 +54,13 @@ class _Picture:
     """Figure of the page."""
 
     id: str
+    name: str
+    """Short name for lists."""
     title: str
     caption: str
+    """First sentence of the caption."""
+    details: str
+    """Other sentences of the caption."""
     svg: str
 
     @property
@@ -103,12 +109,18 @@ def report(
     table = _comparison(frame)
     made, absent = grids(frame, lambda: history, table, behind(frame, found) if table else {}, origin.margins)
     pictures, undrawn = _pictures(frame, history, announce)
+    tests = significance(table, origin.margins) if table else None
+    best = best_settings(table, tests) if table and tests else ()
     failures = next((grid for grid in made if grid.kind == "failures"), None)
     script, style = _part("report.js"), _part("report.css")
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return page.from_string(_part("report.html")).render(
         sweep=one_line(frame["sweep"].iloc[0]),
-        summary=summary(frame, origin.planned, table, significance(table, origin.margins) if table else None),
+        summary=summary(frame, origin.planned, table, tests),
+        best=best,
+        caution=caution(table, best) if table else "",
+        baseline=one_line(table.baseline.label) if table and table.baseline else "",
+        difference_unit=table.metric.difference_unit if table else "",
         grids=[grid for grid in made if grid is not failures],
         absent=absent,
         failures=failures,
@@ -143,7 +155,14 @@ def _pictures(
     except SpecError as error:
         return [], one_line(str(error))
     return [
-        _Picture(id=f"figure-{index}", title=one_line(figure.title), caption=one_line(figure.caption), svg=figure.svg())
+        _Picture(
+            id=f"figure-{index}",
+            name=figure.name.replace("-", " "),
+            title=one_line(figure.title),
+            caption=one_line(figure.sentences[0]),
+            details=one_line(" ".join(figure.sentences[1:])),
+            svg=figure.svg(),
+        )
         for index, figure in enumerate(drawn)
     ], ""
 

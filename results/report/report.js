@@ -16,6 +16,36 @@ for (const table of document.querySelectorAll("table")) {
     button.addEventListener("click", () => sort(table, body, planned, headings, column));
   });
 }
+
+// A region that is wider than the page names what it hides, because scroll bars may be invisible.
+for (const region of document.querySelectorAll(".scroll")) {
+  const more = document.createElement("p");
+  more.className = "more";
+  region.before(more);
+  const update = () => {
+    const hidden = hiddenParts(region);
+    more.hidden = !hidden;
+    if (more.textContent !== hidden) more.textContent = hidden;
+  };
+  region.addEventListener("scroll", update, { passive: true });
+  new ResizeObserver(update).observe(region);
+}
+addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+});
+
+function hiddenParts(region) {
+  if (region.scrollWidth <= region.clientWidth + 1) return "";
+  const { left, right } = region.getBoundingClientRect();
+  const headings = [...(region.querySelector("thead tr")?.cells ?? [])].map((cell) => cell.getBoundingClientRect());
+  const columns = (number) => `${number} more column${number === 1 ? "" : "s"}`;
+  const after = headings.filter((cell) => cell.right > right + 8).length;
+  const before = headings.slice(1).filter((cell) => cell.left < left + headings[0].width * (headings[0].left >= left) - 8).length;
+  const parts = [before ? `\u2190 ${columns(before)}` : "", after ? `${columns(after)} \u2192` : ""];
+  if (headings.length) return parts.filter(Boolean).join("  ");
+  return region.scrollLeft + region.clientWidth < region.scrollWidth - 1 ? "scroll sideways \u2192" : "\u2190 scroll sideways";
+}
+
 for (const tools of document.querySelectorAll(".tools")) tools.hidden = false;
 
 function sort(table, body, planned, headings, column) {

@@ -17,7 +17,7 @@ from ..table import NOT_RUN, Cell, labelled, ranked, results, summed
 
 _NONE = "none"
 """Value of a setting that has no effect on the trial."""
-_OF_ROWS = ("dataset.", "architecture.", "recipe.")
+OF_ROWS = ("dataset.", "architecture.", "recipe.")
 """Parameters that distinguish the rows of the comparison."""
 _Place = tuple[str, str]
 """Other varying settings, and the value of the row axis."""
@@ -129,7 +129,7 @@ def varying_pairs(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
         varying = [
             name
             for name in names
-            if not name.startswith(_OF_ROWS) and name != "teacher.key" and setting(name) in telling
+            if not name.startswith(OF_ROWS) and name != "teacher.key" and setting(name) in telling
         ]
         pairs += [(str(method), down, across) for down, across in itertools.combinations(varying, 2)]
     return pairs

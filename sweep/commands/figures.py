@@ -5,6 +5,9 @@ import typer
 
 from ._options import Storage, SweepName, Tracking, app, tracking_uri, warn
 
+PAGE = "figures.html"
+"""File of the interactive figures."""
+
 
 @app.command()
 def figures(
@@ -20,10 +23,13 @@ def figures(
             show_default=False,
         ),
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", help="One page of interactive figures (HTML) instead of the files for print"),
+    ] = False,
 ) -> None:
     """Draw the figures of a sweep from its MLflow runs, as PDF, PNG and SVG with captions."""
     from ...results import history
-    from ...results.figures import draw
     from ...store import LocalDirectory, Store
     from ..recorded import load_planned
     from ..terminal.steps import shown_steps
@@ -35,6 +41,15 @@ def figures(
     with shown_steps() as step:
         step("Reading MLflow runs")
         frame, past = load_planned(plan, store, uri, warn), history(uri, name)
+        if interactive:
+            from ...results.figures.interactive import interactive as interactive_page
+
+            step("Drawing interactive figures")
+            folder.write(PAGE, interactive_page(frame, past).encode())
+            typer.echo(folder.located(PAGE))
+            return
+        from ...results.figures import draw
+
         drawn = draw(frame, past, step)
         for figure in drawn:
             step(f"Writing figure {figure.name}")

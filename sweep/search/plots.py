@@ -1,7 +1,6 @@
 """The figures of a search by Optuna: PDF for print, PNG for preview, and an interactive HTML page."""
 
 import dataclasses
-import html
 import io
 import math
 import warnings
@@ -15,7 +14,6 @@ import matplotlib as mpl
 import numpy as np
 import optuna
 import plotly.graph_objects as go
-import plotly.offline
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
@@ -24,6 +22,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState
 
+from ...results.figures.interactive import page, section
 from ...results.figures.style import COLORS, MARGIN, PRINT
 from ...store import LocalDirectory
 from .drawing import Drawing, tidy
@@ -90,7 +89,7 @@ def write_figures(study: optuna.Study, folder: Path) -> list[Path]:
                 files[f"{drawing.name}.png"] = _saved(figure, area, format="png")
             sections.append(_section(study, drawing))
     if sections:
-        files[PAGE] = _page(study, sections).encode()
+        files[PAGE] = page(study.study_name, sections).encode()
     for name, content in files.items():
         LocalDirectory(folder).write(name, content)
     return [folder / name for name in files]
@@ -236,26 +235,4 @@ def _section(study: optuna.Study, drawing: Drawing) -> str:
         figure.update_layout(height=max(450, 240 * drawing.parameters))
         low, high = drawing.limits or (None, None)
         figure.update_traces(zmin=low, zmax=high, selector={"type": "contour"})
-    shown = figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id=drawing.name, config={"displaylogo": False, "responsive": True}
-    )
-    return f"<h2>{html.escape(drawing.heading)}</h2>\n{shown}"
-
-
-def _page(study: optuna.Study, sections: list[str]) -> str:
-    name = html.escape(study.study_name)
-    body = "\n".join(sections)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{name}</title>
-<style>body {{font-family: sans-serif; margin: 2em; overflow-x: auto}}</style>
-<script>{plotly.offline.get_plotlyjs()}</script>
-</head>
-<body>
-<h1>{name}</h1>
-{body}
-</body>
-</html>
-"""
+    return section(drawing.name, drawing.heading, figure)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from exeunt.results.figures.ablation import ablation
+from exeunt.results.figures.data import SweepData
 from matplotlib.patches import Rectangle
 
 
@@ -41,14 +42,14 @@ def test_every_two_settings_have_a_figure(sweep):
         for temperature in ("1", "3"):
             for exits in ("all", "1"):
                 sweep.trials("eed", 70.0, 71.0, method__loss=loss, method__t=temperature, exits__placement=exits)
-    names = [figure.name for figure in ablation(sweep.frame, sweep.history)]
+    names = [figure.name for figure in ablation(SweepData(frame=sweep.frame, history=sweep.history))]
     assert names == ["ablation-eed-exits-loss", "ablation-eed-exits-t", "ablation-eed-loss-t"]
 
 
 def test_what_follows_from_another_setting_is_no_axis(sweep):
     for loss, weight in (("mse", "1"), ("kl", "0.1")):
         sweep.trials("eed", 70.0, 71.0, method__loss=loss, method__weight=weight)
-    assert ablation(sweep.frame, sweep.history) == []
+    assert ablation(SweepData(frame=sweep.frame, history=sweep.history)) == []
 
 
 def test_failed_seeds_and_places_outside_the_sweep_are_told_apart(sweep):
@@ -59,7 +60,7 @@ def test_failed_seeds_and_places_outside_the_sweep_are_told_apart(sweep):
                 sweep.trial("eed", None, seed=seed, state="failed", error="boom", **settings)
         else:
             sweep.trials("eed", *([70.0, 71.0] if temperature == "3" else [70.0, 71.0, 72.0]), **settings)
-    figure = ablation(sweep.frame, sweep.history)[0]
+    figure = ablation(SweepData(frame=sweep.frame, history=sweep.history))[0]
     found = cells(figure.drawing.axes[0])
     assert [text for *_, text in found.values()] == [
         "71.00\n± 1.00", "–", "–",

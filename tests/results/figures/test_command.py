@@ -81,3 +81,14 @@ def test_a_sweep_without_results_is_status_2(figures, launched, tmp_path):
     assert (status, err.count("\n")) == (2, 1)
     assert "nothing to draw" in err
     assert not (tmp_path / "runs" / "sweeps" / "empty-one" / "figures").exists()
+
+
+def test_interactive_figures_are_one_page_without_a_network(figures, launched, tmp_path):
+    launched("interactive-one")
+    status, out, _ = figures("interactive-one", "--interactive")
+    page = tmp_path / "runs" / "sweeps" / "interactive-one" / "figures" / "figures.html"
+    assert (status, out) == (0, f"{page}\n")
+    assert [path.name for path in page.parent.iterdir()] == [page.name]
+    text = page.read_text(encoding="utf-8")
+    assert "<h2>Accuracy by epoch</h2>" in text
+    assert "<script src" not in text

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from exeunt.results.figures.data import SweepData
 from exeunt.results.figures.gain import gain
 from scipy import stats
 
@@ -61,7 +62,7 @@ def test_filled_markers_are_significant(sweep):
     sweep.trials("sure", 75.0, 76.1, 77.0)
     sweep.trials("unsure", 69.0, 73.0, 72.0)
     sweep.trials("alike", 71.0, 72.0, 73.0)
-    figure = gain(sweep.frame, sweep.history)[0]
+    figure = gain(SweepData(frame=sweep.frame, history=sweep.history))[0]
     marks = [line for line in figure.drawing.axes[0].get_lines() if line.get_marker() in ("s", "^", "D")]
     assert [line.get_markerfacecolor() != "white" for line in marks] == [True, False, False]
     assert "Holm-corrected over 3 comparisons" in figure.caption
@@ -73,7 +74,7 @@ def test_a_diverged_method_is_said_and_has_no_point(sweep):
     sweep.trials("eed", 75.0, 76.1, 77.0)
     for seed in range(3):
         sweep.trial("kd", None, seed=seed, state="diverged")
-    axes = gain(sweep.frame, sweep.history)[0].drawing.axes[0]
+    axes = gain(SweepData(frame=sweep.frame, history=sweep.history))[0].drawing.axes[0]
     assert drawn_at(axes, 1) == ([], [])
     assert [text.get_text() for text in axes.texts] == ["n=3", "diverged"]
 
@@ -81,4 +82,4 @@ def test_a_diverged_method_is_said_and_has_no_point(sweep):
 def test_without_a_baseline_there_is_no_gain(sweep):
     sweep.trials("eed", 75.0, 76.1, 77.0)
     sweep.trials("kd", 75.0, 76.1, 77.0)
-    assert gain(sweep.frame, sweep.history) == []
+    assert gain(SweepData(frame=sweep.frame, history=sweep.history)) == []

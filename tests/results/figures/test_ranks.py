@@ -1,5 +1,6 @@
 import pytest
 from exeunt.results import comparison, significance
+from exeunt.results.figures.data import SweepData
 from exeunt.results.figures.ranks import groups, ranks
 
 
@@ -24,4 +25,4 @@ def test_two_rows_are_too_few(sweep):
     for architecture in ("resnet8", "resnet20"):
         for method in ("baseline", "kd", "eed"):
             sweep.trials(method, 70.0 + len(method), 71.0, 72.0, architecture=architecture)
-    assert ranks(sweep.frame, sweep.history) == []
+    assert ranks(SweepData(frame=sweep.frame, history=sweep.history)) == []

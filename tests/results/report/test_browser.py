@@ -121,6 +121,29 @@ def test_nothing_is_wider_than_the_page(html, opened, width, scheme):
         assert page.locator(f"[id='{named}']").count() == 1
 
 
+def test_hidden_columns_are_named_until_they_are_scrolled_to(html, opened):
+    page = opened(html, width=400)
+    region = page.locator("#table-0-main .scroll")
+    more = page.locator("#table-0-main .more")
+    assert "more columns \u2192" in more.inner_text()
+    region.evaluate("region => region.scrollTo(region.scrollWidth, 0)")
+    page.wait_for_function("document.querySelector('#table-0-main .more').textContent.startsWith('\u2190')")
+    assert "\u2192" not in more.inner_text()
+    page.set_viewport_size({"width": 3000, "height": 900})
+    more.wait_for(state="hidden")
+
+
+def test_the_contents_stay_in_view_and_details_open_by_keyboard(html, opened):
+    page = opened(html)
+    page.get_by_role("link", name="Trials", exact=True).click()
+    assert page.locator("nav").bounding_box()["y"] == 0
+    assert page.locator("#trials").bounding_box()["y"] >= page.locator("nav").bounding_box()["height"]
+    details = page.locator("figcaption details").first
+    details.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert details.locator("p").is_visible()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 def test_axe_finds_nothing(html, opened, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")

@@ -1,6 +1,10 @@
 """Tests of `exeunt report` on a store with trials recorded in MLflow."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from exeunt.store import hold_lease
 from exeunt.store.trial_store import Store
 from exeunt.sweep.planning.plan import make_plan
 from exeunt.sweep.planning.sweep_file import read_sweep
@@ -80,3 +84,20 @@ def test_mistakes_are_one_message_and_status_2(run, storage, words, message):
     assert message in messages
     assert messages.startswith("exeunt: ")
     assert messages.count("\n") == 1
+
+
+def test_a_watched_report_ends_with_its_sweep(run, storage, tmp_path):
+    file, store = tmp_path / "watched.html", Store(storage)
+    words = ("report", "tiny", "--storage", storage, "--out", file, "--watch", "--every", 1)
+    with ThreadPoolExecutor(1) as thread:
+        with hold_lease(store.sweep_directory("tiny"), "tiny"):
+            running = thread.submit(run, *words)
+            while not file.exists():
+                assert not running.done()
+                time.sleep(0.05)
+            written = file.stat().st_mtime_ns
+        status, output, _ = running.result()
+    assert status == 0
+    assert "tiny: report at http://127.0.0.1:" in output
+    assert file.stat().st_mtime_ns == written, "nothing has changed"
+    assert run(*words)[1] == f"tiny: report written to {file}\n", "no sweep runs"
