@@ -64,6 +64,13 @@ def panels(table: RenderedTable, pages: Sequence[Page], *, breaks: str = "") -> 
     return min((_divided(form, page, breaks) for form in reversed(forms)), key=len), page
 
 
+def fitting(table: RenderedTable, page: Page) -> RenderedTable:
+    """Return the first form of a table that fits a page without wrapped names, or the most narrow form."""
+    forms = (table, *table.alternatives)
+    found = (squeezed for form in forms if (squeezed := _with_wrapped_headings(form, page)) is not None)
+    return next(found, replace(forms[-1], alternatives=()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Column:
     """A column of a table."""

@@ -23,7 +23,7 @@ class TableEntry:
     mark: str = ""
     """Symbol after the text, explained in the remarks."""
     place: tuple[int, int] | None = None
-    """Row and column of the comparison that the entry shows, from 0; None for other entries."""
+    """Row and column of the comparison, from 0; the row after the last one for all rows. None for other entries."""
 
 
 @dataclass(frozen=True, kw_only=True)

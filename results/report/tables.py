@@ -11,6 +11,7 @@ from ...specs import SpecError
 from ...store import Margins
 from ..captions import row_label
 from ..labels import Column, RowLabel
+from ..layout import Page, fitting
 from ..rendered_table import Heading, RenderedTable, TableEntry, aligned, one_line
 from ..table import Table
 from ..tables import KINDS, TableOptions, tabulate
@@ -34,6 +35,8 @@ NAMES = {
 
 _OF_ARCHITECTURES = ("architecture", "student")
 """Headings of the first column of tables with a row for each architecture."""
+_PAGE = Page(width=150, gap=3)
+"""Characters per line of a window of 1280 pixels."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(?= ± |$)")
 
 
@@ -114,7 +117,7 @@ def grids(
     no_ablation = "no method has several values of two settings."
     for kind, options in _wanted(frame):
         try:
-            sheet = tabulate(frame, kind, history=history, margins=margins, **options)
+            sheet = fitting(tabulate(frame, kind, history=history, margins=margins, **options), _PAGE)
         except SpecError as error:
             if kind == "ablation":  # the page lists ablation as missing only if all pairs fail
                 no_ablation = str(error)
@@ -144,7 +147,11 @@ def _grid(
 ) -> Grid:
     texts = list(zip(*map(aligned, zip(*sheet.rows, strict=True)), strict=True))
     architectures = _architectures(sheet, kind, table)
-    last = len(table.rows) if table and kind == "main" else len(sheet.rows)
+    rows = len(table.rows) if table and kind == "main" else 0
+
+    def is_pooled(entry: TableEntry) -> bool:
+        return entry.place is not None and entry.place[0] == rows
+
     lines = tuple(
         Line(
             places=tuple(
@@ -153,15 +160,16 @@ def _grid(
                     text=text,
                     hidden=hidden,
                     number=_number(text),
-                    trials=links.get((number, place), ()),
-                    is_of_seeds=number < last,
+                    trials=links.get(entry.place, ()) if entry.place else (),
+                    is_of_seeds=not is_pooled(entry),
                 )
-                for place, (entry, (text, hidden)) in enumerate(zip(row, of_row, strict=True))
+                for entry, (text, hidden) in zip(row, of_row, strict=True)
             ),
-            architecture=architectures[number],
+            architecture=architecture,
         )
-        for number, (row, of_row) in enumerate(zip(sheet.rows, texts, strict=True))
+        for row, of_row, architecture in zip(sheet.rows, texts, architectures, strict=True)
     )
+    last = sum(any(entry.place is None or not is_pooled(entry) for entry in row[sheet.stubs :]) for row in sheet.rows)
     name = NAMES.get(kind, kind)
     return Grid(
         id=f"table-{index}-{kind}",
@@ -182,9 +190,9 @@ def _named(heading: Heading) -> Heading:
 def _links(
     table: Table, cells: Mapping[tuple[RowLabel, Column], tuple[Trial, ...]]
 ) -> dict[tuple[int, int], tuple[Trial, ...]]:
-    """Return the trials of each number of the main table by row and column; the last row has those of all rows."""
+    """Return the trials of each entry of the main table by its place; pooled entries have those of all rows."""
     links: dict[tuple[int, int], tuple[Trial, ...]] = {}
-    for place, column in enumerate(table.columns, start=1):
+    for place, column in enumerate(table.columns):
         for number, row in enumerate(table.rows):
             links[number, place] = cells.get((row, column), ())
         compared = [column] if table.baseline in (None, column) else [column, table.baseline]
@@ -204,7 +212,7 @@ def _architectures(sheet: RenderedTable, kind: str, table: Table | None) -> list
         }
         said = [found.get(row[0].text, "") for row in sheet.rows]
         return [next((name for name in names.values() if f" {name} " in text), None) for text in said]
-    if sheet.headings[0].lines[0] not in _OF_ARCHITECTURES:
+    if sheet.headings[0].lines[0] not in _OF_ARCHITECTURES or (kind == "main" and sheet.stubs > 1):
         return [None] * len(sheet.rows)
     if len(sheet.records) == len(sheet.rows):
         return [one_line(str(record["architecture"])) for record in sheet.records]

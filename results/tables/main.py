@@ -110,9 +110,9 @@ class _Sheet:
     def _pooled(self) -> Iterator[TableEntry]:
         """Iterate over the entries of the pooled tests: each method against the baseline over the pairs of all rows."""
         shown = {column for _, _, column in self.arrangement.positions()}
-        for column, test in zip(self.table.columns, self.tests.pooled, strict=True):
+        for place, (column, test) in enumerate(zip(self.table.columns, self.tests.pooled, strict=True)):
             if column in shown:
-                yield _pooled_entry(test, self.table)
+                yield replace(_pooled_entry(test, self.table), place=(len(self.table.rows), place))
 
 
 def _tests(table: Table, tests: Significance, summary: str) -> list[str]:

@@ -190,6 +190,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         warnings=(*warnings, *(axis.warning for axis in merged if axis.is_whole)),
         merged_axes=tuple(merged),
         margins=_margins(settings, candidates, document),
+        tracking=_tracking(settings.tracking, document),
     )
 
 
@@ -208,8 +209,6 @@ def _margins(written: _Settings, candidates: list[TunedConfig], document: Docume
         else validated(Detect, {"difference": section}, document, ("detect",), AxisValues(values={}))
     )
     return Margins(detect=found.difference, spread=found.spread, equivalent=written.equivalent)
-        tracking=_tracking(settings.tracking, document),
-    )
 
 
 def _tracking(written: object, document: Document) -> tuple[str, ...]:
