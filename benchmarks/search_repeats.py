@@ -1,24 +1,27 @@
 """Several seeds per suggestion against one, in simulated searches of equal budget.
 
     python benchmarks/search_repeats.py [--studies 200] [--budget 60] [--repeats 3] [--sampler tpe] [--noise 0.1 1 2]
+        [--jobs 2]
 
 Each study searches three settings of a recipe. The mean accuracy of settings is known, with a maximum of 90% at a place
 that differs between studies. A trial adds Gaussian noise, which depends on its settings and its seed. Studies, sampler,
 queue and trial store are those of `exeunt search`; only the training is replaced. The regret of a study is 90% minus
 the mean accuracy of the settings that it found.
 
-The program also kills every tenth study at random moments, and compares its suggestions with an uninterrupted study.
+The program also kills every twentieth study at random moments. Its suggestions have to be those of the uninterrupted
+study.
 """
 
 import argparse
+import functools
 import io
 import math
 import os
 import random
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +67,11 @@ class Task:
     def __init__(self, number: int, noise: float) -> None:
         """Draw the optimum; `noise` is the standard deviation over seeds, in percentage points."""
         draw = random.Random(number)
-        self._rate, self._momentum, self._decay = draw.uniform(-1.8, -0.5), draw.uniform(0.2, 0.8), draw.uniform(0.2, 0.8)
+        self._rate, self._momentum, self._decay = (
+            draw.uniform(-1.8, -0.5),
+            draw.uniform(0.2, 0.8),
+            draw.uniform(0.2, 0.8),
+        )
         self._noise = noise
 
     def mean(self, spec: TrialSpec) -> float:
@@ -111,12 +118,13 @@ class Search:
     def _train(self, spec: TrialSpec) -> None:
         metrics = {"validation/final/top1": self.task.measured(spec)}
         result = {"state": "done", "key": spec.key, "seconds": 1.0, "metrics": metrics, "environment": {}}
-        with self.store.attempt(spec.key, "driver") as files:
-            self.trained.append(spec.key)
-            files.write_result(result)
+        self.trained.append(spec.key)
+        self.store.trial(spec.key).write_result(result)
 
 
-def searched(number: int, noise: float, repeats: int, options: argparse.Namespace, kills: int = 0) -> tuple[Outcome, Task]:
+def searched(
+    number: int, noise: float, repeats: int, options: argparse.Namespace, kills: int = 0
+) -> tuple[Outcome, Task]:
     """Run a study, killed at random moments, and check its budget."""
     moments = random.Random(number)
     with tempfile.TemporaryDirectory() as folder:
@@ -153,6 +161,18 @@ def told(outcome: Outcome) -> list[object]:
     return [(trial.number, trial.params, trial.values, repeats_of(trial)) for trial in outcome.trials]
 
 
+def compared(number: int, noise: float, options: argparse.Namespace) -> tuple[float, float, int, int]:
+    """Return the regrets of a study with one seed and with several, its number of settings, and of killed studies."""
+    os.fsync = lambda _: None  # nothing here has to survive a loss of power
+    once = regret(*searched(number, noise, 1, options))
+    outcome, task = searched(number, noise, options.repeats, options)
+    is_killed = number % 20 == 0
+    if is_killed:
+        again, _ = searched(number, noise, options.repeats, options, kills=KILLS)
+        assert told(again) == told(outcome), f"study {number} suggests other settings after {KILLS} kills"
+    return once, regret(outcome, task), len(outcome.trials), is_killed
+
+
 def main() -> None:
     """Compare the regrets, and print a row for each level of noise."""
     parser = argparse.ArgumentParser()
@@ -161,19 +181,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--noise", type=float, nargs="+", default=[0.1, 1.0, 2.0])
+    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    os.fsync = lambda _: None  # nothing here has to survive a loss of power
     for noise in options.noise:
-        once, several, settings, resumed = [], [], [], 0
-        for number in range(options.studies):
-            once.append(regret(*searched(number, noise, 1, options)))
-            outcome, task = searched(number, noise, options.repeats, options)
-            several.append(regret(outcome, task))
-            settings.append(len(outcome.trials))
-            if number % 10 == 0:
-                again, _ = searched(number, noise, options.repeats, options, kills=KILLS)
-                assert told(again) == told(outcome), f"study {number} suggests other settings after {KILLS} kills"
-                resumed += 1
+        with ProcessPoolExecutor(options.jobs) as pool:
+            study = functools.partial(compared, noise=noise, options=options)
+            once, several, settings, killed = zip(*pool.map(study, range(options.studies)), strict=True)
         p = wilcoxon(np.subtract(several, once), alternative="less").pvalue
         means = f"regret {statistics.mean(once):.3f} with 1 seed, {statistics.mean(several):.3f} with up to"
         medians = f"medians {statistics.median(once):.3f} and {statistics.median(several):.3f}"
@@ -181,9 +194,9 @@ def main() -> None:
         print(
             f"{options.sampler}, noise {noise:g}: {options.studies} studies of {options.budget} trials each: {means} "
             f"{options.repeats} ({medians}; lower in {wins}; one-sided Wilcoxon p = {p:.2g}); "
-            f"{statistics.mean(settings):.1f} settings; {resumed} studies killed {KILLS} times are equal"
+            f"{statistics.mean(settings):.1f} settings; {sum(killed)} studies killed {KILLS} times are equal",
+            flush=True,
         )
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -329,9 +329,9 @@ def read_search(
     if part.seed in seeds:
         problem = f"{part.seed} is also in `seeds`; final results need seeds that the search has not used."
         raise document.error((*place, "seed"), f"{problem} Choose another seed.")
-    if budget is not None and budget < part.repeats:
-        problem = f"{budget} trials are fewer than the {part.repeats} `repeats` of one setting"
-        raise document.error((*place, "budget"), f"{problem}; raise `budget` or lower `repeats`.")
+    if budget is not None and part.repeats > budget:
+        problem = f"{part.repeats} seeds of one setting exceed the budget of {budget} trials"
+        raise document.error((*place, "repeats"), f"{problem}; lower `repeats` or raise `budget`.")
     constraints = read_constraints(part.constraints, part.sampler, document)
     known = {candidate.way.method.name: None for candidate in candidates}
     for name in part.methods:
