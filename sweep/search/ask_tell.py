@@ -17,7 +17,7 @@ from ..execution.shutdown import Shutdown
 from ..planning.cost import Costs
 from ..terminal.progress import ProgressBoard
 from .known_costs import KnownCosts
-from .open_study import OpenStudy, Suggestion
+from .open_study import OpenStudy, OpenSuggestion
 from .racing import is_worse
 from .studies import Answer, Studies, StudiesError
 from .study_summary import KEY, REASON, REPEATS, SECONDS, VALUES, repeats_of, tried_trial
@@ -64,7 +64,7 @@ class Tuning:
         self._costs = Costs()
         self._known_costs = KnownCosts()
         self._spaces = [OpenStudy(studies, space, self._costs) for space in self._search.spaces]
-        self._waiting: dict[str, list[tuple[OpenStudy, Suggestion]]] = {}
+        self._waiting: dict[str, list[tuple[OpenStudy, OpenSuggestion]]] = {}
         """Suggestions that wait for the result of a trial in the store, by its key."""
         self._ended: dict[str, str] = {}
         for space in self._spaces:
@@ -93,7 +93,7 @@ class Tuning:
         ready = [space for space in taught if space.wants_more]
         return min(ready, key=lambda space: space.used, default=None)
 
-    def _planned(self, space: OpenStudy, suggestion: Suggestion) -> PlannedTrial | None:
+    def _planned(self, space: OpenStudy, suggestion: OpenSuggestion) -> PlannedTrial | None:
         """Return the next trial of a suggestion; None if none need run now."""
         asked, repeat = suggestion.asked, len(suggestion.metrics)
         try:
@@ -150,7 +150,7 @@ class Tuning:
             self._store.trial(key).forget_failure()
         return {"pruned": "running"}.get(state, state) if state in ENDED else ""
 
-    def _evaluate(self, space: OpenStudy, suggestion: Suggestion, key: str, state: str) -> None:
+    def _evaluate(self, space: OpenStudy, suggestion: OpenSuggestion, key: str, state: str) -> None:
         """Add an ended trial to its suggestion; then add the next seed, or report the suggestion to its study."""
         history = self._history(key)
         result: dict[str, Any] = self._store.trial(key).result() or {} if state == "done" else {}
@@ -169,7 +169,7 @@ class Tuning:
         if not self._goes_on(space, suggestion):
             self._tell(space, suggestion, history)
 
-    def _goes_on(self, space: OpenStudy, suggestion: Suggestion) -> bool:
+    def _goes_on(self, space: OpenStudy, suggestion: OpenSuggestion) -> bool:
         """Add the next seed of a suggestion; return False if it gets none."""
         asked, ended = suggestion.asked, len(suggestion.metrics)
         is_new = ended == repeats_of(asked)  # an earlier driver may have started it
@@ -180,7 +180,7 @@ class Tuning:
         space.repeat(suggestion, is_new=is_new)
         return True
 
-    def _is_beaten(self, space: OpenStudy, suggestion: Suggestion) -> bool:
+    def _is_beaten(self, space: OpenStudy, suggestion: OpenSuggestion) -> bool:
         """Return True if a suggestion is worse than the best one so far; False with several objectives."""
         objective, *others = self._search.objectives
         best = self._steadily(space.best)
@@ -189,7 +189,7 @@ class Tuning:
         values = [metrics[objective.metric] for metrics in suggestion.metrics]
         return is_worse(values, [value for (value,) in best[0].user_attrs[VALUES]], objective.direction)
 
-    def _tell(self, space: OpenStudy, suggestion: Suggestion, history: list[Record]) -> None:
+    def _tell(self, space: OpenStudy, suggestion: OpenSuggestion, history: list[Record]) -> None:
         """Report the means over the seeds of a suggestion to its study."""
         asked, search = suggestion.asked, self._search
         values = [[metrics[objective.metric] for objective in search.objectives] for metrics in suggestion.metrics]
@@ -210,7 +210,7 @@ class Tuning:
 
         self._end(space, suggestion, tell)
 
-    def _tell_pruned(self, space: OpenStudy, suggestion: Suggestion, history: list[Record]) -> None:
+    def _tell_pruned(self, space: OpenStudy, suggestion: OpenSuggestion, history: list[Record]) -> None:
         """Report a suggestion as pruned, because one of its trials was stopped early."""
 
         def tell() -> None:
@@ -230,7 +230,7 @@ class Tuning:
             if record["epoch"] not in reported and metric in record:
                 asked.report(record[metric], record["epoch"])
 
-    def _reject(self, space: OpenStudy, suggestion: Suggestion, violations: Mapping[str, float]) -> None:
+    def _reject(self, space: OpenStudy, suggestion: OpenSuggestion, violations: Mapping[str, float]) -> None:
         """Report a suggestion as pruned, because its known costs violate a constraint; it is not trained."""
         asked = suggestion.asked
 
@@ -244,7 +244,7 @@ class Tuning:
         for _ in range(space.given_up):
             self._board.skip_expected(space.default)
 
-    def _fail(self, space: OpenStudy, suggestion: Suggestion, reason: str) -> None:
+    def _fail(self, space: OpenStudy, suggestion: OpenSuggestion, reason: str) -> None:
         if self._search.seconds is not None:
             suggestion.seconds = max(suggestion.seconds, LEAST)
 
@@ -254,7 +254,7 @@ class Tuning:
 
         self._end(space, suggestion, tell)
 
-    def _end(self, space: OpenStudy, suggestion: Suggestion, tell: Callable[[], None]) -> None:
+    def _end(self, space: OpenStudy, suggestion: OpenSuggestion, tell: Callable[[], None]) -> None:
         def once() -> None:
             with suppress(UpdateFinishedTrialError):  # an earlier attempt succeeded, but its reply was lost
                 suggestion.asked.set_user_attr(SECONDS, suggestion.seconds)

@@ -16,7 +16,7 @@ from .study_summary import SECONDS, best_trials, in_vain, repeats_of
 
 
 @dataclass(eq=False, kw_only=True)
-class Suggestion:
+class OpenSuggestion:
     """Settings that a study suggests. Their trials run one after the other, each with its own seed."""
 
     asked: optuna.Trial
@@ -43,8 +43,8 @@ class OpenStudy:
         self.teacher = teacher.key if teacher else None
         spec = self._search.trial(space, {})
         self.default = single(spec, costs, "search")
-        self._open: dict[int, Suggestion] = {}
-        self._next_seeds: deque[Suggestion] = deque()
+        self._open: dict[int, OpenSuggestion] = {}
+        self._next_seeds: deque[OpenSuggestion] = deque()
         """Open suggestions whose next seed can run."""
         self._cut_off: list[optuna.Trial] = []
         studies.steadily(self.look_again)
@@ -60,7 +60,7 @@ class OpenStudy:
         self._is_in_vain = in_vain(trials)
         self._cut_off = self._studies.cut_off(self.space, self._open)
 
-    def next(self) -> Suggestion:
+    def next(self) -> OpenSuggestion:
         """Return the suggestion whose trial runs next: an open one, an interrupted one, or a new one."""
         if self._next_seeds:
             return self._next_seeds.popleft()
@@ -73,15 +73,15 @@ class OpenStudy:
                 raise StorageInternalError("the study has one trial more than this driver requested")
             self._asked += 1
             self._started += 1
-        self._open[asked.number] = Suggestion(asked=asked)
+        self._open[asked.number] = OpenSuggestion(asked=asked)
         return self._open[asked.number]
 
-    def repeat(self, suggestion: Suggestion, *, is_new: bool) -> None:
+    def repeat(self, suggestion: OpenSuggestion, *, is_new: bool) -> None:
         """Add another seed of a suggestion; it is new unless an earlier driver has started it."""
         self._started += is_new
         self._next_seeds.append(suggestion)
 
-    def told(self, suggestion: Suggestion) -> None:
+    def told(self, suggestion: OpenSuggestion) -> None:
         """Count the trials of a suggestion that has ended, and their training time."""
         del self._open[suggestion.asked.number]
         self._ended += repeats_of(suggestion.asked)
