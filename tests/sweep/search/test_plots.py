@@ -234,13 +234,13 @@ def test_one_parameter_has_no_contours(tmp_path):
     assert figures(write_figures(study, tmp_path)) == ["history", "importance", "slice"]
 
 
-def test_what_separates_the_best_trials_is_drawn_where_there_are_enough(tmp_path):
+def test_what_separates_the_best_trials_is_drawn_where_there_are_enough():
     study = made("maximize", "minimize")
     for number in range(FEWEST_TRIALS):
         drawn = {drawing.name for drawing in _drawings(study)}
         assert not drawn & {"importance_best_1", "importance_best_2"}
         add(study, [float(number == 3), float(number != 5)], rate=0.5 ** (number % 7), width=16 + number)
-    drawn = {drawing.name: drawing.arguments["target"] for drawing in _drawings(study)}
+    drawn = {drawing.name: drawing.arguments.get("target") for drawing in _drawings(study)}
     assert min(study.trials, key=drawn["importance_best_1"]).number == 3, "the highest value of the first objective"
     assert min(study.trials, key=drawn["importance_best_2"]).number == 5
 
