@@ -53,6 +53,8 @@ search:
     weight_decay: {{low: 0, high: 1}}
 """
 BEST = 90.0
+SHOWN = 25
+"""Number of studies after which a line is printed."""
 KILLS = 5
 """Number of times that a study is killed."""
 
@@ -184,19 +186,27 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
     for noise in options.noise:
+        results: list[tuple[float, float, int, int]] = []
         with ProcessPoolExecutor(options.jobs) as pool:
-            study = functools.partial(compared, noise=noise, options=options)
-            once, several, settings, killed = zip(*pool.map(study, range(options.studies)), strict=True)
-        p = wilcoxon(np.subtract(several, once), alternative="less").pvalue
-        means = f"regret {statistics.mean(once):.3f} with 1 seed, {statistics.mean(several):.3f} with up to"
-        medians = f"medians {statistics.median(once):.3f} and {statistics.median(several):.3f}"
-        wins = sum(own < other for own, other in zip(several, once, strict=True))
-        print(
-            f"{options.sampler}, noise {noise:g}: {options.studies} studies of {options.budget} trials each: {means} "
-            f"{options.repeats} ({medians}; lower in {wins}; one-sided Wilcoxon p = {p:.2g}); "
-            f"{statistics.mean(settings):.1f} settings; {sum(killed)} studies killed {KILLS} times are equal",
-            flush=True,
-        )
+            for result in pool.map(functools.partial(compared, noise=noise, options=options), range(options.studies)):
+                results.append(result)
+                if len(results) % SHOWN == 0 or len(results) == options.studies:
+                    print(
+                        f"{options.sampler}, noise {noise:g}, {options.budget} trials: {summary(results)}", flush=True
+                    )
+
+
+def summary(results: list[tuple[float, float, int, int]]) -> str:
+    """Return the comparison of the studies so far, as text."""
+    once, several, settings, killed = zip(*results, strict=True)
+    p = wilcoxon(np.subtract(several, once), alternative="less").pvalue
+    wins = sum(own < other for own, other in zip(several, once, strict=True))
+    return (
+        f"{len(results)} studies: regret {statistics.mean(once):.3f} with 1 seed, {statistics.mean(several):.3f} with "
+        f"several (medians {statistics.median(once):.3f} and {statistics.median(several):.3f}; lower in {wins}; "
+        f"one-sided Wilcoxon p = {p:.2g}); {statistics.mean(settings):.1f} settings; "
+        f"{sum(killed)} studies killed {KILLS} times are equal"
+    )
 
 
 if __name__ == "__main__":
