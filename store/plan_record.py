@@ -187,7 +187,9 @@ class PlannedTrial:
     def __str__(self) -> str:
         about = self.configuration
         where = ", ".join((about.architecture, *about.row_settings, about.dataset))
-        return f"{self.label}, {where}, {f'trial {self.seed_index}' if self.tried else f'seed {self.seed}'}"
+        names = [f"trial {self.seed_index}"] * bool(self.tried)
+        names += [f"seed {self.seed}"] * (not self.tried or about.seeds > 1)
+        return f"{self.label}, {where}, {', '.join(names)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +209,7 @@ class SearchRecord:
     """The search of a sweep as data: its budget and its studies."""
 
     budget: int | None
-    """Number of trials of each study; None if the budget is `seconds`."""
+    """Number of trials of each study, one for each seed of a suggestion; None if the budget is `seconds`."""
     seconds: float | None
     """Device-seconds of training of each study; None if the budget is a number of trials."""
     scoring: str

@@ -9,7 +9,7 @@ import pandas as pd
 from ..labels import Column
 from ..significance import Significance, significance
 from ..table import Table, comparison, labelled
-from .groups import Group, groups, looks
+from .groups import PanelGroup, groups, looks
 from .style import Look
 
 
@@ -42,7 +42,7 @@ class SweepData:
         return significance(self.table)
 
     @cached_property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[PanelGroup, ...]:
         """Groups of columns that share a panel."""
         return groups(self.table.columns, self.table.baseline)
 

@@ -14,7 +14,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class PanelGroup:
     """Configurations that share a panel."""
 
     name: str
@@ -30,7 +30,7 @@ class Group:
         return self.columns if self.reference is None else (self.reference, *self.columns)
 
 
-def groups(columns: Sequence[Column], baseline: Column | None) -> tuple[Group, ...]:
+def groups(columns: Sequence[Column], baseline: Column | None) -> tuple[PanelGroup, ...]:
     """Divide the columns of a comparison into groups of at most six lines, with the baseline in each group.
 
     Up to six columns are one group. Otherwise methods stay together, several in one group if they fit. A method with
@@ -38,7 +38,7 @@ def groups(columns: Sequence[Column], baseline: Column | None) -> tuple[Group, .
     """
     others = [column for column in columns if column != baseline]
     if len(columns) <= MOST:
-        return (Group(name="", columns=tuple(others), reference=baseline),)
+        return (PanelGroup(name="", columns=tuple(others), reference=baseline),)
     room = MOST - (baseline is not None)
     parts: list[tuple[str, list[Column]]] = []
     shared: list[list[Column]] = []
@@ -54,10 +54,10 @@ def groups(columns: Sequence[Column], baseline: Column | None) -> tuple[Group, .
             fitting += own
     parts += [(_name(group), group) for group in shared]
     parts.sort(key=lambda part: columns.index(part[1][0]))
-    return tuple(Group(name=name, columns=tuple(own), reference=baseline) for name, own in parts)
+    return tuple(PanelGroup(name=name, columns=tuple(own), reference=baseline) for name, own in parts)
 
 
-def looks(columns: Sequence[Column], divided: Sequence[Group]) -> dict[Column, Look]:
+def looks(columns: Sequence[Column], divided: Sequence[PanelGroup]) -> dict[Column, Look]:
     """Return the look of each column: lines and markers differ between all, colours within a group."""
     colors = {column: COLORS[place] for group in divided for place, column in enumerate(group.columns)}
     return {column: look(index, color=colors.get(column, BASELINE_COLOR)) for index, column in enumerate(columns)}

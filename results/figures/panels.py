@@ -17,7 +17,7 @@ from ..labels import Column, RowLabel
 from ..rendered_table import one_line
 from ..table import Cell, Table
 from .data import SweepData
-from .groups import Group
+from .groups import PanelGroup
 from .style import HALF, WIDTH, Look, written
 
 ACROSS = 3
@@ -124,7 +124,7 @@ def _sheet(data: SweepData, rows: Sequence[RowLabel], height: float, shown: Coll
 def _divided_sheet(
     data: SweepData,
     rows: Sequence[RowLabel],
-    divided: Sequence[Group],
+    divided: Sequence[PanelGroup],
     height: float,
     across: int,
     tick_lines: int,

@@ -70,7 +70,7 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class ReportTable:
     """Table, ready for the page."""
 
     id: str
@@ -102,7 +102,7 @@ def grids(
     table: Table | None,
     cells: Mapping[tuple[RowLabel, Column], tuple[Trial, ...]],
     margins: Margins | None = None,
-) -> tuple[tuple[Grid, ...], tuple[Absent, ...]]:
+) -> tuple[tuple[ReportTable, ...], tuple[Absent, ...]]:
     """Return the tables of all kinds that the data allows, and the kinds that it does not allow.
 
     Args:
@@ -112,7 +112,7 @@ def grids(
         cells: trials of the cells of the comparison.
         margins: differences that matter, named in the sweep file.
     """
-    made: list[Grid] = []
+    made: list[ReportTable] = []
     absent: list[Absent] = []
     no_ablation = "no method has several values of two settings."
     for kind, options in _wanted(frame):
@@ -144,7 +144,7 @@ def _wanted(frame: pd.DataFrame) -> Iterable[tuple[str, TableOptions]]:
 
 def _grid(
     sheet: RenderedTable, kind: str, index: int, table: Table | None, links: Mapping[tuple[int, int], tuple[Trial, ...]]
-) -> Grid:
+) -> ReportTable:
     texts = list(zip(*map(aligned, zip(*sheet.rows, strict=True)), strict=True))
     architectures = _architectures(sheet, kind, table)
     rows = len(table.rows) if table and kind == "main" else 0
@@ -171,7 +171,7 @@ def _grid(
     )
     last = sum(any(entry.place is None or not is_pooled(entry) for entry in row[sheet.stubs :]) for row in sheet.rows)
     name = NAMES.get(kind, kind)
-    return Grid(
+    return ReportTable(
         id=f"table-{index}-{kind}",
         kind=kind,
         name=one_line(sheet.subject.capitalize()) if kind == "ablation" else name,

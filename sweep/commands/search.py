@@ -108,6 +108,7 @@ def _tune_and_confirm(
     **how: Any,
 ) -> None:
     """Use up the budget of each study, train the best settings with all seeds, and print the comparison table."""
+    from ...specs import SpecError
     from ..planning.plan import missing
     from ..search import Studies, is_over, outcomes, search_plan
     from ..terminal.counts import counted
@@ -131,6 +132,9 @@ def _tune_and_confirm(
     console.print(search_table(outcomes(studies)))
     if not is_over(outcomes(studies)):
         raise how["shutdown"].outcome() if how["shutdown"].is_requested() else typer.Exit(1)
+    if not any(outcome.best for outcome in outcomes(studies)):
+        problem = f"{plan.name}: the search has found no settings: all trials failed or violate a constraint"
+        raise SpecError(f"{problem}. Change the ranges or the constraints.", field="search")
     if not is_confirmed():
         train()
     publish(plan, store, recorded_at, console)

@@ -13,6 +13,7 @@ import pydantic
 from ...specs import FieldInfo, SpecError, canonical_json, nearest, require, short_hash
 from ...store import SearchRecord
 from ...training import Recipe, TrialSpec
+from .constraints import SearchConstraint, check_constraints, read_constraints
 from .durations import seconds_of
 from .method_configs import EXIT_KEYS, MethodConfig, method_config
 from .parsing import axis, field_names, refuse_unknown_keys, validated
@@ -171,6 +172,12 @@ class SearchSpace:
             for step, value in wanted.ends.items():
                 yield name, step, value
 
+    @property
+    def corners(self) -> "Iterator[Mapping[str, Value]]":
+        """The settings of the file, and these with one range at one of its ends."""
+        yield {}
+        yield from ({name: value} for name, _, value in self.ends)
+
     def check(self, place_of: Mapping[str, Place]) -> None:
         """Raise `DocumentError` for a range whose end values are invalid for the field."""
         for name, step, value in self.ends:
@@ -193,15 +200,36 @@ class SearchPlan:
     objectives: tuple[SearchObjective, ...]
     validation: float
     """Share of the training images that is held out, between 0 and 1."""
-    seed: int
-    """Seed of the sampler and of every trial of the search; never a seed of the final results."""
+    seeds: tuple[int, ...]
+    """Seeds of the trials of each suggestion, in order; none is a seed of the final results."""
+    constraints: tuple[SearchConstraint, ...] = ()
+    """Bounds that the best settings satisfy."""
     studies: str | None
     """URL of the database with the Optuna studies; None for a journal in the storage."""
     spaces: tuple[SearchSpace, ...]
 
-    def trial(self, space: SearchSpace, values: Mapping[str, Value]) -> TrialSpec:
-        """Return the trial that evaluates settings on held-out images; it and its teacher do not read test images."""
-        return self._on_validation(space.trial(values), self.seed)
+    @property
+    def seed(self) -> int:
+        """Seed of the sampler and of the first trial of each suggestion."""
+        return self.seeds[0]
+
+    @property
+    def repeats(self) -> int:
+        """Maximum number of trials of a suggestion, each with its own seed."""
+        return len(self.seeds)
+
+    def trial(self, space: SearchSpace, values: Mapping[str, Value], repeat: int = 0) -> TrialSpec:
+        """Return the trial that evaluates settings on held-out images; it and its teacher do not read test images.
+
+        Args:
+            space: the search space.
+            values: the settings.
+            repeat: index of the trial among those with these settings; selects the seed.
+
+        Raises:
+            SpecError: if the settings contradict each other.
+        """
+        return self._on_validation(space.trial(values), self.seeds[repeat])
 
     def teacher(self, space: SearchSpace) -> TrialSpec | None:
         """Return the teacher of all trials of a space; None if none is trained."""
@@ -209,28 +237,29 @@ class SearchPlan:
 
     def identity(self, space: SearchSpace) -> str:
         """Return a hash that is equal for two searches with comparable trials; their budgets may differ."""
-        return short_hash(
-            canonical_json(
-                {
-                    "trial": short_hash(self.trial(space, {}).canonical().text),
-                    "ends": [
-                        short_hash(self.trial(space, {name: value}).canonical().text) for name, _, value in space.ends
-                    ],
-                    "ranges": {name: _written(wanted) for name, wanted in space.ranges.items()},
-                    "objectives": [objective.name for objective in self.objectives],
-                    "sampler": self.sampler,
-                }
-            )
-        )[:8]
+        parts: dict[str, Any] = {
+            "trial": short_hash(self.trial(space, {}).canonical().text),
+            "ends": [short_hash(self.trial(space, {name: value}).canonical().text) for name, _, value in space.ends],
+            "ranges": {name: _written(wanted) for name, wanted in space.ranges.items()},
+            "objectives": [objective.name for objective in self.objectives],
+            "sampler": self.sampler,
+        }
+        if self.repeats > 1:
+            parts["seeds"] = self.seeds
+        if self.constraints:
+            parts["constraints"] = sorted(map(str, self.constraints))
+        return short_hash(canonical_json(parts))[:8]
 
     def record(self, sweep: str) -> SearchRecord:
         """Return the search of the sweep with this name as data."""
         judged = " and ".join(objective.words for objective in self.objectives)
         share = f"{100 * self.validation:g}% of the training images"
+        seeds = f" with up to {self.repeats} seeds per setting" if self.repeats > 1 else ""
+        bounds = f", with {' and '.join(map(str, self.constraints))}" if self.constraints else ""
         return SearchRecord(
             budget=self.budget,
             seconds=self.seconds,
-            scoring=f"by {self.sampler}, scored by {judged} on {share}",
+            scoring=f"by {self.sampler}{seeds}, scored by {judged} on {share}{bounds}",
             studies=self.studies,
             spaces={self.study(sweep, space): space.name for space in self.spaces},
         )
@@ -256,6 +285,8 @@ class _Part(pydantic.BaseModel):
     sampler: Sampler = "tpe"
     objective: Any = "final"
     seed: int | None = pydantic.Field(default=None, ge=0, le=2**32 - 1)
+    repeats: int = pydantic.Field(default=1, ge=1, le=100)
+    constraints: dict[str, Any] = {}
     studies: str | None = None
     recipe: dict[str, Any] = {}
     methods: dict[str, dict[str, Any]] = {}
@@ -298,19 +329,29 @@ def read_search(
     if part.seed in seeds:
         problem = f"{part.seed} is also in `seeds`; final results need seeds that the search has not used."
         raise document.error((*place, "seed"), f"{problem} Choose another seed.")
+    if budget is not None and part.repeats > budget:
+        problem = f"{part.repeats} seeds of one setting exceed the budget of {budget} trials"
+        raise document.error((*place, "repeats"), f"{problem}; lower `repeats` or raise `budget`.")
+    constraints = read_constraints(part.constraints, part.sampler, document)
     known = {candidate.way.method.name: None for candidate in candidates}
     for name in part.methods:
         if name not in known:
             raise document.error((*place, "methods", name), f"no method {name!r} in `methods`; {nearest(name, known)}.")
+    spaces = tuple(_spaces(part, candidates, objectives, document))
+    tried = (space.trial(values) for space in spaces for values in space.corners)
+    check_constraints(constraints, tried, document)
+    first = 0 if part.seed is None else part.seed
+    unused = (seed % 2**32 for seed in itertools.count(first) if seed % 2**32 not in seeds)
     return SearchPlan(
         budget=budget,
         seconds=seconds,
         sampler=part.sampler,
         objectives=objectives,
         validation=validation or HELD_OUT,
-        seed=next(seed for seed in itertools.count() if seed not in seeds) if part.seed is None else part.seed,
+        seeds=tuple(itertools.islice(unused, part.repeats)),
+        constraints=constraints,
         studies=part.studies,
-        spaces=tuple(_spaces(part, candidates, objectives, document)),
+        spaces=spaces,
     )
 
 

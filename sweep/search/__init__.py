@@ -3,7 +3,7 @@
 from .ask_tell import Tuning
 from .confirmation import search_plan
 from .studies import Studies, StudyReader
-from .study_summary import Outcome, StudySummary, is_over, outcomes, settings, summaries
+from .study_summary import Outcome, StudySummary, is_over, outcomes, repeats_of, settings, summaries
 
 __all__ = [
     "Outcome",
@@ -13,6 +13,7 @@ __all__ = [
     "Tuning",
     "is_over",
     "outcomes",
+    "repeats_of",
     "search_plan",
     "settings",
     "summaries",

@@ -1,26 +1,31 @@
 """The ask-and-tell loop of a search: studies suggest trials one by one and receive the result of each."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
+from statistics import fmean
 from typing import Any
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ...specs import SpecError
 from ...store import ENDED, DamagedFileError, PlannedTrial, Record, Store
+from ...training import TrialSpec
 from ..execution.early_stopper import EarlyStopper
 from ..execution.shutdown import Shutdown
 from ..planning.cost import Costs
-from ..planning.plan import single
-from ..planning.search_space import SearchSpace
 from ..terminal.progress import ProgressBoard
+from .known_costs import KnownCosts
+from .open_study import OpenStudy, OpenSuggestion
+from .racing import is_worse
 from .studies import Answer, Studies, StudiesError
-from .study_summary import KEY, REASON, SECONDS, tried_trial
+from .study_summary import KEY, REASON, REPEATS, SECONDS, VALUES, repeats_of, tried_trial
 
 LEAST = 1.0
 """Minimum seconds that a failed trial counts in a time budget, so that a search ends even if all trials fail."""
+TRAINS_ANYWAY = "gp"
+"""Sampler that learns from trained trials only, so that settings beyond a bound of their cost are trained."""
 
 
 class Tuning:
@@ -57,9 +62,10 @@ class Tuning:
         self._known = known
         self._early_stopper = early_stopper
         self._costs = Costs()
-        self._spaces = [_InStudy(studies, space, self._costs) for space in self._search.spaces]
-        self._waiting: dict[str, list[tuple[_InStudy, optuna.Trial]]] = {}
-        """Trials of studies that wait for the result of a trial in the store, by its key."""
+        self._known_costs = KnownCosts()
+        self._spaces = [OpenStudy(studies, space, self._costs) for space in self._search.spaces]
+        self._waiting: dict[str, list[tuple[OpenStudy, OpenSuggestion]]] = {}
+        """Suggestions that wait for the result of a trial in the store, by its key."""
         self._ended: dict[str, str] = {}
         for space in self._spaces:
             if (left := space.left) is not None:
@@ -68,10 +74,10 @@ class Tuning:
     def propose(self, done: Container[str]) -> PlannedTrial | None:
         """Return the next trial to run whose teacher is completed; None if there is none."""
         while (space := self._next_space(done)) is not None:
-            asked = self._steadily(lambda space=space: space.ask(), again=space.look_again)
-            if asked is None or self._shutdown.is_requested():
+            suggestion = self._steadily(lambda space=space: space.next(), again=space.look_again)
+            if suggestion is None or self._shutdown.is_requested():
                 return None
-            planned = self._planned(space, asked)
+            planned = self._planned(space, suggestion)
             if planned is not None:
                 return planned
         return None
@@ -79,25 +85,31 @@ class Tuning:
     def ended(self, key: str, state: str) -> None:
         """Report the final state of a trial to its studies: `done`, `diverged`, `failed`, or `running` if pruned."""
         self._ended[key] = state
-        for space, asked in self._waiting.pop(key, []):
-            self._tell(space, asked, key, state)
+        for space, suggestion in self._waiting.pop(key, []):
+            self._evaluate(space, suggestion, key, state)
 
-    def _next_space(self, done: Container[str]) -> "_InStudy | None":
+    def _next_space(self, done: Container[str]) -> OpenStudy | None:
         taught = [space for space in self._spaces if space.teacher is None or space.teacher in done]
         ready = [space for space in taught if space.wants_more]
         return min(ready, key=lambda space: space.used, default=None)
 
-    def _planned(self, space: "_InStudy", asked: optuna.Trial) -> PlannedTrial | None:
-        """Return the trial with the suggested settings; None if it need not run for this suggestion."""
+    def _planned(self, space: OpenStudy, suggestion: OpenSuggestion) -> PlannedTrial | None:
+        """Return the next trial of a suggestion; None if none need run now."""
+        asked, repeat = suggestion.asked, len(suggestion.metrics)
         try:
-            spec = self._search.trial(space.space, asked.params)
+            spec = self._search.trial(space.space, asked.params, repeat)
+            violations = self._known_violations(spec) if repeat == 0 else {}
         except SpecError as error:
-            self._fail(space, asked, str(error))
+            self._fail(space, suggestion, str(error))
             self._board.skip_expected(space.default)
             return None
+        if any(violation > 0 for violation in violations.values()):
+            self._reject(space, suggestion, violations)
+            return None
         key = spec.key
-        self._steadily(lambda: asked.set_user_attr(KEY, key))
-        self._waiting.setdefault(key, []).append((space, asked))
+        if repeat == 0:
+            self._steadily(lambda: asked.set_user_attr(KEY, key))
+        self._waiting.setdefault(key, []).append((space, suggestion))
         if key in self._board.trials and key not in self._ended:  # it is running or waiting
             self._board.skip_expected(space.default)
             return None
@@ -106,14 +118,22 @@ class Tuning:
             self._board.skip_expected(space.default)
             self.ended(key, state)
             return None
-        planned = self._known.setdefault(
-            key, tried_trial(spec, space.space, asked, self._costs, order=len(self._known))
-        )
+        seeds, order = self._search.repeats, len(self._known)
+        tried = tried_trial(spec, space.space, asked, self._costs, seeds=seeds, order=order)
+        planned = self._known.setdefault(key, tried)
         self._board.expect(planned, instead_of=space.default)
         if self._early_stopper is not None:
             self._early_stopper.expect(planned)
             self._early_stopper.recall(key, self._history(key))
         return planned
+
+    def _known_violations(self, spec: TrialSpec) -> dict[str, float]:
+        """Return the violation of each constraint on a cost, before the training."""
+        bounds = [constraint for constraint in self._search.constraints if constraint.is_cost]
+        if not bounds or self._search.sampler == TRAINS_ANYWAY:
+            return {}
+        costs = self._known_costs.of(spec)
+        return {str(bound): bound.violation(spec, [costs]) for bound in bounds}
 
     def _history(self, key: str) -> list[Record]:
         """Return the history of a trial; report a damaged one, which the trial writes anew if it is trained."""
@@ -130,55 +150,118 @@ class Tuning:
             self._store.trial(key).forget_failure()
         return {"pruned": "running"}.get(state, state) if state in ENDED else ""
 
-    def _tell(self, space: "_InStudy", asked: optuna.Trial, key: str, state: str) -> None:
-        files = self._store.trial(key)
+    def _evaluate(self, space: OpenStudy, suggestion: OpenSuggestion, key: str, state: str) -> None:
+        """Add an ended trial to its suggestion; then add the next seed, or report the suggestion to its study."""
         history = self._history(key)
-        result: dict[str, Any] = files.result() or {} if state == "done" else {}
-        metrics = result.get("metrics", {})
-        values = [metrics.get(objective.metric) for objective in self._search.objectives]
-        seconds = result.get("seconds", sum(record["seconds"] for record in history))
-        if state == "done" and None in values:
-            self._fail(space, asked, f"the result lacks {', '.join(o.metric for o in self._search.objectives)}")
+        result: dict[str, Any] = self._store.trial(key).result() or {} if state == "done" else {}
+        suggestion.seconds += result.get("seconds", sum(record["seconds"] for record in history))
+        if state == "running":
+            self._tell_pruned(space, suggestion, history)
             return
-        if state not in ("done", "running"):
-            progress = self._store.progress(key)
-            self._fail(space, asked, progress.reason or state, seconds=seconds)
+        if state != "done":
+            self._fail(space, suggestion, self._store.progress(key).reason or state)
+            return
+        metrics, needed = result.get("metrics", {}), [objective.metric for objective in self._search.objectives]
+        if any(name not in metrics for name in needed):
+            self._fail(space, suggestion, f"the result lacks {', '.join(needed)}")
+            return
+        suggestion.metrics.append(metrics)
+        if not self._goes_on(space, suggestion):
+            self._tell(space, suggestion, history)
+
+    def _goes_on(self, space: OpenStudy, suggestion: OpenSuggestion) -> bool:
+        """Add the next seed of a suggestion; return False if it gets none."""
+        asked, ended = suggestion.asked, len(suggestion.metrics)
+        is_new = ended == repeats_of(asked)  # an earlier driver may have started it
+        if is_new:
+            if ended == self._search.repeats or not space.has_room or self._is_beaten(space, suggestion):
+                return False
+            self._steadily(lambda: asked.set_user_attr(REPEATS, ended + 1))
+        space.repeat(suggestion, is_new=is_new)
+        return True
+
+    def _is_beaten(self, space: OpenStudy, suggestion: OpenSuggestion) -> bool:
+        """Return True if a suggestion is worse than the best one so far; False with several objectives."""
+        objective, *others = self._search.objectives
+        best = self._steadily(space.best)
+        if others or not best or repeats_of(best[0]) < self._search.repeats:
+            return False
+        values = [metrics[objective.metric] for metrics in suggestion.metrics]
+        return is_worse(values, [value for (value,) in best[0].user_attrs[VALUES]], objective.direction)
+
+    def _tell(self, space: OpenStudy, suggestion: OpenSuggestion, history: list[Record]) -> None:
+        """Report the means over the seeds of a suggestion to its study."""
+        asked, search = suggestion.asked, self._search
+        values = [[metrics[objective.metric] for objective in search.objectives] for metrics in suggestion.metrics]
+        try:
+            spec = search.trial(space.space, asked.params)
+            violations = {str(bound): bound.violation(spec, suggestion.metrics) for bound in search.constraints}
+        except KeyError as error:
+            self._fail(space, suggestion, f"the result lacks {error.args[0]}")
             return
 
         def tell() -> None:
-            asked.set_user_attr(SECONDS, seconds)
-            if self._studies.stopping is not None:
-                reported = space.study.get_trials(deepcopy=False)[asked.number].intermediate_values
-                metric = self._search.objectives[0].metric
-                for record in history:
-                    # A killed driver may have reported some epochs, and not every epoch is evaluated.
-                    if record["epoch"] not in reported and metric in record:
-                        asked.report(record[metric], record["epoch"])
-            if state == "running":
-                space.study.tell(asked.number, state=TrialState.PRUNED, skip_if_finished=True)
-            else:
-                space.study.tell(asked.number, values, skip_if_finished=True)
+            if search.repeats > 1:
+                asked.set_user_attr(VALUES, values)
+            _set_constraints(asked, violations)
+            self._report(space, asked, history)
+            means = [fmean(of_seeds) for of_seeds in zip(*values, strict=True)]
+            space.study.tell(asked.number, means, skip_if_finished=True)
 
-        self._end(space, asked, tell, seconds)
+        self._end(space, suggestion, tell)
 
-    def _fail(self, space: "_InStudy", asked: optuna.Trial, reason: str, seconds: float = 0.0) -> None:
+    def _tell_pruned(self, space: OpenStudy, suggestion: OpenSuggestion, history: list[Record]) -> None:
+        """Report a suggestion as pruned, because one of its trials was stopped early."""
+
+        def tell() -> None:
+            self._report(space, suggestion.asked, history)
+            space.study.tell(suggestion.asked.number, state=TrialState.PRUNED, skip_if_finished=True)
+
+        self._end(space, suggestion, tell)
+
+    def _report(self, space: OpenStudy, asked: optuna.Trial, history: list[Record]) -> None:
+        """Report the epochs of the last trial of a suggestion, if the sweep stops trials early."""
+        if self._studies.stopping is None:
+            return
+        reported = space.study.get_trials(deepcopy=False)[asked.number].intermediate_values
+        metric = self._search.objectives[0].metric
+        for record in history:
+            # A killed driver may have reported some epochs, and not every epoch is evaluated.
+            if record["epoch"] not in reported and metric in record:
+                asked.report(record[metric], record["epoch"])
+
+    def _reject(self, space: OpenStudy, suggestion: OpenSuggestion, violations: Mapping[str, float]) -> None:
+        """Report a suggestion as pruned, because its known costs violate a constraint; it is not trained."""
+        asked = suggestion.asked
+
+        def tell() -> None:
+            asked.set_user_attr(REPEATS, 0)
+            _set_constraints(asked, violations)
+            space.study.tell(asked.number, state=TrialState.PRUNED, skip_if_finished=True)
+
+        self._end(space, suggestion, tell)
+        self._steadily(space.look_again)  # this part of the budget is free again
+        for _ in range(space.given_up):
+            self._board.skip_expected(space.default)
+
+    def _fail(self, space: OpenStudy, suggestion: OpenSuggestion, reason: str) -> None:
         if self._search.seconds is not None:
-            seconds = max(seconds, LEAST)
+            suggestion.seconds = max(suggestion.seconds, LEAST)
 
         def tell() -> None:
-            asked.set_user_attr(REASON, reason[:500])
-            asked.set_user_attr(SECONDS, seconds)
-            space.study.tell(asked.number, state=TrialState.FAIL, skip_if_finished=True)
+            suggestion.asked.set_user_attr(REASON, reason[:500])
+            space.study.tell(suggestion.asked.number, state=TrialState.FAIL, skip_if_finished=True)
 
-        self._end(space, asked, tell, seconds)
+        self._end(space, suggestion, tell)
 
-    def _end(self, space: "_InStudy", asked: optuna.Trial, tell: Callable[[], None], seconds: float) -> None:
+    def _end(self, space: OpenStudy, suggestion: OpenSuggestion, tell: Callable[[], None]) -> None:
         def once() -> None:
             with suppress(UpdateFinishedTrialError):  # an earlier attempt succeeded, but its reply was lost
+                suggestion.asked.set_user_attr(SECONDS, suggestion.seconds)
                 tell()
 
         self._steadily(once)
-        space.told(asked, seconds)
+        space.told(suggestion)
 
     def _steadily(self, act: Callable[[], Answer], again: Callable[[], object] = lambda: None) -> Answer | None:
         """Return the result of `act`; request a shutdown and return None if the studies are unavailable."""
@@ -189,67 +272,9 @@ class Tuning:
             return None
 
 
-class _InStudy:
-    """A search space with its study and the used part of its budget."""
-
-    def __init__(self, studies: Studies, space: SearchSpace, costs: Costs) -> None:
-        self.space = space
-        self.study = studies.of(space)
-        self._studies = studies
-        self._search = studies.search
-        teacher = self._search.teacher(space)
-        self.teacher = teacher.key if teacher else None
-        spec = self._search.trial(space, {})
-        self.default = single(spec, costs, "search")
-        self._running: set[int] = set()
-        self._cut_off: list[optuna.Trial] = []
-        studies.steadily(self.look_again)
-
-    def look_again(self) -> None:
-        """Read the trials of the study again, with those of earlier drivers."""
-        trials = self.study.get_trials(deepcopy=False)
-        self._asked = len(trials)
-        ended = [trial for trial in trials if trial.state.is_finished()]
-        self._ended = len(ended)
-        self._seconds = sum(trial.user_attrs.get(SECONDS, 0.0) for trial in ended)
-        self._cut_off = self._studies.cut_off(self.space, self._running)
-
-    def ask(self) -> optuna.Trial:
-        """Return the next trial; interrupted trials come first."""
-        if self._cut_off:
-            asked = self._studies.complete(self.space, self._cut_off[0])
-            del self._cut_off[0]
-        else:
-            asked = self._studies.ask(self.space)
-            if asked.number != self._asked:  # Optuna retried, because the first reply was lost
-                raise StorageInternalError("the study has one trial more than this driver requested")
-            self._asked += 1
-        self._running.add(asked.number)
-        return asked
-
-    def told(self, asked: optuna.Trial, seconds: float) -> None:
-        """Count a trial that has ended and its training time."""
-        self._running.discard(asked.number)
-        self._ended += 1
-        self._seconds += seconds
-
-    @property
-    def left(self) -> int | None:
-        """Number of trials that have not ended; None for a budget in time."""
-        return None if self._search.budget is None else max(self._search.budget, self._asked) - self._ended
-
-    @property
-    def used(self) -> float:
-        """Used part of the budget, in trials or estimated seconds. Running trials count as ended."""
-        if self._search.budget is not None:
-            return self._ended + len(self._running)
-        return self._seconds + len(self._running) * self._seconds / max(1, self._ended)
-
-    @property
-    def wants_more(self) -> bool:
-        """True if the budget allows another trial, or an interrupted trial waits."""
-        if self._cut_off:
-            return True
-        if self._search.budget is not None:
-            return self._asked < self._search.budget
-        return self.used < (self._search.seconds or 0.0) and (self._ended > 0 or len(self._running) < 1)
+def _set_constraints(asked: optuna.Trial, violations: Mapping[str, float]) -> None:
+    """Record the violations that an earlier attempt has not recorded."""
+    recorded = asked.constraints
+    for name, violation in violations.items():
+        if name not in recorded:
+            asked.set_constraint(name, violation)

@@ -10,7 +10,7 @@ from ..planning.cost import Costs
 from ..planning.plan import SweepPlan, labels_of, make_plan, merged, single, sweep_plan
 from ..planning.sweep_file import Requested, Sweep
 from .studies import Studies
-from .study_summary import Outcome, is_over, outcomes, tried_trial
+from .study_summary import Outcome, is_over, outcomes, repeats_of, tried_trial
 
 
 def search_plan(sweep: Sweep, store: Store) -> SweepPlan:
@@ -24,7 +24,7 @@ def search_plan(sweep: Sweep, store: Store) -> SweepPlan:
     coming = tuple(_coming(sweep, [0] * len(studies.search.spaces), costs, specs))
     if studies.exist():
         stand = outcomes(studies)
-        coming = tuple(_coming(sweep, [len(outcome.trials) for outcome in stand], costs, specs))
+        coming = tuple(_coming(sweep, [outcome.trainings for outcome in stand], costs, specs))
         for trial in _tried(studies, stand, costs, specs):
             planned.setdefault(trial.key, trial)
         if is_over(stand):
@@ -97,17 +97,21 @@ def _teachers(studies: Studies, costs: Costs, specs: dict[str, TrialSpec]) -> It
 def _tried(
     studies: Studies, stand: Iterable[Outcome], costs: Costs, specs: dict[str, TrialSpec]
 ) -> Iterator[PlannedTrial]:
-    """Iterate over the trials of the studies that have a value for each range."""
+    """Iterate over the started trials of the studies whose suggestion has a value for each range."""
     for outcome in stand:
         for trial in outcome.trials:
-            if trial.params.keys() == outcome.space.ranges.keys() and (spec := _spec(studies, outcome, trial.params)):
-                specs[spec.configuration] = spec
-                yield tried_trial(spec, outcome.space, trial, costs, order=0)
+            if trial.params.keys() != outcome.space.ranges.keys():
+                continue
+            for repeat in range(repeats_of(trial)):
+                if spec := _spec(studies, outcome, trial.params, repeat):
+                    specs[spec.configuration] = spec
+                    seeds = studies.search.repeats
+                    yield tried_trial(spec, outcome.space, trial, costs, seeds=seeds, order=0)
 
 
-def _spec(studies: Studies, outcome: Outcome, values: dict[str, object]) -> TrialSpec | None:
+def _spec(studies: Studies, outcome: Outcome, values: dict[str, object], repeat: int) -> TrialSpec | None:
     """Return the trial with these values; None if they contradict each other and the trial could not start."""
     try:
-        return studies.search.trial(outcome.space, values)  # type: ignore[arg-type]
+        return studies.search.trial(outcome.space, values, repeat)  # type: ignore[arg-type]
     except SpecError:
         return None

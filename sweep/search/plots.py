@@ -18,8 +18,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from optuna.exceptions import ExperimentalWarning
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 from optuna.search_space import intersection_search_space
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ...results.figures.interactive import page, section
@@ -30,6 +31,10 @@ from .drawing import Drawing, tidy
 PAGE = "figures.html"
 SEED = 0
 """Seed of the random forest with which fANOVA computes parameter importance."""
+TOP = 5
+"""Number of trials that PED-ANOVA compares with all trials, or a tenth of the trials if that is more."""
+FEWEST_TRIALS = 4 * TOP
+"""Minimum number of trials for PED-ANOVA, so that the compared trials are at most a quarter of all."""
 CONTOURED = 5
 """Maximum number of parameters in the contour plots; the most important ones are drawn."""
 STYLE: dict[Any, Any] = PRINT | {"figure.constrained_layout.use": True, "savefig.dpi": 150}
@@ -128,12 +133,31 @@ def _drawings_of(objective: _Objective, study: optuna.Study) -> Iterator[Drawing
         yield drawing(
             "importance", "Importance", "plot_param_importances", len(common), evaluator=evaluator, params=common
         )
+    if common and len(objective.trials) >= FEWEST_TRIALS:
+        yield _importance_for_best(drawing, objective, study, common)
     if parameters := objective.parameters:
         yield drawing("slice", "Slices", "plot_slice", len(parameters), params=parameters)
     if len(parameters) > 1:
         chosen = _most_important(objective, study)
         contours = drawing("contour", "Contours", "plot_contour", len(chosen), params=chosen)
         yield dataclasses.replace(contours, limits=(min(objective.values), max(objective.values)))
+
+
+def _importance_for_best(
+    drawing: Callable[..., Drawing], objective: _Objective, study: optuna.Study, parameters: list[str]
+) -> Drawing:
+    """Return the figure of the parameters that separate the best trials from all others, by PED-ANOVA."""
+    share = max(0.1, TOP / len(objective.trials))
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
+    heading = f"Importance for the best {share:.0%} of trials (PED-ANOVA)"
+    found = drawing(
+        "importance_best", heading, "plot_param_importances", len(parameters), evaluator=evaluator, params=parameters
+    )
+    index = 0 if not objective.suffix else int(objective.suffix[1:]) - 1
+    if objective.target is not None and study.directions[index] == StudyDirection.MAXIMIZE:
+        target = objective.target  # PED-ANOVA minimizes a target
+        return dataclasses.replace(found, arguments={**found.arguments, "target": lambda trial: -target(trial)})
+    return found
 
 
 def _objectives(study: optuna.Study) -> list[_Objective]:

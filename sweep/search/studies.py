@@ -126,7 +126,8 @@ class Studies(StudyReader):
         super().__init__(sweep.name, sweep.search.record(sweep.name), store)
         self.search: SearchPlan = sweep.search
         self.stopping = sweep.stopping
-        self._opened: dict[str, optuna.Study] = {}
+        self._opened: dict[int, tuple[SearchSpace, optuna.Study]] = {}
+        """Each opened study with its space, by the identity of the space: its name takes as long as a suggestion."""
 
     def mend(self) -> None:
         """Repair the journal after its writer was killed. Only the driver may call this, the only writer."""
@@ -139,10 +140,10 @@ class Studies(StudyReader):
 
     def of(self, space: SearchSpace) -> optuna.Study:
         """Return the study of a space, created if missing. Raises `StudiesError` if it cannot be opened."""
-        name = self.name(space)
-        if name not in self._opened:
-            self._opened[name] = self.steadily(lambda: self._open(name))
-        return self._opened[name]
+        if id(space) not in self._opened:
+            name = self.name(space)
+            self._opened[id(space)] = space, self.steadily(lambda: self._open(name))
+        return self._opened[id(space)][1]
 
     def ask(self, space: SearchSpace) -> optuna.Trial:
         """Return a new trial with suggested settings.

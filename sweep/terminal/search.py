@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Group
 from rich.text import Text
 
-from ..search import StudySummary, settings
+from ..search import StudySummary, repeats_of, settings
 from .counts import counted
 from .grid import Grid
 
@@ -22,14 +22,16 @@ def search_table(stand: Iterable[StudySummary]) -> Group:
     trials failed.
     """
     stand = list(stand)
+    repeats = any(len(outcome.trials) != outcome.trainings for outcome in stand)
     table = Grid(box=box.SIMPLE_HEAD)
     table.add_column("study", overflow="fold")
-    for heading in ("trials", "pruned", "failed", "device-hours", "best"):
+    for heading in (*["settings"] * repeats, "trials", "pruned", "failed", "device-hours", "best"):
         table.add_column(heading, justify="right", no_wrap=True)
     for outcome in stand:
         table.add_row(
             outcome.name,
-            str(len(outcome.trials)),
+            *[str(len(outcome.trials))] * repeats,
+            str(outcome.trainings),
             str(outcome.count(TrialState.PRUNED)),
             str(outcome.count(TrialState.FAIL)),
             f"{outcome.seconds / 3600:.2f}",
@@ -41,7 +43,8 @@ def search_table(stand: Iterable[StudySummary]) -> Group:
 def _settings(stand: list[StudySummary]) -> Iterable[str]:
     for outcome in stand:
         for trial in outcome.best[:SHOWN]:
-            yield f"best of {outcome.name}, trial {trial.number}: {settings(trial.params)}"
+            seeds = f" (mean of {repeats_of(trial)} seeds)" if repeats_of(trial) > 1 else ""
+            yield f"best of {outcome.name}, trial {trial.number}{seeds}: {settings(trial.params)}"
 
 
 def _values(trial: FrozenTrial) -> str:
@@ -60,4 +63,8 @@ def _sentences(stand: list[StudySummary]) -> Iterable[str]:
     for outcome in stand:
         if outcome.mostly_failed:
             failed = outcome.count(TrialState.FAIL)
-            yield f"{outcome.name}: {failed} of {counted(len(outcome.trials), 'trial')} failed."
+            yield f"{outcome.name}: {failed} of {counted(outcome.trainings, 'trial')} failed."
+        if outcome.untrained:
+            yield f"{outcome.name}: {counted(outcome.untrained, 'setting')} violated a constraint and were not trained."
+        if outcome.is_infeasible:
+            yield f"{outcome.name}: no setting satisfied all constraints. Widen its ranges, or loosen `constraints`."

@@ -17,7 +17,7 @@ _NEVER = ("teacher.key",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class RunGroup:
     """Configuration, study or sweep that has a run in MLflow."""
 
     id: str
@@ -48,7 +48,7 @@ class RunGroups:
         """Return architecture, varying settings and, if it varies, dataset of a configuration."""
         return " ".join((about.architecture, *about.row_settings, *[about.dataset] * self._has_datasets))
 
-    def of(self, trial: PlannedTrial) -> Group:
+    def of(self, trial: PlannedTrial) -> RunGroup:
         """Return the group of a trial."""
         about = trial.configuration
         id = group_id(trial)
@@ -81,19 +81,19 @@ class RunGroups:
                 "exeunt.order": f"{trial.order:07d}",
             }
         own = parameters(about.spec)
-        return Group(
+        return RunGroup(
             id=id,
             tags=tags | {RUN_NAME: name[:LONGEST_NAME], NOTE: note},
             params={name: own[name] for name in params if name in own},
             dataset=InputDataset(about.dataset, content_key(about.spec["dataset"])),
         )
 
-    def sweep(self) -> Group:
+    def sweep(self) -> RunGroup:
         """Return the group of the whole sweep, whose run has the artifacts."""
         note = f"Files of sweep {self._sweep}, as artifacts: sweep file, plan, tables, figures and report."
         name = {RUN_NAME: f"{self._sweep} (sweep)", NOTE: note}
         tags = {GROUP: "sweep", KIND: "sweep", **source_tags(self._sweep), **name}
-        return Group(id="sweep", tags=tags, params={}, dataset=None)
+        return RunGroup(id="sweep", tags=tags, params={}, dataset=None)
 
 
 def _varying(configurations: Iterable[Configuration]) -> list[str]:

@@ -23,7 +23,7 @@ from ...specs import sqlite_file, sqlite_uri
 from ...store import DamagedFileError, Plan, PlannedTrial, Progress, Record, Store
 from ...store.labels import parameters
 from ...store.migration import OLD_KEY
-from .groups import CHILDREN, COMPLETED, GROUP, Group, RunGroups, group_id
+from .groups import CHILDREN, COMPLETED, GROUP, RunGroup, RunGroups, group_id
 from .records import MANAGED, NOTE, PARENT, TERMINATED, differing, page_tags, points_of, tags_of
 from .run_writer import RunWriter
 
@@ -129,7 +129,7 @@ class Mirror:
         self._writer.flush()
         return written
 
-    def open_group(self, group: Group) -> MirroredRun:
+    def open_group(self, group: RunGroup) -> MirroredRun:
         """Return the run of a group; create it if it does not exist."""
         if (run := self.groups.get(group.id)) is None:
             status = "FINISHED" if group.tags[KIND] == "sweep" else "RUNNING"
@@ -197,7 +197,7 @@ class Mirror:
         return {**params, "seed": str(trial.seed)}
 
     def _update_group(
-        self, run: MirroredRun, group: Group, metrics: dict[str, float], states: Sequence[str], planned: int
+        self, run: MirroredRun, group: RunGroup, metrics: dict[str, float], states: Sequence[str], planned: int
     ) -> bool:
         if COMPLETED not in run.tags and group.dataset is not None:  # a kill may have left the run without it
             self._writer.add_dataset(run.id, group.dataset)

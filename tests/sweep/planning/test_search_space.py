@@ -15,6 +15,9 @@ FRESH = "final results need seeds that the search has not used. Choose another s
 AXES = "a search tunes one. Give each key one value here, and list the values to try under `search.methods`."
 EQUAL = "but every method gets the same budget; add ranges under search.recipe, for all methods, or"
 
+METRIC = "; the nearest is "
+COMPARISON = 'such as "<= 50%", "<= 300M" or ">= 0.05", but got '
+
 BAD: list[tuple[int, str, str, str]] = [
     # the line that is replaced or appended; its new text; the place in that line; a part of the message
     (RATE, "learning_rate: {low: 0.5, high: 0.5}", "learning_rate.low", "`low < high` must hold, but got low=0.5"),
@@ -111,8 +114,20 @@ BAD: list[tuple[int, str, str, str]] = [
     (END, "seed: 4294967296", "seed", "must be less than or equal to 4294967295, but got 4294967296"),
     (END, "seed: 1.5", "seed", "must be an integer, but got 1.5"),
     (END, "seed: true", "seed", "must be an integer, but got True"),
+    (END, "repeats: 0", "repeats", "must be greater than or equal to 1, but got 0"),
+    (END, "repeats: 7", "repeats", "7 seeds of one setting exceed the budget of 6 trials; lower `repeats` or raise"),
+    (END, "constraints: [a]", "constraints", "must be a mapping of keys to values, but got ['a']"),
+    (END, "constraints: {final/multiply_ads: '<= 5M'}", "constraints.final/multiply_ads", f"{METRIC}'final/multipl"),
+    (END, "constraints: {validation/final/acc: '<= 5'}", "constraints.validation/final/acc", METRIC),
+    (END, "constraints: {test/final/ece: '<= 5'}", "constraints.test/final/ece", "write validation/final/ece instead"),
+    (END, "constraints: {parameters: 0.5}", "constraints.parameters", f"{COMPARISON}0.5"),
+    (END, "constraints: {parameters: '< 5M'}", "constraints.parameters", f"{COMPARISON}'< 5M'"),
+    (END, "constraints: {parameters: '<= -5'}", "constraints.parameters", f"{COMPARISON}'<= -5'"),
+    (END, "constraints: {final/parameters: '<= 5%'}", "constraints.final/parameters", "a share of final/parameters i"),
+    (END, "constraints: {validation/final/ece: '<= 5%'}", "constraints.validation/final/ece", "is no cost; remove the"),
+    (END, "constraints: {exit9/parameters: '<= 5M'}", "constraints.exit9/parameters", "no method of the search has e"),
     (END, "studies: 5", "studies", "must be text, but got 5"),
-    (END, "validation: 0.1", "validation", "unknown key 'validation'; choose from 'budget', 'methods', 'objective'"),
+    (END, "validation: 0.1", "validation", "unknown key 'validation'; choose from 'budget', 'constraints', 'methods'"),
 ]  # fmt: skip
 WHOLE: dict[str, tuple[str, str, str]] = {
     # the file; the text after the path in the message; a part of the reason
@@ -141,6 +156,11 @@ WHOLE: dict[str, tuple[str, str, str]] = {
         FILE + "  sampler: cmaes\n  objective: [final, final/multiply_adds]\n",
         ":17: search.sampler: ",
         "cmaes supports one objective; list one objective or use another sampler",
+    ),
+    "constraints with another sampler": (
+        FILE + "  sampler: qmc\n  constraints: {parameters: '<= 1M'}\n",
+        ":17: search.sampler: ",
+        "qmc ignores constraints; use tpe, gp or nsga2, or remove `constraints`.",
     ),
     "stopping with two objectives": (
         FILE + "  objective: [final, final/multiply_adds]\nstopping: {rule: asha, grace: 1}\n",

@@ -120,6 +120,8 @@ OTHER = [
     ("budget: 6", "budget: 6\n  objective: final/multiply_adds"),
     ("budget: 6", "budget: 6\n  sampler: random"),
     ("budget: 6", "budget: 6\n  seed: 9"),
+    ("budget: 6", "budget: 6\n  repeats: 3"),
+    ("budget: 6", "budget: 6\n  constraints: {parameters: '<= 1M'}"),
     ("name: tuned", "name: tuned\nvalidation: 0.2"),
     ("epochs: 4", "epochs: 5"),
     ("{output_loss: kl}", "{output_loss: kl, ramp_up: 0.5}"),
@@ -150,6 +152,18 @@ def test_the_seed_is_the_first_that_no_result_has(read, seeds, seed):
     assert sweep.search.seed == seed
     for space in sweep.search.spaces:
         assert sweep.search.trial(space, {}).seed == seed
+
+
+@pytest.mark.parametrize(
+    ("seeds", "own", "expected"),
+    [("[0, 1, 2]", "", (3, 4, 5)), ("[1, 3]", "", (0, 2, 4)), ("[0, 7]", "\n  seed: 6", (6, 8, 9)),
+     ("[0]", "\n  seed: 4294967295", (4294967295, 1, 2))],
+    ids=str,
+)  # fmt: skip
+def test_no_seed_of_a_repeat_is_that_of_a_result(read, seeds, own, expected):
+    sweep = read(FILE.replace("[0, 1, 2]", seeds).replace("budget: 6", f"budget: 6\n  repeats: 3{own}"))
+    assert sweep.search.seeds == expected
+    assert [sweep.search.trial(sweep.search.spaces[0], {}, n).seed for n in range(3)] == [*expected]
 
 
 def test_a_budget_is_trials_or_device_hours(read):

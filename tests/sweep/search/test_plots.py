@@ -8,7 +8,7 @@ import matplotlib as mpl
 import optuna
 import pytest
 from exeunt.store import StorageError
-from exeunt.sweep.search.plots import CONTOURED, write_figures
+from exeunt.sweep.search.plots import CONTOURED, FEWEST_TRIALS, _drawings, write_figures
 from matplotlib import pyplot as plt
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
@@ -232,6 +232,17 @@ def test_one_parameter_has_no_contours(tmp_path):
     for number in range(4):
         add(study, [float(number)], loss=["mse", "kl"][number % 2])
     assert figures(write_figures(study, tmp_path)) == ["history", "importance", "slice"]
+
+
+def test_what_separates_the_best_trials_is_drawn_where_there_are_enough():
+    study = made("maximize", "minimize")
+    for number in range(FEWEST_TRIALS):
+        drawn = {drawing.name for drawing in _drawings(study)}
+        assert not drawn & {"importance_best_1", "importance_best_2"}
+        add(study, [float(number == 3), float(number != 5)], rate=0.5 ** (number % 7), width=16 + number)
+    drawn = {drawing.name: drawing.arguments.get("target") for drawing in _drawings(study)}
+    assert min(study.trials, key=drawn["importance_best_1"]).number == 3, "the highest value of the first objective"
+    assert min(study.trials, key=drawn["importance_best_2"]).number == 5
 
 
 def test_of_an_objective_that_does_not_vary_no_importance_is_told(tmp_path):
