@@ -72,6 +72,7 @@ def explain(
         title=one_line(f"{table.sweep}: trials of {method} on {architecture}"),
         remarks=(f"Value: {metric.title}{f' in {metric.unit}' if metric.unit else ''}", f"Protocol: {table.protocol}"),
         headings=tuple(Heading(lines=(name,), align=align) for name, align in _HEADINGS.items()),
+        stubs=2,
         rows=tuple(
             tuple(TableEntry(text=_written(record[name], metric.digits)) for name in _HEADINGS) for record in records
         ),

@@ -27,12 +27,13 @@ def explain(
     from ...specs import masked
     from ...store import Store
     from ..recorded import load_planned
+    from ..terminal.width import text_width
 
     store = Store(storage)
     plan = store.plan(name)
     uri = tracking_uri(store, tracking)
     frame = load_planned(plan, store, uri, warn)
     sheet = explain(frame, architecture, method, files=lambda key: store.trial(key).directory.entries())
-    typer.echo(render(sheet, format), nl=False)
+    typer.echo(render(sheet, format, width=text_width() if format == "text" else None), nl=False)
     if format == "text":
         typer.echo(f"Files: {store.location}/trials/TRIAL/\nMLflow: {masked(uri)}")

@@ -11,7 +11,7 @@ from rich.text import Text
 class Grid(Table):
     """Table whose columns are at least as wide as their longest word.
 
-    On a narrower terminal, each row becomes a list: a line for each heading with its value.
+    On a narrower terminal it has no frame, or each row becomes a list: a line for each heading with its value.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -21,13 +21,18 @@ class Grid(Table):
             return
         for column in self.columns:
             column.min_width = self._longest_word(column, console, options)
-        edges = 2 * self.show_edge + len(self.columns) - 1 if self.box else 0
-        left, right = self.padding[1], self.padding[3]
-        width = sum((column.min_width or 0) + left + right for column in self.columns) + edges
-        if width <= options.max_width:
+        if self._least_width() > options.max_width:
+            self.box, self.padding = None, (0, 1, 0, 0)
+        if self._least_width() <= options.max_width:
             yield from super().__rich_console__(console, options)
         else:
             yield from self._listed(console)
+
+    def _least_width(self) -> int:
+        """Return the width of the table with each column as wide as its longest word."""
+        edges = 2 * self.show_edge + len(self.columns) - 1 if self.box else 0
+        padding = (self.padding[1] + self.padding[3]) * len(self.columns)
+        return sum(column.min_width or 0 for column in self.columns) + padding + edges
 
     def _longest_word(self, column: Column, console: Console, options: ConsoleOptions) -> int:
         texts = [*([column.header] if self.show_header else []), *column.cells]

@@ -80,7 +80,8 @@ class TestPlan:
 class TestRun:
     @pytest.mark.slow
     @pytest.mark.usefixtures("ray_here")
-    def test_a_second_run_trains_nothing_and_prints_the_table(self, quick, quick_file, capsys):
+    def test_a_second_run_trains_nothing_and_prints_the_table(self, quick, quick_file, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "100")
         sweep = exeunt.run(quick_file, storage=quick)
         printed = capsys.readouterr().out
         assert printed.startswith("quick: 3 trials, 0 to train\n")
@@ -164,7 +165,7 @@ class TestOpen:
         forms |= {"html": table._repr_html_(), "json": table.to_json()}
         for form, text in forms.items():
             words = ["table", "quick", "--kind", "exits", "--format", form, "--storage", sweep.store.location]
-            assert run(*words).out == text
+            assert run(*words, *(["--width", "100"] if form == "text" else [])).out == text
 
     def test_a_frame_of_a_table_has_the_numbers_of_its_csv(self, sweep, tmp_path):
         (tmp_path / "table.csv").write_text(sweep.table().to_csv())

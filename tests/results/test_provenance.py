@@ -35,7 +35,7 @@ def test_a_student_is_traced_to_its_teacher_too(frame):
 
 
 def test_it_is_written_as_any_table_is(frame):
-    text = render(explain(frame, "resnet8", "baseline"))
+    text = render(explain(frame, "resnet8", "baseline"), width=200)
     assert "97.00" in text
     assert "–" in next(line for line in text.splitlines() if "c" * 16 in line)
     assert render(explain(frame, "resnet8", "baseline"), "csv").count("\n") == 4

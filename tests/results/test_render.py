@@ -137,7 +137,7 @@ def test_latex(quickstart):
     assert (
         table
         == r"""
-\begin{tabular}{lrrr}
+\begin{tabular}{@{}lrrr@{}}
 \toprule
 architecture & baseline & eed & eed \\
  &  & output\_loss=mse & output\_loss=kl \\
@@ -177,8 +177,8 @@ def test_decimal_points_are_in_line(record):
 
 def test_latex_escapes_every_special_character(awkward):
     escaped = r"\_ \% \& \# \textasciitilde{} \textasciicircum{} \textbackslash{} \$ \{ \}"
-    output = written(awkward, "latex")
-    assert rf"\caption{{{escaped} test\_latex\_escapes" in output
+    output = render(main(awkward), "latex", width=2000)
+    assert rf"\caption{{{escaped} test\_" in output
     assert f"\nnet {escaped} & " in output
     assert f" & odd={escaped} & " in output
     assert f"failed ({escaped})" in output

@@ -111,7 +111,7 @@ def test_a_plan_says_what_is_done_and_why_something_is_not(run, read, good, ende
     store.trial(diverged).write_result(ended("diverged", reason="the loss is not finite"))
     status, out, _ = run("plan", tmp_path / "sweep.yaml")
     assert status == 0
-    counts = next(line for line in out.splitlines() if line.startswith("│ all"))
+    counts = next(line for line in out.splitlines() if line.strip("│ ").startswith("all "))
     words = [word for word in counts.replace("│", " ").split() if word != "-"]
     assert words[-5:-2] == ["1", "1", "1"], "done, diverged, failed; then multiply-adds"
     assert "no room" in " ".join(out.split())

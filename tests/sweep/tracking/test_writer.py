@@ -68,7 +68,8 @@ def test_a_run_says_where_the_file_has_the_exits(read, good, store, runs, traine
     assert "exeunt.exits" not in runs()[without.key].data.tags
 
 
-def test_a_cell_is_explained_by_runs_and_files(plan, store, runs, trained, run):
+def test_a_cell_is_explained_by_runs_and_files(plan, store, runs, trained, run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     student = next(trial for trial in plan.trials if trial.depends_on)
     trained(student)
     store.save_sweep(plan)
