@@ -87,7 +87,7 @@ def early_exit(frame: pd.DataFrame) -> RenderedTable:
             Heading(lines=("area under", "the curve")),
             Heading(lines=("speed-up at", "equal accuracy")),
         ),
-        stubs=2,
+        stubs=3,
         rows=tuple(
             (
                 *place(final, line.row, line.column),
