@@ -132,7 +132,10 @@ def test_a_sweep_is_kept_there_taken_up_again_verified_and_cleaned(store, uri, e
     assert "4 done, 0 started, 0 waiting" in exeunt("status", "far", *there).out
     assert exeunt("verify", "far", *there, "--tracking", database).status == 0
     assert exeunt("sync", "far", *there).status == 2, "an object store cannot hold a database"
-    assert "far: 4 trials, 2 configurations" in exeunt("sync", "far", *there, "--tracking", f"sqlite:///{tmp_path}/another.db").out
+    assert (
+        "far: 4 trials, 2 configurations"
+        in exeunt("sync", "far", *there, "--tracking", f"sqlite:///{tmp_path}/another.db").out
+    )
     keys = store.keys()
     orphan = store.root.inside("trials", "f" * 16 + "-s0")
     for name in store.trial(keys[0]).directory.entries():

@@ -186,7 +186,7 @@ def test_a_lost_answer_makes_no_second_run(plan, store, trained, server):
     client = MlflowClient(server.uri)
     experiment = client.get_experiment_by_name("tiny").experiment_id
     before = client.search_runs([experiment])
-    (first,) = (run for run in before if run.data.tags.get("exeunt.key") == plan.trials[0].key)
+    assert sum(run.data.tags.get("exeunt.key") == plan.trials[0].key for run in before) == 1
     client.create_run(experiment, tags={"exeunt.key": plan.trials[0].key})  # requested again
     mine = client.create_run(experiment, run_name="mine").info.run_id
     Mirror(plan, store, server.uri).update_all()
