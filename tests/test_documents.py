@@ -55,7 +55,7 @@ def reader(tmp_path, monkeypatch):
 @names
 def test_what_a_document_shows_happens(document, quickstart, reader, monkeypatch):
     """A page that shows an unfinished sweep starts with an empty storage, other pages with that of the quickstart."""
-    monkeypatch.setenv("COLUMNS", "130")  # of a wide terminal, on which no table of a page is turned round
+    monkeypatch.setenv("COLUMNS", "140")  # of a wide terminal, on which no table of a page is turned round
     if "--time-budget" not in "".join(block.text for block in blocks(ROOT / document)):
         shutil.copytree(quickstart / "trials", reader.folder / "runs" / "trials")
     reader.follow(ROOT / document)
