@@ -28,7 +28,8 @@ from .merged_axes import Entry, MergedAxis, merged_axes
 from .method_configs import SELF, MethodConfig, Teacher, read_method_configs
 from .parsing import AxisValues, axis, choices, field_names, names, refuse_unknown_keys, validated
 from .resources import Resources
-from .search_space import SearchPlan, TunedConfig, read_search
+from .search_part import TunedConfig, read_search
+from .search_space import SearchPlan
 from .stopping import Rule, Stopping
 from .yaml_document import Document, Place
 

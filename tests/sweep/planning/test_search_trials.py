@@ -7,7 +7,8 @@ import pytest
 import torch
 from exeunt.models import ArchitectureSpec, ExitSpec, build_network
 from exeunt.specs import SpecError
-from exeunt.sweep.planning.search_space import HELD_OUT, Categorical, NumericRange
+from exeunt.sweep.planning.search_part import HELD_OUT
+from exeunt.sweep.planning.search_space import Categorical, NumericRange
 from exeunt.sweep.planning.sweep_file import read_sweep
 from hypothesis import given
 from hypothesis import strategies as st
