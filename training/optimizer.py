@@ -128,7 +128,23 @@ def _optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> torch.optim.Optim
 def fused_sgd(groups: Groups, recipe: Recipe) -> torch.optim.Optimizer:
     """Build PyTorch's fused SGD."""
     momentum, nesterov = recipe.momentum, recipe.nesterov
-    return _eager(torch.optim.SGD)(groups, lr=_rate(groups), momentum=momentum, nesterov=nesterov, fused=True)
+    return _eager(_SGD)(groups, lr=_rate(groups), momentum=momentum, nesterov=nesterov, fused=True)
+
+
+class _SGD(torch.optim.SGD):
+    """SGD whose fused kernel also takes weights that get their first gradient after others (it does not, torch 2.13).
+
+    A loss's own weights are trained from the first step, those of a later branch are not (`regime: branchwise`).
+    """
+
+    def _init_group(self, group: Any, params: Any, grads: Any, momentum_buffer_list: list[Tensor | None]) -> bool:
+        is_sparse = super()._init_group(group, params, grads, momentum_buffer_list)  # type: ignore[misc]
+        if any(momentum is not None for momentum in momentum_buffer_list):
+            momentum_buffer_list[:] = [
+                torch.zeros_like(weight) if momentum is None else momentum
+                for weight, momentum in zip(params, momentum_buffer_list, strict=True)
+            ]
+        return is_sparse
 
 
 def fused_adamw(groups: Groups, recipe: Recipe) -> torch.optim.Optimizer:

@@ -50,6 +50,23 @@ def test_weights_and_state_are_those_of_pytorchs_optimiser(name):
 
 
 @pytest.mark.parametrize("name", THEIRS)
+def test_a_weight_may_get_its_first_gradient_after_others(name):
+    ours, theirs = network(), network()
+    updates = OptimizerStep(Recipe(optimizer=name, **RECIPE), ours, nn.Module())
+    optimizer = THEIRS[name](theirs.parameters())
+    for step in range(6):
+        for model in (ours, theirs):
+            model[0].weight.requires_grad_(step >= 2)
+            model[2].requires_grad_(step != 3)
+        step_ours(updates, ours, step)
+        gradients(theirs, step)
+        optimizer.step()
+        optimizer.zero_grad()
+    for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected)
+
+
+@pytest.mark.parametrize("name", THEIRS)
 def test_from_their_state_it_goes_on_as_if_it_had_not_stopped(name):
     whole, restored = network(), network()
     updates = OptimizerStep(Recipe(optimizer=name, **RECIPE), whole, nn.Module())

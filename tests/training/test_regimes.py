@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from exeunt.losses import EED, DeepSupervision
+from exeunt.losses import EED, DeepSupervision, methods
 from exeunt.models import ExitSpec
 from exeunt.specs import SpecError
 from exeunt.store import TrialFiles
@@ -120,6 +120,14 @@ def test_branchwise_trains_one_part_after_the_other(of_regime, baseline):
         list(loop.train_epoch())
         loop.finish_epoch()
         assert changed(before, loop.trained_network.state_dict()) == expected
+
+
+@pytest.mark.parametrize("method", ["byot", "one"])
+def test_branchwise_trains_the_weights_of_a_loss_with_every_part(of_regime, baseline, method):
+    loop = started(of_regime("branchwise", method=methods[method]()), baseline)
+    for _ in range(3):
+        assert all(bool(torch.isfinite(value).all()) for terms in loop.train_epoch() for value in terms.values())
+        loop.finish_epoch()
 
 
 def test_branchwise_a_part_gets_the_gradient_of_its_own_exit_alone(of_regime):
