@@ -231,7 +231,7 @@ def test_probability_of_improvement_with_the_interval_of_scipy():
 
 
 def test_few_of_many_simulated_tables_have_a_wrong_mark():
-    """Four methods without a difference, and four at the margin; benchmarks/statistics.py simulates more tables."""
+    """Four methods without a difference, and four at the margin; benchmarks/error_rates.py simulates more tables."""
     noise = np.random.default_rng(0).normal(0, 0.35, (1000, 5, 6))
     differences = noise[:, 1:] - noise[:, :1]
     t_p = stats.ttest_1samp(differences, 0, axis=-1).pvalue
