@@ -3,6 +3,11 @@
 import difflib
 from collections.abc import Iterable
 
+from .synonyms import SYNONYMS, simplified
+
+SHOWN = 40
+"""Largest number of choices in a message."""
+
 
 class SpecError(ValueError):
     """Invalid value of a field. The message gives the rule, the value and, for a name, the nearest valid names.
@@ -28,12 +33,21 @@ def unknown(kind: str, name: object, choices: Iterable[str], *, field: str | Non
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return a phrase that names the choices nearest to `name`, or the first 12 choices if none is similar."""
+    """Return a phrase that names the choices that `name` may mean, or else the first 40 choices.
+
+    Case, dashes and spaces do not count, and the words of the field are known (`lr`, `tau`, `WRN-40-2`).
+    """
     ordered = sorted(choices)
-    alike = difflib.get_close_matches(name, ordered, n=3, cutoff=0.5)
+    by_form = {simplified(choice): choice for choice in reversed(ordered)}
+    form = simplified(name)
+    alike = [by_form[form]] if form in by_form else [word for word in SYNONYMS.get(form, ()) if word in ordered]
+    if not alike:
+        alike = [by_form[close] for close in difflib.get_close_matches(form, by_form, n=3, cutoff=0.5)]
+    if not alike:  # names of signs alone
+        alike = difflib.get_close_matches(name, ordered, n=3, cutoff=0.5)
     if alike:
         return "the nearest is " + " or ".join(map(repr, alike))
     if not ordered:
         return "no choices are available"
-    shown = ", ".join(map(repr, ordered[:12]))
-    return f"choose from {shown}" + (f" and {len(ordered) - 12} more" if len(ordered) > 12 else "")
+    shown = ", ".join(map(repr, ordered[:SHOWN]))
+    return f"choose from {shown}" + (f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else "")

@@ -5,12 +5,12 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
-from .errors import require, unknown
+from .errors import SpecError, require, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,23 @@ class FieldInfo:
             return "true | false"
         return self.limits.rule(self.name) if self.limits else ""
 
+    def check(self, value: Any) -> None:
+        """Raise `SpecError` for a value that the annotation of the field forbids."""
+        name = self.name
+        if self.limits is not None:
+            number = int if self.kind is int else (int, float)
+            if not isinstance(value, number) or isinstance(value, bool) or not self.limits.contains(value):
+                rule = self.limits.rule(name)
+                if isinstance(value, float) and not math.isfinite(value):
+                    rule = f"{name} is finite"
+                elif not isinstance(value, number) or isinstance(value, bool):
+                    rule += ", a whole number" if self.kind is int else ", a number"
+                require(False, rule, **{name: value})
+        if self.kind is bool:
+            require(isinstance(value, bool), f"{name} is true or false", **{name: value})
+        if self.choices and value not in self.choices:
+            raise unknown(name, value, map(str, self.choices), field=name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -95,19 +112,18 @@ class Spec:
                 continue
             if setting.kind is float and isinstance(value, int) and not isinstance(value, bool):
                 object.__setattr__(self, name, float(value))
-            if setting.limits is not None:
-                number = int if setting.kind is int else (int, float)
-                if not isinstance(value, number) or isinstance(value, bool) or not setting.limits.contains(value):
-                    rule = setting.limits.rule(name)
-                    if isinstance(value, float) and not math.isfinite(value):
-                        rule = f"{name} is finite"
-                    elif not isinstance(value, number) or isinstance(value, bool):
-                        rule += ", a whole number" if setting.kind is int else ", a number"
-                    require(False, rule, **{name: value})
-            if setting.kind is bool:
-                require(isinstance(value, bool), f"{name} is true or false", **{name: value})
-            if setting.choices and value not in setting.choices:
-                raise unknown(name, value, map(str, setting.choices), field=name)
+            setting.check(value)
+
+    @classmethod
+    def mistakes(cls, values: Mapping[str, Any]) -> Iterator[SpecError]:
+        """Iterate over the errors of values that their fields alone forbid."""
+        for name, setting in cls._checked().items():
+            value = values.get(name)
+            if value is not None:
+                try:
+                    setting.check(value)
+                except SpecError as error:
+                    yield error
 
     @classmethod
     @functools.cache

@@ -6,7 +6,7 @@ import pytest
 import typer
 from exeunt.sweep.commands import app
 from exeunt.sweep.planning import blocks as planning_blocks
-from exeunt.sweep.planning import exclude, method_configs, resources, search_part, stopping, sweep_file
+from exeunt.sweep.planning import exclude, method_configs, resources, search_part, settings, stopping
 from exeunt.sweep.planning.parsing import field_names
 from exeunt.training import Recipe
 
@@ -162,7 +162,7 @@ def test_commands_and_options_exist(document):
 @pytest.mark.parametrize(
     ("page", "parts"),
     [
-        ("sweep-file.md", [sweep_file._Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping]),
+        ("sweep-file.md", [settings.Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping]),
         ("sweep-file.md", [method_configs._Exits, method_configs.Teacher]),
         ("search.md", [search_part._Part]),
     ],

@@ -138,7 +138,7 @@ class _SGD(torch.optim.SGD):
     """
 
     def _init_group(self, group: Any, params: Any, grads: Any, momentum_buffer_list: list[Tensor | None]) -> bool:
-        is_sparse = super()._init_group(group, params, grads, momentum_buffer_list)  # type: ignore[misc]
+        is_sparse = super()._init_group(group, params, grads, momentum_buffer_list)
         if any(momentum is not None for momentum in momentum_buffer_list):
             momentum_buffer_list[:] = [
                 torch.zeros_like(weight) if momentum is None else momentum

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...specs import FieldInfo, Spec, SpecError
+from .candidates import NamedRecipe
 from .parsing import AxisValues
+from .search_part import TunedConfig
 from .yaml_document import Document, Place
 
 KEYS = {"placement": "exits"}
@@ -76,6 +78,54 @@ class Entry:
     """Configuration in each context: dataset, architecture, and recipe or method."""
     beyond: Callable[["Entry", str], str | None]
     """Function from another entry and an axis to the reason why both are one experiment, if no field is inactive."""
+
+
+def merged_axes_of(
+    candidates: Sequence[TunedConfig], named_recipes: Sequence[NamedRecipe], document: Document
+) -> Iterator[MergedAxis]:
+    """Iterate over the axes of the methods and recipes of a block on which several values give one experiment."""
+    if len({one.trial.configuration for one in candidates}) == len(candidates):
+        return
+    of_way: dict[int, dict[Hashable, TunedConfig]] = {}
+    of_recipe: dict[int, dict[Hashable, TunedConfig]] = {}
+    ways = {id(one.way): one.way for one in candidates}
+    for one in candidates:
+        where = one.trial.dataset.name, one.trial.architecture.name
+        of_way.setdefault(id(one.way), {})[(*where, id(one.recipe))] = one
+        of_recipe.setdefault(id(one.recipe), {})[(*where, id(one.way))] = one
+    sections: dict[Place, list[Entry]] = {}
+    for number, way in ways.items():
+        entry = _entry(way.choice, (way.written, way.exits), of_way[number])
+        sections.setdefault(way.section, []).append(entry)
+    for named in named_recipes:
+        entry = _entry(named.choice, (named.recipe,), of_recipe.get(id(named.recipe), {}))
+        sections.setdefault(named.section, []).append(entry)
+    for section, entries in sections.items():
+        yield from merged_axes(entries, document, section)
+
+
+def _entry(choice: AxisValues, specs: tuple[Spec, ...], candidates: dict[Hashable, TunedConfig]) -> Entry:
+    experiments = {context: one.trial.configuration for context, one in candidates.items()}
+
+    def beyond(other: Entry, axis: str) -> str | None:
+        """Return why two experiments are one although their settings differ: placement, teacher or protocol."""
+        same = next(context for context, id in experiments.items() if other.experiments.get(context) == id)
+        trial, values = candidates[same].trial, [one.choice.values[axis] for one in (entry, other)]
+        listed = " and ".join(map(str, values))
+        if axis == "exits":
+            return f"exits {listed} are after the same blocks of {trial.architecture.name}"
+        if axis == "teacher":
+            return f"teachers {listed} are the same network for {trial.architecture.name}"
+        if axis == "regime":
+            return "regime has no effect without exits"
+        if axis == "teacher_seed":
+            return "teacher_seed has no effect with a teacher from a file"
+        if axis == "evaluate_every":
+            return "evaluate_every has no effect with protocol: final and validation: 0"
+        return None
+
+    entry = Entry(choice=choice, specs=specs, experiments=experiments, beyond=beyond)
+    return entry
 
 
 def merged_axes(entries: Sequence[Entry], document: Document, section: Place) -> Iterator[MergedAxis]:

@@ -1,5 +1,6 @@
 """The configurations in the `methods` of a file: each method with each combination of its axes."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from ...models import ExitSpec, architectures, heads
 from ...specs import Range, Spec, SpecError, unknown
 from ...specs.user_code import UserCodeError, user_code
 from ...training.trial import Regime
-from .parsing import AxisValues, choices, field_names, refuse_unknown_keys, validated
+from .parsing import AxisValues, axes, choices, field_names, refuse_unknown_keys, validated
 from .yaml_document import Document, Place
 
 SELF = "self"
@@ -93,15 +94,22 @@ EXIT_KEYS = _Exits.field_infos()
 def read_method_configs(
     written: Mapping[str, Mapping[str, Any] | None], document: Document, place: Place
 ) -> Iterator[MethodConfig]:
-    """Iterate over all combinations of values in `methods`. Raises `DocumentError` for the first mistake."""
+    """Iterate over all combinations of values in `methods`. The document notes the mistakes."""
     for name, section in written.items():
-        yield from _ways(name, dict(section or {}), document, (*place, name))
+        with document.noting():
+            yield from _ways(name, dict(section or {}), document, (*place, name))
 
 
 def method_config(way: MethodConfig, values: Mapping[str, Any], document: Document) -> MethodConfig:
     """Return the configuration with these values in its section. Raises `DocumentError` for invalid values."""
     choice = AxisValues(values={**way.choice.values, **values}, positions=way.choice.positions)
     return _way(type(way.method), choice, document, way.section)
+
+
+def number_of_configs(written: Mapping[str, Mapping[str, Any] | None]) -> int:
+    """Return the number of combinations that `read_method_configs` iterates over."""
+    known = {name: section or {} for name, section in written.items() if name in methods}
+    return sum(math.prod(map(len, axes(section, methods[name]).values())) for name, section in known.items())
 
 
 def _ways(name: str, section: dict[str, Any], document: Document, place: Place) -> Iterator[MethodConfig]:
@@ -111,7 +119,8 @@ def _ways(name: str, section: dict[str, Any], document: Document, place: Place) 
     exit_keys = [] if kind.exits == "ignored" else [*EXIT_KEYS]
     refuse_unknown_keys(section, [*field_names(kind), *exit_keys, *TEACHER_KEYS[kind.teacher]], document, place)
     for choice in choices(section, kind, document, place):
-        yield _way(kind, choice, document, place)
+        with document.noting():
+            yield _way(kind, choice, document, place)
 
 
 def _way(kind: type[Method], choice: AxisValues, document: Document, place: Place) -> MethodConfig:
@@ -125,13 +134,13 @@ def _way(kind: type[Method], choice: AxisValues, document: Document, place: Plac
         own = {key: value for key, value in values.items() if key in field_names(spec)}
         return validated(spec, own, document, place, choice)
 
-    exits = part(_Exits)
     try:
         with user_code(f"the settings of method {place[-1]!r}", kind):
             written = part(kind)
             method = written.canonical()
     except UserCodeError as error:
         raise document.error(place, str(error)) from error
+    exits = part(_Exits)
     return MethodConfig(
         method=method,
         written=written,

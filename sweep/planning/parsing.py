@@ -3,18 +3,22 @@
 import functools
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar, get_origin, get_type_hints
 
 import pydantic
 
-from ...specs import Registry, SpecError, nearest
-from .yaml_document import Document, Place
+from ...specs import Registry, Spec, SpecError, nearest
+from .yaml_document import MISSING, Document, DocumentError, Place
 
 Value = TypeVar("Value")
 
 UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+MISSING_KEY = ("missing", "missing_keyword_only_argument", "missing_argument")
+BOOLEANS = {"yes": True, "on": True, "no": False, "off": False}
+"""Words that YAML 1.1 reads as booleans. They are booleans here where only a boolean is valid, otherwise text."""
 IN_YAML_TERMS = {
     "a valid array": "a list",
     "an object": "a mapping of keys to values",
@@ -24,6 +28,7 @@ IN_YAML_TERMS = {
     "a valid string": "text",
     "a valid boolean": "true or false",
 }
+NUMBERS = ("a valid integer", "a valid number")
 TYPES: dict[type, str] = {
     str: "text",
     bool: "a boolean",
@@ -67,15 +72,20 @@ def axis(written: object, document: Document, place: Place) -> list[Any]:
     return values
 
 
-def choices(section: dict[str, Any], kind: type, document: Document, place: Place) -> Iterator[AxisValues]:
-    """Iterate over all combinations of a section's values; for a tuple field of `kind`, a list is one value."""
+def axes(section: Mapping[str, Any], kind: type) -> dict[str, list[Any]]:
+    """Return the values of a section that are axes: lists, or lists of lists for a tuple field of `kind`."""
     hints = get_type_hints(kind)
-    lists = {
+    return {
         key: value
         for key, value in section.items()
         if isinstance(value, list)
         and (get_origin(hints.get(key)) is not tuple or any(isinstance(item, list) for item in value))
     }
+
+
+def choices(section: dict[str, Any], kind: type, document: Document, place: Place) -> Iterator[AxisValues]:
+    """Iterate over all combinations of a section's values."""
+    lists = axes(section, kind)
     for key, value in lists.items():
         axis(value, document, (*place, key))
     for positions in itertools.product(*(range(len(value)) for value in lists.values())):
@@ -87,21 +97,30 @@ def choices(section: dict[str, Any], kind: type, document: Document, place: Plac
 def names(registry: Registry[Any], written: object, document: Document, place: Place) -> list[str]:
     """Return the names on an axis. Raises `DocumentError` for a value that is not a registered name."""
     values = axis(written, document, place)
+    mistakes = []
     for position, name in enumerate(values):
         try:
             registry.check(name)
         except SpecError as error:
             where = (*place, position) if isinstance(written, list) else place
-            raise document.error(where, str(error)) from error
+            mistakes.append(str(document.error(where, str(error))))
+    if mistakes:
+        raise DocumentError(*mistakes)
     return values
 
 
-def refuse_unknown_keys(section: Iterable[str], known: list[str], document: Document, place: Place) -> None:
-    """Raise `DocumentError` for the first unknown key."""
+def refuse_unknown_keys(section: Mapping[str, Any], known: list[str], document: Document, place: Place) -> None:
+    """Raise `DocumentError` for all unknown keys."""
+    mistakes, before = [], None
     for key in section:
         if key not in known:
             hint = nearest(str(key), known) if known else f"{place[-1]} has no settings"
-            raise document.error((*place, key), f"unknown key {key!r}; {hint}.")
+            if before is not None and section[key] is None:  # in {exits: 1,3}, a comma ends the value
+                hint = f'a comma ends a value between braces; write {before}: "{section[before]},{key}" for one value'
+            mistakes.append(str(document.error((*place, key), f"unknown key {key!r}; {hint}.")))
+        before = key
+    if mistakes:
+        raise DocumentError(*mistakes)
 
 
 def validated(
@@ -124,14 +143,42 @@ def validated(
         return _adapter(kind).validate_json(json.dumps(values, default=str), strict=True)
     except pydantic.ValidationError as invalid:
         errors = invalid.errors(include_url=False)
-        first = next((error for error in errors if error["type"] in UNKNOWN_KEY), errors[0])
-        cause = first.get("ctx", {}).get("error")
-        location: Place = first["loc"]
+        words = [error["loc"] for error in errors if error["type"] == "bool_type" and error["input"] in BOOLEANS]
+        if words:
+            return validated(kind, _with_booleans(values, words), document, place, section)
+        found = dict.fromkeys(_mistakes(kind, values, errors))
+
+        def at(location: Place) -> Place:
+            if section is not None and location:
+                location = (*section.place(str(location[0])), *location[1:])
+            return (*place, *location)
+
+        raise DocumentError(*(str(document.error(at(where), told)) for where, told in found)) from invalid
+
+
+def _mistakes(kind: Any, values: Any, errors: Sequence[Any]) -> Iterator[tuple[Place, str]]:
+    """Iterate over place and text of each mistake. No key is missing if an unknown key may be meant for it."""
+    has_unknown = any(error["type"] in UNKNOWN_KEY for error in errors)
+    for error in errors:
+        cause, location = error.get("ctx", {}).get("error"), error["loc"]
+        if error["type"] in MISSING_KEY and has_unknown:
+            continue
         if isinstance(cause, SpecError) and cause.field:
+            alone = kind.mistakes(values) if isinstance(kind, type) and issubclass(kind, Spec) else ()
+            yield from (((*location, one.field or ""), str(one)) for one in alone)
             location = (*location, cause.field)
-        if section is not None and location:
-            location = (*section.place(str(location[0])), *location[1:])
-        raise document.error((*place, *location), _sentence(kind, first, cause)) from invalid
+        yield location, _sentence(kind, error, cause)
+
+
+def _with_booleans(values: Any, places: Collection[Place]) -> Any:
+    """Return values with a boolean in place of a word at each of these places."""
+    if () in places:
+        return BOOLEANS[values]
+    parts = enumerate(values) if isinstance(values, list) else values.items()
+    inside = {step: [place[1:] for place in places if place[0] == step] for step, _ in parts}
+    parts = enumerate(values) if isinstance(values, list) else values.items()
+    new = {step: _with_booleans(value, inside[step]) if inside[step] else value for step, value in parts}
+    return list(new.values()) if isinstance(values, list) else new
 
 
 def field_names(kind: Any) -> list[str]:
@@ -151,13 +198,24 @@ def _sentence(kind: Any, error: Any, cause: object) -> str:
     match error["type"]:
         case unknown_key if unknown_key in UNKNOWN_KEY:
             return f"unknown key {name!r}; {nearest(str(name), field_names(kind))}."
-        case "missing" | "missing_keyword_only_argument" | "missing_argument":
-            return f"the key {name!r} is missing; add it."
+        case missing_key if missing_key in MISSING_KEY:
+            return f"the key {name!r} {MISSING}"
         case "literal_error":
             listed = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
             return f"unknown value {got!r}; {nearest(str(got), listed)}."
         case _:
             rule = error["msg"].removeprefix("Input should be ")
             if rule in IN_YAML_TERMS:
-                return f"must be {IN_YAML_TERMS[rule]}, but got {got!r}, which is {TYPES[type(got)]}."
+                hint = _number_hint(got) if rule in NUMBERS else ""
+                return f"must be {IN_YAML_TERMS[rule]}, but got {got!r}, which is {TYPES[type(got)]}.{hint}"
             return f"must be {rule}, but got {got!r}."
+
+
+def _number_hint(got: object) -> str:
+    """Return how a text is written as a number: without a decimal comma, underscores or quotes."""
+    if not isinstance(got, str):
+        return ""
+    plain = re.sub(r"(?<=\d)[_' ](?=\d)", "", got.strip())
+    if re.fullmatch(r"[-+]?\d+,\d+", plain):
+        return f" Write {plain.replace(',', '.')}, or [{plain.replace(',', ', ')}] for two values."
+    return f" Write {plain} without quotes." if re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", plain) else ""

@@ -10,7 +10,8 @@ from ...training import TrialSpec
 from ...training.trial import TrainedWeights
 from .cost import Costs
 from .garbage import no_search_for_garbage
-from .sweep_file import Order, Requested, Sweep
+from .settings import Order
+from .sweep_file import Requested, Sweep
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,62 +1,44 @@
-"""Strict YAML reader: duplicate keys are errors, `5e-4` is a number, and the line of every value is known."""
+"""A YAML file, with the line of each value, and the mistakes that were found in it."""
 
 import json
 import math
-import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ...specs import SpecError
+from .yaml_loader import composed, constructed
 
 Place = tuple[str | int, ...]
 """Path to a value in a file: keys and list indices."""
+UNKNOWN, MISSING = ": unknown key ", "is missing; add it."
+"""Texts of the mistakes of unknown and of missing keys."""
+MOST = 10
+"""Largest number of mistakes in a message."""
 
 
 class DocumentError(SpecError):
-    """Error in a file. The message gives file, line, place, problem and fix."""
+    """Mistakes in a file. The message has a line for each, with file, line, place, problem and fix."""
 
-
-class _Loader(yaml.SafeLoader):
-    """YAML loader for safe types. As in YAML 1.2, `5e-4` is a number."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            value = super().construct_object(node, deep)
-        except (TypeError, ValueError, LookupError, AttributeError) as error:  # errors of PyYAML without a line
-            problem = f"{node.value!r:.60} is not a valid {node.tag.rpartition(':')[2]}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
-        if isinstance(value, int) and abs(value) > sys.float_info.max:
-            problem = f"{node.value!r:.60} is too large (maximum absolute value {sys.float_info.max:.2g})"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        return value
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
-            if not isinstance(key, str | int | float | None):
-                problem = f"the key {key!r:.60} is not text; write it in quotes"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
-            if key in seen:
-                problem = f"duplicate key {key!r} in lines {seen[key]} and {line}; remove one"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
-            seen[key] = line
-        return super().construct_mapping(node, deep)
+    def __init__(self, *mistakes: str) -> None:
+        """Keep each mistake once, and show the first ones."""
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        more = len(self.mistakes) - MOST
+        rest = [f"... and {more} more mistake{'s' * (more > 1)}."] if more > 0 else []
+        super().__init__("\n".join([*self.mistakes[:MOST], *rest]))
 
 
 class Document:
-    """The content of a YAML file and the line of each part."""
+    """The content of a YAML file, the line of each part, and the mistakes that are found while it is read."""
 
     def __init__(self, path: Path) -> None:
         """Read the file. Raises `DocumentError` if it cannot be read, is not YAML or contains no mapping."""
         self.path = path
+        self._mistakes: dict[str, BaseException | None] = {}
+        """Mistakes so far, with the exception that each came from."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -64,9 +46,8 @@ class Document:
             raise DocumentError(f"{path}: cannot be read: {reason}.") from error
         self.text = text
         try:
-            loader = _Loader(text)
-            self._root = loader.get_single_node()
-            self.content: Any = loader.construct_document(self._root) if self._root else None
+            self._root = composed(text)
+            self.content: Any = constructed(self._root)
             # Validation goes through JSON, which allows neither recursive lists nor lone surrogates.
             json.dumps(self.content, default=str, ensure_ascii=False).encode()
         except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -80,6 +61,33 @@ class Document:
     def error(self, place: Place, message: str) -> DocumentError:
         """Return the error for the value at a place; `message` is a sentence without the place."""
         return DocumentError(f"{self.place_text(place)}: {message}")
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Keep the mistakes that the code inside raises, so that other parts of the file are read before `check`."""
+        try:
+            yield
+        except DocumentError as error:
+            self._mistakes |= dict.fromkeys(error.mistakes, error.__cause__)
+
+    def note(self, place: Place, message: str, cause: BaseException) -> None:
+        """Keep the mistake of the value at a place until `check`."""
+        self._mistakes[str(self.error(place, message))] = cause
+
+    def check(self) -> None:
+        """Raise `DocumentError` with all mistakes so far, in the order of the file.
+
+        An unknown key may be meant for a missing one, which is then no mistake of its own.
+        """
+        has_unknown = any(UNKNOWN in mistake for mistake in self._mistakes)
+        told = [mistake for mistake in self._mistakes if not (has_unknown and mistake.endswith(MISSING))]
+        if told:
+            told = sorted(told, key=self._line_of)
+            raise DocumentError(*told) from self._mistakes[told[0]]
+
+    def _line_of(self, mistake: str) -> int:
+        line = mistake.removeprefix(f"{self.path}:").partition(":")[0]
+        return int(line) if line.isdecimal() else 0
 
     def place_text(self, place: Place) -> str:
         """Return file, line and place of a value, such as `sweep.yaml:8: methods.eed.temperature`."""
@@ -106,6 +114,9 @@ class Document:
                 if found is None:
                     break
                 line, node = found[0].start_mark.line + 1, found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, str):  # a list of names instead of a mapping
+                named = next((item for item in node.value if item.value == step), None)
+                return named.start_mark.line + 1 if named else line
             elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
                 node = node.value[step]
                 line = node.start_mark.line + 1
@@ -115,8 +126,3 @@ class Document:
 def dotted(place: Place) -> str:
     """Return a place as text, such as `methods.eed.temperature[1]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
-
-
-_Loader.add_implicit_resolver(  # PyYAML copies the resolvers of a subclass, so SafeLoader is unchanged
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
-)

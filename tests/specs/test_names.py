@@ -1,5 +1,18 @@
+from typing import get_args
+
 import pytest
+from exeunt.losses import methods
 from exeunt.specs import Registry, SpecError, nearest
+from exeunt.specs.synonyms import SYNONYMS, simplified
+from exeunt.sweep.planning.blocks import Axes
+from exeunt.sweep.planning.method_configs import EXIT_KEYS, Teacher
+from exeunt.sweep.planning.parsing import field_names
+from exeunt.sweep.planning.resources import Resources
+from exeunt.sweep.planning.search_part import _Part
+from exeunt.sweep.planning.search_space import Sampler
+from exeunt.sweep.planning.settings import Settings
+from exeunt.training import Recipe
+from exeunt.training.schedules import schedules
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,11 +32,32 @@ def planets() -> Registry[int]:
         ("ed", ["eed", "kd", "baseline"], "the nearest is 'eed' or 'kd'"),
         ("xyz", ["b", "a"], "choose from 'a', 'b'"),
         ("xyz", [], "no choices are available"),
-        ("?", [f"{letter}{letter}" for letter in "abcdefghijklmn"], "'ll' and 2 more"),
+        ("lr", ["epochs", "learning_rate", "momentum"], "the nearest is 'learning_rate'"),
+        ("LR", ["epochs", "learning_rate", "momentum"], "the nearest is 'learning_rate'"),
+        ("T", ["weight", "temperature"], "the nearest is 'temperature'"),
+        ("alpha", ["weight", "temperature"], "the nearest is 'weight'"),
+        ("alpha", ["alpha", "weight"], "the nearest is 'alpha'"),
+        ("num-epochs", ["epochs", "exits"], "the nearest is 'epochs'"),
+        ("WRN-40-2", ["wrn_40_1", "wrn_40_2", "resnet20"], "the nearest is 'wrn_40_2'"),
+        ("WideResNet-28-10", ["wrn_28_10", "wrn_16_1"], "the nearest is 'wrn_28_10'"),
+        ("ResNet-18", ["resnet8", "resnet18"], "the nearest is 'resnet18'"),
+        ("CIFAR-100", ["cifar10", "cifar100"], "the nearest is 'cifar100'"),
+        ("Fashion MNIST", ["mnist", "fashion_mnist"], "the nearest is 'fashion_mnist'"),
+        ("KD", ["kd", "dkd"], "the nearest is 'kd'"),
+        ("?", [f"a{number}" for number in range(10, 52)], "'a49' and 2 more"),
     ],
 )
 def test_the_nearest_names_are_told_or_else_what_there_is(name, choices, said):
     assert nearest(name, choices).endswith(said)
+
+
+def test_each_word_of_the_field_leads_to_names_that_exist():
+    fields = {*Recipe.field_infos(), *EXIT_KEYS, *Teacher.field_infos(), *Resources.field_infos(), "budget"}
+    fields |= {name for method in methods for name in methods[method].field_infos()}
+    fields |= {*field_names(Settings), *field_names(Axes), *field_names(_Part)}
+    known = {*fields, *methods, *get_args(Sampler), *schedules}
+    assert {name for names in SYNONYMS.values() for name in names} - known == set()
+    assert all(word == simplified(word) for word in SYNONYMS)
 
 
 @pytest.mark.slow
