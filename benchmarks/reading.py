@@ -149,7 +149,7 @@ def measured(commands: Sequence[Command], repeats: int, title: str) -> None:
     seconds: dict[str, list[float]] = {}
     memory: dict[str, float] = {}
     for command in commands:
-        exeunt(*command.words, status=command.status)  # once before: caches, and networks that are remembered
+        exeunt(*command.words, status=command.status)  # once before: caches, and measured networks
     for _ in range(repeats):
         for name, text in IMPORTS.items():
             seconds.setdefault(name, []).append(used(sys.executable, "-c", text).seconds)
