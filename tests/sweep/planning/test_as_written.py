@@ -236,7 +236,7 @@ def test_the_limit_can_be_raised(read):
 
 
 def test_nested_aliases_are_counted_and_not_built(read):
-    levels = "".join(f"x-{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    levels = "".join(f"x-{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 8))
     started = time.process_time()
     with pytest.raises(
         DocumentError, match=r"a.yaml:14: is not valid YAML: its aliases \(\*\) repeat more than 1,000,000"
