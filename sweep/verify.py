@@ -1,9 +1,13 @@
 """Verification of the files in the store and of the runs in MLflow."""
 
+import math
+import random
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from ..results.mlflow_reader import KIND, experiment_id, runs_in
 from ..results.mlflow_sqlite import RecordedRun
@@ -13,6 +17,9 @@ from ..store.migration import OLD_KEY
 from .terminal.counts import counted
 from .tracking.groups import CHILDREN, COMPLETED, GROUP
 from .tracking.records import PARENT, differing
+
+Repair = Literal["rewrite", "retrain", "sync"]
+"""`rewrite` writes a spec from a plan, `retrain` sets a result aside, and `sync` writes runs to MLflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +31,59 @@ class Problem:
     what: str
     remedy: str
     """Steps that fix the problem."""
+    repair: Repair | None = None
+    """Action of `exeunt verify --repair`; None if there is none."""
+    sweep: str = ""
+    """Name of the sweep whose MLflow runs differ."""
 
 
-def problem_of(subject: str, error: SpecError) -> Problem:
-    """Return the problem of a file that a reader refuses."""
+@dataclass(kw_only=True)
+class Check:
+    """Check of the trials of one sweep or of all."""
+
+    store: Store
+    sweeps: dict[str, list[str]] = field(default_factory=dict)
+    """Keys of the planned trials by sweep."""
+    keys: list[str] = field(default_factory=list)
+    """Keys of the trials to check."""
+    checked: int = 0
+    """Number of checked trials."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def read_plans(self, name: str | None) -> None:
+        """Read the plan of the sweep with this name, or of all. Raises `SpecError` for a sweep that is unknown."""
+        for sweep in self.store.sweeps() if name is None else [name]:
+            try:
+                self.sweeps[sweep] = [trial.key for trial in self.store.plan(sweep).trials]
+            except SpecError as error:
+                if name is not None and not isinstance(error, DamagedFileError):
+                    raise
+                self.problems.append(problem_of(sweep, error))
+        begun = self.store.keys()
+        self.keys = begun if name is None else [key for key in self.sweeps.get(name, []) if key in set(begun)]
+
+    def trials(self, seconds: float) -> Iterator[str]:
+        """Check the trials, one at a time; yield the key of each. With a time limit, their order is random."""
+        keys, began = self.keys, time.monotonic()
+        if math.isfinite(seconds):
+            keys = random.sample(keys, len(keys))  # repeated checks come to all
+        for key in keys:
+            if time.monotonic() - began > seconds:
+                return
+            self.problems += trial_problems(self.store, key)
+            self.checked += 1
+            yield key
+
+    def runs(self, tracking_uri: str) -> None:
+        """Compare the runs in MLflow with the trials. Raises `TrackingError` if MLflow is unreachable."""
+        for sweep, keys in self.sweeps.items():
+            self.problems += run_problems(self.store, sweep, keys, tracking_uri)
+
+
+def problem_of(subject: str, error: SpecError, repair: Repair | None = None) -> Problem:
+    """Return the problem of a file that a reader refuses. Only damaged files have a repair."""
     if isinstance(error, DamagedFileError):
-        return Problem(subject=subject, what=error.problem, remedy=error.remedy)
+        return Problem(subject=subject, what=error.problem, remedy=error.remedy, repair=repair)
     what, _, remedy = str(error).partition("; " if "; " in str(error) else ". ")
     return Problem(subject=subject, what=what, remedy=remedy)
 
@@ -43,20 +97,37 @@ def trial_problems(store: Store, key: str) -> Iterator[Problem]:
         yield Problem(subject=key, what="trial of Exeunt 0.1.0, which has no key of this release", remedy=remedy)
         return
     try:
-        if (result := files.result()) is not None:
-            for what in _contradictions(store, files, result):
-                yield Problem(subject=key, what=what, remedy=anew)
+        damaged = [*_damaged_files(files, key)]
+        yield from damaged
+        if not damaged and (result := files.result()) is not None:
+            if (spec := files.spec()) is None:
+                yield Problem(subject=key, what="spec.json is missing", remedy=anew, repair="rewrite")
+                return
+            for what in _contradictions(store, files, result, spec):
+                yield Problem(subject=key, what=what, remedy=anew, repair="retrain")
     except StorageError as error:
         yield Problem(subject=key, what=str(error), remedy="make the storage readable and verify again")
-    except SpecError as error:
-        yield problem_of(key, error)
 
 
-def _contradictions(store: Store, files: TrialFiles, result: Record) -> Iterator[str]:
-    """Iterate over the differences between a result and the other files of its trial, its teacher and its backbone."""
-    if (spec := files.spec()) is None:
-        yield "spec.json is missing"
+def _damaged_files(files: TrialFiles, key: str) -> Iterator[Problem]:
+    """Iterate over the files of an ended trial that cannot be read."""
+
+    def unreadable(read: Callable[[], object], repair: Repair) -> Iterator[Problem]:
+        try:
+            read()
+        except SpecError as error:
+            yield problem_of(key, error, repair)
+
+    of_result = [*unreadable(files.result, "retrain")]
+    if not of_result and files.result() is None:
         return
+    yield from of_result
+    yield from unreadable(files.spec, "rewrite")
+    yield from unreadable(files.history, "retrain")
+
+
+def _contradictions(store: Store, files: TrialFiles, result: Record, spec: Record) -> Iterator[str]:
+    """Iterate over the differences between a result and the other files of its trial, its teacher and its backbone."""
     if (content := files.weights()) is None:
         yield "weights.pt is missing"
     elif digest(content) != result.get("weights", digest(content)):  # results before 0.1.0 have no digest
@@ -107,10 +178,10 @@ def run_problems(store: Store, sweep: str, keys: Iterable[str], tracking_uri: st
             what = f"the run and the result differ in {_listed(names)}"
         else:
             continue
-        yield Problem(subject=key, what=f"MLflow, sweep {sweep}: {what}", remedy=remedy)
+        yield Problem(subject=key, what=f"MLflow, sweep {sweep}: {what}", remedy=remedy, repair="sync", sweep=sweep)
     if lease_owner(store.sweep_directory(sweep)) is None:  # a running sweep compares configurations now and then
         for what in _group_problems(runs):
-            yield Problem(subject=sweep, what=f"MLflow: {what}", remedy=remedy)
+            yield Problem(subject=sweep, what=f"MLflow: {what}", remedy=remedy, repair="sync", sweep=sweep)
 
 
 def _group_problems(runs: Iterable[RecordedRun]) -> Iterator[str]:

@@ -1,8 +1,13 @@
-from typing import Annotated
+import math
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...specs import SpecError
 from ._options import Storage, Tracking, app, tracking_uri
+
+if TYPE_CHECKING:
+    from ..verify import Check
 
 Name = Annotated[
     str | None,
@@ -10,52 +15,78 @@ Name = Annotated[
 ]
 
 
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair", help="Repair: specs from the plan, MLflow from the storage; a contradictory result is set aside"
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="With --repair: list of the repairs only")]
+MaxDuration = Annotated[
+    str | None,
+    typer.Option("--max-duration", metavar="TIME", help="Time for checking trials, in random order: 10min, 2h"),
+]
+
+
 @app.command()
-def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = None) -> None:
+def verify(
+    name: Name = None,
+    storage: Storage = "runs",
+    tracking: Tracking = None,
+    repair: Repair = False,
+    dry_run: DryRun = False,
+    max_duration: MaxDuration = None,
+) -> None:
     """Check every result against its key, its weights, its teacher, its history and its MLflow run.
 
-    Exit status: 0 no problems; 1 at least one problem.
+    Exit status: 0 no problems, or all repaired; 1 at least one problem.
     """
     from rich.console import Console
     from rich.progress import track
 
     from ...results.mlflow_client import TrackingError, answering
-    from ...specs import SpecError
-    from ...store import DamagedFileError, Store
+    from ...store import Store
+    from ..planning.durations import seconds_of
     from ..terminal.counts import counted
     from ..terminal.verify import problems_table
-    from ..verify import Problem, problem_of, run_problems, trial_problems
+    from ..verify import Check
 
-    store, console = Store(storage), Console()
-    recorded_at = tracking_uri(store, tracking)
-    problems: list[Problem] = []
-    sweeps: dict[str, list[str]] = {}
-    for sweep in store.sweeps() if name is None else [name]:
-        try:
-            sweeps[sweep] = [trial.key for trial in store.plan(sweep).trials]
-        except SpecError as error:
-            if name is not None and not isinstance(error, DamagedFileError):
-                raise
-            problems.append(problem_of(sweep, error))
-    begun = store.keys()
-    keys = begun if name is None else [key for key in sweeps.get(name, []) if key in set(begun)]
-    looked_at = track(keys, "checking trials", console=console, transient=True, disable=not console.is_terminal)
-    problems += [problem for key in looked_at for problem in trial_problems(store, key)]
+    if dry_run and not repair:
+        raise SpecError("--dry-run lists repairs; add --repair, or leave it out.", field="dry_run")
+    check, console = Check(store=Store(storage)), Console()
+    seconds = seconds_of(max_duration) if max_duration else math.inf
+    recorded_at = tracking_uri(check.store, tracking)
+    check.read_plans(name)
+    trials = check.trials(seconds)
+    number = len(check.keys)
+    for _ in track(trials, "checking trials", number, console=console, transient=True, disable=not console.is_terminal):
+        pass
     checked, reason = " and MLflow", ""
     try:
         with answering(recorded_at):
-            for sweep, of_sweep in sweeps.items():
-                problems += run_problems(store, sweep, of_sweep, recorded_at)
+            check.runs(recorded_at)
     except TrackingError as error:
         checked, reason = ", but not MLflow", f". {error}"
-    if problems:
-        console.print(problems_table(problems))
-    count = counted(len(problems), "problem") if problems else "no problems"
-    console.print(
-        f"Checked {counted(len(keys), 'trial')} in {store.location}{checked}: {count}{reason}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-    if problems:
+    if check.problems:
+        console.print(problems_table(check.problems))
+    count = counted(len(check.problems), "problem") if check.problems else "no problems"
+    share = f"{check.checked} of " if check.checked < number else ""
+    what = f"Checked {share}{counted(number, 'trial')} in {check.store.location}{checked}: {count}{reason}"
+    console.print(what, markup=False, highlight=False, soft_wrap=True)
+    if check.problems and not (repair and _repaired(check, recorded_at, dry_run=dry_run)):
         raise typer.Exit(1)
+
+
+def _repaired(check: "Check", recorded_at: str, *, dry_run: bool) -> bool:
+    """Repair what can be repaired, or list the repairs; return True if nothing is left."""
+    from ..repair import repair_steps
+    from ..terminal.counts import counted
+
+    for step in repair_steps(check.problems, check.store, recorded_at):
+        typer.echo(f"would {step.text}" if dry_run else step.text)
+        if not dry_run:
+            step.act()
+    left = sum(problem.repair is None for problem in check.problems)
+    if left:
+        typer.echo(f"not repaired: {counted(left, 'problem')}, whose fix is above")
+    return not dry_run and not left
