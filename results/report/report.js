@@ -76,10 +76,12 @@ function ordered(rows, column, sign) {
 
 const select = document.getElementById("architecture");
 const filtered = [...document.querySelectorAll("tr[data-architecture]")];
+const columns = [...document.querySelectorAll("[data-column]")];
 
 function filter() {
   const wanted = select.value;
   for (const row of filtered) row.hidden = wanted !== "" && wanted !== `=${row.dataset.architecture}`;
+  for (const cell of columns) cell.hidden = wanted !== "" && wanted !== `=${cell.dataset.column}`;
   for (const foot of document.querySelectorAll("tfoot")) foot.hidden = wanted !== "";
   const shown = filtered.filter((row) => !row.hidden).length;
   said.textContent = `Showing ${shown} of ${filtered.length} table rows`;

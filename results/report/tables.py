@@ -81,6 +81,8 @@ class ReportTable:
     lines: tuple[Line, ...]
     foot: tuple[Line, ...] = ()
     """Rows that summarize the others and are not sorted."""
+    columns: tuple[str | None, ...]
+    """Architecture of each column to filter by: None for a column that is always shown, empty for one of all."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -179,6 +181,7 @@ def _grid(
         headings=tuple(map(_named, sheet.headings)),
         lines=lines[:last],
         foot=lines[last:],
+        columns=_architectures_across(sheet, table if kind == "main" else None),
     )
 
 
@@ -217,6 +220,16 @@ def _architectures(sheet: RenderedTable, kind: str, table: Table | None) -> list
     if len(sheet.records) == len(sheet.rows):
         return [one_line(str(record["architecture"])) for record in sheet.records]
     return [names.get(row[0].text) for row in sheet.rows]
+
+
+def _architectures_across(sheet: RenderedTable, table: Table | None) -> tuple[str | None, ...]:
+    """Return the architecture of each column: None for several or for names of rows, empty for a column of all."""
+    if table is None:
+        return (None,) * len(sheet.headings)
+    names = [one_line(row.architecture) for row in table.rows]
+    found = [{entry.place[0] for entry in column if entry.place} for column in zip(*sheet.rows, strict=True)]
+    several = [{names[row] if row < len(names) else "" for row in rows} for rows in found]
+    return tuple(of_column.pop() if len(of_column) == 1 else None for of_column in several)
 
 
 def _number(text: str) -> str:

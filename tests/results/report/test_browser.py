@@ -70,6 +70,26 @@ def test_filtering_by_architecture_holds_for_all_tables(html, opened):
     assert page.locator("tr[data-architecture]:visible").count() == everything
 
 
+def test_filtering_by_architecture_hides_columns_where_methods_are_rows(opened, sweep):
+    made = type(sweep)()
+    for architecture in ("resnet8", "resnet14"):
+        made.seeds("baseline", 80.0, 81.0, 82.0, architecture=architecture)
+        for temperature in range(1, 13):
+            made.seeds("eed", 81.0, 82.0, 84.0, architecture=architecture, method__temperature=str(temperature))
+    page = opened(made.report())
+
+    def shown() -> list[str]:
+        headings = page.locator("#table-0-main thead th:visible")
+        return [text.split()[0] for text in headings.all_inner_texts()]
+
+    assert shown() == ["method", "temperature", "resnet8", "resnet14", "all"]
+    page.get_by_label("Architecture, in all tables").select_option("resnet14")
+    assert shown() == ["method", "temperature", "resnet14"]
+    assert page.locator("#table-0-main tbody tr").first.locator("td:visible").count() == 2
+    page.get_by_label("Architecture, in all tables").select_option("all 2")
+    assert len(shown()) == 5
+
+
 def test_a_number_leads_to_its_trials_even_when_they_are_filtered_out(html, opened, sweep):
     page = opened(html)
     link = page.locator("#table-0-main tbody tr").nth(1).locator("td").nth(0).locator("a.number-link")
