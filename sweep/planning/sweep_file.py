@@ -16,11 +16,12 @@ from ...models import ArchitectureSpec, architectures
 from ...specs import Spec, SpecError, require, unknown
 from ...specs.user_code import user_code
 from ...store import Margins
-from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
+from ...training import DatasetSpec, Recipe, TrialSpec, recipes
 from ...training.plugins import Plugin, use
 from ...training.trial import Protocol, TrainedWeights
 from ..tracking.catalog import MLFLOW, TRACKERS, require_package
 from .blocks import SweepBlock, read_blocks
+from .dataset_axis import read_datasets
 from .detect import Detect
 from .exclude import Exclusions
 from .garbage import no_search_for_garbage
@@ -64,7 +65,7 @@ class Sweep:
     search: SearchPlan | None
     """The search that tunes the methods; None without one. The trials then have the default settings."""
     text: str
-    """Text of the file, with absolute paths of weights."""
+    """Text of the file, with absolute paths of weights and images."""
     plugins: tuple[Plugin, ...]
     """Plugin files that register datasets, architectures or methods of the sweep file."""
     warnings: tuple[str, ...]
@@ -155,11 +156,17 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
     candidates: list[TunedConfig] = []
     teachers: list[Teacher] = []
     merged: list[MergedAxis] = []
+    images: dict[Place, str] = {}
     flat_grid, warnings = 0, dict[str, None]()
     for block in blocks:
         ways = list(read_method_configs(block.axes.methods, document, block.place("methods")))
         block_recipes = list(_recipes(block.axes.recipe, document, block.place("recipe")))
-        of_block = list(_candidates(block, block_recipes, ways, settings, exclusions, document, weights))
+        axis_of_datasets = read_datasets(block.axes.dataset, document, block.place("dataset"))
+        images |= axis_of_datasets.paths
+        warnings |= dict.fromkeys(axis_of_datasets.notes)
+        of_block = list(
+            _candidates(block, axis_of_datasets.specs, block_recipes, ways, settings, exclusions, document, weights)
+        )
         merged += _merged_axes(of_block, block_recipes, document)
         candidates += of_block
         flat_grid += _flat_grid(block, block_recipes, ways)
@@ -186,7 +193,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         resources=validated(Resources, settings.resources, document, ("resources",)),
         stopping=stopping,
         search=search,
-        text=_with_absolute_paths(document, teachers),
+        text=_with_absolute_paths(document, teachers, images),
         plugins=tuple(plugins),
         warnings=(*warnings, *(axis.warning for axis in merged if axis.is_whole)),
         merged_axes=tuple(merged),
@@ -253,6 +260,7 @@ def _stopping(written: _Settings, document: Document, *, most_epochs: int) -> St
 
 def _candidates(
     block: SweepBlock,
+    datasets: list[DatasetSpec],
     named_recipes: list[_NamedRecipe],
     ways: list[MethodConfig],
     settings: _Settings,
@@ -263,10 +271,9 @@ def _candidates(
     """Iterate over the product of a block's axes, without excluded trials."""
     axes = block.axes
     in_form = [(one, one.recipe.canonical()) for one in named_recipes]
-    dataset_names = names(datasets, axes.dataset, document, block.place("dataset"))
     architecture_names = names(architectures, axes.architectures, document, block.place("architectures"))
     for dataset, (named, recipe), architecture in itertools.product(
-        [DatasetSpec(name=name) for name in dataset_names],
+        datasets,
         in_form,
         [ArchitectureSpec(name=name) for name in architecture_names],
     ):
@@ -359,7 +366,8 @@ def _flat_grid(block: SweepBlock, named_recipes: list[_NamedRecipe], ways: list[
         for key, value in way.choice.values.items():
             values.setdefault(key, set()).add(repr(value))
     axes = block.axes
-    listed = (axes.dataset, named_recipes, axes.architectures, set(axes.seeds), axes.methods, *values.values())
+    named = axes.dataset if isinstance(axes.dataset, list) else [axes.dataset]
+    listed = (named, named_recipes, axes.architectures, set(axes.seeds), axes.methods, *values.values())
     return math.prod(1 if isinstance(written, str) else len(written) for written in listed)
 
 
@@ -408,11 +416,11 @@ def _weights_path(file: str, document: Document) -> Path:
     return document.path.absolute().parent / Path(file).expanduser()
 
 
-def _with_absolute_paths(document: Document, teachers: list[Teacher]) -> str:
-    """Return the text of the file with absolute paths of weights, so that it can be read from any directory."""
+def _with_absolute_paths(document: Document, teachers: list[Teacher], images: dict[Place, str]) -> str:
+    """Return the text of the file with absolute paths of weights and images, so that any directory can hold it."""
     absolute = {
         teacher.teacher: f"{teacher.architecture}@{_weights_path(teacher.file, document)}"
         for teacher in teachers
         if teacher.file
     }
-    return document.text_with(absolute)
+    return document.text_with(absolute, images)
