@@ -51,7 +51,8 @@ def files_below(directory: str | Path) -> list[str]:
         SpecError: if a directory is not readable, or a link leads to a directory above it.
     """
     found: dict[str, list[str]] = {}
-    pending: list[tuple[str, tuple[str, ...]]] = [(os.fspath(directory), (os.path.realpath(directory),))]
+    beginning = Path(os.path.realpath(directory))
+    pending = [(os.fspath(directory), {str(path) for path in (beginning, *beginning.parents)})]
     while pending:
         folder, above = pending.pop()
         found[folder] = []
@@ -62,7 +63,7 @@ def files_below(directory: str | Path) -> list[str]:
                 message = f"{shown(entry.path)} is a link to a directory that contains it; remove the link."
                 raise SpecError(message, field="dataset")
             else:
-                pending.append((entry.path, (*above, real)))
+                pending.append((entry.path, above | {real}))
     return [path for folder in sorted(found) for path in found[folder]]
 
 
@@ -71,25 +72,24 @@ def class_names(split: Path) -> list[str]:
     return [entry.name for entry in visible(split) if is_class(entry)]
 
 
-def list_images(folder: Path) -> list[str]:
-    """Return the image files in a class directory and its subdirectories.
+def list_split(split: Path, classes: Sequence[str], *, below: str = ".") -> list[ImageEntry]:
+    """Return the images of each class directory of a split, or of the directory `below` in it, with subdirectories.
 
     Raises:
-        SpecError: if there is no image, or a file that is neither an image nor a text.
+        SpecError: if a class has no image, or a file is neither an image nor a text.
     """
-    files = files_below(folder)
-    refuse_others(folder, [path for path in files if not is_image_name(path) and not is_text(path)])
-    images = [path for path in files if is_image_name(path)]
-    if not images:
-        message = f"class directory {shown(folder)} has no image file; add images or remove it."
-        raise SpecError(message, field="dataset")
-    return images
-
-
-def list_split(split: Path, classes: Sequence[str], *, below: str = ".") -> list[ImageEntry]:
-    """Return the images of each class directory of a split, or of the directory `below` in it."""
-    folders = [split / name / below for name in classes]
-    return [(path, number) for number, folder in enumerate(folders) for path in list_images(folder)]
+    listed: list[ImageEntry] = []
+    others: list[str] = []
+    for number, folder in enumerate(split / name / below for name in classes):
+        files = files_below(folder)
+        images = [path for path in files if is_image_name(path)]
+        others += [path for path in files if not is_image_name(path) and not is_text(path)]
+        if not images and not others:
+            message = f"class directory {shown(folder)} has no image file; add images or remove it."
+            raise SpecError(message, field="dataset")
+        listed += [(path, number) for path in images]
+    refuse_others(split, others)
+    return listed
 
 
 def refuse_loose_files(split: Path) -> None:

@@ -344,6 +344,7 @@ class TestProposals:
             ({"last": RUNNING, "error": True}, "failed"),
             ({"last": RUNNING, "error": True, "recorded": "done"}, "done"),
             pytest.param({"last": {"state": "unwritable"}, "error": True}, None),
+            ({"last": {"state": "unreadable"}, "error": True}, None),
             ({"last": {"state": "stopped"}, "error": True}, None),
             ({}, None),
         ],
