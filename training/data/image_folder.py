@@ -37,7 +37,7 @@ Listing = tuple[list[ImageEntry], list[ImageEntry]]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder:
-    """What an image folder holds, after the header of every image was read."""
+    """Splits and sizes of an image folder, after the header of every image was read."""
 
     splits: Splits
     image_shape: tuple[int, int, int]
