@@ -4,7 +4,7 @@ Only the standard library is imported, so that losses, models and training need 
 """
 
 from .errors import SpecError, nearest, require, unknown
-from .identity import configuration_id, trial_key
+from .identity import configuration_id, trial_key, with_images
 from .registry import Registry
 from .spec import (
     Count,
@@ -48,4 +48,5 @@ __all__ = [
     "sqlite_uri",
     "trial_key",
     "unknown",
+    "with_images",
 ]

@@ -15,6 +15,12 @@ def configuration_id(spec: Mapping[str, Any]) -> str:
     return content_key({name: value for name, value in spec.items() if name != "seed"})
 
 
+def with_images(spec: Mapping[str, Any], location: Mapping[str, str]) -> dict[str, Any]:
+    """Return a trial's spec with the paths of the images in its folder, which are not part of its identity."""
+    dataset = spec["dataset"]
+    return {**spec, "dataset": {**dataset, "folder": {**dataset["folder"], **location}}} if location else dict(spec)
+
+
 def trial_key(spec: Mapping[str, Any]) -> str:
     """Return the key of the trial with this canonical spec: `CONFIGURATION-sSEED`."""
     return f"{configuration_id(spec)}-s{spec['seed']}"

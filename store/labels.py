@@ -100,13 +100,14 @@ def by_name(configurations: Sequence[Mapping[str, str]]) -> dict[str, Values]:
 def parameters(spec: Mapping[str, Any], exits: str = "none") -> dict[str, str]:
     """Return the parameters of a canonical spec.
 
-    A teacher is given by its architecture, seed and key. The hashes of plugins are left out.
+    A teacher is given by its architecture, seed and key. The hashes of plugins and of images in a folder are left out.
 
     Args:
         spec: canonical spec of a trial, with or without its seed.
         exits: placement of the exits as written in the sweep file; `none` keeps that of the spec.
     """
     described = {name: value for name, value in spec.items() if name != "plugins"}
+    described["dataset"] = {"name": spec["dataset"]["name"]}
     if (teacher := spec.get("teacher")) is not None:
         key = content_key(teacher) if "sha256" in teacher else trial_key(teacher)
         described["teacher"] = {

@@ -3,10 +3,10 @@
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, cast, get_args
 
-from ..specs import canonical_json, configuration_id, is_printable, trial_key
+from ..specs import canonical_json, configuration_id, is_printable, trial_key, with_images
 from .directory import Directory
 from .plugins import Plugin, keep_plugins, kept_plugins
 from .records import (
@@ -60,6 +60,8 @@ class Configuration:
     """Multiply-adds of one trial's training."""
     weights: str = ""
     """Path of the file with the teacher's weights; empty if no file teaches."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Paths of the training and test images of a folder with a name; empty for other datasets."""
     backbone: str = ""
     """ID of the configuration whose weights, of the same seed, the backbone starts with; empty if there is none."""
     seeds: int = 1
@@ -161,9 +163,10 @@ class PlannedTrial:
 
     @property
     def located_spec(self) -> Record:
-        """Spec of the trial with the path of its teacher's weights, for a worker."""
+        """Spec of the trial with the paths of its teacher's weights and of its images, for a worker."""
         about = self.configuration
-        return self.spec | ({"teacher": {**(about.teacher or {}), "path": about.weights}} if about.weights else {})
+        teacher = {"teacher": {**(about.teacher or {}), "path": about.weights}} if about.weights else {}
+        return with_images(self.spec | teacher, about.images)
 
     @functools.cached_property
     def depends_on(self) -> tuple[str, ...]:
@@ -249,8 +252,11 @@ _CONFIGURATION: dict[str, Check] = {
 
 
 def _is_configuration(value: object) -> bool:
-    """Check a configuration; plans of earlier versions have no backbones."""
-    return shaped(**_CONFIGURATION)(value) and is_text(cast("Record", value).get("backbone", ""))
+    """Check a configuration; plans of earlier versions have no backbones and no named folders of images."""
+    if not shaped(**_CONFIGURATION)(value):
+        return False
+    record = cast("Record", value)
+    return is_text(record.get("backbone", "")) and object_of(is_text)(record.get("images", {}))
 
 
 _TRIAL: dict[str, Check] = {

@@ -1,12 +1,13 @@
 """Trained networks in the store."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
 from ..models import Cohort, MultiExitNetwork
-from ..specs import SpecError, nearest
+from ..specs import SpecError, nearest, with_images
 from ..specs.identity import KEY
 from ..store import PLUGINS, WEIGHTS, Plan, Plugin, Record, Store, TrialFiles, kept_plugins
 from ..store.checkpoints import digest
@@ -28,8 +29,13 @@ class TrainedTrial:
     """Content of `result.json`."""
 
 
-def load_trained(store: Store, key: str) -> TrainedTrial:
+def load_trained(store: Store, key: str, images: Mapping[str, str] | None = None) -> TrainedTrial:
     """Return a trial with its trained network, and run the plugins that it was trained with.
+
+    Args:
+        store: the storage.
+        key: key of the trial.
+        images: location of the images of a folder with a name, which the spec does not have; None: unknown.
 
     Raises:
         SpecError: if the key has no trained network, if the weights do not match its result, or if a plugin of the
@@ -45,7 +51,7 @@ def load_trained(store: Store, key: str) -> TrainedTrial:
         file = files.directory.located(WEIGHTS)
         raise SpecError(f"{file} does not match result.json (digests differ); run `exeunt verify`.", field="key")
     use(_plugins_of(files, spec))
-    trial = TrialSpec.from_dict(spec)
+    trial = TrialSpec.from_dict(with_images(spec, images or {}))
     network = build_student(trial)
     network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
     if isinstance(network, Cohort):
@@ -66,7 +72,7 @@ def load_named(store: Store, plan: Plan, architecture: str, method: str, seed: i
     if progress.result is None:
         rule = f"{trial} has no trained network (state: {progress.state}); to train it, run: exeunt {plan.command} FILE"
         raise SpecError(f"{rule}.", field="seed")
-    return load_trained(store, trial.key)
+    return load_trained(store, trial.key, trial.configuration.images)
 
 
 def _unknown_key(store: Store, key: str) -> SpecError:

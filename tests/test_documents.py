@@ -6,7 +6,7 @@ import pytest
 import typer
 from exeunt.sweep.commands import app
 from exeunt.sweep.planning import blocks as planning_blocks
-from exeunt.sweep.planning import exclude, method_configs, resources, search_part, settings, stopping
+from exeunt.sweep.planning import dataset_axis, exclude, method_configs, resources, search_part, settings, stopping
 from exeunt.sweep.planning.parsing import field_names
 from exeunt.training import Recipe
 
@@ -164,6 +164,7 @@ def test_commands_and_options_exist(document):
     [
         ("sweep-file.md", [settings.Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping]),
         ("sweep-file.md", [method_configs._Exits, method_configs.Teacher]),
+        ("sweep-file.md", [dataset_axis._Folder]),
         ("search.md", [search_part._Part]),
     ],
 )

@@ -11,7 +11,7 @@ from torch import nn
 from ..models import PRETRAINED, ArchitectureSpec, build_network
 from ..specs import SpecError
 from ..store import digest
-from .data import DatasetSpec, datasets
+from .data import DatasetSpec
 from .student import build_student
 from .trial import TrainedWeights, TrialSpec
 from .weights_file import FoundWeights, fitted, read_content
@@ -75,7 +75,7 @@ def _network_of_file(
     path: Path, content: bytes, architecture: ArchitectureSpec, dataset: DatasetSpec
 ) -> tuple[nn.Module, FoundWeights]:
     """Return the network with the weights of a file, and how they were found there."""
-    facts = datasets[dataset.name]
+    facts = dataset.facts
     untrained = ArchitectureSpec(name=architecture.name.removesuffix(PRETRAINED))  # the file replaces all weights
     network = build_network(untrained, image_shape=facts.image_shape, classes=facts.classes, seed=0)
     try:

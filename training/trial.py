@@ -17,7 +17,7 @@ from ..models import (
     heads,
     resolve,
 )
-from ..specs import Range, Spec, SpecError, canonical_json, content_key, require, short_hash
+from ..specs import Range, Spec, SpecError, canonical_json, content_key, require, short_hash, with_images
 from .augmentation.policy import policies
 from .data import Dataset, DatasetSpec, datasets, share_of
 from .optimizers import optimizers
@@ -192,7 +192,7 @@ class TrialSpec(Spec):
     @property
     def dataset_facts(self) -> Dataset:
         """Metadata of the dataset."""
-        return datasets[self.dataset.name]
+        return self.dataset.facts
 
     @functools.cached_property
     def plugins(self) -> tuple[str, ...]:
@@ -216,6 +216,11 @@ class TrialSpec(Spec):
         """Return the spec as plain JSON values, with the method's name among its settings."""
         plugins = {"plugins": list(self.plugins)} if self.plugins else {}
         return super().to_dict() | {"method": _method_dict(self.method)} | plugins
+
+    @property
+    def located(self) -> dict[str, Any]:
+        """Content of `to_dict` with the location of the images, for another process of this or another machine."""
+        return with_images(self.to_dict(), self.dataset.location)
 
     @property
     def text(self) -> str:  # type: ignore[override]

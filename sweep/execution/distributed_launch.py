@@ -85,7 +85,7 @@ def train_together(
                 listener, speaker = spawn.Pipe(duplex=False)
                 place = Rank(meeting=str(Path(folder) / "meeting"), rank=rank, processes=processes)
                 arguments = {"files": files, "device": f"cuda:{rank}" if device == "cuda" else "cpu", **settings}
-                what = trial.to_dict(), plugins_in_use()  # a plugin has to be loaded before its methods are parsed
+                what = trial.located, plugins_in_use()  # a plugin has to be loaded before its methods are parsed
                 members[listener] = spawn.Process(target=_take_part, args=(what, place, arguments, speaker))
                 members[listener].start()
                 speaker.close()  # the child has the only copy, so its exit closes the pipe

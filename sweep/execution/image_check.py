@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from ...specs import SpecError
-from ...training import DataSource, TrialSpec, datasets
+from ...training import DatasetSpec, DataSource, TrialSpec
 from ...training.plugins import plugins_in_use, use
 from ..planning.first_steps import FirstStep
 
@@ -28,7 +28,7 @@ WaitFor = Callable[[str], None]
 
 @contextmanager
 def images_read(
-    names: Collection[str], source: DataSource, tried: Sequence[FirstStep] = ()
+    read: Collection[DatasetSpec], source: DataSource, tried: Sequence[FirstStep] = ()
 ) -> Iterator[Callable[[WaitFor], None]]:
     """Read all images of datasets, then try first steps, while the caller continues. Missing files are downloaded once.
 
@@ -36,18 +36,18 @@ def images_read(
     or if a step fails. If there is no step and this process has loaded PyTorch already, this function reads the images.
     """
     if "torch" in sys.modules and not tried:
-        yield lambda wait_for: _read_here(names, source, wait_for)
+        yield lambda wait_for: _read_here(read, source, wait_for)
         return
     # In a session of its own, Ctrl-C does not reach it.
     command = [sys.executable, "-m", __name__]
     reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     assert reader.stdin is not None
     assert reader.stdout is not None
-    pickle.dump((names, source, tried, plugins_in_use()), reader.stdin)
+    pickle.dump((read, source, tried, plugins_in_use()), reader.stdin)
     reader.stdin.flush()
     answers = reader.stdout
     try:
-        yield lambda wait_for: _await(names, tried, answers, wait_for)
+        yield lambda wait_for: _await(read, tried, answers, wait_for)
     finally:
         reader.kill()
         reader.wait()
@@ -55,16 +55,16 @@ def images_read(
         answers.close()
 
 
-def _read_here(names: Collection[str], source: DataSource, wait_for: WaitFor) -> None:
-    for name in names:
-        wait_for(f"the images of {name}")
-        datasets[name].load(source)
+def _read_here(read: Collection[DatasetSpec], source: DataSource, wait_for: WaitFor) -> None:
+    for dataset in read:
+        wait_for(f"the images of {dataset.name}")
+        dataset.facts.load(source)
 
 
-def _await(names: Collection[str], tried: Sequence[FirstStep], answers: IO[Any], wait_for: WaitFor) -> None:
-    for name in names:
-        wait_for(f"the images of {name}")
-        rule = f"the process that read the images of {name} died; this machine may have too little free memory"
+def _await(read: Collection[DatasetSpec], tried: Sequence[FirstStep], answers: IO[Any], wait_for: WaitFor) -> None:
+    for dataset in read:
+        wait_for(f"the images of {dataset.name}")
+        rule = f"the process that read the images of {dataset.name} died; this machine may have too little free memory"
         died = SpecError(f"{rule}. Free memory, then run the same command again.", field="dataset")
         _raise_problem(answers, died, None)
     for step in tried:
@@ -97,13 +97,13 @@ def _main() -> None:
     """Read datasets in turn; answer None for each that is complete, otherwise the error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for libraries that print
-    names, source, tried, plugins = pickle.load(sys.stdin.buffer)
+    read, source, tried, plugins = pickle.load(sys.stdin.buffer)
     use(plugins)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for name in names:
+    for dataset in read:
         problem = None
         try:
-            datasets[name].load(source)
+            dataset.facts.load(source)
         except Exception as error:
             problem = error
         pickle.dump(problem, answers)

@@ -4,13 +4,14 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import ray
 
 from ...specs import SpecError
 from ...store import DamagedFileError, PlannedTrial, Record, StorageError, Store
-from ...training import DataSource, TrialSpec
+from ...training import DatasetSpec, DataSource, TrialSpec
 from ..eta import trained_epochs
 from ..planning.durations import duration
 from ..planning.first_steps import first_steps
@@ -61,7 +62,7 @@ def launch(
     """
     resources, stopping = plan.sweep.resources, plan.stopping
     tried = first_steps(_specs(plan, board), plan.plugins, only_foreign=True) if tries else []
-    with images_read(sorted(_datasets(plan, board)), source, tried) as wait_for_images:
+    with images_read(_datasets(plan, board), source, tried) as wait_for_images:
         progress = store.progress_of((trial.key for trial in plan.trials), stopping)
         for trial in plan.trials:
             board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
@@ -126,9 +127,9 @@ def launch(
         raise shutdown.outcome()
 
 
-def _datasets(plan: SweepPlan, board: ProgressBoard) -> set[str]:
-    """Return the datasets of the trials to run, and of those that a search will add."""
-    return {trial.configuration.dataset for trial in (*board.trials.values(), *(trial for trial, _ in plan.coming))}
+def _datasets(plan: SweepPlan, board: ProgressBoard) -> list[DatasetSpec]:
+    """Return the datasets of the trials to run, and of those that a search will add, sorted by name."""
+    return sorted({spec.dataset for spec in _specs(plan, board)}, key=lambda dataset: dataset.name)
 
 
 def _specs(plan: SweepPlan, board: ProgressBoard) -> Iterator[TrialSpec]:
@@ -253,6 +254,9 @@ class _Events:
         if state == "unwritable" and delay is None:
             with self._halting_without_storage(key):
                 raise StorageError(last["reason"])
+        elif state == "unreadable":
+            self.shutdown.request(SpecError(f"{last['reason']} {self._doctor(key)}", field="dataset"))
+            self.board.pause(key)
         elif state is None and not error:  # it never started, because the sweep shuts down
             self.board.pause(key)
         elif state == "running" and not error and (stopping := self.plan.stopping) is not None:
@@ -274,6 +278,12 @@ class _Events:
                 "crowded": f"out of memory on a shared GPU; share raised to {self.queue.gpu(self.known[key]):g}",
             }
             self.board.pause(key, f"{reasons.get(state or '', error)}; next attempt in {duration(delay)}")
+
+    def _doctor(self, key: str) -> str:
+        """Return the sentence with the command that reads every image of a trial's dataset."""
+        about = self.known[key].configuration
+        name = f"folder:{Path(about.images['train']).parent}" if about.images else about.dataset
+        return f"To read every image and list all damaged ones, run: exeunt doctor --dataset '{name}'"
 
     def _end(self, key: str, error: str) -> None:
         progress = self.store.progress(key)

@@ -124,13 +124,15 @@ class TrialQueue:
         position = self._running.pop(key)
         state = reported = last.get("state", "")
         busy = not error and reported == "busy"
-        if busy or (error and reported not in ("done", "diverged", "failed", "stopped", "crowded")):
+        if busy or (error and reported not in ("done", "diverged", "failed", "stopped", "crowded", "unreadable")):
             state = self._recorded(key)  # it may have ended in another sweep, or before its last report
         if busy and state not in ("done", "diverged"):
             self._put_back(position, BUSY_DELAY_S)
         elif state == "done":
             self._done.add(key)
             self._release(self._dependents.pop(key, []))
+        elif state == "unreadable":
+            pass  # the sweep ends; the next run resumes the trial and starts those that need it
         elif state == "stopped":  # it received SIGTERM and has a checkpoint
             self._put_back(position, self._back_off)
         elif state == "crowded":  # out of memory, perhaps because of its neighbours: first more, then a GPU alone
@@ -140,7 +142,7 @@ class TrialQueue:
             self._put_back(position, self._back_off * 2 ** (self._deaths[key] - 1))
         else:
             self._give_up_dependents(key)
-        is_told = state == "done" or (state and reported != "unwritable")
+        is_told = state == "done" or (state and reported not in ("unwritable", "unreadable"))
         if self._proposals and is_told and self.retry_delay(key) is None:
             self._proposals.ended(key, "failed" if error and state == "running" else state)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ray import tune
 
-from ...specs import masked, one_line
+from ...specs import SpecError, masked, one_line
 from ...specs.user_code import UserCodeError
 from ...store import (
     WEIGHTS,
@@ -50,7 +50,8 @@ def run_trial(
     It uses a GPU only if the suggestion has a share of one, since Ray hides no GPU from a worker without a share.
 
     The last report has a `state`: that of the result, `stopped` after SIGTERM, or with a `reason` `busy` (another sweep
-    trains it), `crowded` (out of memory on a shared GPU), `failed` or `unwritable` (the storage). If the trial was
+    trains it), `crowded` (out of memory on a shared GPU), `failed`, `unwritable` (the storage) or `unreadable` (the
+    images). If the trial was
     started and has no result, an exception ends the attempt, so that Tune starts no other trial in this worker.
     """
     # Imported here, because the driver refers to this function and needs no PyTorch.
@@ -83,6 +84,9 @@ def run_trial(
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
                 raise
             except Exception as error:
+                if isinstance(error, SpecError) and error.field == "dataset":  # no other trial could be trained either
+                    tune.report({"state": "unreadable", "reason": masked(str(error))})
+                    raise
                 is_memory = isinstance(error, OutOfMemoryError)
                 kind = "" if is_memory or isinstance(error, UserCodeError) else f"{type(error).__name__}: "
                 reason = masked(one_line(f"{kind}{error}".splitlines()[0]))

@@ -12,9 +12,10 @@ from ...losses import Baseline
 from ...models import ArchitectureSpec, architectures
 from ...specs import SpecError, unknown
 from ...specs.user_code import user_code
-from ...training import DatasetSpec, Recipe, TrialSpec, datasets, recipes
+from ...training import DatasetSpec, Recipe, TrialSpec, recipes
 from ...training.trial import TrainedWeights
 from .blocks import SweepBlock
+from .dataset_axis import DatasetAxis, read_datasets
 from .method_configs import SELF, MethodConfig, Teacher, number_of_configs, read_method_configs
 from .parsing import AxisValues, axis, choices, field_names, names, refuse_unknown_keys, validated
 from .parsing import axes as axes_of
@@ -60,7 +61,7 @@ class BlockValues:
     """Values on the axes of a block."""
 
     block: SweepBlock
-    datasets: list[str]
+    datasets: DatasetAxis
     architectures: list[str]
     recipes: list[NamedRecipe]
     ways: list[MethodConfig]
@@ -73,21 +74,29 @@ class BlockValues:
             for key, value in way.choice.values.items():
                 values.setdefault(key, set()).add(repr(value))
         axes = self.block.axes
-        listed = (self.datasets, self.recipes, self.architectures, set(axes.seeds), axes.methods, *values.values())
+        listed = (
+            self.datasets.specs,
+            self.recipes,
+            self.architectures,
+            set(axes.seeds),
+            axes.methods,
+            *values.values(),
+        )
         return math.prod(map(len, listed))
 
 
 def read_values(block: SweepBlock, document: Document) -> BlockValues:
     """Return the values on the axes of a block. The document notes the mistakes."""
     axes = block.axes
-    found: dict[str, list[str]] = {"dataset": [], "architectures": []}
-    for key, registry in {"dataset": datasets, "architectures": architectures}.items():
-        with document.noting():
-            found[key] = names(registry, getattr(axes, key), document, block.place(key))
+    of_datasets, of_architectures = DatasetAxis(specs=[], paths={}, notes=[]), list[str]()
+    with document.noting():
+        of_datasets = read_datasets(axes.dataset, document, block.place("dataset"))
+    with document.noting():
+        of_architectures = names(architectures, axes.architectures, document, block.place("architectures"))
     return BlockValues(
         block=block,
-        datasets=found["dataset"],
-        architectures=found["architectures"],
+        datasets=of_datasets,
+        architectures=of_architectures,
         recipes=list(_recipes(axes.recipe, document, block.place("recipe"))),
         ways=list(read_method_configs(axes.methods, document, block.place("methods"))),
     )
@@ -128,7 +137,7 @@ def candidates_of(
     block, keys = values.block, settings.keys
     in_form = [(one, one.recipe.canonical()) for one in values.recipes]
     for dataset, (named, recipe), architecture in itertools.product(
-        [DatasetSpec(name=name) for name in values.datasets],
+        values.datasets.specs,
         in_form,
         [ArchitectureSpec(name=name) for name in values.architectures],
     ):

@@ -1,11 +1,8 @@
 """Cost of trials in multiply-adds (MACs) of their training, computed without running them."""
 
-from pathlib import Path
-
 from ...models import head_multiply_adds, resolve
-from ...training import DataSource, TrialSpec, datasets
+from ...training import DatasetSpec, DataSource, TrialSpec, datasets
 from ...training.data import share_of
-from ...training.data.dataset import FOLDER_PREFIX
 
 TRAINING_IMAGES = {
     "cifar10": 50_000,
@@ -26,8 +23,8 @@ class Costs:
 
     def __init__(self) -> None:
         self._networks: dict[tuple[object, ...], int] = {}
-        self._heads: dict[tuple[str, str, int, str], int] = {}
-        self._images: dict[str, float] = {}
+        self._heads: dict[tuple[DatasetSpec, str, int, str], int] = {}
+        self._images: dict[DatasetSpec, float] = {}
 
     def training(self, trial: TrialSpec) -> float:
         """Return the multiply-adds of a trial's whole training.
@@ -55,7 +52,7 @@ class Costs:
         """Return the multiply-adds of a forward pass of one image through all networks of a trial, with all exits."""
         networks = trial.exit_count if trial.method.cohort else 1
         exits = trial.exits
-        key = (trial.dataset.name, trial.architecture.name, exits.placement, exits.head, networks)
+        key = (trial.dataset, trial.architecture.name, exits.placement, exits.head, networks)
         if key not in self._networks:
             heads = sum(self._head(trial, block) for block in resolve(exits.placement, trial.layout))
             self._networks[key] = networks * trial.layout.cost.whole + heads
@@ -63,26 +60,25 @@ class Costs:
 
     def images(self, trial: TrialSpec) -> float:
         """Return the number of training images of an epoch of a trial."""
-        name = trial.dataset.name
-        if name not in self._images:
-            whole, share = share_of(name)
-            self._images[name] = share * (TRAINING_IMAGES.get(whole) or _counted(whole))
-        return self._images[name] * (1 - trial.validation)
+        dataset = trial.dataset
+        if dataset not in self._images:
+            self._images[dataset] = share_of(dataset.name)[1] * _counted(dataset)
+        return self._images[dataset] * (1 - trial.validation)
 
     def _head(self, trial: TrialSpec, block: int) -> int:
-        key = (trial.dataset.name, trial.architecture.name, block, trial.exits.head)
+        key = (trial.dataset, trial.architecture.name, block, trial.exits.head)
         if key not in self._heads:
             classes = trial.dataset_facts.classes
             self._heads[key] = head_multiply_adds(trial.exits.head, trial.layout, block, classes)
         return self._heads[key]
 
 
-def _counted(dataset: str) -> int:
-    """Return the number of training images in an image folder, or in the dataset of a plugin, which is loaded."""
-    if not dataset.startswith(FOLDER_PREFIX):
-        train, _ = datasets[dataset].load(DataSource())
-        return len(train)
-    from ...training.data.image_folder import class_names, list_images  # noqa: PLC0415 (imports torch)
-
-    train = Path(dataset.removeprefix(FOLDER_PREFIX)).expanduser() / "train"
-    return sum(len(list_images(train / name)) for name in class_names(train))
+def _counted(dataset: DatasetSpec) -> int:
+    """Return the number of all training images; the dataset of a plugin is loaded to count them."""
+    whole, _ = share_of(dataset.name)
+    if dataset.folder is None and whole in TRAINING_IMAGES:
+        return TRAINING_IMAGES[whole]
+    if (number := dataset.facts.training_images) is not None:
+        return number
+    train, _ = datasets[whole].load(DataSource())
+    return len(train)

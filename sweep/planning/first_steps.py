@@ -38,7 +38,7 @@ def first_steps(
     for spec in specs:
         first.setdefault(_pair(spec), spec)
     kept = (spec for spec in first.values() if not only_foreign or _is_foreign(spec))
-    return [FirstStep(label=label(spec), spec=spec.to_dict(), plugins=plugins) for spec in kept]
+    return [FirstStep(label=label(spec), spec=spec.located, plugins=plugins) for spec in kept]
 
 
 def label(trial: TrialSpec) -> str:

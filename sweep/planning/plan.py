@@ -90,6 +90,7 @@ def configuration_of(
         reported=trial.reported,
         cost=costs.training(trial),
         weights=trial.teacher.path if isinstance(trial.teacher, TrainedWeights) else "",
+        images=trial.dataset.location,
         backbone=trial.backbone.configuration if trial.backbone else "",
         seeds=seeds,
     )

@@ -11,10 +11,17 @@ from ...training.plugins import Plugin, use
 from ...training.trial import TrainedWeights
 from ..tracking.catalog import MLFLOW
 from .blocks import read_blocks
-from .candidates import candidates_of, read_values, recipe_warnings, refuse_too_many, trained_weights_of, weights_path
+from .candidates import (
+    BlockValues,
+    candidates_of,
+    read_values,
+    recipe_warnings,
+    refuse_too_many,
+    trained_weights_of,
+    weights_path,
+)
 from .garbage import no_search_for_garbage
 from .merged_axes import MergedAxis, merged_axes_of
-from .method_configs import Teacher
 from .parsing import field_names
 from .resources import Resources
 from .search_part import TunedConfig
@@ -52,7 +59,7 @@ class Sweep:
     search: SearchPlan | None
     """The search that tunes the methods; None without one. The trials then have the default settings."""
     text: str
-    """Text of the file, with absolute paths of weights."""
+    """Text of the file, with absolute paths of weights and images."""
     plugins: tuple[Plugin, ...]
     """Plugin files that register datasets, architectures or methods of the sweep file."""
     warnings: tuple[str, ...]
@@ -105,7 +112,8 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
     settings.exclusions.check(anything_left=bool(candidates))
     judged = read_evaluation(settings.keys, candidates, document)
     late = (warning for values in of_blocks for warning in recipe_warnings(values.recipes))
-    teachers = [way.teacher for values in of_blocks for way in values.ways if way.teacher]
+    notes = (note for values in of_blocks for note in values.datasets.notes)
+    without_effect = (axis.warning for axis in merged if axis.is_whole)
     return Sweep(
         name=settings.keys.name,
         requested=tuple(
@@ -116,9 +124,12 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         resources=settings.resources,
         stopping=judged.stopping,
         search=judged.search,
-        text=_with_absolute_paths(document, teachers),
+        text=_with_absolute_paths(document, of_blocks),
         plugins=tuple(plugins),
-        warnings=(*dict.fromkeys((*late, *_taken(candidates))), *(axis.warning for axis in merged if axis.is_whole)),
+        warnings=(
+            *dict.fromkeys((*late, *notes, *_taken(candidates))),
+            *(axis.warning for axis in merged if axis.is_whole),
+        ),
         merged_axes=tuple(merged),
         margins=judged.margins,
         tracking=judged.tracking,
@@ -132,11 +143,13 @@ def _taken(candidates: Iterable[TunedConfig]) -> Iterator[str]:
             yield f"teacher {teacher.architecture.name}: the weights in {teacher.path} were read with {teacher.taken}."
 
 
-def _with_absolute_paths(document: Document, teachers: list[Teacher]) -> str:
-    """Return the text of the file with absolute paths of weights, so that it can be read from any directory."""
+def _with_absolute_paths(document: Document, blocks: Sequence[BlockValues]) -> str:
+    """Return the text of the file with absolute paths of weights and images, so that any directory can hold it."""
     absolute = {
-        teacher.teacher: f"{teacher.architecture}@{weights_path(teacher.file, document)}"
-        for teacher in teachers
-        if teacher.file
+        way.teacher.teacher: f"{way.teacher.architecture}@{weights_path(way.teacher.file, document)}"
+        for values in blocks
+        for way in values.ways
+        if way.teacher and way.teacher.file
     }
-    return document.text_with(absolute)
+    images = {place: path for values in blocks for place, path in values.datasets.paths.items()}
+    return document.text_with(absolute, images)

@@ -95,32 +95,47 @@ class Document:
         where = f"{self.path}:{line}" if line else f"{self.path}"
         return f"{where}: {dotted(place)}" if place else where
 
-    def text_with(self, values: Mapping[str, str]) -> str:
-        """Return the text of the file with some scalars replaced, in quotes; everything else is unchanged."""
+    def text_with(self, values: Mapping[str, str], places: Mapping[Place, str]) -> str:
+        """Return the text of the file with some scalars replaced, in quotes; everything else is unchanged.
+
+        Args:
+            values: new text by old text, anywhere in the file.
+            places: new text by place.
+        """
         text = self.text
+        ends = {node.end_mark.index: new for place, new in places.items() if (node := self._find(place)[0]) is not None}
         for token in reversed(list(yaml.scan(self.text))):  # backwards, so that earlier indices stay valid
-            if isinstance(token, yaml.ScalarToken) and values.get(token.value, token.value) != token.value:
+            if not isinstance(token, yaml.ScalarToken):
+                continue
+            new = ends.get(token.end_mark.index, values.get(token.value, token.value))
+            if new != token.value:
                 start, end = token.start_mark.index, token.end_mark.index
                 written = text[start:end]
-                quoted = yaml.safe_dump(values[token.value], default_style='"', width=math.inf, allow_unicode=True)
+                quoted = yaml.safe_dump(new, default_style='"', width=math.inf, allow_unicode=True)
                 text = text[:start] + quoted.rstrip() + written[len(written.rstrip()) :] + text[end:]
         return text
 
     def _line(self, place: Place) -> int | None:
+        return self._find(place)[1]
+
+    def _find(self, place: Place) -> tuple[yaml.Node | None, int | None]:
+        """Return the value at a place, None if it is not written there, and the line of its nearest known part."""
         node, line = self._root, None
         for step in place:
             if isinstance(node, yaml.MappingNode):
                 found = next((pair for pair in node.value if pair[0].value == str(step)), None)
                 if found is None:
-                    break
+                    return None, line
                 line, node = found[0].start_mark.line + 1, found[1]
             elif isinstance(node, yaml.SequenceNode) and isinstance(step, str):  # a list of names instead of a mapping
                 named = next((item for item in node.value if item.value == step), None)
-                return named.start_mark.line + 1 if named else line
+                return None, named.start_mark.line + 1 if named else line
             elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
                 node = node.value[step]
                 line = node.start_mark.line + 1
-        return line
+            else:
+                return None, line
+        return node, line
 
 
 def dotted(place: Place) -> str:

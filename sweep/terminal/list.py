@@ -102,7 +102,10 @@ def _datasets() -> Iterator[tuple[str, str]]:
         shape = "x".join(map(str, facts.image_shape))
         yield name, f"{facts.description}; {shape} pixels, {facts.classes} classes"
     yield "NAME@20%", "20% of the training images of each class, always the same images; the complete test set"
-    yield "folder:PATH", "image folder: PATH/train/CLASS/*.png or *.jpg, and PATH/test/CLASS/ or PATH/val/CLASS/"
+    yield (
+        "folder:PATH",
+        "image folder: PATH/train/CLASS/ and PATH/test/CLASS/, or val/; with a name: {path: PATH, name: NAME}",
+    )
 
 
 def _recipes() -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ BAD_LINES: list[tuple[str, str, str]] = [
     ("dataset: [[digits]]", "dataset[0]", "unknown dataset ['digits']"),
     ("dataset: []", "dataset", EMPTY),
     ("dataset: null", "dataset", "unknown dataset None; choose from"),
-    ("dataset: {digits: 1}", "dataset", "unknown dataset {'digits': 1}"),
+    ("dataset: {digits: 1}", "dataset.digits", "unknown key 'digits'; choose from 'name', 'path'"),
     ("architectures: [resnet8, resnet9]", "architectures[1]", "unknown architecture 'resnet9'; the nearest is"),
     ("architectures: [torchvision/resnet18]", "architectures", "for torchvision/resnet18 on digits, images of 8x8"),
     ("architectures: []", "architectures", EMPTY),

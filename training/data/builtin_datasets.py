@@ -17,7 +17,7 @@ def _loader(module: str, function: str, *arguments: str) -> Callable[..., Any]:
 
 
 def _own_folder(name: str) -> Dataset:
-    from .image_folder import own_folder  # noqa: PLC0415 (imports torch)
+    from .image_folder import own_folder  # noqa: PLC0415 (imports NumPy and Pillow)
 
     return own_folder(name)
 
@@ -99,7 +99,7 @@ datasets.register("tiny_imagenet")(
         classes=200,
         mean=(0.4802, 0.4481, 0.3975),  # of all pixels, as published in many repositories
         std=(0.2770, 0.2691, 0.2821),
-        load=_loader("image_folder", "load_tiny_imagenet"),
+        load=_loader("imagenet", "load_tiny_imagenet"),
     )
 )
 datasets.register("imagenet")(
@@ -109,7 +109,7 @@ datasets.register("imagenet")(
         classes=1000,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
-        load=_loader("image_folder", "load_imagenet"),
+        load=_loader("imagenet", "load_imagenet"),
     )
 )
 datasets.register_pattern(f"{FOLDER_PREFIX}*", _own_folder)

@@ -1,174 +1,189 @@
-"""Datasets stored as image folders: Tiny ImageNet, ImageNet and your own images."""
+"""Datasets in image folders: `folder:PATH`, and a folder with a name, whose identity is its content."""
 
 import functools
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ...specs import SpecError
-from .dataset import FOLDER_PREFIX, IMAGENET_MEAN, IMAGENET_STD, LARGE, Dataset, DataSource, datasets
-from .download import Download, provide
-from .in_memory import Images
-from .streamed import ImageFiles, decode, read_images
+from .dataset import (
+    FOLDER_PREFIX,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    LARGE,
+    Dataset,
+    DatasetSpec,
+    DataSource,
+    FolderContent,
+)
+from .folder_files import ImageEntry, kinds, list_split, refuse_loose_files, texts_below
+from .headers import image_sizes, sizes_in_words
+from .image_file import shown
+from .splits import Splits, agreed_classes, find_splits
+from .subsets import share_of, subset_of
 
-READ = (".png", ".jpg", ".jpeg")
-NOT_READ = (".avif", ".bmp", ".gif", ".heic", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+if TYPE_CHECKING:
+    from .in_memory import ImageSet
+
 SMALL = 96
-PROBED = 64
+"""Largest height and width in pixels of images that are held in memory."""
 
-Item = TypeVar("Item")
-Listing = tuple[list[str], Tensor]
-"""Paths of image files and their labels (N,) int64."""
-
-
-def class_names(split: Path) -> list[str]:
-    """Return the names of the class directories of a split, sorted; the index of a class is its position."""
-    if not split.is_dir():
-        rule = "a dataset needs one directory per class in train/, and in test/ or val/"
-        raise SpecError(f"directory not found: {split}; {rule}.", field="dataset")
-    return sorted(entry.name for entry in os.scandir(split) if entry.is_dir() and not entry.name.startswith("."))
+Listing = tuple[list[ImageEntry], list[ImageEntry]]
+"""Training and test images."""
 
 
-def list_images(folder: Path) -> list[str]:
-    """Return the PNG and JPEG files in a directory, sorted. Raise `SpecError` if it has none, or other formats."""
-    if not folder.is_dir():
-        raise SpecError(f"directory not found: {folder}; restore it, or correct the path.", field="dataset")
-    paths = sorted(entry.path for entry in os.scandir(folder) if not entry.name.startswith("."))
-    for path in paths:
-        if path.lower().endswith(NOT_READ):
-            raise SpecError(f"{path} is neither PNG nor JPEG; convert it or remove it.", field="dataset")
-    images = [path for path in paths if path.lower().endswith(READ)]
-    if not images:
-        raise SpecError(f"class directory {folder} has no PNG or JPEG file; add images or remove it.", field="dataset")
-    return images
+@dataclass(frozen=True, kw_only=True)
+class ImageFolder:
+    """Splits and sizes of an image folder, after the header of every image was read."""
 
-
-def list_classes(split: Path, classes: Sequence[str], *, below: str = ".") -> Listing:
-    """Return the image files of each class directory of a split, or of the directory `below` in it."""
-    listed = [list_images(split / name / below) for name in classes]
-    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in listed]))
-    return [path for paths in listed for path in paths], labels
-
-
-def _agreed_classes(train: Path, test: Path) -> list[str]:
-    """Return the class names, which must be equal in both splits."""
-    classes, others = class_names(train), class_names(test)
-    if len(classes) < 2:
-        message = f"{train} has too few class directories: {len(classes)}; a dataset needs at least 2"
-        raise SpecError(f"{message}.", field="dataset")
-    if classes != others:
-        odd = min(set(classes) ^ set(others))
-        has, lacks = (train, test) if odd in classes else (test, train)
-        message = (
-            f"the splits have different classes: {has} has a directory {odd!r}, {lacks} does not; add or remove it."
-        )
-        raise SpecError(message, field="dataset")
-    return classes
-
-
-def _load_large(train: Path, test: Path, classes: Sequence[str], source: DataSource) -> tuple[ImageFiles, ImageFiles]:
-    def files(split: Path) -> ImageFiles:
-        paths, labels = list_classes(split, classes)
-        return ImageFiles(paths, labels, image_shape=(3, LARGE, LARGE), workers=source.workers)
-
-    return files(train), files(test)
-
-
-def _load_small(
-    train: Path, test: Path, classes: Sequence[str], image_shape: tuple[int, int, int], _: DataSource
-) -> tuple[Images, Images]:
-    def images(split: Path) -> Images:
-        paths, labels = list_classes(split, classes)
-        return read_images(paths, labels, image_shape=image_shape)
-
-    return images(train), images(test)
+    splits: Splits
+    image_shape: tuple[int, int, int]
+    """(3, H, W): the size of all images if it is one of at most `SMALL` pixels, otherwise (3, `LARGE`, `LARGE`)."""
+    training_images: int
+    notes: tuple[str, ...]
+    """Sentences about files that are not used, and about sizes that differ."""
 
 
 @functools.cache  # called for every trial
-def own_folder(name: str) -> Dataset:
-    """Return the dataset `folder:PATH`: PATH/train/CLASS/*.png or *.jpg, and the same in test/ (or val/ without test/).
+def read_folder(root: Path, train: str | None = None, test: str | None = None) -> ImageFolder:
+    """Read the header of every image in a folder.
 
-    If all images have one size of at most 96 pixels, they keep it and are held in memory; up to 64 images are checked.
-    Otherwise they are streamed from their files in every epoch, as images of 224x224 pixels.
+    Args:
+        root: absolute path of the folder.
+        train: directory with the training images, see `find_splits`.
+        test: directory with the test images.
 
     Raises:
-        SpecError: if the path is relative, a directory is missing, or the splits have different classes.
+        SpecError: if a split is missing, a file is neither an image nor a text, or an image has no valid header.
     """
-    root = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-    if not root.is_absolute():  # a worker runs in another directory
-        raise SpecError(f"the path of an image folder must begin with / or ~, but got {name!r}.", field="dataset")
-    train, test = root / "train", root / ("test" if (root / "test").is_dir() else "val")
-    classes = _agreed_classes(train, test)
-    small = _small_shape(train, classes)
-    return Dataset(
-        description=f"images in {root}; test set: {test.name}/",
-        image_shape=small or (3, LARGE, LARGE),
-        classes=len(classes),
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        load=functools.partial(_load_small, train, test, classes, small)
-        if small
-        else functools.partial(_load_large, train, test, classes),
+    splits = find_splits(root, train, test)
+    for split in (splits.train, splits.test):
+        refuse_loose_files(split)
+    training, testing = _listed(splits.train, splits.test, splits.classes)
+    sizes = image_sizes(root, [path for path, _ in (*training, *testing)], f"{FOLDER_PREFIX}{shown(root)}")
+    of_sides = {max(size) for size in sizes.values()}
+    is_small = len(set(sizes.values())) == 1 and max(of_sides) <= SMALL
+    return ImageFolder(
+        splits=splits,
+        image_shape=(3, *next(iter(sizes.values()))) if is_small else (3, LARGE, LARGE),
+        training_images=len(training),
+        notes=(*splits.notes, *_text_notes(splits), *(_size_notes(root, sizes) if min(of_sides) <= SMALL else ())),
     )
 
 
-def _small_shape(train: Path, classes: Sequence[str]) -> tuple[int, int, int] | None:
-    """Return (3, H, W) if the checked images have one small size, else None."""
-    looked_in = _spread(classes, PROBED)
-    paths = [path for name in looked_in for path in _spread(list_images(train / name), PROBED // len(looked_in))]
-    shapes = set()
-    for path in paths:
-        shapes.add(tuple(decode(path).shape))
-        if len(shapes) > 1 or max(max(shape) for shape in shapes) > SMALL:
-            return None
-    return shapes.pop()
+def _text_notes(splits: Splits) -> Sequence[str]:
+    texts = [path for split in (splits.train, splits.test) for path in texts_below(split)]
+    return [f"texts beside the images are not read: {kinds(texts)}."] if texts else []
 
 
-def _spread(items: Sequence[Item], count: int) -> Sequence[Item]:
-    """Return at most `count` items, evenly spaced."""
-    return items[:: -(-len(items) // count)]
+def _size_notes(root: Path, sizes: Mapping[str, tuple[int, int]]) -> Sequence[str]:
+    """Return the note that small images are enlarged because their sizes differ."""
+    if len(set(sizes.values())) == 1:
+        return []
+    rule = f"All are resized to {LARGE}x{LARGE} and read in every epoch. To keep small images as they are"
+    return [f"the images have different sizes: {sizes_in_words(sizes, root)}. {rule}, give all of them one size."]
 
 
-def load_tiny_imagenet(source: DataSource) -> tuple[Images, Images]:
-    """Return the training and validation images; the latter serve as test images."""
-    name = "tiny-imagenet-200"
-    url, md5 = f"http://cs231n.stanford.edu/{name}.zip", "90528d7ca1a48142e341f4ef8d21d0de"
-    downloads = [Download(urls=(url,), md5=md5)]
-    folder = provide("tiny_imagenet", source, files={name: None}, downloads=downloads) / name
-    classes = class_names(folder / "train")
-    _expect_all("tiny_imagenet", folder / "train", classes)
-    train = list_classes(folder / "train", classes, below="images")
-    test = _tiny_imagenet_validation(folder / "val", classes)
-    shape = datasets["tiny_imagenet"].image_shape
-    return read_images(*train, image_shape=shape), read_images(*test, image_shape=shape)
+def own_folder(name: str) -> Dataset:
+    """Return the dataset `folder:PATH`: PATH/train/CLASS/, and the same in test/, val/, valid/ or validation/.
+
+    Raises:
+        SpecError: if the path is relative, and as in `read_folder`.
+    """
+    path = name.removeprefix(FOLDER_PREFIX)
+    root = Path(path).expanduser()
+    if not root.is_absolute():  # a worker runs in another directory
+        rule = f"To give it relative to the sweep file, write dataset: {{path: {path}}}"
+        message = f"the path of an image folder must begin with / or ~, but got {name!r}. {rule}."
+        raise SpecError(message, field="dataset")
+    folder = read_folder(root)
+    splits = folder.splits
+
+    def load(source: DataSource) -> "tuple[ImageSet, ImageSet]":
+        return _load(_listed(splits.train, splits.test, splits.classes), folder.image_shape, source)
+
+    return Dataset(
+        description=f"images in {shown(root)}; test set: {splits.test.name}/",
+        image_shape=folder.image_shape,
+        classes=len(splits.classes),
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        load=load,
+        training_images=folder.training_images,
+        notes=folder.notes,
+    )
 
 
-def _tiny_imagenet_validation(folder: Path, classes: Sequence[str]) -> Listing:
-    """Return the validation images; a line of val_annotations.txt is a file, its class and a box, separated by tabs."""
-    annotations = folder / "val_annotations.txt"
-    if not annotations.exists():
-        message = f"tiny_imagenet is incomplete: {annotations} not found. Delete {folder.parent} and add --download"
-        raise SpecError(f"{message}.", field="dataset")
-    number = {name: place for place, name in enumerate(classes)}
-    rows = [line.split("\t") for line in annotations.read_text().splitlines()]
-    return [str(folder / "images" / row[0]) for row in rows], torch.tensor([number[row[1]] for row in rows])
+def named_folder(name: str, root: Path, train: str | None = None, test: str | None = None) -> DatasetSpec:
+    """Return the spec of the images in a folder under a name such as `Flowers` or `Flowers@20%`, see `read_folder`."""
+    folder = read_folder(root, train, test)
+    splits = folder.splits
+    content = FolderContent(
+        sha256=_digest(splits.train, splits.test, _listed(splits.train, splits.test, splits.classes)),
+        image_shape=folder.image_shape,
+        classes=len(splits.classes),
+        training_images=folder.training_images,
+        train=str(splits.train),
+        test=str(splits.test),
+    )
+    return DatasetSpec(name=name, folder=content)
 
 
-def load_imagenet(source: DataSource) -> tuple[ImageFiles, ImageFiles]:
-    """Return the training and validation images; the latter serve as test images."""
-    folder = provide("imagenet", source, files={"imagenet/train": None, "imagenet/val": None}, downloads=[])
-    train, test = folder / "imagenet" / "train", folder / "imagenet" / "val"
-    classes = _agreed_classes(train, test)
-    _expect_all("imagenet", train, classes)
-    return _load_large(train, test, classes, source)
+def facts_of(spec: DatasetSpec) -> Dataset:
+    """Return the dataset of a spec with a folder; no file is read before it is loaded."""
+    assert spec.folder is not None
+    return _facts(spec.name, spec.folder, spec.folder.train, spec.folder.test)
 
 
-def _expect_all(name: str, split: Path, classes: Sequence[str]) -> None:
-    expected = datasets[name].classes
-    if len(classes) != expected:
-        message = f"{split} has {len(classes)} class directories, but {name} has {expected} classes; restore its files"
-        raise SpecError(f"{message}.", field="dataset")
+@functools.cache  # called for every trial; specs of equal content at two locations are equal
+def _facts(name: str, content: FolderContent, train: str, test: str) -> Dataset:
+    whole, share = share_of(name)
+
+    def load(source: DataSource) -> "tuple[ImageSet, ImageSet]":
+        if not train:
+            message = f"the location of the images of {whole} is unknown here; run the sweep file of the trial"
+            raise SpecError(f"{message}, or name the sweep instead of a key.", field="dataset")
+        listing = _listed(Path(train), Path(test), agreed_classes(Path(train), Path(test)))
+        if _digest(Path(train), Path(test), listing) != content.sha256:
+            rule = "files were added, removed or changed. Run the sweep file again; it trains on the present images"
+            message = f"{shown(train)} and {shown(test)} do not have the images of the plan: {rule}"
+            raise SpecError(f"{message}.", field="dataset")
+        return _load(listing, content.image_shape, source)
+
+    facts = Dataset(
+        description=f"images of {whole}",
+        image_shape=content.image_shape,
+        classes=content.classes,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        load=load,
+        training_images=content.training_images,
+    )
+    return facts if share == 1 else subset_of(facts, name)
+
+
+def _listed(train: Path, test: Path, classes: Sequence[str]) -> Listing:
+    return list_split(train, classes), list_split(test, classes)
+
+
+def _digest(train: Path, test: Path, listing: Listing) -> str:
+    """Return the SHA-256 of the names and sizes of all image files, which is equal for copies of a folder."""
+    digest = hashlib.sha256()
+    for role, split, entries in zip(("train", "test"), (train, test), listing, strict=True):
+        for path, _ in entries:
+            digest.update(os.fsencode(f"{role}/{os.path.relpath(path, split)}\0{Path(path).stat().st_size}\n"))
+    return digest.hexdigest()
+
+
+def _load(listing: Listing, image_shape: tuple[int, int, int], source: DataSource) -> "tuple[ImageSet, ImageSet]":
+    """Return the training and test images: streamed from their files if they are `LARGE`, otherwise in memory."""
+    from .streamed import ImageFiles, entries_of, read_images  # noqa: PLC0415 (imports torch)
+
+    training, testing = map(entries_of, listing)
+    if image_shape[1:] == (LARGE, LARGE):
+        how = {"image_shape": image_shape, "workers": source.workers}
+        return ImageFiles(*training, **how), ImageFiles(*testing, **how)
+    return read_images(*training, image_shape=image_shape), read_images(*testing, image_shape=image_shape)

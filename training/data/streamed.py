@@ -13,18 +13,23 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ...specs import SpecError
+from .folder_files import ImageEntry
+from .image_file import read_pixels, shown
 from .in_memory import Images, ImageSet
 from .random_resized_crop import middle, random_part
 
 Step = tuple[Tensor, Tensor | None]
 """Indices (n,) of the images of a batch, and the draws (n, 4) for their random parts, or None for evaluation."""
 
+Labelled = tuple[list[str], Tensor]
+"""Paths of image files and their labels (N,) int64."""
+
 MOST_WORKERS = 16
 CHUNK = 256
 
 
 class ImageFiles(ImageSet):
-    """PNG and JPEG files of any size, read in every epoch and resized to one size."""
+    """Image files of any size, read in every epoch and resized to one size."""
 
     def __init__(
         self,
@@ -105,26 +110,17 @@ class _Decoder(Dataset[Tensor | SpecError]):
 
 
 def decode(path: str | Path) -> Tensor:
-    """Return the picture (3, H, W) uint8 in a PNG or JPEG file, with grey as three equal channels and without alpha.
+    """Return the picture (3, H, W) uint8 in an image file, see `read_pixels`.
 
     Raises:
-        SpecError: with the path, if the file is missing, damaged or in another format.
+        ImageFileError: with the path, if the file is missing, damaged or in another format.
     """
-    from torchvision.io import ImageReadMode, decode_image  # noqa: PLC0415 - takes two seconds
+    return torch.from_numpy(read_pixels(path)).permute(2, 0, 1)
 
-    try:
-        picture = decode_image(os.fspath(path), mode=ImageReadMode.RGB)
-    except RuntimeError as error:
-        reason = str(error).rpartition("cpp:")[2].partition(", ")[2] or str(error)
-        raise SpecError(
-            f"image file {path} cannot be read: {reason}. Replace or remove it.", field="dataset"
-        ) from error
-    if picture.dim() != 3:
-        message = f"image file {path} is an animation of {len(picture)} frames; replace it with a single image"
-        raise SpecError(f"{message}.", field="dataset")
-    if picture.dtype == torch.uint16:
-        picture = (picture.int() >> 8).byte()
-    return picture
+
+def entries_of(listed: Sequence[ImageEntry]) -> Labelled:
+    """Return the paths and labels of listed images."""
+    return [path for path, _ in listed], torch.tensor([number for _, number in listed], dtype=torch.int64)
 
 
 def read_images(paths: Sequence[str | Path], labels: Tensor, *, image_shape: tuple[int, int, int]) -> Images:
@@ -140,7 +136,7 @@ def read_images(paths: Sequence[str | Path], labels: Tensor, *, image_shape: tup
             picture = decode(path)
             if picture.shape != image_shape:
                 found, wanted = ("x".join(map(str, shape[1:])) for shape in (picture.shape, image_shape))
-                message = f"image file {path} has {found} pixels, but the other images have {wanted}; resize it"
+                message = f"image file {shown(path)} has {found} pixels, but the other images have {wanted}; resize it"
                 raise SpecError(f"{message}.", field="dataset")
             pixels[number] = picture
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...specs import SpecError
@@ -49,9 +50,14 @@ def share_of(name: str) -> tuple[str, float]:
 
 @functools.cache  # called for every trial
 def subset(name: str) -> Dataset:
-    """Return the dataset with a fraction of the training images of each class, and its whole test set."""
+    """Return the registered dataset with a fraction of the training images of each class, and its whole test set."""
+    whole, _ = share_of(name)
+    return subset_of(datasets[whole], name)
+
+
+def subset_of(facts: Dataset, name: str) -> Dataset:
+    """Return a dataset with the fraction of its training images that a name such as `Flowers@20%` denotes."""
     whole, share = share_of(name)
-    facts = datasets[whole]
 
     def load(source: DataSource) -> tuple[ImageSet, ImageSet]:
         train, test = facts.load(source)
@@ -61,14 +67,8 @@ def subset(name: str) -> Dataset:
             raise SpecError(f"{message}.", field="dataset")
         return taken, test
 
-    return Dataset(
-        description=f"{100 * share:g}% of each class of the training images of {whole}, always the same; full test set",
-        image_shape=facts.image_shape,
-        classes=facts.classes,
-        mean=facts.mean,
-        std=facts.std,
-        load=load,
-    )
+    described = f"{100 * share:g}% of each class of the training images of {whole}, always the same; full test set"
+    return replace(facts, description=described, load=load)
 
 
 datasets.register_pattern("*@*%", subset)

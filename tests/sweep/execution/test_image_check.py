@@ -17,15 +17,17 @@ from exeunt.sweep.planning.first_steps import first_steps
 from exeunt.training import DatasetSpec, DataSource, Recipe, TrialSpec
 from exeunt.training.plugins import Plugin, use
 
+DIGITS = DatasetSpec(name="digits")
+
 SCRIPT = """\
 import json, sys
 from pathlib import Path
 from exeunt.specs import SpecError
 from exeunt.sweep.execution.image_check import images_read
-from exeunt.training import DataSource
+from exeunt.training import DatasetSpec, DataSource
 
 told = []
-with images_read({names}, DataSource(directory=Path({folder!r}))) as wait:
+with images_read([DatasetSpec(name=name) for name in {names}], DataSource(directory=Path({folder!r}))) as wait:
     try:
         wait(told.append)
     except SpecError as error:
@@ -42,7 +44,7 @@ def without_torch(names, folder):
 
 def here(names, folder):
     told = []
-    with images_read(names, DataSource(directory=folder)) as wait:
+    with images_read([DatasetSpec(name=name) for name in names], DataSource(directory=folder)) as wait:
         try:
             wait(told.append)
         except SpecError as error:
@@ -72,7 +74,7 @@ def reader(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setattr(image_check.subprocess, "Popen", Watched)
-    with images_read(["digits"], DataSource()) as wait:
+    with images_read([DIGITS], DataSource()) as wait:
         yield wait, started[0]
     assert started[0].returncode is not None
 
@@ -89,7 +91,7 @@ def test_a_reader_that_dies_is_one_message(reader):
 def test_a_reader_ends_with_the_process_that_started_it():
     command = [sys.executable, "-m", "exeunt.sweep.execution.image_check"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
-        pickle.dump((["digits"] * 10**5, DataSource(), [], ()), reader.stdin)
+        pickle.dump(([DIGITS] * 10**5, DataSource(), [], ()), reader.stdin)
         reader.stdin.flush()
         assert pickle.load(reader.stdout) is None, "the reader reads"
         reader.stdin.close()  # as when the other process ends
@@ -147,7 +149,7 @@ class Own(Method):
 def test_a_first_step_in_another_process_is_one_message(line, part, monkeypatch):
     monkeypatch.setattr(image_check, "STEP_LIMIT_S", 20.0)
     told = []
-    with images_read(["digits"], DataSource(), [bad_step(line)]) as wait:
+    with images_read([DIGITS], DataSource(), [bad_step(line)]) as wait:
         if part:
             with pytest.raises(SpecError) as caught:
                 wait(told.append)

@@ -116,6 +116,15 @@ def test_the_students_of_a_teacher_that_did_not_end_well_are_given_up_at_once_wi
     assert suggested(queue) == "finished"
 
 
+def test_damaged_images_of_a_teacher_are_no_failure_and_no_reason_to_try_it_again(make_queue, given_up):
+    queue = make_queue([TEACHER, STUDENT], retries=5)
+    assert suggested(queue) == TEACHER.key
+    queue.ended(TEACHER.key, {"state": "unreadable"}, error=True)
+    assert queue.retry_delay(TEACHER.key) is None
+    assert queue.failures(TEACHER.key) == 0
+    assert given_up == {}
+
+
 def test_the_students_of_a_teacher_done_before_start_at_once(make_queue):
     queue = make_queue([STUDENT, PUPIL], done=[TEACHER.key])
     assert [suggested(queue) for _ in range(2)] == [STUDENT.key, PUPIL.key]
@@ -344,6 +353,7 @@ class TestProposals:
             ({"last": RUNNING, "error": True}, "failed"),
             ({"last": RUNNING, "error": True, "recorded": "done"}, "done"),
             pytest.param({"last": {"state": "unwritable"}, "error": True}, None),
+            ({"last": {"state": "unreadable"}, "error": True}, None),
             ({"last": {"state": "stopped"}, "error": True}, None),
             ({}, None),
         ],
