@@ -9,6 +9,7 @@ from typing import Any
 from ray import tune
 
 from ...specs import masked, one_line
+from ...specs.process_state import preserved_process_state
 from ...specs.user_code import UserCodeError
 from ...store import (
     WEIGHTS,
@@ -58,7 +59,8 @@ def run_trial(
     from .distributed_launch import ProcessDiedError, train_together  # noqa: PLC0415
 
     use(plugins)
-    trial = TrialSpec.from_dict(json.loads(config["spec"]))
+    with preserved_process_state():  # it runs code of users, such as the checks of a method's settings
+        trial = TrialSpec.from_dict(json.loads(config["spec"]))
     device = "cuda" if config["gpu"] else "cpu"
 
     def report(record: Record) -> None:
@@ -82,15 +84,17 @@ def run_trial(
                         result = train_together(trial, files, device=device, processes=processes, **how)
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
                 raise
-            except Exception as error:
+            except BaseException as error:  # such as SystemExit in the optimizer of a plugin
                 is_memory = isinstance(error, OutOfMemoryError)
                 kind = "" if is_memory or isinstance(error, UserCodeError) else f"{type(error).__name__}: "
-                reason = masked(one_line(f"{kind}{error}".splitlines()[0]))
+                reason = masked(one_line(f"{kind}{error}".strip().partition("\n")[0]))
                 if is_memory and 0 < config["gpu"] < 1:  # the queue retries it with a larger share
                     tune.report({"state": "crowded", "reason": reason})
                     raise
                 tune.report({"state": "failed", "reason": reason})
                 files.write_failure({"reason": reason, "traceback": masked(traceback.format_exc())})
+                if not isinstance(error, Exception):  # which Tune would take for its own
+                    raise RuntimeError(reason) from error
                 raise
     except TrialBusyError as error:  # nothing has run here, so this worker can take another trial
         tune.report({"state": "busy", "reason": str(error)})
