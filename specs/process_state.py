@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, Final
 
 UNKNOWN: Final = object()
@@ -55,6 +56,8 @@ TORCH_ATTRIBUTES: tuple[tuple[str, Any], ...] = (
     ("utils.deterministic.fill_uninitialized_memory", True),
 )
 """Settings of PyTorch that are attributes, and their defaults."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """One setting of the process."""
@@ -180,7 +183,7 @@ def _loaded_torch() -> Any:
 
 def _working_directory() -> str:
     try:
-        return os.getcwd()
+        return str(Path.cwd())
     except FileNotFoundError:  # it was removed
         return ""
 

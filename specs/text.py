@@ -1,6 +1,7 @@
 """Text from elsewhere, such as messages of libraries and names in files, as it is shown."""
 
 import re
+import unicodedata
 
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f"  # control characters, which begin the escape sequences of a terminal
@@ -27,3 +28,50 @@ def _escaped(found: re.Match[str]) -> str:
 def one_line(text: str) -> str:
     """Return a text without line breaks, control characters and changes of direction."""
     return " ".join(_UNPRINTABLE.sub(" ", text).split())
+
+
+_PLAIN = {
+    **{"±": "+-", "†": "#", "°": "o", "−": "-", "–": "-", "—": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x"},
+    **{"·": ".", "•": "*", "→": "->", "‘": "'", "’": "'", "“": '"', "”": '"', "█": "#", "Δ": "D", "µ": "u", "μ": "u"},
+    **dict.fromkeys("─━╌╴╶╸╺═", "-"),
+    **dict.fromkeys("│┃║", "|"),
+}
+"""ASCII forms of characters, as far as a compatibility decomposition does not give them."""
+_LINE_DRAWING = range(0x2500, 0x2580)
+
+
+def encodable(text: str, encoding: str) -> str:
+    """Return a text in characters of an encoding: others become ASCII characters, such as `+-` for `±`.
+
+    A longer form takes the place of blanks before it, if there are several, so columns remain aligned.
+    """
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return "".join(_encodable_line(line, encoding) for line in text.splitlines(keepends=True))
+    return text
+
+
+def _encodable_line(line: str, encoding: str) -> str:
+    written = ""
+    for character in line:
+        form = _form(character, encoding)
+        for _ in form[1:]:
+            gap = written.rfind("   ")
+            if gap >= 0:
+                written = written[:gap] + written[gap + 1 :]
+        written += form
+    return written
+
+
+def _form(character: str, encoding: str) -> str:
+    """Return a character if the encoding has it, else its ASCII form, or a question mark."""
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        if ord(character) in _LINE_DRAWING:
+            return _PLAIN.get(character, "+")
+        return (
+            _PLAIN.get(character) or unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"
+        )
+    return character

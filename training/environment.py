@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -71,15 +71,16 @@ def training_conditions(recipe: Recipe, device: torch.device, threads: int) -> I
         _prepare_cublas()  # for each recipe, since a later trial of this process may be deterministic
     if recipe.deterministic:
         prepare_deterministic(device)
-    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    cuda: Any = torch.backends.cuda
+    cudnn: Any = torch.backends.cudnn
     with preserved_process_state(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.set_num_threads(threads)
         if torch.are_deterministic_algorithms_enabled() != recipe.deterministic:  # imports the compiler
             torch.use_deterministic_algorithms(recipe.deterministic)
         # Set directly, because `cudnn.flags` turns off every flag that it is not given, including `enabled`.
         cudnn.benchmark = not recipe.deterministic
-        cudnn.conv.fp32_precision = "tf32" if recipe.precision == "tf32" else "ieee"  # type: ignore[attr-defined]
-        cuda.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        cudnn.conv.fp32_precision = "tf32" if recipe.precision == "tf32" else "ieee"
+        cuda.matmul.fp32_precision = "ieee"
         yield
 
 

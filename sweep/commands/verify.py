@@ -16,17 +16,17 @@ def verify(name: Name = None, storage: Storage = "runs", tracking: Tracking = No
 
     Exit status: 0 no problems; 1 at least one problem.
     """
-    from rich.console import Console
     from rich.progress import track
 
     from ...results.mlflow_client import TrackingError, answering
     from ...specs import SpecError
     from ...store import DamagedFileError, Store
+    from ..terminal.console import TerminalConsole
     from ..terminal.counts import counted
     from ..terminal.verify import problems_table
     from ..verify import Problem, problem_of, run_problems, trial_problems
 
-    store, console = Store(storage), Console()
+    store, console = Store(storage), TerminalConsole()
     recorded_at = tracking_uri(store, tracking)
     problems: list[Problem] = []
     sweeps: dict[str, list[str]] = {}

@@ -16,6 +16,7 @@ from ..planning.resources import Resources
 from ..terminal.counts import counted
 from .ports import answers
 from .runtime_env import packed
+from .shutdown import TimeBudgetExceeded
 
 PRELOAD = f"{__package__}.preload"
 """Module that prestarted workers import."""
@@ -23,7 +24,10 @@ NVIDIA_DRIVER = Path("/dev/nvidiactl")
 """Device file that exists if NVIDIA's driver is loaded."""
 
 INTERRUPTED_START_S = 5.0
-"""Time limit for Ray to start after Ctrl-C, which ends some of its processes. Ray notices that only after minutes."""
+"""Time limit for Ray to start after Ctrl-C or the end of the time budget.
+
+Ctrl-C ends some of its processes, which Ray notices only after minutes.
+"""
 
 ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Variable that makes a local Ray listen on loopback only, if it is 0 before Ray is imported (ray 2.60, also Linux)."""
@@ -112,7 +116,7 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
     patience = None
     try:
         yield ready
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TimeBudgetExceeded):
         patience = INTERRUPTED_START_S
         raise
     finally:
