@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...specs import SpecError, masked
+from ..machine import long_socket_path, usable_cpus
 from ..planning.resources import Resources
 from ..terminal.counts import counted
 from .ports import answers
@@ -56,7 +57,7 @@ def ray_at(
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
         return _present_ray()
-    cpus = int(min(len(os.sched_getaffinity(0)), trials * resources.cores))
+    cpus = int(min(usable_cpus(), trials * resources.cores))
     on_gpu = NVIDIA_DRIVER.exists() if resources.gpu is None else resources.gpu != 0
     return _embedded_ray(cpus, wait_for, preload=resources.cores == 1 and not on_gpu)
 
@@ -74,6 +75,8 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
     Ray starts a worker for each CPU. With `preload`, each loads PyTorch at once; it should be set only if each worker
     gets a trial, since a loaded worker needs more memory.
     """
+    if (problem := long_socket_path()) is not None:
+        raise SpecError(f"Ray cannot start on this machine: {problem.what}. To change it, {problem.remedy}")
     os.environ.setdefault(ON_LOOPBACK, "0")
     import ray  # noqa: PLC0415 (it reads the environment when it is imported)
 

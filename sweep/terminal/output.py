@@ -61,11 +61,11 @@ class _Stream(io.TextIOWrapper):
         self._can_encode = stream.encoding
         is_ascii = "\xe9".encode(stream.encoding, "replace") == b"?"
         super().__init__(
-            stream.buffer,  # type: ignore[arg-type]
+            stream.buffer,
             encoding=ASCII_SUPERSET if is_ascii else stream.encoding,
             errors="backslashreplace",
             newline="",
-            line_buffering=stream.line_buffering,
+            line_buffering=bool(stream.line_buffering),
         )
         self._is_output = stream is sys.stdout
 
