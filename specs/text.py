@@ -1,7 +1,11 @@
 """Text from elsewhere, such as messages of libraries and names in files, as it is shown."""
 
+import io
 import re
+import sys
 import unicodedata
+from contextlib import AbstractContextManager, redirect_stdout
+from typing import TextIO
 
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f"  # control characters, which begin the escape sequences of a terminal
@@ -23,6 +27,30 @@ def printable_lines(text: str) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
+
+
+class PrintableStream(io.TextIOBase):
+    """Stream that writes text to another one, with control characters escaped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        """Write the text; return its number of characters."""
+        self._stream.write(printable_lines(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the other stream."""
+        self._stream.flush()
+
+
+def user_output() -> AbstractContextManager[object]:
+    """Return a context in which the output of a user's own code goes to standard error, with escaped characters.
+
+    Standard output holds the results of a command, such as JSON.
+    """
+    return redirect_stdout(PrintableStream(sys.stderr))
 
 
 def one_line(text: str) -> str:

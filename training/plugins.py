@@ -15,6 +15,7 @@ from ..losses import methods
 from ..models import architecture_layout, architectures, heads
 from ..specs import Registry, SpecError, masked, nearest, short_hash
 from ..specs.process_state import preserved_process_state
+from ..specs.text import user_output
 from ..specs.user_code import user_modules
 from ..store import Plugin
 from .augmentation.policy import policies
@@ -117,7 +118,7 @@ def installed_plugins() -> tuple[str, ...]:
     for point in importlib.metadata.entry_points(group=GROUP):
         package = f"{point.dist.name} {point.dist.version}" if point.dist else point.name
         try:
-            with preserved_process_state():
+            with user_output(), preserved_process_state():
                 point.load()
         except (Exception, SystemExit) as error:
             place = f"the entry point {point.name!r} of {package} names {point.value}, which cannot be imported"
@@ -161,7 +162,7 @@ def _run(plugin: Plugin) -> None:
     user_modules.add(module.__name__)
     lines = plugin.source.splitlines(keepends=True)
     linecache.cache[plugin.name] = (len(plugin.source), None, lines, plugin.name)  # for tracebacks without the file
-    with preserved_process_state() as changed:
+    with user_output(), preserved_process_state() as changed:
         exec(compile(plugin.source, plugin.name, "exec", dont_inherit=True), module.__dict__)
     # A variable that the plugin does not name was set by a library that it imports.
     _undone[plugin] = [code for code in changed if "environ" not in code or code.split("'")[1] in plugin.source]
