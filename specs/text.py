@@ -60,7 +60,20 @@ def one_line(text: str) -> str:
 
 _PLAIN = {
     **{"±": "+-", "†": "#", "°": "o", "−": "-", "–": "-", "—": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x"},
-    **{"·": ".", "•": "*", "→": "->", "‘": "'", "’": "'", "“": '"', "”": '"', "█": "#", "Δ": "D", "µ": "u", "μ": "u"},
+    **{
+        "·": ".",
+        "•": "*",
+        "→": "->",
+        "‘": "'",
+        "’": "'",
+        "“": '"',
+        "”": '"',
+        "„": '"',
+        "█": "#",
+        "Δ": "D",
+        "µ": "u",
+        "μ": "u",
+    },
     **dict.fromkeys("─━╌╴╶╸╺═", "-"),
     **dict.fromkeys("│┃║", "|"),
 }
@@ -85,8 +98,8 @@ def _encodable_line(line: str, encoding: str) -> str:
     for character in line:
         form = _form(character, encoding)
         for _ in form[1:]:
-            gap = written.rfind("   ")
-            if gap >= 0:
+            gap = written.rfind("  ")
+            if gap > 0 and written[gap - 1] == " ":
                 written = written[:gap] + written[gap + 1 :]
         written += form
     return written

@@ -1,5 +1,6 @@
 """Standard output and standard error of a command: any encoding, a full disk, a closed pipe."""
 
+import codecs
 import errno
 import io
 import os
@@ -59,7 +60,7 @@ def _checked(name: str) -> Iterator[None]:
 class _Stream(io.TextIOWrapper):
     def __init__(self, stream: TextIO) -> None:
         self._can_encode = stream.encoding
-        is_ascii = "\xe9".encode(stream.encoding, "replace") == b"?"
+        is_ascii = codecs.lookup(stream.encoding).name == "ascii"
         super().__init__(
             stream.buffer,
             encoding=ASCII_SUPERSET if is_ascii else stream.encoding,
