@@ -52,7 +52,7 @@ def test_ctrl_c_after_the_time_ran_out_is_the_first():
 def test_a_wait_ends_with_the_time_budget():
     before = signal.getsignal(signal.SIGALRM)
     with pytest.raises(TimeBudgetExceeded), Shutdown(0.05).on_budget():
-        threading.Event().wait()
+        threading.Event().wait(5)
     with Shutdown(math.inf).on_budget(), Shutdown(100).on_budget():
         assert signal.getsignal(signal.SIGALRM) is not before
     assert signal.getsignal(signal.SIGALRM) is before

@@ -111,7 +111,7 @@ def test_output_errors_are_errors_for_users():
     ],
 )
 def test_errors_of_the_machine_and_control_characters_are_one_line(error, line, monkeypatch, capsys):
-    def act(prog_name):
+    def act(**_):
         raise error
 
     monkeypatch.setattr(program, "app", act)
@@ -122,7 +122,7 @@ def test_errors_of_the_machine_and_control_characters_are_one_line(error, line, 
 
 
 def test_other_errors_of_the_system_have_a_traceback(monkeypatch):
-    def act(prog_name):
+    def act(**_):
         raise OSError(errno.ECHILD, "No child processes")
 
     monkeypatch.setattr(program, "app", act)
