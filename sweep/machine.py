@@ -28,7 +28,7 @@ CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class MachineProblem:
     """A condition that makes a sweep fail or slow, and its fix."""
 
     subject: str
@@ -38,9 +38,9 @@ class Problem:
     """True if a sweep with a local Ray fails."""
 
 
-def problems() -> Iterator[Problem]:
+def problems() -> Iterator[MachineProblem]:
     """Iterate over the problems of this machine."""
-    checks: tuple[Callable[[], Problem | None], ...]
+    checks: tuple[Callable[[], MachineProblem | None], ...]
     checks = (long_socket_path, temporary_directory, shared_memory, other_ray, proxies, host_name, home)
     yield from filter(None, (check() for check in checks))
 
@@ -50,7 +50,7 @@ def ray_directory() -> Path:
     return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp")
 
 
-def long_socket_path() -> Problem | None:
+def long_socket_path() -> MachineProblem | None:
     """Return a problem if the paths of Ray's sockets are longer than Unix sockets can have."""
     place = ray_directory()
     path = place / "ray" / SESSION.format(pid=os.getpid())
@@ -58,41 +58,45 @@ def long_socket_path() -> Problem | None:
         return None
     variable = "RAY_TMPDIR" if os.environ.get("RAY_TMPDIR") else "TMPDIR"
     what = f"{variable} is {place}, so the paths of Ray's sockets have {length} bytes (maximum {SOCKET_BYTES})"
-    return Problem(subject="Ray", what=what, remedy="set a short directory: export RAY_TMPDIR=/tmp", is_fatal=True)
+    return MachineProblem(
+        subject="Ray", what=what, remedy="set a short directory: export RAY_TMPDIR=/tmp", is_fatal=True
+    )
 
 
-def temporary_directory() -> Problem | None:
+def temporary_directory() -> MachineProblem | None:
     """Return a problem if Ray's directory is not writable or nearly full."""
     place = nearest_existing(ray_directory())
     if not os.access(place, os.W_OK | os.X_OK):
         what = f"Ray needs {ray_directory()}, which is not writable"
-        return Problem(subject="Ray", what=what, remedy="choose another: export RAY_TMPDIR=DIR", is_fatal=True)
+        return MachineProblem(subject="Ray", what=what, remedy="choose another: export RAY_TMPDIR=DIR", is_fatal=True)
     if (free := shutil.disk_usage(place).free) < TEMPORARY:
         what = f"Ray writes to {ray_directory()}, which has {free / GIB:.1f} GiB free"
-        return Problem(subject="Ray", what=what, remedy="free space there, or choose another: export RAY_TMPDIR=DIR")
+        return MachineProblem(
+            subject="Ray", what=what, remedy="free space there, or choose another: export RAY_TMPDIR=DIR"
+        )
     return None
 
 
-def shared_memory(place: Path = Path("/dev/shm")) -> Problem | None:
+def shared_memory(place: Path = Path("/dev/shm")) -> MachineProblem | None:
     """Return a problem if there is little shared memory, as in a container by default."""
     if not place.is_dir():
         return None
     if (free := shutil.disk_usage(place).free) >= SHARED_MEMORY:
         return None
     what = f"{place} has {free / GIB:.2f} GiB free, so Ray keeps its objects on the disk"
-    return Problem(subject="memory", what=what, remedy="in Docker, start the container with --shm-size=2g")
+    return MachineProblem(subject="memory", what=what, remedy="in Docker, start the container with --shm-size=2g")
 
 
-def other_ray(processes: Path = Path("/proc")) -> Problem | None:
+def other_ray(processes: Path = Path("/proc")) -> MachineProblem | None:
     """Return a problem if another Ray runs on this machine, which also gives all CPUs to its tasks."""
     numbers = [comm.parent.name for comm in processes.glob("[0-9]*/comm") if _content(comm) in RAY_PROCESSES]
     if not numbers:
         return None
     what = f"another Ray runs on this machine (process {min(numbers, key=int)}), and both use all CPUs"
-    return Problem(subject="Ray", what=what, remedy="use it with --address auto, or end it with `ray stop`")
+    return MachineProblem(subject="Ray", what=what, remedy="use it with --address auto, or end it with `ray stop`")
 
 
-def proxies() -> Problem | None:
+def proxies() -> MachineProblem | None:
     """Return a problem if requests to servers on this machine, such as MLflow's, would go to a proxy."""
     found = getproxies_environment()
     used = [scheme for scheme in ("http", "https", "all") if scheme in found]
@@ -103,27 +107,27 @@ def proxies() -> Problem | None:
         f"{used[0]}_proxy is set, and no_proxy lacks {' and '.join(missing)}: servers on this machine are not reached"
     )
     value = ",".join(filter(None, [found.get("no", ""), *missing]))
-    return Problem(subject="proxy", what=what, remedy=f"export no_proxy={value} NO_PROXY={value}")
+    return MachineProblem(subject="proxy", what=what, remedy=f"export no_proxy={value} NO_PROXY={value}")
 
 
-def host_name() -> Problem | None:
+def host_name() -> MachineProblem | None:
     """Return a problem if the name of this machine has no address."""
     name = socket.gethostname()
     try:
         socket.getaddrinfo(name, None)
     except OSError:
         what = f"the host name {name} has no address, which delays or prevents connections of Ray and MLflow"
-        return Problem(subject="host", what=what, remedy=f"add the line `127.0.1.1 {name}` to /etc/hosts")
+        return MachineProblem(subject="host", what=what, remedy=f"add the line `127.0.1.1 {name}` to /etc/hosts")
     return None
 
 
-def home() -> Problem | None:
+def home() -> MachineProblem | None:
     """Return a problem if libraries cannot write to the home directory or to a cache."""
     for variable, usual in CACHES.items():
         place = Path(os.environ.get(variable) or usual).expanduser()
         if not os.access(nearest_existing(place), os.W_OK | os.X_OK):
             what = f"{place} is not writable, so libraries cannot keep their files there"
-            return Problem(subject="home", what=what, remedy=f"choose another directory: export {variable}=DIR")
+            return MachineProblem(subject="home", what=what, remedy=f"choose another directory: export {variable}=DIR")
     return None
 
 

@@ -39,7 +39,7 @@ class Shutdown:
 
     @contextmanager
     def on_budget(self) -> Iterator[None]:
-        """Raise `TimeBudgetExceeded` inside the context when the time budget ends, whatever it waits for.
+        """Raise `TimeBudgetExceeded` inside the context when the time budget ends, also during a wait.
 
         It has no effect without a budget, and outside of the main thread.
         """

@@ -1,4 +1,4 @@
-"""What the events of trials change: the queue, the display, the store, the mirror and the deadlines."""
+"""Events of trials, and their effects on queue, display, store, mirror and deadlines."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
