@@ -63,9 +63,14 @@ def run_trial(
         trial = TrialSpec.from_dict(json.loads(config["spec"]))
     device = "cuda" if config["gpu"] else "cpu"
 
+    is_reporting = False
+
     def report(record: Record) -> None:
+        nonlocal is_reporting
         told = {name: record[name] for name in TOLD if name in record}
+        is_reporting = True  # Tune stops a trial with SystemExit from its report (ray 2.60)
         tune.report({**told, "state": "running", "epochs": trial.recipe.epochs})
+        is_reporting = False
 
     try:
         require_driver(store.sweep_directory(sweep), driver)
@@ -85,6 +90,8 @@ def run_trial(
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
                 raise
             except BaseException as error:  # such as SystemExit in the optimizer of a plugin
+                if is_reporting:
+                    raise
                 is_memory = isinstance(error, OutOfMemoryError)
                 kind = "" if is_memory or isinstance(error, UserCodeError) else f"{type(error).__name__}: "
                 reason = masked(one_line(f"{kind}{error}".strip().partition("\n")[0]))
