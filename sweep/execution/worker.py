@@ -63,15 +63,7 @@ def run_trial(
         trial = TrialSpec.from_dict(json.loads(config["spec"]))
     device = "cuda" if config["gpu"] else "cpu"
 
-    is_reporting = False
-
-    def report(record: Record) -> None:
-        nonlocal is_reporting
-        told = {name: record[name] for name in TOLD if name in record}
-        is_reporting = True  # Tune stops a trial with SystemExit from its report (ray 2.60)
-        tune.report({**told, "state": "running", "epochs": trial.recipe.epochs})
-        is_reporting = False
-
+    report = _EpochReports(trial.recipe.epochs)
     try:
         require_driver(store.sweep_directory(sweep), driver)
         with store.attempt(config["key"], driver) as files:
@@ -90,7 +82,7 @@ def run_trial(
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
                 raise
             except BaseException as error:  # such as SystemExit in the optimizer of a plugin
-                if is_reporting:
+                if report.is_running:
                     raise
                 is_memory = isinstance(error, OutOfMemoryError)
                 kind = "" if is_memory or isinstance(error, UserCodeError) else f"{type(error).__name__}: "
@@ -113,6 +105,20 @@ def run_trial(
         tune.report({"state": "unwritable", "reason": str(error)})
         raise
     tune.report({"state": result["state"], "seconds": result["seconds"]})
+
+
+class _EpochReports:
+    """Reports of epochs to Tune, which stops a trial with SystemExit from its report (ray 2.60)."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self.is_running = False
+
+    def __call__(self, record: Record) -> None:
+        told = {name: record[name] for name in TOLD if name in record}
+        self.is_running = True
+        tune.report({**told, "state": "running", "epochs": self._epochs})
+        self.is_running = False
 
 
 def _source_weights(trial: TrialSpec, store: Store, stack: ExitStack) -> dict[str, Any]:
