@@ -34,12 +34,11 @@ class PlannedSweep:
         return len(self.planned.trials)
 
     def __str__(self) -> str:
-        from rich.console import Console
-
         from ..sweep.planning.estimate import estimate
+        from ..sweep.terminal.console import TerminalConsole
         from ..sweep.terminal.plan import overview
 
-        console = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
+        console = TerminalConsole(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
         with console.capture() as printed:
             console.print(overview(estimate(self.planned, self.store)))
         return printed.get()

@@ -214,9 +214,8 @@ def run(
             `exeunt sweep`. Also if it is called in another thread than the main thread, which receives Ctrl-C.
         KeyboardInterrupt: after Ctrl-C, once all running trials have a checkpoint; at once after a second.
     """
-    from rich.console import Console
-
     from ..sweep.run import run_sweep
+    from ..sweep.terminal.console import TerminalConsole
     from ._source import data_source
     from .plan import load
 
@@ -226,7 +225,7 @@ def run(
         require(max_concurrent >= 1, "max_concurrent >= 1", max_concurrent=max_concurrent)
     planned, store = load(file, storage, plugins)
     uri = _tracking_uri(store, tracking)
-    console = Console(file=io.StringIO()) if quiet else Console()
+    console = TerminalConsole(file=io.StringIO()) if quiet else TerminalConsole()
     run_sweep(
         Path(file),
         planned,

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from typing import get_args
 
 from ..specs import SpecError
+from ..specs.process_state import preserved_process_state
+from ..specs.text import user_output
 from ..specs.user_code import user_code
 from .architectures import BUILT_IN, BackboneBuilder, architectures
 from .backbone import Backbone
@@ -26,11 +28,12 @@ def measured_layout(builder: BackboneBuilder, image_shape: tuple[int, int, int],
     Raises:
         SpecError: for images that are too small for the strides of the network.
     """
-    with without_weights():
+    with user_output(), preserved_process_state(), without_weights():
         trunk = backbone_from(builder, image_shape, classes)
     channels, height, width = image_shape
     received = f"Its images were (1, {channels}, {height}, {width}) float32."
-    with user_code("the network", builder, received=lambda _: received, field="architecture"):
+    called = user_code("the network", builder, received=lambda _: received, field="architecture")
+    with user_output(), preserved_process_state(), called:
         try:
             return layout_of(trunk, image_shape)
         except SpecError:

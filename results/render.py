@@ -124,6 +124,9 @@ def to_json(sheet: RenderedTable) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+
 FORMATS: dict[str, Callable[[RenderedTable], str]] = {
     "text": text,
     "csv": tidy_csv,
@@ -189,6 +192,6 @@ def _escape_markdown(text: str) -> str:
 
 
 def _inert(text: str) -> str:
-    """Return recorded text on one line, quoted if a spreadsheet would run it as a formula."""
+    """Return recorded text on one line, quoted if a spreadsheet would run it as a formula; a number is none."""
     line = one_line(text)
-    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+    return f"'{line}" if line.startswith(FORMULA_STARTS) and not _NUMBER.fullmatch(line) else line

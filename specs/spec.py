@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 from .errors import SpecError, require, unknown
+from .text import is_printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,9 @@ class FieldInfo:
                 elif not isinstance(value, number) or isinstance(value, bool):
                     rule += ", a whole number" if self.kind is int else ", a number"
                 require(False, rule, **{name: value})
+        if any(isinstance(text, str) and not is_printable(text) for text in _items(value)):
+            rule = "must be printable text, without line breaks, control characters and invalid UTF-8"
+            raise SpecError(f"{name} {rule}, but got {value!a}.", field=name)
         if self.kind is bool:
             require(isinstance(value, bool), f"{name} is true or false", **{name: value})
         if self.choices and value not in self.choices:
@@ -105,7 +109,10 @@ class Spec:
     """Fields that 0.1.0 did not have. `to_dict` omits their defaults, so that earlier trials keep their keys."""
 
     def __post_init__(self) -> None:
-        """Check each field; convert an integer in a float field, so that 3 and 3.0 give the same spec."""
+        """Check each field; convert an integer in a float field, so that 3 and 3.0 give the same spec.
+
+        Text has to be printable, since tables, logs and MLflow show it.
+        """
         for name, setting in self._checked().items():
             value = getattr(self, name)
             if value is None and setting.optional:
@@ -132,7 +139,10 @@ class Spec:
         return {
             name: setting
             for name, setting in cls.field_infos().items()
-            if setting.limits is not None or setting.choices or setting.kind in (bool, float)
+            if setting.limits is not None
+            or setting.choices
+            or setting.kind in (bool, float, str)
+            or get_origin(setting.kind) is tuple
         }
 
     @classmethod
@@ -194,6 +204,10 @@ def _setting(field: "dataclasses.Field[Any]", hint: Any) -> FieldInfo:
     return FieldInfo(
         name=field.name, default=field.default, kind=kind, optional=optional, limits=limits, choices=choices
     )
+
+
+def _items(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _plain(value: object) -> object:

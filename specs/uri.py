@@ -12,6 +12,12 @@ HIDDEN = "***"
 """Replacement of credentials."""
 
 _URI = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]*://)([^\s"'<>`]*)""")
+_WITHOUT_SLASHES = re.compile(
+    r"""\b((?:https?|s3|gs|ray|postgres\w*|mysql|mssql)(?:\+\w+)?:/?)[^\s"'<>`/:]+:[^\s"'<>`]*@"""
+)
+"""Pattern of a mistyped URI with a password, such as `s3:/KEY:SECRET@`."""
+_WITHOUT_SCHEME = re.compile(r"(?:\w+:)?/{0,2}([^\s/:]+:[^\s]+)@\S*")
+"""Pattern of an address with a password, such as `user:password@host:5000`."""
 _NOT_IN_URIS = re.compile(r"""[\s"'<>`]""")
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]*)")
 _SHOWN = ("endpoint_override", "region", "scheme", "sslmode", "connect_timeout", "timeout")
@@ -32,15 +38,26 @@ def masked(text: str, *uris: str) -> str:
     for uri in uris:
         for credential in sorted(_credentials(uri), key=len, reverse=True):
             text = text.replace(credential, HIDDEN)
+    text = _WITHOUT_SLASHES.sub(rf"\1{HIDDEN}@", text)
     return _URI.sub(lambda found: found[1] + _masked(found[2]), text)
 
 
 def _masked(rest: str) -> str:
     """Return the part of a URI after `://` without credentials."""
     user, place, query = _split(rest)
+    if not rest.startswith("/"):
+        place = _without_parameters(place)
     shown = (f"{HIDDEN}@{place}" if place else HIDDEN) if user else place
     parts = dict.fromkeys(part if _is_public(part) else HIDDEN for part in query)
     return shown + ("?" + "&".join(parts) if parts else "")
+
+
+def _without_parameters(place: str) -> str:
+    """Return host and path without parameters after a semicolon and without a fragment, unless that is a path."""
+    path, mark, fragment = place.partition("#")
+    path = re.sub(";[^/]+", f";{HIDDEN}", path)
+    is_path = fragment.startswith("/") and _PLAIN.fullmatch(fragment)  # a page of MLflow
+    return path + mark + (fragment if is_path or not fragment else HIDDEN)
 
 
 def _split(rest: str) -> tuple[str, str, list[str]]:
@@ -64,6 +81,8 @@ def _credentials(uri: str) -> Iterator[str]:
     """Iterate over the credentials in a URI, and in the URIs in its query, as written and decoded."""
     rest = uri.partition("://")[2]
     user = "" if rest.startswith("/") else rest.rpartition("@")[0]
+    if "://" not in uri and (found := _WITHOUT_SCHEME.fullmatch(uri)) is not None:
+        user = found[1]
     name, _, password = user.partition(":")
     values = [
         part.partition("=")[2] or part for part in re.split("[&;]", rest.partition("?")[2]) if not _is_public(part)

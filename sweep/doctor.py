@@ -5,7 +5,6 @@ A package that cannot be imported is a finding, so every other package is import
 
 import importlib
 import importlib.metadata
-import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from ..specs import SpecError, masked, sqlite_file
 from .execution.mps import pipe_directory
 from .execution.ports import answers
+from .machine import described_limits, nearest_existing, owner_problem, problems, usable_cpus
 from .terminal.counts import counted
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def surroundings(store: "Store", tracking_uri: str, address: str | None, data: P
     version = importlib.metadata.version("exeunt")
     yield Finding("ok", "exeunt", f"{version}, commit {commit()}" if commit() else version)
     yield from devices()
+    yield from machine(is_local=address is None)
     yield storage(store)
     yield mlflow(tracking_uri)
     yield ray(address)
@@ -125,14 +126,24 @@ def devices() -> Iterator[Finding]:
         return
     cpu = torch.device("cpu")
     described = describe_environment(cpu, choose_precision("auto", cpu))
-    cores = counted(len(os.sched_getaffinity(0)), "core")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    what = f"{described['device']}, {cores}, {memory:.1f} GiB, precision: auto is {described['precision']}"
+    what = f"{described['device']}, {described_limits()}, precision: auto is {described['precision']}"
     if Path("/proc/driver/nvidia/version").exists():
         remedy = "check that `nvidia-smi` lists a GPU; install the torch build for its driver (see pytorch.org)"
         yield Finding("wrong", "CPU", f"{what}; the NVIDIA driver is loaded, but PyTorch finds no GPU", remedy)
     else:
         yield Finding("ok", "CPU", what)
+
+
+def machine(*, is_local: bool) -> Iterator[Finding]:
+    """Check the conditions of this machine on which a sweep depends.
+
+    Args:
+        is_local: True if a sweep starts a local Ray.
+    """
+    for problem in problems():
+        yield Finding(
+            "wrong" if problem.is_fatal and is_local else "advice", problem.subject, problem.what, problem.remedy
+        )
 
 
 def mps(pipes: Path, processes: Path = Path("/proc")) -> Finding:
@@ -156,7 +167,7 @@ def storage(store: "Store") -> Finding:
     """Check that the storage is writable; report the free space and the file system of a directory."""
     from ..store import LocalDirectory
 
-    place = _nearest(Path(store.location)) if store.is_local else None
+    place = nearest_existing(Path(store.location)) if store.is_local else None
     try:
         _write(LocalDirectory(place) if place else store.root)
     except SpecError as error:
@@ -169,6 +180,8 @@ def storage(store: "Store") -> Finding:
     what = f"{store.location}, {kind}, {there}, {free / GIB:.1f} GiB free"
     if system in MEMORY:
         return Finding("advice", "storage", what, "lost at a restart; choose a directory on a disk: --storage DIR")
+    if owner := owner_problem(Path(store.location)):
+        return Finding("advice", "storage", f"{what}; it {owner}", "share it only with a common group, or use your own")
     if free < LITTLE:
         return Finding("advice", "storage", what, "remove files that are no longer needed: `exeunt clean`")
     return Finding("ok", "storage", what)
@@ -185,7 +198,7 @@ def mlflow(tracking_uri: str) -> Finding:
         remedy = "start it, or choose another with --tracking (sweeps train without it; `exeunt sync` fills it later)"
     try:
         if database is not None and not database.exists():
-            _write(LocalDirectory(_nearest(database.absolute().parent)))
+            _write(LocalDirectory(nearest_existing(database.absolute().parent)))
             return Finding("ok", "MLflow", f"{masked(tracking_uri)}, does not exist yet, can be created")
         if database is None and not answers(tracking_uri):
             return Finding("wrong", "MLflow", f"no server listens at {masked(tracking_uri)}", remedy)
@@ -205,7 +218,7 @@ def mlflow(tracking_uri: str) -> Finding:
 def ray(address: str | None) -> Finding:
     """Check that a cluster accepts connections or jobs. Ray itself rejects other versions of Ray and Python."""
     if address is None:
-        what = f"no cluster given; a sweep starts a local Ray with {counted(len(os.sched_getaffinity(0)), 'CPU')}"
+        what = f"no cluster given; a sweep starts a local Ray with {counted(usable_cpus(), 'CPU')}"
         return Finding("ok", "Ray", what)
     if "://" in address:
         from .execution.job import require_jobs
@@ -258,11 +271,6 @@ def datasets(data: Path | None) -> Iterator[Finding]:
 def _write(folder: "Directory") -> None:
     folder.write(PROBE, b"")
     folder.remove(PROBE)
-
-
-def _nearest(path: Path) -> Path:
-    """Return the path, or its nearest parent that exists."""
-    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def _file_system(path: Path) -> str:

@@ -5,21 +5,21 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 
 from ..specs import SpecError
+from ..specs.process_state import preserved_process_state, unusual_settings
 from ..specs.version import __version__
 from . import nvml
 from .compilation import compiled_as
 from .plugins import installed_plugins, plugins_in_use
 from .recipe import Recipe
 
-T = TypeVar("T")
 Precision = Literal["fp32", "tf32", "bf16"]
 
 CUBLAS_VARIABLE, CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
@@ -61,25 +61,26 @@ def training_conditions(recipe: Recipe, device: torch.device, threads: int) -> I
     """Set the number of CPU threads and PyTorch's numeric settings for a recipe, inside the context.
 
     cuDNN benchmarks its algorithms, unless the recipe is deterministic. Only `precision: tf32` computes in TF32, and
-    only its convolutions do. On exit, these settings and the state of PyTorch's generators are restored.
+    only its convolutions do. On exit, the state of the process is restored, also where code of a user has changed it.
 
     Raises:
         SpecError: if the recipe is deterministic, but CUDA started in this process without deterministic matrix
             products.
     """
-    cuda = torch.backends.cuda, torch.backends.cudnn
     if device.type == "cuda":
         _prepare_cublas()  # for each recipe, since a later trial of this process may be deterministic
     if recipe.deterministic:
         prepare_deterministic(device)
-    with (
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        _set(torch.get_num_threads, torch.set_num_threads, threads),
-        _deterministic_algorithms() if recipe.deterministic else nullcontext(),
-        _attribute(cuda[1], "benchmark", not recipe.deterministic),
-        _attribute(cuda[1].conv, "fp32_precision", "tf32" if recipe.precision == "tf32" else "ieee"),
-        _attribute(cuda[0].matmul, "fp32_precision", "ieee"),
-    ):
+    cuda: Any = torch.backends.cuda
+    cudnn: Any = torch.backends.cudnn
+    with preserved_process_state(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.set_num_threads(threads)
+        if torch.are_deterministic_algorithms_enabled() != recipe.deterministic:  # imports the compiler
+            torch.use_deterministic_algorithms(recipe.deterministic)
+        # Set directly, because `cudnn.flags` turns off every flag that it is not given, including `enabled`.
+        cudnn.benchmark = not recipe.deterministic
+        cudnn.conv.fp32_precision = "tf32" if recipe.precision == "tf32" else "ieee"
+        cuda.matmul.fp32_precision = "ieee"
         yield
 
 
@@ -112,31 +113,6 @@ def nondeterministic_operator(error: Exception) -> str | None:
     return found[1] if found and isinstance(error, RuntimeError) else None
 
 
-@contextmanager
-def _deterministic_algorithms() -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True)  # imports the compiler, so it is not called without need
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-@contextmanager
-def _set(read: Callable[[], T], write: Callable[[T], object], value: T) -> Iterator[None]:
-    before = read()
-    write(value)
-    try:
-        yield
-    finally:
-        write(before)
-
-
-def _attribute(owner: Any, name: str, value: object) -> AbstractContextManager[None]:
-    # Set directly, because `cudnn.flags` turns off every flag that it is not given, including `enabled`.
-    return _set(lambda: getattr(owner, name), lambda value: setattr(owner, name, value), value)
-
-
 def describe_environment(device: torch.device, precision: Precision) -> dict[str, str | int]:
     """Return versions, commit, plugins if any, hardware and precision, for the result."""
     cuda = device.type == "cuda"
@@ -155,7 +131,10 @@ def describe_environment(device: torch.device, precision: Precision) -> dict[str
 
 
 def describe_conditions(recipe: Recipe, device: torch.device) -> dict[str, str | int]:
-    """Return the numeric settings that `training_conditions` has set, as they are now, for the result."""
+    """Return the numeric settings that `training_conditions` has set, as they are now, for the result.
+
+    If other settings of PyTorch differ from those of a new process, `settings` has the code that sets them.
+    """
     record: dict[str, str | int] = {
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "compile": compiled_as(recipe.compile, device),
@@ -163,6 +142,8 @@ def describe_conditions(recipe: Recipe, device: torch.device) -> dict[str, str |
     if device.type == "cuda":
         record["tf32"] = torch.backends.cudnn.conv.fp32_precision == "tf32"  # type: ignore[attr-defined]
         record["cudnn_benchmark"] = torch.backends.cudnn.benchmark
+    if unusual := unusual_settings():
+        record["settings"] = "; ".join(unusual)
     return record
 
 

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from ..losses import methods
 from ..models import architecture_layout, architectures, heads
-from ..specs import Registry, SpecError, nearest, short_hash
+from ..specs import Registry, SpecError, masked, nearest, short_hash
+from ..specs.process_state import preserved_process_state
+from ..specs.text import user_output
 from ..specs.user_code import user_modules
 from ..store import Plugin
 from .augmentation.policy import policies
@@ -40,6 +42,8 @@ class _Entered(NamedTuple):
 _entered: dict[Plugin, list[_Entered]] = {}
 """Entries of each plugin that has run in this process."""
 _in_use: list[Plugin] = []
+_undone: dict[Plugin, list[str]] = {}
+"""Code in each plugin that changed the process when it was imported."""
 
 
 def read_plugins(paths: Iterable[Path]) -> tuple[Plugin, ...]:
@@ -93,6 +97,16 @@ def plugins_in_use() -> tuple[Plugin, ...]:
     return tuple(_in_use)
 
 
+def import_warnings() -> list[str]:
+    """Return a warning for each plugin in use that changed the process when it was imported, which was undone."""
+    rule = "would change all trials, so it is undone after the plugin is imported"
+    return [
+        f"--plugin {plugin.name}: {masked('; '.join(code))} {rule}. Move it into the function that needs it."
+        for plugin in _in_use
+        if (code := _undone[plugin])
+    ]
+
+
 @functools.cache
 def installed_plugins() -> tuple[str, ...]:
     """Import the plugin modules of installed packages; return the names and versions of these packages.
@@ -104,7 +118,8 @@ def installed_plugins() -> tuple[str, ...]:
     for point in importlib.metadata.entry_points(group=GROUP):
         package = f"{point.dist.name} {point.dist.version}" if point.dist else point.name
         try:
-            point.load()
+            with user_output(), preserved_process_state():
+                point.load()
         except (Exception, SystemExit) as error:
             place = f"the entry point {point.name!r} of {package} names {point.value}, which cannot be imported"
             raise SpecError(f"{place}: {_said(error)}", field="plugin") from error
@@ -147,7 +162,10 @@ def _run(plugin: Plugin) -> None:
     user_modules.add(module.__name__)
     lines = plugin.source.splitlines(keepends=True)
     linecache.cache[plugin.name] = (len(plugin.source), None, lines, plugin.name)  # for tracebacks without the file
-    exec(compile(plugin.source, plugin.name, "exec", dont_inherit=True), module.__dict__)
+    with user_output(), preserved_process_state() as changed:
+        exec(compile(plugin.source, plugin.name, "exec", dont_inherit=True), module.__dict__)
+    # A variable that the plugin does not name was set by a library that it imports.
+    _undone[plugin] = [code for code in changed if "environ" not in code or code.split("'")[1] in plugin.source]
 
 
 def _names() -> Iterator[tuple[Registry[Any], str]]:

@@ -22,7 +22,7 @@ from ..models import MultiExitNetwork, refuse_other_weights
 from ..specs import SpecError
 from ..specs.text import one_line
 
-LARGEST_BYTES = 32 * 2**30
+LARGEST_BYTES = 8 * 2**30
 """Size of the largest file that is read."""
 WRAPPERS = (
     *("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params"),
@@ -62,6 +62,9 @@ def read_content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SpecError(f"the weights {path} cannot be read: {error.strerror}.", field="teacher") from error
+    except MemoryError as error:
+        message = f"the weights {path} do not fit into the memory; save only the weights of the network"
+        raise SpecError(f"{message}.", field="teacher") from error
 
 
 def fitted(path: Path, content: bytes, network: MultiExitNetwork) -> FoundWeights:

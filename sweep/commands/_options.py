@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...specs import printable_lines
 from ..tracking.address import tracking_uri as tracking_uri  # noqa: PLC0414 (exported)
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[Sw
 
 def warn(problem: str) -> None:
     """Print a warning on standard error."""
-    typer.echo(f"warning: {problem}", err=True)
+    typer.echo(f"warning: {printable_lines(problem)}", err=True)
 
 
 def resume_command(options: dict[str, object], *, data: Path | None, tracking: str | None, download: bool) -> list[str]:

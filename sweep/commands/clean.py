@@ -16,13 +16,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="List of removable files
 @app.command()
 def clean(storage: Storage = "runs", yes: Yes = False, dry_run: DryRun = False) -> None:
     """Remove unused files: trials of no sweep, old checkpoints, damaged and incomplete files."""
-    from rich.console import Console
-
     from ...store import Store
     from ..clean import find_removable
     from ..terminal.clean import rubbish_table, total
+    from ..terminal.console import TerminalConsole
 
-    store, console = Store(storage), Console()
+    store, console = Store(storage), TerminalConsole()
     found = list(find_removable(store, _plans(store)))
     if not found:
         console.print(f"nothing to remove in {store.location}", markup=False, highlight=False, soft_wrap=True)

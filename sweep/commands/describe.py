@@ -27,11 +27,10 @@ def describe(
     plugin: Plugins = None,
 ) -> None:
     """Print the cost of each exit of a network: parameters, multiply-adds (MACs), memory, time."""
-    from rich.console import Console
-
     from ...models import ArchitectureSpec, ExitSpec, build_network
     from ...training.plugins import read_plugins, use
     from ...training.resource_usage import is_out_of_memory
+    from ..terminal.console import TerminalConsole
     from ..terminal.describe import description
 
     use(read_plugins(plugin or ()))
@@ -45,4 +44,4 @@ def describe(
             raise
         what = f"{architecture} needs more memory than is free"
         raise SpecError(f"{what}; reduce --size, --channels, --classes or --batch.") from error
-    Console().print(described)
+    TerminalConsole().print(described)

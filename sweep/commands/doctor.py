@@ -45,14 +45,13 @@ def doctor(
 
     Exit status: 0 no problem; 1 at least one problem; 2 error in the options.
     """
-    from rich.console import Console
-
     from ..doctor import Finding, surroundings, versions
+    from ..terminal.console import TerminalConsole
     from ..terminal.doctor import finding_line
 
     for name, value in IMPATIENT.items():
         os.environ.setdefault(name, value)
-    console = Console(highlight=False)
+    console = TerminalConsole(highlight=False)
 
     def wrong_in(findings: Iterable[Finding]) -> int:
         """Print each finding at once, and return the number of findings that are wrong."""

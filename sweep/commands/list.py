@@ -14,10 +14,9 @@ def list_(
     plugin: Plugins = None,
 ) -> None:
     """List the names that a sweep file can use."""
-    from rich.console import Console
-
     from ...training.plugins import read_plugins, use
+    from ..terminal.console import TerminalConsole
     from ..terminal.list import listing
 
     use(read_plugins(plugin or ()))
-    Console().print(listing(kind, verbose=verbose))
+    TerminalConsole().print(listing(kind, verbose=verbose))

@@ -42,10 +42,9 @@ def plan(
     plugin: Plugins = None,
 ) -> None:
     """Print the trials of FILE with their states and cost, without training."""
-    from rich.console import Console
-
     from ...training import DataSource
     from ..planning.estimate import estimate
+    from ..terminal.console import TerminalConsole
     from ..terminal.plan import overview
 
     if measure and throughput is not None:
@@ -69,7 +68,7 @@ def plan(
 
         typer.echo(dumps(numbers.to_dict(), indent=2))
     else:
-        Console().print(overview(numbers))
+        TerminalConsole().print(overview(numbers))
 
 
 def _try_first_steps(plan: "SweepPlan", source: "DataSource") -> None:
@@ -87,8 +86,9 @@ def _try_first_steps(plan: "SweepPlan", source: "DataSource") -> None:
 
 def _watched(items: "Iterable[Item]", number: int, what: str = "Timing steps") -> "Iterable[Item]":
     """Iterate over items with a progress bar on standard error, so that standard output has only the result."""
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
+    from ..terminal.console import TerminalConsole
+
+    console = TerminalConsole(stderr=True)
     return track(items, what, total=number, console=console, transient=True, disable=not console.is_terminal)

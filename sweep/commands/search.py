@@ -72,20 +72,19 @@ def search(
         return
     options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
-    from rich.console import Console
-
     from ...specs import SpecError
     from ...store import hold_lease
     from ...training import DataSource
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
+    from ..terminal.console import TerminalConsole
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(Path(file), storage, plugin)
     if plan.sweep.search is None:
         raise SpecError(f"{file} has no `search` part; add one, or run: exeunt sweep {file}", field="search")
     recorded_at = tracking_uri(store, tracking)
-    console, source = Console(), DataSource(directory=data, download=download)
+    console, source = TerminalConsole(), DataSource(directory=data, download=download)
 
     from ..run import convert
     from ._exit import leaving
@@ -177,18 +176,17 @@ def _show(store: "Store", name: str) -> None:
     import re
     from functools import partial
 
-    from rich.console import Console
-
     from ...specs import SpecError
     from ..search import StudyReader, summaries
     from ..search.plots import write_figures
+    from ..terminal.console import TerminalConsole
     from ..terminal.counts import counted
     from ..terminal.search import search_table
 
     search = store.plan(name).search
     if search is None:
         raise SpecError(f"--show: sweep {name!r} has no search; name a sweep of `exeunt search`.", field="name")
-    console, studies = Console(), StudyReader(name, search, store)
+    console, studies = TerminalConsole(), StudyReader(name, search, store)
     console.print(search_table(summaries(studies)))
     place = Path(store.sweep_directory(name).located("figures")) if store.is_local else Path(f"{name}-figures")
     for study_name, space in search.spaces.items():

@@ -23,13 +23,12 @@ def status(name: SweepName, storage: Storage = "runs", watch: Watch = False, fai
     The sweep may run on another machine that uses the same storage.
     With --failure, print the traceback of a failed trial instead.
     """
-    from rich.console import Console
-
     from ...store import Store
     from ..status import StatusReader
     from ..terminal import status as shown
+    from ..terminal.console import TerminalConsole
 
-    console, store = Console(), Store(storage)
+    console, store = TerminalConsole(), Store(storage)
     plan = store.plan(name)
     if failure is not None:
         from ..failure import failure_text

@@ -95,17 +95,16 @@ def sweep(
         return
     options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
-    from rich.console import Console
-
     from ...training import DataSource
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
     from ..run import run_sweep
+    from ..terminal.console import TerminalConsole
     from ._exit import leaving
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(file, storage, plugin)
-    console = Console()
+    console = TerminalConsole()
     is_complete = run_sweep(
         file,
         plan,

@@ -41,19 +41,19 @@ def verify(
 
     Exit status: 0 no problems, or all repaired; 1 at least one problem.
     """
-    from rich.console import Console
     from rich.progress import track
 
     from ...results.mlflow_client import TrackingError, answering
     from ...store import Store
     from ..planning.durations import seconds_of
+    from ..terminal.console import TerminalConsole
     from ..terminal.counts import counted
     from ..terminal.verify import problems_table
     from ..verify import Check
 
     if dry_run and not repair:
         raise SpecError("--dry-run lists repairs; add --repair, or leave it out.", field="dry_run")
-    check, console = Check(store=Store(storage)), Console()
+    check, console = Check(store=Store(storage)), TerminalConsole()
     seconds = seconds_of(max_duration) if max_duration else math.inf
     recorded_at = tracking_uri(check.store, tracking)
     check.read_plans(name)

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ...specs import SpecError, masked
+from ..machine import long_socket_path, usable_cpus
 from ..planning.resources import Resources
 from ..terminal.counts import counted
 from .ports import answers
 from .runtime_env import packed
+from .shutdown import TimeBudgetExceeded
 
 PRELOAD = f"{__package__}.preload"
 """Module that prestarted workers import."""
@@ -23,7 +25,10 @@ NVIDIA_DRIVER = Path("/dev/nvidiactl")
 """Device file that exists if NVIDIA's driver is loaded."""
 
 INTERRUPTED_START_S = 5.0
-"""Time limit for Ray to start after Ctrl-C, which ends some of its processes. Ray notices that only after minutes."""
+"""Time limit for Ray to start after Ctrl-C or the end of the time budget.
+
+Ctrl-C ends some of its processes, which Ray notices only after minutes.
+"""
 
 ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Variable that makes a local Ray listen on loopback only, if it is 0 before Ray is imported (ray 2.60, also Linux)."""
@@ -52,7 +57,7 @@ def ray_at(
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
         return _present_ray()
-    cpus = int(min(len(os.sched_getaffinity(0)), trials * resources.cores))
+    cpus = int(min(usable_cpus(), trials * resources.cores))
     on_gpu = NVIDIA_DRIVER.exists() if resources.gpu is None else resources.gpu != 0
     return _embedded_ray(cpus, wait_for, preload=resources.cores == 1 and not on_gpu)
 
@@ -70,6 +75,8 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
     Ray starts a worker for each CPU. With `preload`, each loads PyTorch at once; it should be set only if each worker
     gets a trial, since a loaded worker needs more memory.
     """
+    if (problem := long_socket_path()) is not None:
+        raise SpecError(f"Ray cannot start on this machine: {problem.what}. To change it, {problem.remedy}")
     os.environ.setdefault(ON_LOOPBACK, "0")
     import ray  # noqa: PLC0415 (it reads the environment when it is imported)
 
@@ -112,7 +119,7 @@ def _embedded_ray(cpus: int, wait_for: Callable[[str], None], *, preload: bool) 
     patience = None
     try:
         yield ready
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TimeBudgetExceeded):
         patience = INTERRUPTED_START_S
         raise
     finally:

@@ -174,14 +174,15 @@ def _take_part(
         result = train(TrialSpec.from_dict(spec), **arguments, on_epoch=lambda record: speaker.send(("epoch", record)))
         dist.destroy_process_group()
         speaker.send(("result", result))
-    except Exception as error:
+    except BaseException as error:  # such as SystemExit in code of a user
         error.add_note(traceback.format_exc())
         speaker.send(("error", _sendable(error)))
 
 
-def _sendable(error: Exception) -> Exception:
+def _sendable(error: BaseException) -> Exception:
     try:
-        return pickle.loads(pickle.dumps(error))
+        sent = pickle.loads(pickle.dumps(error))
+        return sent if isinstance(sent, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
     except Exception:  # its constructor has other arguments
         return RuntimeError(f"{type(error).__name__}: {error}")
 

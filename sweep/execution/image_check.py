@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from ...specs import SpecError
+from ...specs.text import PrintableStream
 from ...training import DatasetSpec, DataSource, TrialSpec
 from ...training.plugins import plugins_in_use, use
 from ..planning.first_steps import FirstStep
@@ -97,6 +98,7 @@ def _main() -> None:
     """Read datasets in turn; answer None for each that is complete, otherwise the error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for libraries that print
+    sys.stdout = sys.stderr = PrintableStream(sys.stderr)
     read, source, tried, plugins = pickle.load(sys.stdin.buffer)
     use(plugins)
     threading.Thread(target=_end_with_parent, daemon=True).start()

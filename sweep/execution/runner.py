@@ -1,31 +1,29 @@
 """Execution of the unfinished trials of a plan, as one experiment."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import ray
 
 from ...specs import SpecError
-from ...store import DamagedFileError, PlannedTrial, Record, StorageError, Store
+from ...store import DamagedFileError, Store
 from ...training import DatasetSpec, DataSource, TrialSpec
 from ..eta import trained_epochs
-from ..planning.durations import duration
 from ..planning.first_steps import first_steps
-from ..planning.plan import SweepPlan, grown
+from ..planning.plan import SweepPlan
 from ..planning.resources import Resources
 from ..terminal.counts import counted
 from ..terminal.progress import ProgressBoard
 from ..tracking.sync import mirrored
+from .deadlines import Deadlines
 from .early_stopper import EarlyStopper
 from .gpu_packing import GpuShares, probed
 from .image_check import images_read
 from .preemption import prepare_worker
 from .shutdown import Shutdown
 from .stop_event import StopEvent
+from .trial_events import TrialEvents
 from .trial_queue import TrialQueue
 from .tune import run_trials
 from .worker import run_trial
@@ -62,17 +60,18 @@ def launch(
     """
     resources, stopping = plan.sweep.resources, plan.stopping
     tried = first_steps(_specs(plan, board), plan.plugins, only_foreign=True) if tries else []
-    with images_read(_datasets(plan, board), source, tried) as wait_for_images:
-        progress = store.progress_of((trial.key for trial in plan.trials), stopping)
-        for trial in plan.trials:
-            board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
-        wait_for_images(board.wait_for)
-    for key in board.trials:
-        if progress[key].state == "failed":
-            store.trial(key).forget_failure()  # so that a recorded failure is one of this run
-    ray_ready()
-    gpu = _gpu_per_trial(resources, board.say)
-    shares = _gpu_shares(gpu, plan, source, board)
+    with shutdown.on_budget():
+        with images_read(_datasets(plan, board), source, tried) as wait_for_images:
+            progress = store.progress_of((trial.key for trial in plan.trials), stopping)
+            for trial in plan.trials:
+                board.estimator.recall(trial, *trained_epochs(trial, progress[trial.key], store))
+            wait_for_images(board.wait_for)
+        for key in board.trials:
+            if progress[key].state == "failed":
+                store.trial(key).forget_failure()  # so that a recorded failure is one of this run
+        ray_ready()
+        gpu = _gpu_per_trial(resources, board.say)
+        shares = _gpu_shares(gpu, plan, source, board)
     known = {trial.key: trial for trial in plan.trials}
     early_stopper = _early_stopper(plan, store, board.say)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
@@ -98,7 +97,7 @@ def launch(
         left_early=lambda: board.unfinished > 0 or shutdown.is_requested(),
     )
     with shutdown.on_signals(), mirror as changed, StopEvent() as stop_event:
-        events = _Events(
+        events = TrialEvents(
             plan=plan,
             known=known,
             store=store,
@@ -107,6 +106,7 @@ def launch(
             early_stopper=early_stopper,
             shutdown=shutdown,
             stop_event=stop_event,
+            deadlines=Deadlines(report_s=3600 * resources.max_epoch_hours),
             changed=changed,
         )
         worker = functools.partial(
@@ -195,115 +195,3 @@ def _capacity(cores: int, gpu: float) -> int:
     """Return the number of trials that can run at once, each with these CPU cores and GPUs, or this share of a GPU."""
     needs = {name: need for name, need in (("CPU", cores), ("GPU", gpu)) if need}
     return sum(min(int(node.get(name, 0) / need + 1e-6) for name, need in needs.items()) for node in _nodes())
-
-
-@dataclass(kw_only=True)
-class _Events:
-    """Receiver of the events of trials. It passes them to the queue, the board, the store and the mirror."""
-
-    plan: SweepPlan
-    known: Mapping[str, PlannedTrial]
-    """Trials of the plan and those that a search has added, by key."""
-    store: Store
-    board: ProgressBoard
-    queue: TrialQueue
-    early_stopper: EarlyStopper | None
-    shutdown: Shutdown
-    stop_event: StopEvent
-    changed: set[str]
-    """Keys of the trials to mirror."""
-    _saved: int = field(init=False)
-    """Number of trials in the stored plan."""
-    _busy: set[str] = field(init=False, default_factory=set)
-    """Trials that another sweep trains; each is shown once."""
-    _is_ending: bool = field(init=False, default=False)
-
-    def __post_init__(self) -> None:
-        self._saved = len(self.known)
-
-    def is_ending(self) -> bool:
-        """Return True at a shutdown; the first time, make the running trials stop."""
-        if not self._is_ending and self.shutdown.is_requested():
-            self._is_ending = True
-            self.stop_event.set()
-            if self.board.running:
-                trials = counted(len(self.board.running), "running trial")
-                self.board.say(f"{trials} will write a checkpoint and stop. Press Ctrl-C (again) to stop at once.")
-        return self._is_ending
-
-    def started(self, key: str) -> None:
-        """Show the trial; store the plan if a search has added trials."""
-        self.board.start(key, silently=key in self._busy)
-        if len(self.known) > self._saved:
-            self._saved = len(self.known)
-            with self._halting_without_storage(key):
-                self.store.save_sweep(grown(self.plan, self.known))
-
-    def reported(self, key: str, report: Record) -> bool:
-        """Show a completed epoch; return True to stop the trial early."""
-        if report["state"] != "running":
-            return False
-        self.board.advance(key, report)
-        self.changed.add(key)
-        return self.early_stopper is not None and self.early_stopper.stops(key, report)
-
-    def ended(self, key: str, last: Record, error: str) -> None:
-        """Record the end of a trial, or show why it waits."""
-        self.queue.ended(key, last, error=bool(error))
-        state, delay = last.get("state"), self.queue.retry_delay(key)
-        if state == "unwritable" and delay is None:
-            with self._halting_without_storage(key):
-                raise StorageError(last["reason"])
-        elif state == "unreadable":
-            self.shutdown.request(SpecError(f"{last['reason']} {self._doctor(key)}", field="dataset"))
-            self.board.pause(key)
-        elif state is None and not error:  # it never started, because the sweep shuts down
-            self.board.pause(key)
-        elif state == "running" and not error and (stopping := self.plan.stopping) is not None:
-            with self._halting_without_storage(key):
-                self.store.prune(key, stopping, epoch=last["epoch"], epochs=last["epochs"])
-                self.board.prune(key, self.store.progress(key, stopping).reason)
-                self.changed.add(key)
-        elif delay is None:
-            self._end(key, error)
-        elif state == "busy" and not error:
-            self.board.pause(key, "" if key in self._busy else last["reason"])
-            self._busy.add(key)
-        elif self.shutdown.is_requested():
-            self.board.pause(key)
-        else:
-            reasons = {
-                "stopped": "worker received SIGTERM",
-                "unwritable": last.get("reason", "").rstrip("."),
-                "crowded": f"out of memory on a shared GPU; share raised to {self.queue.gpu(self.known[key]):g}",
-            }
-            self.board.pause(key, f"{reasons.get(state or '', error)}; next attempt in {duration(delay)}")
-
-    def _doctor(self, key: str) -> str:
-        """Return the sentence with the command that reads every image of a trial's dataset."""
-        about = self.known[key].configuration
-        name = f"folder:{Path(about.images['train']).parent}" if about.images else about.dataset
-        return f"To read every image and list all damaged ones, run: exeunt doctor --dataset '{name}'"
-
-    def _end(self, key: str, error: str) -> None:
-        progress = self.store.progress(key)
-        if progress.state == "done" and progress.result is not None:
-            self.board.end(key, seconds=progress.result["seconds"])
-        else:
-            problem = progress.reason
-            if not problem:
-                deaths = self.queue.failures(key)
-                problem = error + (f" (last of {deaths} attempts)" if deaths > 1 else "")
-                with suppress(StorageError):  # the next trial reports it
-                    self.store.trial(key).write_failure({"reason": problem})
-            self.board.end(key, problem=problem)
-        self.changed.add(key)
-
-    @contextmanager
-    def _halting_without_storage(self, key: str) -> Iterator[None]:
-        """Shut down the sweep if the storage is not writable; the next run resumes the trial."""
-        try:
-            yield
-        except StorageError as error:
-            self.shutdown.request(error)
-            self.board.pause(key)

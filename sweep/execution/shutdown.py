@@ -2,6 +2,7 @@
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,28 @@ class Shutdown:
     def outcome(self) -> BaseException:
         """Return the exception to raise after the shutdown."""
         return self._cause or KeyboardInterrupt()
+
+    @contextmanager
+    def on_budget(self) -> Iterator[None]:
+        """Raise `TimeBudgetExceeded` inside the context when the time budget ends, also during a wait.
+
+        It has no effect without a budget, and outside of the main thread.
+        """
+        if self._end == math.inf or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def end(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            raise TimeBudgetExceeded
+
+        before = signal.signal(signal.SIGALRM, end)
+        signal.setitimer(signal.ITIMER_REAL, max(self._end - time.monotonic(), 1e-6))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

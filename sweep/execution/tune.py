@@ -48,6 +48,10 @@ class Events(Protocol):
         """Return True to drop the trials that have not started. It is called several times a second."""
         ...
 
+    def is_overdue(self, key: str) -> bool:
+        """Return True to kill the worker of a running trial. It is called several times a second."""
+        ...
+
     def started(self, key: str) -> None:
         """Record that an attempt of a trial has started."""
         ...
@@ -174,10 +178,12 @@ class _Scheduler(_NeverRestored, FIFOScheduler):
         return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:  # Tune itself chooses the oldest
-        if self._events.is_ending():
-            for trial in list(tune_controller.get_live_trials()):
-                if trial.status == Trial.PENDING:
-                    tune_controller.stop_trial(trial)
+        is_ending = self._events.is_ending()
+        for trial in list(tune_controller.get_live_trials()):
+            if trial.status == Trial.PENDING and is_ending:
+                tune_controller.stop_trial(trial)
+            elif trial.status == Trial.RUNNING and self._events.is_overdue(trial.config["key"]):
+                ray.kill(trial.temporary_state.ray_actor)  # Tune notices the death of the worker
 
 
 class _Callback(_NeverRestored, TrialProgressCallback):

@@ -9,6 +9,7 @@ from typing import Any
 from ray import tune
 
 from ...specs import SpecError, masked, one_line
+from ...specs.process_state import preserved_process_state
 from ...specs.user_code import UserCodeError
 from ...store import (
     WEIGHTS,
@@ -18,6 +19,7 @@ from ...store import (
     StorageError,
     Store,
     TrialBusyError,
+    TrialFiles,
     keep_plugins,
     require_driver,
 )
@@ -55,17 +57,15 @@ def run_trial(
     started and has no result, an exception ends the attempt, so that Tune starts no other trial in this worker.
     """
     # Imported here, because the driver refers to this function and needs no PyTorch.
-    from ...training import OutOfMemoryError, TrainingInterrupted, train  # noqa: PLC0415
+    from ...training import TrainingInterrupted, train  # noqa: PLC0415
     from .distributed_launch import ProcessDiedError, train_together  # noqa: PLC0415
 
     use(plugins)
-    trial = TrialSpec.from_dict(json.loads(config["spec"]))
+    with preserved_process_state():  # it runs code of users, such as the checks of a method's settings
+        trial = TrialSpec.from_dict(json.loads(config["spec"]))
     device = "cuda" if config["gpu"] else "cpu"
 
-    def report(record: Record) -> None:
-        told = {name: record[name] for name in TOLD if name in record}
-        tune.report({**told, "state": "running", "epochs": trial.recipe.epochs})
-
+    report = _EpochReports(trial.recipe.epochs)
     try:
         require_driver(store.sweep_directory(sweep), driver)
         with store.attempt(config["key"], driver) as files:
@@ -83,18 +83,12 @@ def run_trial(
                         result = train_together(trial, files, device=device, processes=processes, **how)
             except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
                 raise
-            except Exception as error:
-                if isinstance(error, SpecError) and error.field == "dataset":  # no other trial could be trained either
-                    tune.report({"state": "unreadable", "reason": masked(str(error))})
+            except BaseException as error:  # such as SystemExit in the optimizer of a plugin
+                if report.is_running:
                     raise
-                is_memory = isinstance(error, OutOfMemoryError)
-                kind = "" if is_memory or isinstance(error, UserCodeError) else f"{type(error).__name__}: "
-                reason = masked(one_line(f"{kind}{error}".splitlines()[0]))
-                if is_memory and 0 < config["gpu"] < 1:  # the queue retries it with a larger share
-                    tune.report({"state": "crowded", "reason": reason})
-                    raise
-                tune.report({"state": "failed", "reason": reason})
-                files.write_failure({"reason": reason, "traceback": masked(traceback.format_exc())})
+                _report_failure(error, files, gpu=config["gpu"])
+                if not isinstance(error, Exception):  # which Tune would take for its own
+                    raise RuntimeError(_reason(error)) from error
                 raise
     except TrialBusyError as error:  # nothing has run here, so this worker can take another trial
         tune.report({"state": "busy", "reason": str(error)})
@@ -106,6 +100,42 @@ def run_trial(
         tune.report({"state": "unwritable", "reason": str(error)})
         raise
     tune.report({"state": result["state"], "seconds": result["seconds"]})
+
+
+def _report_failure(error: BaseException, files: TrialFiles, *, gpu: float) -> None:
+    """Report why a training failed, and keep the reason with its traceback unless another attempt may succeed."""
+    from ...training import OutOfMemoryError  # noqa: PLC0415 (imports PyTorch)
+
+    if isinstance(error, SpecError) and error.field == "dataset":  # no other trial could be trained either
+        tune.report({"state": "unreadable", "reason": masked(str(error))})
+    elif isinstance(error, OutOfMemoryError) and 0 < gpu < 1:  # the queue retries it with a larger share
+        tune.report({"state": "crowded", "reason": _reason(error)})
+    else:
+        reason = _reason(error)
+        tune.report({"state": "failed", "reason": reason})
+        files.write_failure({"reason": reason, "traceback": masked("".join(traceback.format_exception(error)))})
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of an error, after its type unless the text has it."""
+    from ...training import OutOfMemoryError  # noqa: PLC0415 (imports PyTorch)
+
+    kind = "" if isinstance(error, (OutOfMemoryError, UserCodeError)) else f"{type(error).__name__}: "
+    return masked(one_line(f"{kind}{error}".strip().partition("\n")[0]))
+
+
+class _EpochReports:
+    """Reports of epochs to Tune, which stops a trial with SystemExit from its report (ray 2.60)."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self.is_running = False
+
+    def __call__(self, record: Record) -> None:
+        told = {name: record[name] for name in TOLD if name in record}
+        self.is_running = True
+        tune.report({**told, "state": "running", "epochs": self._epochs})
+        self.is_running = False
 
 
 def _source_weights(trial: TrialSpec, store: Store, stack: ExitStack) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class Resources(Spec):
     Default: one per GPU, or one."""
     retries: Annotated[int, Range(minimum=0)] = 2
     """Number of restarts of a trial after its worker or node fails; a diverged trial is not restarted."""
+    max_epoch_hours: Annotated[float, Range(above=0)] = 24.0
+    """Hours within which each epoch has to end; otherwise, the trial is restarted, as after a failure."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -126,10 +126,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
         search=judged.search,
         text=_with_absolute_paths(document, of_blocks),
         plugins=tuple(plugins),
-        warnings=(
-            *dict.fromkeys((*late, *notes, *_taken(candidates))),
-            *(axis.warning for axis in merged if axis.is_whole),
-        ),
+        warnings=tuple(dict.fromkeys((*late, *notes, *_taken(candidates), *without_effect))),
         merged_axes=tuple(merged),
         margins=judged.margins,
         tracking=judged.tracking,

@@ -11,6 +11,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from ..planning.durations import duration
+from .console import TerminalConsole
 
 LONG_S = 3.0
 """Seconds after which a step counts as long: its duration is shown, and a log gets a line about it."""
@@ -87,7 +88,7 @@ class _Step:
 @contextmanager
 def shown_steps() -> Iterator[Callable[[str], None]]:
     """Yield a function that shows the current step on standard error, until the context ends."""
-    steps = Steps(Console(stderr=True))
+    steps = Steps(TerminalConsole(stderr=True))
     try:
         yield steps.show
     finally:

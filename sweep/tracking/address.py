@@ -40,7 +40,7 @@ def tracking_uri(store: Store, wanted: str | None) -> str:
     elif kind == "sqlite" and (place == "" or sqlite_file(wanted) in (Path(), Path(":memory:"))):
         rule = "is a database in memory, which is lost at exit; name a file, sqlite:///FILE"
     if rule:
-        raise SpecError(f"--tracking: {masked(wanted)!r} {rule}.", field="tracking")
+        raise SpecError(f"--tracking: {masked(wanted, wanted)!r} {rule}.", field="tracking")
     if kind != "sqlite":  # the path of a file may contain blanks and quotes
         require_uri(wanted, "tracking", without="?#" if kind.startswith("http") else "")
     return wanted

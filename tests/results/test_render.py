@@ -117,12 +117,19 @@ def test_csv_leaves_what_is_missing_empty(partial):
     assert lines[1]["note"].startswith("seed 0 diverged (loss is nan)")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " \n-"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", " \n-", "＝", "＋", "－", "＠"])
 def test_csv_text_that_a_spreadsheet_would_run_is_neutralised(record, start):
     sweep = record()
     sweep.trial("eed", 94.0, architecture=f"{start}cmd|' /C calc'!A0")
     (line,) = csv.DictReader(io.StringIO(written(compared(sweep), "csv"), newline=""))
     assert line["architecture"] == f"'{start.strip()}cmd|' /C calc'!A0"
+
+
+def test_csv_text_that_is_a_number_is_no_formula(record):
+    sweep = record()
+    sweep.trial("eed", 94.0, architecture="-0.5e-3")
+    (line,) = csv.DictReader(io.StringIO(written(compared(sweep), "csv"), newline=""))
+    assert line["architecture"] == "-0.5e-3"
 
 
 def test_latex(quickstart):

@@ -151,3 +151,17 @@ def test_a_content_key_does_not_depend_on_the_order_of_entries(content):
 def test_what_is_no_json_has_no_key(value):
     with pytest.raises(ValueError, match="JSON"):
         content_key({"loss": value})
+
+
+@pytest.mark.parametrize("value", ["a\x1b[31m", "a\nb", "\u202eab", "\udcff"])
+def test_text_of_a_setting_is_printable(value):
+    @dataclass(frozen=True, kw_only=True)
+    class Named(Spec):
+        name: str = "fine"
+        names: tuple[str, ...] = ()
+
+    for values in ({"name": value}, {"names": ("fine", value)}):
+        with pytest.raises(SpecError, match="must be printable text") as error:
+            Named(**values)
+        assert str(error.value).isprintable()
+    assert Named(name="±ü☃", names=("=1",)).name == "±ü☃"

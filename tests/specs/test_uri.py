@@ -78,6 +78,11 @@ def test_what_is_no_credential_is_shown(plain):
         ("s3://KEY:SEC/RET@bucket/x?region=eu&token=ab&b=c", "s3://***@bucket/x?region=eu&***"),
         ("postgresql://u:p?ss@host/db", "postgresql://***"),
         ("http://TOKEN@", "http://***"),
+        ("http://host/x#token=ab", "http://host/x#***"),
+        ("http://host/#/experiments/3", "http://host/#/experiments/3"),
+        ("http://host;token=ab/x", "http://host;***/x"),
+        ("no such directory: /runs/s3:/KEY:SECRET@bucket/x", "no such directory: /runs/s3:/***@bucket/x"),
+        ("postgresql+psycopg:user:pass@host/db", "postgresql+psycopg:***@host/db"),
         ("one http://a:b@h/x, two s3://k:s@b", "one http://***@h/x, two s3://***@b"),
     ],
 )
@@ -99,6 +104,11 @@ def test_the_rest_of_a_uri_is_shown(uri, shown):
 )
 def test_a_password_is_found(uri, found):
     assert has_secret(uri) == found
+
+
+@pytest.mark.parametrize("address", ["user:SECRET@host:5000", "//user:SECRET@host/x", "htp:/user:SECRET@host"])
+def test_a_password_of_an_address_without_a_scheme_is_not_shown(address):
+    assert "SECRET" not in masked(f"--tracking {address}: refused", address)
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=20)

@@ -155,5 +155,5 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
     (tmp_path / "large.pt").touch()
     with (tmp_path / "large.pt").open("r+b") as file:
         file.truncate(2**36)
-    with pytest.raises(SpecError, match=r"have 64 GiB \(maximum 32 GiB\)"):
+    with pytest.raises(SpecError, match=r"have 64 GiB \(maximum 8 GiB\)"):
         read_content(tmp_path / "large.pt")

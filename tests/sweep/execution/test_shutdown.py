@@ -1,6 +1,7 @@
 import math
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -46,3 +47,13 @@ def test_ctrl_c_after_the_time_ran_out_is_the_first():
     with shutdown.on_signals():
         os.kill(os.getpid(), signal.SIGINT)
     assert isinstance(shutdown.outcome(), KeyboardInterrupt)
+
+
+def test_a_wait_ends_with_the_time_budget():
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeBudgetExceeded), Shutdown(0.05).on_budget():
+        threading.Event().wait(5)
+    with Shutdown(math.inf).on_budget(), Shutdown(100).on_budget():
+        assert signal.getsignal(signal.SIGALRM) is not before
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

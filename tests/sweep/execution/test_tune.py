@@ -23,6 +23,7 @@ class UnreadableError(Exception):
 def work(config):
     """Report the states in the spec, or end as it says."""
     import json
+    import re
 
     from ray import tune
 
@@ -33,6 +34,8 @@ def work(config):
             raise ValueError("first line\nsecond line")
         elif act == "raise unreadable":
             raise UnreadableError(1, 2)
+        elif act == "hang":
+            re.match("(a+)+$", "a" * 60 + "b")  # holds Python's global lock for years
         elif act == "sleep":
             time.sleep(0.5)
         else:
@@ -53,9 +56,15 @@ class Recorder:
         self.events = defaultdict(list)
         self.reports = []
         self.ends_after = None
+        self.hangs = None
+        self.last = 0.0
 
     def suggest(self):
         return self.waiting.pop(0) if self.waiting else "finished"
+
+    def is_overdue(self, key):
+        is_hung = self.hangs is not None and self.events[self.hangs] == ["started", "running"]
+        return key == self.hangs and is_hung and time.monotonic() > self.last + 0.5
 
     def is_ending(self):
         return self.ends_after is not None and self.ends_after in self.events
@@ -65,6 +74,7 @@ class Recorder:
 
     def reported(self, key, report):
         self.events[key].append(report["state"])
+        self.last = time.monotonic()
         self.reports.append(report)
         return report["state"] == "stop"
 
@@ -125,3 +135,14 @@ def test_trials_share_workers_and_those_that_have_not_started_are_dropped_at_the
     assert recorder.events["first"] == ["started", "running", ("ended", "running", "")]
     assert all(recorder.events[key] == [("ended", None, "")] for key in recorder.events if key != "first")
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_the_worker_of_an_overdue_trial_is_killed_whatever_it_does(run):
+    recorder = Recorder({"hung": ["running", "hang"], "next": ["done"]})
+    recorder.hangs = "hung"
+    run(recorder, cores=len(os.sched_getaffinity(0)))
+    assert recorder.events == {
+        "hung": ["started", "running", ("ended", "running", "worker died")],
+        "next": ["started", "done", ("ended", "done", "")],
+    }
