@@ -1,4 +1,4 @@
-"""Hook of every I/O call that the store makes below a directory: it can count the calls, let one fail, or stop there."""
+"""Hook of every I/O call that the store makes below a directory: it can count the calls, let one fail, or stop."""
 
 import errno
 import fcntl
@@ -58,12 +58,17 @@ class Fault:
 def intercepted(root: Path, before: Before) -> Iterator[None]:
     """Call `before` immediately before each I/O call of this process below a directory."""
 
-    def announce(call: str, path: object, directory: object = None) -> None:
+    prefix = f"{root}/"
+
+    def announce(call: str, path: Any, directory: object = None) -> None:
         if isinstance(path, io.IOBase):
             path = path.fileno()
-        place = path_of(path) if isinstance(path, int) else absolute(path, directory)
-        if place.is_relative_to(root):
-            before(call, place)
+        if isinstance(path, int):
+            path = path_of(path)
+        elif directory is not None:
+            path = absolute(path, directory)
+        if (text := os.fspath(path)).startswith(prefix):
+            before(call, Path(text))
 
     def hook(module: Any, name: str, call: str) -> None:
         original = getattr(module, name)
@@ -77,7 +82,7 @@ def intercepted(root: Path, before: Before) -> Iterator[None]:
     real_open = io.open
 
     def hooked_open(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
-        if isinstance(file, int) or not Path(file).is_relative_to(root):
+        if isinstance(file, int) or not os.fspath(file).startswith(prefix):
             return real_open(file, mode, *arguments, **named)
         announce("open", file)
         raw = _File(file, mode.replace("b", "").replace("t", ""), before)

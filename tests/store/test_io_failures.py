@@ -84,7 +84,8 @@ def require_tidy(store: Store) -> None:
 def verify(store: Store) -> None:
     """Check all that is stored, as `exeunt verify` does; an unreadable file is one of its problems."""
     assert all(store.plan(name) == PLAN for name in store.sweeps())
-    for problem in (problem for key in store.keys() for problem in trial_problems(store, key)):
+    keys = store.keys()
+    for problem in (problem for key in keys for problem in trial_problems(store, key)):
         if "history.jsonl has 3 of" not in problem.what:  # the plan of the test has another number of epochs
             raise StorageError(problem.what)
 
