@@ -1,6 +1,7 @@
 """Simulated machines in one process: processes that take turns at their I/O calls, pause and die; clocks that jump.
 
-Tasks are greenlets. A task gives its turn away at some I/O calls, when it sleeps, and while it waits for a file lock. All choices come from one seeded generator, so a seed replays a history exactly.
+Tasks are greenlets. A task gives its turn away at some I/O calls, when it sleeps, and while it waits for a file lock.
+All choices come from one seeded generator, so a seed replays a history exactly.
 """
 
 import fcntl
