@@ -23,18 +23,18 @@ from ..simulated_training import EPOCHS, weights_of
 from .sweeps import HOSTS, Cluster, sweep
 from .world import MOST_TURNS, Process, World
 
+RETRIES = 1
 FILE = f"""\
 name: history
 dataset: digits
 architectures: [resnet8]
 seeds: [0, 1]
 recipe: {{base: fast, epochs: {EPOCHS}}}
-resources: {{cpu: 1, retries: 2}}
+resources: {{cpu: 1, retries: {RETRIES}}}
 methods:
   baseline: {{}}
   kd: {{teacher: self}}
 """
-RETRIES = 2
 FAILURES = 0.02
 """Chance of a failure at each turn, as long as failures are left."""
 MIRRORED = 4
