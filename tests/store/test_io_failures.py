@@ -183,6 +183,7 @@ def fail_once(root: Path, operation: Operation, fault: Fault, processes: Iterato
     return recording
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_call_of_an_operation_fails_once_and_the_same_operation_again_succeeds(kind, name, folder, processes):
@@ -239,6 +240,7 @@ def test_a_change_that_failed_once_is_durable_when_the_same_change_returns(kind,
             break
 
 
+@pytest.mark.slow
 def test_a_process_whose_launch_failed_can_launch_the_sweep_again(folder, processes):
     """A notebook is such a process: its lease would be valid as long as it runs."""
     for number in itertools.count(1):
