@@ -3,6 +3,7 @@
 import copy
 import fcntl
 import os
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ from ..specs import SpecError
 
 WriteGuard = Callable[[], object]
 """Function that is called immediately before a file changes; if it raises, the file stays unchanged."""
+
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)")
+"""Name of a temporary file: a dot, the final name, a dot and the PID of its process."""
 
 
 class StorageError(SpecError):
@@ -31,6 +36,18 @@ class FileInfo:
     """File size in bytes."""
     modified: float
     """Time of the last modification, in seconds since 1970."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """Temporary file, or directory, of a process that has not finished it."""
+
+    name: str
+    pid: int
+    """Number of the process, on the machine that it runs on."""
+    is_directory: bool
+    facts: FileInfo
+    """Size of all files, and time of the last modification."""
 
 
 class Directory(ABC):
@@ -119,6 +136,21 @@ class LocalDirectory(Directory):
                         found[item.name] = FileInfo(size=facts.st_size, modified=facts.st_mtime)
             return found
 
+    def leftovers(self) -> list[Leftover]:
+        """Return the temporary files and directories, sorted by name."""
+        with self._reported("read"):
+            found = []
+            for item in self._items():
+                if (process := _TEMPORARY.fullmatch(item.name)) is not None:
+                    with suppress(FileNotFoundError):  # its process has just renamed it
+                        path = self.path / item.name
+                        files = [file for file in (path, *path.rglob("*")) if file.is_file()]
+                        size = sum(file.stat().st_size for file in files)
+                        facts = FileInfo(size=size, modified=path.stat().st_mtime)
+                        is_directory, pid = path.is_dir(), int(process[1])
+                        found.append(Leftover(name=item.name, pid=pid, is_directory=is_directory, facts=facts))
+            return found
+
     def _items(self) -> "list[os.DirEntry[str]]":
         """Return what the directory holds, sorted by name; nothing if it does not exist."""
         try:
@@ -158,12 +190,14 @@ class LocalDirectory(Directory):
                 with self._permitted():
                     for path in existing:
                         path.unlink(missing_ok=True)
+            if names and self.path.exists():  # files may be gone because a process failed between removal and sync
                 _sync(self.path)
 
     def remove_all(self) -> None:
         """Remove the directory with all of its content, if it exists."""
         with self._reported("removed"), suppress(FileNotFoundError):
-            shutil.rmtree(self.path)
+            if self.path.exists():
+                shutil.rmtree(self.path)
             _sync(self.path.parent)
 
     def rename(self, name: str, new: str) -> None:
@@ -207,11 +241,15 @@ class LocalDirectory(Directory):
 
 
 def _make(path: Path) -> None:
-    """Create a directory and its missing parents; each new entry is synced in its parent."""
+    """Create a directory and its missing parents. Each is synced in its parent before it gets its first entry."""
     if not path.exists():
         _make(path.parent)
         path.mkdir(exist_ok=True)
-        _sync(path.parent)
+    with os.scandir(path) as entries:
+        is_empty = next(entries, None) is None
+    if is_empty:  # new, or left by a process that failed before the sync
+        with suppress(PermissionError):  # a parent that is not readable, such as a directory of all users
+            _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

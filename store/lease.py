@@ -54,10 +54,10 @@ def hold_lease(directory: Directory, name: str) -> Iterator[str]:
         return False
 
     require_free()
-    DRIVER.write(directory.guarded(require_free), FILE, ours)
-    if not is_ours():  # an object store has no locks: of two drivers that start at once, the later one holds the lease
-        require_free()
     try:
+        DRIVER.write(directory.guarded(require_free), FILE, ours)
+        if not is_ours():  # an object store has no locks: of two drivers that start at once, the later one holds it
+            require_free()
         with heartbeat(beat):
             yield token
     finally:

@@ -13,6 +13,8 @@ from .trial_store import Store
 
 OLD_KEY = re.compile("[0-9a-f]{16}")
 """Form of a trial's key in 0.1.0."""
+_KEPT = "-kept"
+"""Suffix of a directory with a copy of weights, while their trial has not been renamed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,9 @@ def migrate_trials(store: Store, text: str = "") -> Iterator[Migrated]:
     """
     trials = store.root.inside("trials")
     present = set(trials.subdirectories())
+    for old in [name.removesuffix(_KEPT) for name in present if name.endswith(_KEPT)]:
+        if old not in present:  # interrupted between the two renames below
+            trials.rename_subdirectory(old + _KEPT, old)
     olds = sorted(filter(OLD_KEY.fullmatch, present))
     if not olds:
         return
@@ -64,9 +69,11 @@ def migrate_trials(store: Store, text: str = "") -> Iterator[Migrated]:
             if result is not None:
                 RESULT.write(directory, "result.json", result | {"key": new})
             weights = directory.read(WEIGHTS) if any(f"/{old}/{WEIGHTS}".encode() in text for text in texts) else None
+            if weights is not None:
+                trials.inside(old + _KEPT).write(WEIGHTS, weights)
             trials.rename_subdirectory(old, new)
             if weights is not None:
-                directory.write(WEIGHTS, weights)
+                trials.rename_subdirectory(old + _KEPT, old)
             yield Migrated(old=old, new=new)
 
 

@@ -1,7 +1,6 @@
 """Detection and removal of files in the store that are no longer needed."""
 
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ KINDS: dict[Kind, str] = {
     "temporary file": "incomplete files of processes that no longer run",
 }
 DAY_S = 86400.0
-_TEMPORARY = re.compile(r"\..+\.(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +65,8 @@ def find_removable(store: Store, plans: Iterable[Plan]) -> Iterator[Removable]:
         entries = store.trial(key).directory.entries()
         if key not in running and not _is_active(entries.values()):
             yield from _of_trial(store, key, entries, is_planned=key in planned)
-    if isinstance(store.root, LocalDirectory):
-        yield from _temporary_files(store.root.path)
+    if isinstance(root := store.root, LocalDirectory):
+        yield from _temporary_files(root)
 
 
 def _teacher_folder(trial: PlannedTrial) -> str:
@@ -95,16 +93,15 @@ def _of_trial(store: Store, key: str, entries: dict[str, FileInfo], *, is_planne
             yield Removable(kind="checkpoint", directory=directory, name=name, size=entries[name].size)
 
 
-def _temporary_files(root: Path) -> Iterator[Removable]:
+def _temporary_files(root: LocalDirectory) -> Iterator[Removable]:
     """Iterate over incomplete files, and directories in which the creation of a database was interrupted."""
-    for directory in (root, *root.glob("trials/*"), *root.glob("sweeps/*")):
-        for path in directory.glob(".*"):
-            match = _TEMPORARY.fullmatch(path.name)
-            if match and time.time() - path.stat().st_mtime > DAY_S and not _lives(int(match[1])):
-                files = [file for file in (path, *path.rglob("*")) if file.is_file()]
-                inside, name = (LocalDirectory(path), None) if path.is_dir() else (LocalDirectory(directory), path.name)
-                size = sum(file.stat().st_size for file in files)
-                yield Removable(kind="temporary file", directory=inside, name=name, size=size)
+    inside = [(root.inside(part), name) for part in ("trials", "sweeps") for name in root.inside(part).subdirectories()]
+    for directory in (root, *(parent.inside(name) for parent, name in inside)):
+        for left in directory.leftovers():
+            if time.time() - left.facts.modified > DAY_S and not _lives(left.pid):
+                place = directory.inside(left.name) if left.is_directory else directory
+                name = None if left.is_directory else left.name
+                yield Removable(kind="temporary file", directory=place, name=name, size=left.facts.size)
 
 
 def _lives(pid: int) -> bool:

@@ -6,6 +6,7 @@ rename within a directory is one change.
 """
 
 import itertools
+import math
 import os
 import random
 import sys
@@ -52,7 +53,8 @@ class Call(NamedTuple):
     """Call of a method of `LocalDirectory` and its promise."""
 
     start: int
-    end: int
+    end: float
+    """Number of operations when the call returned; infinite for a call that failed, which may have had its effects."""
     effects: dict[Path, bytes | None]
     """Content of each file that the call wrote; None for a removed file."""
 
@@ -81,6 +83,11 @@ class State:
             if (found := self.files.get(path)) not in (promised := self.promises.get(path, {None}))
         ]
 
+    def require_promises(self) -> None:
+        """Fail if a promise does not hold."""
+        broken = self.broken()
+        assert not broken, "; ".join(broken)
+
     def restore(self, root: Path) -> None:
         """Create the files in an empty directory."""
         for directory in self.directories:
@@ -100,9 +107,9 @@ class Recording:
     """Present entries of each directory; the root has the number 0."""
     _next: int = 1
 
-    def states(self) -> Iterator[State]:
-        """Iterate over the different states after each operation."""
-        for moment in range(len(self.operations) + 1):
+    def states(self, first: int = 0) -> Iterator[State]:
+        """Iterate over the different states after each operation, from the moment `first` on."""
+        for moment in range(first, len(self.operations) + 1):
             known: set[object] = set()
             promises = self._promises(moment)
             for files, directories in self._trees(moment):
@@ -111,12 +118,19 @@ class Recording:
                     known.add(identity)
                     yield State(moment, files, directories, promises)
 
-    def require_promises(self) -> int:
-        """Check all promises in all states; return the number of states."""
+    def require_promises(self, first: int = 0) -> int:
+        """Check all promises in all states from the moment `first` on; return the number of states."""
         number = 0
-        for number, state in enumerate(self.states(), 1):  # noqa: B007
-            assert state.broken() == []
+        for number, state in enumerate(self.states(first), 1):  # noqa: B007
+            state.require_promises()
         return number
+
+    def require_promises_now(self) -> None:
+        """Check all promises in the directory as it is, and in all states that a loss of power leaves of it now."""
+        files = {path.relative_to(self.root): path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+        moment = len(self.operations)
+        State(moment, files, frozenset(), self._promises(moment)).require_promises()
+        self.require_promises(moment)
 
     def _promises(self, moment: int) -> dict[Path, set[bytes | None]]:
         promises: dict[Path, set[bytes | None]] = {}
@@ -241,9 +255,9 @@ class Recording:
         of_file = [data for data in self.operations if isinstance(data, Data) and data.file == file]
         return bool(of_file) and of_file[-1].synced
 
-    def called(self, start: int, effects: dict[Path, bytes | None]) -> None:
-        """Record a call that has returned."""
-        self.calls.append(Call(start, len(self.operations), effects))
+    def called(self, start: int, effects: dict[Path, bytes | None], *, failed: bool) -> None:
+        """Record a call that has returned or failed."""
+        self.calls.append(Call(start, math.inf if failed else len(self.operations), effects))
 
     def present(self) -> Files:
         """Return the content that the calls so far have promised for each file."""
@@ -288,21 +302,21 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
             if flags & (os.O_WRONLY | os.O_RDWR):
                 recording.opened(Path(path))
         case "os.mkdir", (path, _, directory):
-            recording.made(_absolute(path, directory))
+            recording.made(absolute(path, directory))
         case "os.remove" | "os.rmdir", (path, directory):
-            recording.removed(_absolute(path, directory))
+            recording.removed(absolute(path, directory))
         case "os.rename", (path, new, directory, other):
-            recording.renamed(_absolute(path, directory), _absolute(new, other))
+            recording.renamed(absolute(path, directory), absolute(new, other))
         case _ if event in FORBIDDEN:
             raise AssertionError(f"{event}{arguments} is not in the model")
 
 
-def _absolute(path: object, directory: object) -> Path:
+def absolute(path: object, directory: object) -> Path:
     is_open = isinstance(directory, int) and directory >= 0
-    return (_path_of(directory) if is_open else Path()) / str(path)
+    return (path_of(directory) if is_open else Path()) / str(path)
 
 
-def _path_of(descriptor: object) -> Path:
+def path_of(descriptor: object) -> Path:
     return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 
@@ -319,7 +333,7 @@ def recorded(root: Path) -> Iterator[Recording]:
 
     def recorded_fsync(descriptor: int) -> None:
         fsync(descriptor)
-        recording.synced(_path_of(descriptor))
+        recording.synced(path_of(descriptor))
 
     def effects_of_write(at: Path, name: str, content: bytes | memoryview) -> dict[Path, bytes | None]:
         return {at / name: bytes(content)}
@@ -328,7 +342,7 @@ def recorded(root: Path) -> Iterator[Recording]:
         return {at / name: None for name in names}
 
     def effects_of_remove_all(at: Path) -> dict[Path, bytes | None]:
-        return {path: None for path in recording.present() if path.is_relative_to(at)}
+        return {path: None for call in recording.calls for path in call.effects if path.is_relative_to(at)}
 
     def effects_of_rename(at: Path, name: str, new: str) -> dict[Path, bytes | None]:
         return {at / new: recording.present().get(at / name), at / name: None}
@@ -345,9 +359,12 @@ def recorded(root: Path) -> Iterator[Recording]:
             if not directory.path.is_relative_to(root):
                 original(directory, *arguments)
                 return
-            promised = effects(directory.path.relative_to(root), *arguments)
-            original(directory, *arguments)
-            recording.called(start, promised)
+            promised, failed = effects(directory.path.relative_to(root), *arguments), True
+            try:
+                original(directory, *arguments)
+                failed = False
+            finally:
+                recording.called(start, promised, failed=failed)
 
         return call
 

@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from exeunt.specs import content_key, trial_key
 from exeunt.store import LocalDirectory, Store, hold_lease, lease_owner
+from exeunt.store.migration import migrate_trials
 from exeunt.store.plugins import Plugin, keep_plugins, kept_plugins
+from exeunt.store.trial_files import SPEC
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,6 +114,34 @@ def test_a_sweep_is_whole_at_each_moment_of_its_launch(root, store, tmp_path_fac
         assert set(kept_plugins(found.sweep_directory("s"))) <= set(plugins)
         if state.moment == len(recording.operations):
             assert found.sweep_id("s") == mark
+
+
+def test_a_migration_that_lost_power_is_completed_by_the_next_one(root, store, spec, tmp_path_factory):
+    """Each trial of 0.1.0 keeps its files, and weights that a sweep file names stay in their place."""
+    specs = [spec | {"seed": seed} for seed in (0, 1)]
+    named, other = map(content_key, specs)
+    with recorded(root) as recording:
+        for old, trial in zip((named, other), specs, strict=True):
+            directory = store.root.inside("trials", old)
+            SPEC.write(directory, "spec.json", trial)
+            directory.write("weights.pt", old.encode())
+            directory.write("result.json", b'{"state": "done", "seconds": 1.0, "metrics": {}, "environment": {}}')
+        store.sweep_directory("old").write("sweep.yaml", f"kd: runs/trials/{named}/weights.pt".encode())
+        begun = len(recording.operations)
+        assert len(list(migrate_trials(store))) == len(specs)
+    recording.require_promises(begun)
+    for state in {frozenset(state.seen.items()): state for state in recording.states(begun)}.values():
+        found = restored(state, tmp_path_factory)
+        assert not [one.problem for one in migrate_trials(found) if one.problem]
+        assert found.keys() == sorted([named, *map(trial_key, specs)])
+        assert found.trial(named).weights() == named.encode()
+        for old, trial in zip((named, other), specs, strict=True):
+            files = found.trial(trial_key(trial))
+            assert (files.spec(), files.weights(), found.progress(trial_key(trial)).state) == (
+                trial,
+                old.encode(),
+                "done",
+            )
 
 
 NAMES = st.sampled_from(["a", "b"])

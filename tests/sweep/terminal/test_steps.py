@@ -24,7 +24,7 @@ def until(condition):
 
 def shown(monkeypatch, *, is_terminal):
     output = console(is_terminal=is_terminal)
-    monkeypatch.setattr(steps, "Console", lambda **_: output)
+    monkeypatch.setattr(steps, "TerminalConsole", lambda **_: output)
     with steps.shown_steps() as step:
         step("Drawing figures: [gain]")
         if is_terminal:
