@@ -143,7 +143,7 @@ def validated(
         return _adapter(kind).validate_json(json.dumps(values, default=str), strict=True)
     except pydantic.ValidationError as invalid:
         errors = invalid.errors(include_url=False)
-        words = [error["loc"] for error in errors if error["type"] == "bool_type" and error["input"] in BOOLEANS]
+        words = [error["loc"] for error in errors if error["type"] == "bool_type" and _is_word(error["input"])]
         if words:
             return validated(kind, _with_booleans(values, words), document, place, section)
         found = dict.fromkeys(_mistakes(kind, values, errors))
@@ -168,6 +168,10 @@ def _mistakes(kind: Any, values: Any, errors: Sequence[Any]) -> Iterator[tuple[P
             yield from (((*location, one.field or ""), str(one)) for one in alone)
             location = (*location, cause.field)
         yield location, _sentence(kind, error, cause)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value in BOOLEANS
 
 
 def _with_booleans(values: Any, places: Collection[Place]) -> Any:

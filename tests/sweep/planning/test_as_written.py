@@ -92,6 +92,7 @@ def test_a_word_is_a_boolean_where_a_boolean_is_valid(read, written, flip):
         ("learning_rate: 0,1", "which is text. Write 0.1, or [0, 1] for two values."),
         ("learning_rate: '0.1'", "which is text. Write 0.1 without quotes."),
         ("flip: maybe", "must be true or false, but got 'maybe', which is text."),
+        ("flip: {on: 1}", "must be true or false, but got {'on': 1}, which is a mapping."),
     ],
 )
 def test_a_number_that_is_text_is_refused_with_the_number(read, recipe, hint):
