@@ -5,7 +5,7 @@ it is resumed as its documentation says, and run again with a third setting. A l
 epochs that were trained again. Digests of the weights are compared with those of an uninterrupted run.
 
 Hydra is not a dependency of Exeunt. To include it, run this program in an environment that also has `hydra-core` and
-`hydra-joblib-launcher`. The outcomes are written to resume.csv, and their table to docs/comparison.md.
+`hydra-joblib-launcher`. The outcomes are written to resume.csv; benchmarks/resume_page.py makes a table of them.
 """
 
 import argparse
@@ -17,30 +17,19 @@ import json
 import os
 import platform
 import random
-import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from memory import descendants
-
-HERE = Path(__file__).parent
-PROGRAMS = HERE / "killed"
-OUTCOMES = HERE / "resume.csv"
-PAGE = HERE.parent / "docs" / "comparison.md"
-sys.path.insert(0, str(PROGRAMS))
-
-import event_log  # noqa: E402 (a module of the programs that are killed)
-
-Space = dict[str, list[Any]]
+from resume_page import OUTCOMES, recorded
+from resume_programs import COMPARED, PROGRAMS, Program, Space, event_log, lines_to_resume, missing_packages
 
 SEEDS = [0, 1, 2]
 FIRST: Space = {"smoothing": [0.05, 0.1], "seed": SEEDS}
@@ -48,108 +37,6 @@ EXTENDED: Space = {"smoothing": [0.05, 0.1, 0.2], "seed": SEEDS}
 PAUSE_S = 12
 """Pause between kill and resumption; above the grace period after which Optuna retries a trial without heartbeat."""
 TIMEOUT_S = 1200
-SWEEP = """\
-name: resume
-dataset: digits
-architectures: [resnet8]
-seeds: {seeds}
-recipe: {{base: fast, epochs: {epochs}, batch_size: 32, learning_rate: 0.1, crop: none, flip: false}}
-methods:
-  logged_smoothing: {{smoothing: {smoothing}}}
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Program:
-    """Program that trains a grid."""
-
-    title: str
-    packages: tuple[str, ...]
-    """Packages whose versions are reported."""
-    command: Callable[[Path, Space], list[str]]
-    """Command that starts or resumes a grid in a directory, or runs it with another axis."""
-    results: Callable[[Path], dict[str, str]]
-    """Digests of the weights in a directory, by trial."""
-    sources: tuple[str, ...]
-    """Files of the user, in which lines that only serve to resume end with the comment `resume`."""
-
-
-def exeunt_command(directory: Path, space: Space) -> list[str]:
-    """Write the sweep file and return the command."""
-    file = directory / "resume.yaml"
-    file.write_text(SWEEP.format(seeds=space["seed"], smoothing=space["smoothing"], epochs=event_log.EPOCHS))
-    plugin = ["--plugin", str(PROGRAMS / "exeunt_plugin.py"), "--no-try"]  # a step that is tried is no training
-    command = [str(Path(sys.executable).parent / "exeunt"), "sweep", str(file), *plugin]
-    return [*command, "--storage", str(directory / "runs"), "--max-concurrent", "2"]
-
-
-def exeunt_results(directory: Path) -> dict[str, str]:
-    """Return the digests of completed trials in the storage."""
-    digests = {}
-    for path in (directory / "runs" / "trials").glob("*/result.json"):
-        spec, result = (json.loads((path.parent / name).read_text()) for name in ("spec.json", "result.json"))
-        if result["state"] == "done":
-            digests[event_log.trial_name(spec["method"]["smoothing"], spec["seed"])] = result["weights"]
-    return digests
-
-
-def ray_command(directory: Path, space: Space) -> list[str]:
-    """Return the command; `Tuner.restore` accepts no other grid, so each grid is an experiment."""
-    experiment = f"{len(space['smoothing'])}-settings"
-    return [sys.executable, str(PROGRAMS / "ray_tune.py"), str(directory), experiment, json.dumps(space)]
-
-
-def hydra_command(directory: Path, space: Space) -> list[str]:
-    """Return the command."""
-    axes = [f"{name}={','.join(map(str, values))}" for name, values in space.items()]
-    program = [sys.executable, str(PROGRAMS / "hydra_joblib.py"), "--multirun", *axes]
-    return [*program, f"hydra.sweep.dir={directory / 'jobs'}"]
-
-
-def hydra_results(directory: Path) -> dict[str, str]:
-    """Return the digests in the files that the jobs have written."""
-    results = [json.loads(path.read_text()) for path in (directory / "jobs").glob("*/result.json")]
-    return {result["trial"]: result["weights"] for result in results}
-
-
-def optuna_command(directory: Path, space: Space) -> list[str]:
-    """Return the command."""
-    return [sys.executable, str(PROGRAMS / "optuna_alone.py"), str(directory), json.dumps(space)]
-
-
-def written_results(directory: Path) -> dict[str, str]:
-    """Return the digests that a program has written at its end; none if it has not reached it."""
-    path = directory / "results.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-TRAINING = "digits_training.py"
-COMPARED = {
-    "exeunt": Program(
-        title="Exeunt", packages=("exeunt",), command=exeunt_command, results=exeunt_results, sources=()
-    ),
-    "ray": Program(
-        title="Ray Tune",
-        packages=("ray",),
-        command=ray_command,
-        results=written_results,
-        sources=("ray_tune.py", TRAINING),
-    ),
-    "hydra": Program(
-        title="Hydra with joblib",
-        packages=("hydra-core", "hydra-joblib-launcher"),
-        command=hydra_command,
-        results=hydra_results,
-        sources=("hydra_joblib.py", "hydra_joblib.yaml", TRAINING),
-    ),
-    "optuna": Program(
-        title="Optuna",
-        packages=("optuna",),
-        command=optuna_command,
-        results=written_results,
-        sources=("optuna_alone.py", TRAINING),
-    ),
-}
 
 
 def trials_of(space: Space) -> set[str]:
@@ -189,6 +76,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def epoch_times(directory: Path) -> list[float]:
+    """Return the ends of epochs in the log of a directory, in seconds since 1970."""
+    return [event.time for event in event_log.read(directory / "events.jsonl") if event.name == "epoch"]
+
+
 def kill_at(program: Program, directory: Path, epochs: int, share: float) -> None:
     """Run the first grid, and kill it after this number of epochs and this share of the mean time between two ends.
 
@@ -198,7 +90,9 @@ def kill_at(program: Program, directory: Path, epochs: int, share: float) -> Non
     process = start(program, directory, FIRST)
     deadline = time.monotonic() + TIMEOUT_S
     try:
-        while len(trained := [e.time for e in event_log.read(directory / "events.jsonl") if e.name == "epoch"]) < epochs:
+        while (
+            len(trained := [e.time for e in event_log.read(directory / "events.jsonl") if e.name == "epoch"]) < epochs
+        ):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{program.title} ended before it was killed: see {directory / 'output.txt'}")
             time.sleep(0.02)
@@ -223,18 +117,6 @@ def outcome(program: Program, directory: Path, reference: dict[str, str], moment
     events = event_log.read(directory / "events.jsonl")
     counts = event_log.count(events, resumed, program.results(directory), reference, first)
     return {"killed_after": epochs, "statuses": " ".join(map(str, statuses)), **asdict(counts)}
-
-
-def lines_to_resume(program: Program) -> int:
-    """Return the number of lines that a user writes only so that the grid can be resumed."""
-    text = "\n".join((PROGRAMS / name).read_text(encoding="utf-8") for name in program.sources)
-    return len(re.findall(r"# resume$", text, flags=re.MULTILINE))
-
-
-def missing_packages(program: Program) -> list[str]:
-    """Return the packages of a program that are not installed."""
-    installed = {distribution.name.lower().replace("_", "-") for distribution in importlib.metadata.distributions()}
-    return [package for package in program.packages if package not in installed]
 
 
 def reference_of(program: Program, directory: Path) -> dict[str, str]:
@@ -274,14 +156,6 @@ def compare(name: str, moments: list[int], directory: Path) -> None:
         }
         print(json.dumps(row), flush=True)
         keep({key: str(value) for key, value in row.items()})
-
-
-def recorded(path: Path = OUTCOMES) -> list[dict[str, str]]:
-    """Return the recorded outcomes."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def keep(row: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 """Training of a small network in plain PyTorch, which three of the programs run.
 
-Lines that exist only so that a training can be resumed end with the comment `resume`; `benchmarks/resume.py` counts them.
+Lines that exist only so that a training can be resumed end with the comment `resume`, and are counted.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Grid in plain Ray Tune, which `Tuner.restore` resumes: python ray_tune.py DIRECTORY EXPERIMENT SPACE.
 
-Source of the checkpoints and of the resumption: Ray's guides "How to Save and Load Trial Checkpoints" and "How to Enable
-Fault Tolerance in Ray Tune".
+Source of the checkpoints and of the resumption: Ray's guides "How to Save and Load Trial Checkpoints" and "How to
+Enable Fault Tolerance in Ray Tune".
 """
 
 import json
