@@ -1,7 +1,7 @@
 """Comparison of what a kill costs: the same grid in Exeunt, plain Ray Tune, Hydra with joblib, and Optuna alone.
 
 Each program trains 2 settings x 3 seeds, two at a time. All its processes are killed (SIGKILL) at a seeded moment. Then
-it is resumed as its documentation says, and run again with a third setting. A log that each training writes gives the
+it is resumed in the documented way, and run again with a third setting. A log that each training writes gives the
 epochs that were trained again. Digests of the weights are compared with those of an uninterrupted run.
 
 Hydra is not a dependency of Exeunt. To include it, run this program in an environment that also has `hydra-core` and

@@ -49,6 +49,7 @@ def log_of(event_log, *trainings):
         ([("a", 1, 3), ("b", 1, 2), "resumed", ("a", 1, 3), ("b", 1, 3), "added", ("c", 1, 3)], (1, 5, 0)),
         ([("a", 1, 3), "resumed", ("a", 3, 3), ("a", 3, 3), ("b", 1, 3), "added", ("c", 1, 3)], (2, 2, 0)),
         ([("a", 1, 3), ("b", 1, 3), "resumed", "added", ("a", 1, 3), ("b", 3, 3), ("c", 1, 3)], (0, 0, 2)),
+        ([("a", 1, 3), ("b", 1, 3), "resumed", "added", ("c", 1, 2), ("c", 1, 3)], (0, 0, 0)),
     ],
 )
 def test_work_that_was_repeated_is_counted(event_log, trainings, expected):
