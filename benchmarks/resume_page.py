@@ -22,10 +22,12 @@ MEASURES = {
     "statuses": "exit status of the second and of the third run",
     "lines": "lines of the user that only serve to resume",
     "versions": "versions",
+    "torch": "PyTorch",
+    "python": "Python",
     "date": "date",
 }
 """Rows of the table, by the column of resume.csv."""
-OF_THE_PROGRAM = ("lines", "versions", "date")
+OF_THE_PROGRAM = ("lines", "versions", "torch", "python", "date")
 """Measures that do not depend on the moment of the kill."""
 
 
