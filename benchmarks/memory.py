@@ -29,7 +29,7 @@ class Peaks:
 
     def sample(self) -> None:
         """Measure the processes that exist now."""
-        others = _descendants()
+        others = descendants(os.getpid())
         # A worker has changing titles, and for a moment none.
         self._workers.update(pid for pid in others if "default_worker.py" in (title := _title(pid)) or "ray::" in title)
         pss = {pid: _pss(pid) for pid in (os.getpid(), *others)}
@@ -74,14 +74,14 @@ def _title(pid: int) -> str:
     return ""
 
 
-def _descendants() -> list[int]:
-    """Return the processes that this process has started, and those that these have started."""
+def descendants(root: int) -> list[int]:
+    """Return the processes that a process has started, and those that these have started."""
     children = defaultdict[int, list[int]](list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parent = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
             children[int(parent)].append(int(stat.parent.name))
-    found = [os.getpid()]
+    found = [root]
     for pid in found:
         found += children[pid]
     return found[1:]
