@@ -108,6 +108,9 @@ class Spec:
     later_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that 0.1.0 did not have. `to_dict` omits their defaults, so that earlier trials keep their keys."""
 
+    locations: ClassVar[frozenset[str]] = frozenset()
+    """Fields with a path, whose characters need not be printable."""
+
     def __post_init__(self) -> None:
         """Check each field; convert an integer in a float field, so that 3 and 3.0 give the same spec.
 
@@ -139,6 +142,7 @@ class Spec:
         return {
             name: setting
             for name, setting in cls.field_infos().items()
+            if name not in cls.locations
             if setting.limits is not None
             or setting.choices
             or setting.kind in (bool, float, str)

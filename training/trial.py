@@ -34,6 +34,8 @@ SEEDS = Range(minimum=0, maximum=2**32 - 1)
 class TrainedWeights(Spec):
     """Teacher from a file with the weights of a network, identified by the content of the file."""
 
+    locations: ClassVar[frozenset[str]] = frozenset({"path"})
+
     architecture: ArchitectureSpec
     sha256: str
     """SHA-256 of the file's content, as 64 hexadecimal digits."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from ...losses import Method, TeacherRequirement, methods
 from ...models import ExitSpec, architectures, heads
@@ -41,6 +41,8 @@ class _Exits(Spec):
 @dataclass(frozen=True, kw_only=True)
 class Teacher(Spec):
     """The keys for the teacher in the section of a method."""
+
+    locations: ClassVar[frozenset[str]] = frozenset({"teacher"})
 
     teacher: str
     """Architecture of the teacher, or `self` for the student's; with trained weights: `resnet50@weights/r50.pt`.

@@ -61,6 +61,8 @@ datasets: Registry[Dataset] = Registry("dataset")
 class FolderContent(Spec):
     """Images of a folder, identified by the names and sizes of their files, and where they are on this machine."""
 
+    locations: ClassVar[frozenset[str]] = frozenset({"train", "test"})
+
     sha256: str
     """SHA-256 of the names and sizes of all files, as 64 hexadecimal digits."""
     image_shape: tuple[int, int, int]
