@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from exeunt.specs import SpecError
 from exeunt.sweep import machine
-from exeunt.sweep.execution.cluster import ray_at
+from exeunt.sweep.execution.cluster import _embedded_ray
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -32,7 +32,7 @@ def test_a_long_temporary_directory_is_named_with_the_fix(variable, tmp_path, mo
     assert problem.is_fatal
     assert problem.what.startswith(f"{variable} is {place}, so the paths of Ray's sockets have ")
     with pytest.raises(SpecError, match=rf"{variable} is .* set a short directory: export RAY_TMPDIR=/tmp$"):
-        ray_at(None).__enter__()
+        _embedded_ray(1, print, preload=False).__enter__()
 
 
 def test_the_longest_path_is_107_bytes(monkeypatch):
