@@ -34,7 +34,7 @@ recipe: paper
 methods:
   baseline: {{}}
   kd: {{teacher: self, temperature: [1, 2, 4]}}
-  eed: {{exits: all, output_loss: [mse, kl], weight: [0.25, 0.5, 1]}}
+  eed: {{exits: all, output_loss: [mse, kl], output_weight: [0.25, 0.5, 1]}}
 """
 PER_SEED = 50
 """Number of trials of a seed in `LARGE`."""
@@ -129,10 +129,10 @@ def of_quickstart(folder: Path, storage: Path) -> Iterator[Command]:
     mistyped = ("sweep", folder / "mistyped.yaml", *at)
     yield Command(words=mistyped, limit=lambda of: of["c"] + 0.8, status=2)
     yield Command(words=("table", "quickstart", *at), limit=lambda of: 1.5 * of["p"] + 0.3)
-    yield Command(words=("explain", "quickstart", *at), limit=lambda of: 1.5 * of["p"] + 0.3)
+    yield Command(words=("explain", "quickstart", "resnet8", "kd", *at), limit=lambda of: 1.5 * of["p"] + 0.3)
     yield Command(words=("plan", QUICKSTART, *at), limit=lambda of: of["c"] + 1.5)
     yield Command(words=("plan", folder / "other.yaml", *at), limit=lambda of: of["t"] + 1.0)
-    page = ("report", "quickstart", *at, "--output", folder / "report.html")
+    page = ("report", "quickstart", *at, "--out", folder / "report.html")
     yield Command(words=page, limit=lambda of: 2.5 * of["m"] + 1.0)
 
 

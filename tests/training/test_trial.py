@@ -210,5 +210,5 @@ def test_a_placement_is_checked_against_the_architecture_at_hand(make_trial):
 
 @pytest.mark.parametrize("sha256", ["", "0" * 63, "0" * 65, "A" * 64, "0" * 63 + "\n"])
 def test_the_hash_of_trained_weights_has_one_form(sha256):
-    with pytest.raises(SpecError, match="sha256 (is 64 hexadecimal digits|must be printable text)"):
+    with pytest.raises(SpecError, match=r"sha256 (is 64 hexadecimal digits|must be printable text)"):
         trained(sha256=sha256)
