@@ -30,7 +30,7 @@ name: large
 dataset: cifar100
 architectures: [resnet20, resnet32, resnet44, resnet56, resnet110]
 seeds: {seeds}
-recipe: paper
+recipe: {{base: paper, epochs: 20}}
 methods:
   baseline: {{}}
   kd: {{teacher: self, temperature: [1, 2, 4]}}
