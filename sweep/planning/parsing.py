@@ -178,10 +178,9 @@ def _with_booleans(values: Any, places: Collection[Place]) -> Any:
     """Return values with a boolean in place of a word at each of these places."""
     if () in places:
         return BOOLEANS[values]
-    parts = enumerate(values) if isinstance(values, list) else values.items()
-    inside = {step: [place[1:] for place in places if place[0] == step] for step, _ in parts}
-    parts = enumerate(values) if isinstance(values, list) else values.items()
-    new = {step: _with_booleans(value, inside[step]) if inside[step] else value for step, value in parts}
+    parts: dict[Any, Any] = dict(enumerate(values)) if isinstance(values, list) else values
+    inside = {step: [place[1:] for place in places if place[0] == step] for step in parts}
+    new = {step: _with_booleans(value, inside[step]) if inside[step] else value for step, value in parts.items()}
     return list(new.values()) if isinstance(values, list) else new
 
 

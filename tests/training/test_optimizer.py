@@ -33,37 +33,37 @@ def step_ours(updates, model, step):
     updates.step(0.1, ("loss",), torch.zeros(1), NonFiniteDetector(torch.device("cpu")))
 
 
-@pytest.mark.parametrize("name", THEIRS)
-def test_weights_and_state_are_those_of_pytorchs_optimiser(name):
+def both(name, steps, prepare=lambda *_: None):
+    """Train one network with each optimiser, and require equal weights; return our updates and their optimiser."""
     ours, theirs = network(), network()
     updates = OptimizerStep(Recipe(optimizer=name, **RECIPE), ours, nn.Module())
     optimizer = THEIRS[name](theirs.parameters())
-    for step in range(5):
+    for step in range(steps):
+        prepare(ours, step)
+        prepare(theirs, step)
         step_ours(updates, ours, step)
         gradients(theirs, step)
         optimizer.step()
         optimizer.zero_grad()
     for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(weight, expected)
+    return updates, optimizer
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_weights_and_state_are_those_of_pytorchs_optimiser(name):
+    updates, optimizer = both(name, 5)
     state, expected = updates.state_dict()["optimizer"]["state"], optimizer.state_dict()["state"]
     torch.testing.assert_close(state, expected)
 
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_a_weight_may_get_its_first_gradient_after_others(name):
-    ours, theirs = network(), network()
-    updates = OptimizerStep(Recipe(optimizer=name, **RECIPE), ours, nn.Module())
-    optimizer = THEIRS[name](theirs.parameters())
-    for step in range(6):
-        for model in (ours, theirs):
-            model[0].weight.requires_grad_(step >= 2)
-            model[2].requires_grad_(step != 3)
-        step_ours(updates, ours, step)
-        gradients(theirs, step)
-        optimizer.step()
-        optimizer.zero_grad()
-    for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(weight, expected)
+    def freeze(model, step):
+        model[0].weight.requires_grad_(step >= 2)
+        model[2].requires_grad_(step != 3)
+
+    both(name, 6, freeze)
 
 
 @pytest.mark.parametrize("name", THEIRS)
