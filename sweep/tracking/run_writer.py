@@ -3,7 +3,6 @@
 For each run, the client makes five calls, of which each waits for the disk.
 """
 
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,7 +31,7 @@ class RunWriter:
     def create(self, run: RunData) -> str:
         """Create a run and return its ID. Through the client, its dataset is left to `add_dataset`."""
         if self._database is not None and run.is_plain:
-            run_id = uuid.uuid4().hex
+            run_id = mlflow_sqlite.new_run_id()
             self._new[run_id] = run
             self._flush_if_full()
             return run_id
