@@ -8,7 +8,8 @@ from .checkpoints import CheckpointFiles, digest
 from .directory import Directory, FileInfo, LocalDirectory, StorageError, WriteGuard
 from .fencing import StaleAttemptError, TrialBusyError, living_attempt, newest_attempt
 from .lease import SweepLockedError, hold_lease, lease_owner, require_driver
-from .plan_record import SWEEP_FILE, Configuration, Margins, Plan, PlannedTrial, Role, SearchRecord, TuningInfo
+from .plan import Configuration, Margins, Plan, PlannedTrial, Role, SearchRecord, TuningInfo
+from .plan_record import SWEEP_FILE
 from .plugins import PLUGINS, Plugin, keep_plugins, kept_plugins
 from .records import DamagedFileError, NewerFormatError, Record
 from .trial_files import EARLY_EXIT_FILE, WEIGHTS, TrialFiles

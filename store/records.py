@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ..specs import SpecError
@@ -75,10 +76,12 @@ def object_of(check: Check) -> Check:
     return lambda value: isinstance(value, dict) and all(map(check, value.values()))
 
 
-def shaped(**checks: Check) -> Check:
-    """Return the check for a JSON object that has these keys, with values that pass their checks."""
+def shaped(may_have: Mapping[str, Check] = MappingProxyType({}), /, **checks: Check) -> Check:
+    """Return the check for a JSON object with these keys, and perhaps others, whose values pass their checks."""
     return lambda value: (
-        isinstance(value, dict) and all(name in value and check(value[name]) for name, check in checks.items())
+        isinstance(value, dict)
+        and all(name in value and check(value[name]) for name, check in checks.items())
+        and all(name not in value or check(value[name]) for name, check in may_have.items())
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from ..specs import SpecError, masked, nearest, one_line, require_printable, require_uri, sqlite_uri
 from .directory import Directory, LocalDirectory
 from .fencing import hold_attempt
-from .plan_record import PLAN, PLAN_FILE, Plan
+from .plan import Plan
+from .plan_record import PLAN, PLAN_FILE, load_plan, save_plan
 from .records import DamagedFileError, Record
 from .trial_files import TrialFiles
 
@@ -147,7 +148,7 @@ class Store:
 
     def save_sweep(self, plan: Plan) -> None:
         """Save the plan of a sweep as launched, so that commands can refer to the sweep by name."""
-        plan.save(self.sweep_directory(plan.name))
+        save_plan(plan, self.sweep_directory(plan.name))
 
     def has_plan(self, name: str) -> bool:
         """Return True if the sweep's plan is kept as data, which 0.1.0 did not do."""
@@ -161,7 +162,7 @@ class Store:
             DamagedFileError: if the file is no plan, or that of another sweep.
         """
         self.require_launched(name)
-        plan = Plan.load(self.sweep_directory(name))
+        plan = load_plan(self.sweep_directory(name))
         if plan is None:
             problem = f"sweep {name!r} in {self.location} was launched by Exeunt 0.1.0"
             raise SpecError(

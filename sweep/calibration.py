@@ -190,7 +190,6 @@ def kept(trained: TrainedTrial) -> Calibration | None:
     )
 
 
-@torch.inference_mode()
 def validation_logits(trained: TrainedTrial, source: DataSource) -> tuple[Tensor, Tensor]:
     """Return the logits (exits, images, classes) and labels (images,) of the images that a trial has held out.
 
@@ -208,9 +207,12 @@ def validation_logits(trained: TrainedTrial, source: DataSource) -> tuple[Tensor
         )
     facts = trial.dataset_facts
     _, held_out = split_validation(facts.load(source)[0], fraction=trial.validation, seed=SPLIT_SEED)
-    batches = list(EvaluationBatches(held_out, facts, torch.device("cpu"), ProcessGroup()))
-    logits = [torch.stack([one.float() for one in network(inputs).logits]) for inputs, _ in batches]
-    return torch.cat(logits, dim=1), torch.cat([labels for _, labels in batches])
+    logits, labels = [], []
+    for inputs, truth in EvaluationBatches(held_out, facts, torch.device("cpu"), ProcessGroup()):
+        with torch.inference_mode():  # only here: the threads that read images do not have this mode
+            logits.append(torch.stack([one.float() for one in network(inputs).logits]))
+        labels.append(truth)
+    return torch.cat(logits, dim=1), torch.cat(labels)
 
 
 def _shape(trained: TrainedTrial) -> tuple[int, int, int]:

@@ -27,7 +27,10 @@ def configuration(spec, **fields):
 
 
 TEACHER = PlannedTrial(configuration=configuration(SPEC, seeds=2), seed=0, role="teacher", order=0)
-TAUGHT = configuration(STUDENT, settings=("temperature=4",), row_settings=("epochs=2",), seeds=2)
+TAUGHT = configuration(
+    STUDENT, settings=("temperature=4",), row_settings=("epochs=2",), seeds=2, exits="all", weights="/w.pt",
+    images={"train": "/birds/train", "test": "/birds/test"}, backbone=TEACHER.configuration.id,
+)  # fmt: skip
 TRIALS = (
     TEACHER,
     PlannedTrial(configuration=TAUGHT, seed=1, role="result", order=1, seed_index=1),
@@ -57,7 +60,7 @@ def test_a_plan_is_read_as_it_was_saved(store):
     store.save_sweep(PLAN)
     assert store.plan("s") == PLAN
     assert [trial.key for trial in store.plan("s").trials] == [trial.key for trial in TRIALS]
-    assert store.plan("s").trials[1].depends_on == (TEACHER.key,)
+    assert store.plan("s").trials[1].depends_on == (TEACHER.key, f"{TEACHER.configuration.id}-s1")
     assert store.sweeps() == ["s"]
 
 
