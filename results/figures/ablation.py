@@ -15,7 +15,7 @@ from ..tables.ablation import ablation as tabulated
 from ..tables.ablation import varying_pairs
 from .data import SweepData
 from .figure import Figure
-from .panels import ACROSS, caption, grid
+from .panels import ACROSS, caption, grid, lacking_seeds
 from .style import GREY, written
 
 _SETTING_LETTERS = 16
@@ -148,13 +148,12 @@ def _is_hatched(cell: _Record) -> bool:
 
 def _missing(records: Sequence[_Record]) -> str:
     """Return the sentence on cells with missing seeds, with numbers and reasons; empty without such cells."""
-    lacking = [
+    return lacking_seeds(
         f"{record['besides']} {record['rows']}={record['row']}, {record['columns']}={record['column']}: {record['n']} "
         f"of {record['planned']} seeds ({record['note']})".strip()
         for record in records
         if record["planned"] is not None and record["n"] != record["planned"]
-    ]
-    return f"Seeds missing from the means: {'; '.join(lacking)}" if lacking else ""
+    )
 
 
 def _ordered(records: Sequence[_Record], name: str) -> list[str]:

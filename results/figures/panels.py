@@ -1,7 +1,7 @@
 """Layout, legend and caption texts of figures with several panels."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -22,6 +22,8 @@ from .style import HALF, WIDTH, Look, written
 
 ACROSS = 3
 """Maximum number of panels per row."""
+MOST_NAMED = 10
+"""Number of cells with missing seeds that a caption names."""
 _LINES = 4
 """Maximum number of panels in a column, so that a figure fits on a page."""
 _LETTERS = {1: 50, 2: 46, 3: 30}
@@ -269,12 +271,19 @@ def protocol(table: Table) -> list[str]:
 
 def missing(table: Table) -> str:
     """Return the sentence on cells with missing seeds, with numbers and reasons; empty without such cells."""
-    lacking = [
+    return lacking_seeds(
         one_line(f"{row_label(table, row)}, {column.label}: {cell.n} of {cell.planned} seeds ({cell.note})")
         for row, column, cell in places(table)
         if cell.planned is not None and not cell.complete
-    ]
-    return f"Seeds missing from the means: {'; '.join(lacking)}" if lacking else ""
+    )
+
+
+def lacking_seeds(cells: Iterable[str]) -> str:
+    """Return the sentence with these texts on cells; the first ones are named, the others counted."""
+    texts = list(cells)
+    named = "; ".join(texts[:MOST_NAMED])
+    more = f"; and {len(texts) - MOST_NAMED} more" * (len(texts) > MOST_NAMED)
+    return f"Seeds missing from the means: {named}{more}" if texts else ""
 
 
 def caption(*texts: str) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,14 @@ from ._options import Storage, SweepName, Tracking, app, tracking_uri, warn
 
 PAGE = "figures.html"
 """File of the interactive figures."""
+
+
+class Format(StrEnum):
+    """Format of a figure's file."""
+
+    pdf = "pdf"
+    png = "png"
+    svg = "svg"
 
 
 @app.command()
@@ -22,6 +31,14 @@ def figures(
             help="Output directory (default: sweeps/NAME/figures in the storage)",
             show_default=False,
         ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="Kind of figure, such as exits or early-exit (repeatable; default: all)", show_default=False),
+    ] = None,
+    format: Annotated[
+        list[Format] | None,
+        typer.Option(help="File format (repeatable; default: all three)", show_default=False),
     ] = None,
     interactive: Annotated[
         bool,
@@ -50,10 +67,11 @@ def figures(
             return
         from ...results.figures import draw
 
-        drawn = draw(frame, past, step)
+        drawn = draw(frame, past, step, kind or ())
         for figure in drawn:
             step(f"Writing figure {figure.name}")
-            for form, content in {"pdf": figure.pdf(), "png": figure.png(), "svg": figure.svg().encode()}.items():
+            for form in format or Format:
+                content = figure.svg().encode() if form is Format.svg else getattr(figure, form)()
                 folder.write(f"{figure.name}.{form}", content)
                 typer.echo(folder.located(f"{figure.name}.{form}"))
     captions = "\n".join(f"{figure.name}: {figure.title}\n{figure.caption}\n" for figure in drawn)

@@ -92,3 +92,14 @@ def test_interactive_figures_are_one_page_without_a_network(figures, launched, t
     text = page.read_text(encoding="utf-8")
     assert "<h2>Accuracy by epoch</h2>" in text
     assert "<script src" not in text
+
+
+def test_kinds_and_formats_are_chosen(launched, figures, tmp_path):
+    launched("some")
+    answer = figures("some", "--out", tmp_path / "out", "--kind", "convergence", "--format", "svg", "--format", "pdf")
+    assert answer.status == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"convergence.svg", "convergence.pdf", "captions.txt"}
+    answer = figures("some", "--kind", "conv")
+    assert answer.status == 2
+    assert "unknown kind of figure 'conv'; the nearest is 'convergence'" in answer.err

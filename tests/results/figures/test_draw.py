@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import pytest
 from exeunt.results.figures import draw
+from exeunt.results.figures.panels import lacking_seeds
 from exeunt.specs import SpecError
 from matplotlib.text import Text
 
@@ -170,3 +171,10 @@ def test_letters_that_the_font_lacks_are_no_error(sweep, recwarn):
     assert "方法" in written_in(figure.svg())
     assert figure.pdf().startswith(b"%PDF")
     assert not recwarn.list
+
+
+def test_a_caption_names_ten_cells_with_missing_seeds_and_counts_the_others():
+    assert lacking_seeds([]) == ""
+    assert lacking_seeds(["a: 1 of 2 seeds"]) == "Seeds missing from the means: a: 1 of 2 seeds"
+    many = lacking_seeds(f"cell {number}" for number in range(13))
+    assert many.endswith("cell 9; and 3 more")
