@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..store import Store
 from ..training.plugins import read_plugins
+from ._environment import store_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,12 +110,12 @@ class PlannedSweep:
         return costs if throughput is not None else costs.drop(columns=["device_hours", "device_hours_left"])
 
 
-def plan(file: Path | str, *, storage: Path | str = "runs", plugins: Iterable[Path | str] = ()) -> PlannedSweep:
+def plan(file: Path | str, *, storage: Path | str | None = None, plugins: Iterable[Path | str] = ()) -> PlannedSweep:
     """Return the trials of a sweep file, without training.
 
     Args:
         file: Sweep file (YAML).
-        storage: Storage of the trials: a directory or `s3://BUCKET/FOLDER`.
+        storage: Storage of the trials: a directory or `s3://BUCKET/FOLDER`. Default: `EXEUNT_STORAGE`, else `runs`.
         plugins: Python files that register methods or architectures.
 
     Raises:
@@ -124,11 +125,11 @@ def plan(file: Path | str, *, storage: Path | str = "runs", plugins: Iterable[Pa
     return PlannedSweep(planned, store)
 
 
-def load(file: Path | str, storage: Path | str, plugins: Iterable[Path | str]) -> "tuple[SweepPlan, Store]":
+def load(file: Path | str, storage: Path | str | None, plugins: Iterable[Path | str]) -> "tuple[SweepPlan, Store]":
     """Return the plan of a sweep file and its store; issue the warnings of the file."""
     from ..sweep.planning.load import plan_of
 
-    store = Store(storage)
+    store = store_at(storage)
     planned = plan_of(Path(file), store, read_plugins(map(Path, plugins)))
     for warning in planned.sweep.warnings:
         warnings.warn(warning, stacklevel=3)

@@ -12,8 +12,8 @@ from ._options import (
     Storage,
     Tracking,
     app,
+    job_options,
     load_plan,
-    option_words,
     resume_command,
     tracking_uri,
 )
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 FileOrName = Annotated[
     str,
     typer.Argument(
-        metavar="FILE|NAME", help="Sweep file (YAML), or with --show the name of the sweep", show_default=False
+        metavar="FILE|NAME",
+        help="Sweep file (YAML), or with --show the name of the sweep",
+        show_default=False,
     ),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Results and figures of the search so far, without training")]
@@ -38,6 +40,7 @@ Show = Annotated[bool, typer.Option("--show", help="Results and figures of the s
 
 @app.command()
 def search(
+    context: typer.Context,
     file: FileOrName,
     storage: Storage = "runs",
     data: Data = None,
@@ -65,12 +68,9 @@ def search(
         _show(Store(storage), file)
         return
 
-    limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget}
-    options = resume_command(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
-        send(Path(file), storage, address, options, plugin)
+        send(Path(file), storage, address, job_options(context), plugin)
         return
-    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
     from ...specs import SpecError
     from ...store import hold_lease
@@ -89,7 +89,7 @@ def search(
     from ..run import convert
     from ._exit import leaving
 
-    again = ["exeunt", "search", file, "--storage", storage, *options]
+    again = resume_command(context, file, storage)
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
         convert(store, console, plan.text)
         store.save_sweep(plan)

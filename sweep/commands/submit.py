@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import Data, Plugins, SweepFile, Tracking, app, option_words, warn
+from ._options import Data, Plugins, SweepFile, Tracking, app, job_options, warn
 
 Address = Annotated[
     str | None,
@@ -18,6 +18,7 @@ SharedStorage = Annotated[
     str,
     typer.Option(
         metavar="DIR",
+        envvar="EXEUNT_STORAGE",
         help="Storage of trials and tables: s3://BUCKET/FOLDER, or a directory that all nodes share",
         show_default=False,
     ),
@@ -27,11 +28,12 @@ Follow = Annotated[bool, typer.Option(help="Output of the job until it ends")]
 
 @app.command()
 def submit(
+    context: typer.Context,
     file: SweepFile,
     storage: SharedStorage,
     address: Address = None,
-    data: Data = None,
-    tracking: Tracking = None,
+    data: Data = None,  # noqa: ARG001 (passed on with the options of the context)
+    tracking: Tracking = None,  # noqa: ARG001
     follow: Follow = True,
     plugin: Plugins = None,
 ) -> None:
@@ -41,7 +43,7 @@ def submit(
     Every node needs torch, Ray and the other requirements of Exeunt.
     To resume an interrupted sweep, submit it again.
     """
-    send(file, storage, address, option_words({"--data": data, "--tracking": tracking}), plugin, follow=follow)
+    send(file, storage, address, job_options(context), plugin, follow=follow)
 
 
 def send(

@@ -11,8 +11,8 @@ from ._options import (
     SweepFile,
     Tracking,
     app,
+    job_options,
     load_plan,
-    option_words,
     resume_command,
     tracking_uri,
 )
@@ -62,6 +62,7 @@ Try = Annotated[
 
 @app.command()
 def sweep(
+    context: typer.Context,
     file: SweepFile,
     storage: Storage = "runs",
     data: Data = None,
@@ -88,12 +89,9 @@ def sweep(
     2 error in the sweep file, the options or the storage;
     3 time budget used up; 130 interrupted.
     """
-    limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only}
-    options = resume_command(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
-        send(file, storage, address, options, plugin)
+        send(file, storage, address, job_options(context), plugin)
         return
-    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
     from ...training import DataSource
     from ..execution.shutdown import Shutdown
@@ -117,7 +115,7 @@ def sweep(
         address=address,
         tries=try_,
         shutdown=shutdown,
-        interruptions=leaving(console, ["exeunt", "sweep", str(file), "--storage", storage, *options]),
+        interruptions=leaving(console, resume_command(context, file, storage)),
     )
     if not is_complete:
         raise typer.Exit(1)
