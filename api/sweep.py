@@ -4,7 +4,7 @@ import io
 import math
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -190,6 +190,7 @@ def run(
     max_concurrent: int | None = None,
     address: str | None = None,
     plugins: Iterable[Path | str] = (),
+    overrides: Mapping[str, object] | None = None,
     quiet: bool = False,
 ) -> StoredSweep:
     """Train every trial of a sweep file that has no result yet, and return the sweep.
@@ -208,6 +209,7 @@ def run(
         max_concurrent: Maximum number of trials at a time. Default: as Ray's resources allow.
         address: Ray cluster: `auto` or `HOST:6379`. Default: a local Ray, or the Ray of this process.
         plugins: Python files that register methods or architectures.
+        overrides: Values in place of those of the file, by place: `{"recipe.epochs": 5, "seeds": [0]}`.
         quiet: True to print neither progress nor table.
 
     Raises:
@@ -223,7 +225,7 @@ def run(
         raise SpecError("exeunt.run needs the main thread, which receives Ctrl-C, but was called in another one.")
     if max_concurrent is not None:
         require(max_concurrent >= 1, "max_concurrent >= 1", max_concurrent=max_concurrent)
-    planned, store = load(file, storage, plugins)
+    planned, store = load(file, storage, plugins, overrides)
     uri = tracked_at(store, tracking)
     console = TerminalConsole(file=io.StringIO()) if quiet else TerminalConsole()
     run_sweep(

@@ -68,6 +68,14 @@ def sweep_names(context: typer.Context, incomplete: str) -> list[str]:
 
 
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="Sweep file (YAML)", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Values in place of those of FILE, as YAML: recipe.epochs=5 'seeds=[0, 1]' methods.eed.exits=all",
+        show_default=False,
+    ),
+]
 SweepName = Annotated[
     str,
     typer.Argument(
@@ -118,14 +126,16 @@ Plugins = Annotated[
 Download = Annotated[bool, typer.Option("--download", help="Download of missing datasets")]
 
 
-def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[SweepPlan, Store]":
-    """Return the plan of a sweep file, and the store of its trials."""
+def load_plan(
+    file: Path, storage: str, plugins: list[Path] | None, overrides: list[str] | None
+) -> "tuple[SweepPlan, Store]":
+    """Return the plan of a sweep file with values from the command line, and the store of its trials."""
     from ...store import Store
     from ...training.plugins import read_plugins
     from ..planning.load import plan_of
 
     store = Store(storage)
-    plan = plan_of(file, store, read_plugins(plugins or ()))
+    plan = plan_of(file, store, read_plugins(plugins or ()), overrides or ())
     for warning in plan.sweep.warnings:
         warn(warning)
     return plan, store
@@ -136,10 +146,10 @@ def warn(problem: str) -> None:
     typer.echo(f"warning: {printable_lines(problem)}", err=True)
 
 
-def resume_command(context: typer.Context, file: object, storage: str) -> list[str]:
+def resume_command(context: typer.Context, file: object, overrides: list[str] | None, storage: str) -> list[str]:
     """Return the command that resumes this one. Options of the environment and of `exeunt.toml` are left out."""
     options = option_words(context, ("COMMANDLINE",), without=("storage",))
-    return ["exeunt", context.info_name or "", str(file), "--storage", storage, *options]
+    return ["exeunt", context.info_name or "", str(file), *(overrides or ()), "--storage", storage, *options]
 
 
 def job_options(context: typer.Context) -> list[str]:

@@ -8,6 +8,7 @@ import typer
 from ._options import (
     Data,
     Download,
+    Overrides,
     Plugins,
     Storage,
     Tracking,
@@ -42,6 +43,7 @@ Show = Annotated[bool, typer.Option("--show", help="Results and figures of the s
 def search(
     context: typer.Context,
     file: FileOrName,
+    override: Overrides = None,
     storage: Storage = "runs",
     data: Data = None,
     download: Download = False,
@@ -63,13 +65,16 @@ def search(
     Exit status: as for `exeunt sweep`.
     """
     if show:
+        from ...specs import SpecError
         from ...store import Store
 
+        if override:
+            raise SpecError(f"{override[0]}: --show reads a search that was launched; leave the value out.")
         _show(Store(storage), file)
         return
 
     if address is not None and address.startswith("ray://"):
-        send(Path(file), storage, address, job_options(context), plugin)
+        send(Path(file), storage, address, job_options(context), plugin, override)
         return
 
     from ...specs import SpecError
@@ -80,7 +85,7 @@ def search(
     from ..terminal.console import TerminalConsole
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
-    plan, store = load_plan(Path(file), storage, plugin)
+    plan, store = load_plan(Path(file), storage, plugin, override)
     if plan.sweep.search is None:
         raise SpecError(f"{file} has no `search` part; add one, or run: exeunt sweep {file}", field="search")
     recorded_at = tracking_uri(store, tracking)
@@ -89,7 +94,7 @@ def search(
     from ..run import convert
     from ._exit import leaving
 
-    again = resume_command(context, file, storage)
+    again = resume_command(context, file, override, storage)
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
         convert(store, console, plan.text)
         store.save_sweep(plan)

@@ -6,6 +6,7 @@ import typer
 from ._options import (
     Data,
     Download,
+    Overrides,
     Plugins,
     Storage,
     SweepFile,
@@ -64,6 +65,7 @@ Try = Annotated[
 def sweep(
     context: typer.Context,
     file: SweepFile,
+    override: Overrides = None,
     storage: Storage = "runs",
     data: Data = None,
     download: Download = False,
@@ -90,7 +92,7 @@ def sweep(
     3 time budget used up; 130 interrupted.
     """
     if address is not None and address.startswith("ray://"):
-        send(file, storage, address, job_options(context), plugin)
+        send(file, storage, address, job_options(context), plugin, override)
         return
 
     from ...training import DataSource
@@ -101,7 +103,7 @@ def sweep(
     from ._exit import leaving
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
-    plan, store = load_plan(file, storage, plugin)
+    plan, store = load_plan(file, storage, plugin, override)
     console = TerminalConsole()
     is_complete = run_sweep(
         file,
@@ -115,7 +117,7 @@ def sweep(
         address=address,
         tries=try_,
         shutdown=shutdown,
-        interruptions=leaving(console, resume_command(context, file, storage)),
+        interruptions=leaving(console, resume_command(context, file, override, storage)),
     )
     if not is_complete:
         raise typer.Exit(1)

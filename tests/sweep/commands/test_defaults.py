@@ -154,12 +154,12 @@ def test_a_command_is_resumed_with_its_own_options(parsed, folder, monkeypatch):
     monkeypatch.setenv("EXEUNT_TRACKING", "http://name:secret@host")
     words = "sweep", "a.yaml", "--only", "eed/*", "--only", "kd/*", "--time-budget", "4h", "--download", "--no-try"
     context = parsed(*words)
-    again = _options.resume_command(context, "a.yaml", context.params["storage"])
-    assert again[:5] == ["exeunt", "sweep", "a.yaml", "--storage", "shared"]
-    assert sorted(again[5:]) == sorted(words[2:])
+    again = _options.resume_command(context, "a.yaml", ["seeds=[0]"], context.params["storage"])
+    assert again[:6] == ["exeunt", "sweep", "a.yaml", "seeds=[0]", "--storage", "shared"]
+    assert sorted(again[6:]) == sorted(words[2:])
     monkeypatch.setenv("EXEUNT_DATA", "elsewhere")
     given = parsed("sweep", "a.yaml", "--data", "/here")
-    assert _options.resume_command(given, "a.yaml", "runs")[-2:] == ["--data", "/here"]
+    assert _options.resume_command(given, "a.yaml", None, "runs")[-2:] == ["--data", "/here"]
 
 
 def test_a_job_gets_the_values_that_only_this_machine_has(parsed, folder, monkeypatch):
