@@ -2,13 +2,14 @@
 
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..store import Store
 from ..training.plugins import read_plugins
+from ._environment import store_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,27 +110,37 @@ class PlannedSweep:
         return costs if throughput is not None else costs.drop(columns=["device_hours", "device_hours_left"])
 
 
-def plan(file: Path | str, *, storage: Path | str = "runs", plugins: Iterable[Path | str] = ()) -> PlannedSweep:
+def plan(
+    file: Path | str,
+    *,
+    storage: Path | str | None = None,
+    plugins: Iterable[Path | str] = (),
+    overrides: Mapping[str, object] | None = None,
+) -> PlannedSweep:
     """Return the trials of a sweep file, without training.
 
     Args:
         file: Sweep file (YAML).
-        storage: Storage of the trials: a directory or `s3://BUCKET/FOLDER`.
+        storage: Storage of the trials: a directory or `s3://BUCKET/FOLDER`. Default: `EXEUNT_STORAGE`, else `runs`.
         plugins: Python files that register methods or architectures.
+        overrides: Values in place of those of the file, by place: `{"recipe.epochs": 5, "seeds": [0]}`.
 
     Raises:
         SpecError: for an error in the file or in a plugin. The message has the place, the value and what is allowed.
     """
-    planned, store = load(file, storage, plugins)
+    planned, store = load(file, storage, plugins, overrides)
     return PlannedSweep(planned, store)
 
 
-def load(file: Path | str, storage: Path | str, plugins: Iterable[Path | str]) -> "tuple[SweepPlan, Store]":
-    """Return the plan of a sweep file and its store; issue the warnings of the file."""
+def load(
+    file: Path | str, storage: Path | str | None, plugins: Iterable[Path | str], overrides: Mapping[str, object] | None
+) -> "tuple[SweepPlan, Store]":
+    """Return the plan of a sweep file with these values, and its store; issue the warnings of the file."""
     from ..sweep.planning.load import plan_of
+    from ..sweep.planning.overrides import overrides_of
 
-    store = Store(storage)
-    planned = plan_of(Path(file), store, read_plugins(map(Path, plugins)))
+    store = store_at(storage)
+    planned = plan_of(Path(file), store, read_plugins(map(Path, plugins)), overrides_of(overrides))
     for warning in planned.sweep.warnings:
         warnings.warn(warning, stacklevel=3)
     return planned, store

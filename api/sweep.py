@@ -2,10 +2,9 @@
 
 import io
 import math
-import os
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from ..specs import SpecError, masked, require
 from ..store import Plan, Store
-from ..sweep.tracking.address import tracking_uri
+from ._environment import data_source, store_at, tracked_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,26 +162,27 @@ class StoredSweep:
         return frame.assign(label=[label for label, _ in names], row=[row for _, row in names])
 
 
-def open(name: str, *, storage: Path | str = "runs", tracking: str | None = None) -> StoredSweep:
+def open(name: str, *, storage: Path | str | None = None, tracking: str | None = None) -> StoredSweep:
     """Return a sweep that was launched in a storage, for reading. No code from the storage is run.
 
     Args:
         name: Name of the sweep: `name` in its file.
-        storage: Storage of the trials: a directory or `s3://BUCKET/FOLDER`.
-        tracking: MLflow server or database. Default: `MLFLOW_TRACKING_URI`, otherwise the database in the storage.
+        storage: Storage of the trials: a directory or `s3://BUCKET/FOLDER`. Default: `EXEUNT_STORAGE`, else `runs`.
+        tracking: MLflow server or database. Default: `EXEUNT_TRACKING`, else `MLFLOW_TRACKING_URI`, else the database
+            in the storage.
 
     Raises:
         SpecError: if no sweep with this name was launched, with the nearest names.
     """
-    store = Store(storage)
+    store = store_at(storage)
     store.plan(name)
-    return StoredSweep(name, store, _tracking_uri(store, tracking))
+    return StoredSweep(name, store, tracked_at(store, tracking))
 
 
 def run(
     file: Path | str,
     *,
-    storage: Path | str = "runs",
+    storage: Path | str | None = None,
     data: Path | str | None = None,
     download: bool = False,
     tracking: str | None = None,
@@ -190,6 +190,7 @@ def run(
     max_concurrent: int | None = None,
     address: str | None = None,
     plugins: Iterable[Path | str] = (),
+    overrides: Mapping[str, object] | None = None,
     quiet: bool = False,
 ) -> StoredSweep:
     """Train every trial of a sweep file that has no result yet, and return the sweep.
@@ -199,14 +200,16 @@ def run(
 
     Args:
         file: Sweep file (YAML) without a search.
-        storage: Storage of the trials: a directory or `s3://BUCKET/FOLDER`.
+        storage: Storage of the trials: a directory or `s3://BUCKET/FOLDER`. Default: `EXEUNT_STORAGE`, else `runs`.
         data: Directory of the datasets. Default: `EXEUNT_DATA`.
         download: True to download missing datasets.
-        tracking: MLflow server or database. Default: `MLFLOW_TRACKING_URI`, otherwise the database in the storage.
+        tracking: MLflow server or database. Default: `EXEUNT_TRACKING`, else `MLFLOW_TRACKING_URI`, else the database
+            in the storage.
         only: Parts to train, with their teachers, as METHOD/ARCH: `eed/resnet18`, `eed/*`.
         max_concurrent: Maximum number of trials at a time. Default: as Ray's resources allow.
         address: Ray cluster: `auto` or `HOST:6379`. Default: a local Ray, or the Ray of this process.
         plugins: Python files that register methods or architectures.
+        overrides: Values in place of those of the file, by place: `{"recipe.epochs": 5, "seeds": [0]}`.
         quiet: True to print neither progress nor table.
 
     Raises:
@@ -216,15 +219,14 @@ def run(
     """
     from ..sweep.run import run_sweep
     from ..sweep.terminal.console import TerminalConsole
-    from ._source import data_source
     from .plan import load
 
     if threading.current_thread() is not threading.main_thread():
         raise SpecError("exeunt.run needs the main thread, which receives Ctrl-C, but was called in another one.")
     if max_concurrent is not None:
         require(max_concurrent >= 1, "max_concurrent >= 1", max_concurrent=max_concurrent)
-    planned, store = load(file, storage, plugins)
-    uri = _tracking_uri(store, tracking)
+    planned, store = load(file, storage, plugins, overrides)
+    uri = tracked_at(store, tracking)
     console = TerminalConsole(file=io.StringIO()) if quiet else TerminalConsole()
     run_sweep(
         Path(file),
@@ -238,10 +240,6 @@ def run(
         address=address,
     )
     return StoredSweep(planned.name, store, uri)
-
-
-def _tracking_uri(store: Store, tracking: str | None) -> str:
-    return tracking_uri(store, tracking or os.environ.get("MLFLOW_TRACKING_URI"))
 
 
 def _warn(problem: str) -> None:

@@ -9,7 +9,7 @@ from ..specs import SpecError
 from ..sweep.calibration import Calibration, Target, calibrate, kept
 from ..sweep.export import export_trial
 from ..sweep.trained import TrainedTrial
-from ._source import data_source
+from ._environment import data_source
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -29,7 +29,9 @@ MEASURED = r"(?:[-+]?\d+\.\d+(?: ± \d+\.\d+)?|–)"
 """Text that matches a shown number with decimals, or a shown dash."""
 MARKS = re.compile(r"[*°†]|(?<=[\d†])=|\\(?:textbf|underline)\{([^{}]*)\}")
 """Marks at the best, significant and equal means of a table; a different CPU may move them."""
-SET_ELSEWHERE = ("COLUMNS", "EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
+SET_ELSEWHERE = (
+    "COLUMNS", "EXEUNT_DATA", "EXEUNT_STORAGE", "EXEUNT_TRACKING", "MLFLOW_TRACKING_URI", "RAY_ADDRESS",
+)  # fmt: skip
 EXCERPT = """\
 name: excerpt
 dataset: cifar100

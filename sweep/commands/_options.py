@@ -1,34 +1,97 @@
 """Typer application and the options that several commands share."""
 
-import os
+from collections.abc import Collection
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from ...specs import printable_lines
+from ...specs import SpecError, printable_lines
+from ...specs.version import __version__
 from ..tracking.address import tracking_uri as tracking_uri  # noqa: PLC0414 (exported)
+from ._config_file import CONFIG_FILE, read_config
 
 if TYPE_CHECKING:
     from ...store import Store
     from ..planning.plan import SweepPlan
 
+
+class ConfiguredCommands(TyperGroup):
+    """Commands whose options have the values in `exeunt.toml` if neither an option nor the environment sets them."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Return the context of the program. Raises `SpecError` for a mistake in the file, except in completions."""
+        context = super().make_context(*args, **extra)
+        with suppress(SpecError) if context.resilient_parsing else nullcontext():
+            context.default_map = dict.fromkeys(self.commands, read_config(Path()))
+        return context
+
+
 app = typer.Typer(
     name="exeunt",
-    help="Benchmark sweeps for exit-ensemble distillation and the methods it is compared with.",
+    cls=ConfiguredCommands,
+    help="Benchmark sweeps for exit-ensemble distillation and the methods it is compared with.\n\n"
+    f"An option has the value of the command line, else of its environment variable, else of {CONFIG_FILE} in the "
+    "working directory (keys: storage, tracking, data, plugins), else its default.",
     epilog="Start with: exeunt sweep configs/quickstart.yaml",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"exeunt {__version__ or '(not installed)'}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options_of_the_program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version of Exeunt")
+    ] = False,
+) -> None:
+    pass
+
+
+def sweep_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the completions of the name of a sweep, if the storage is a directory; a URI could take seconds."""
+    from ...store import Store
+
+    with suppress(SpecError, OSError):
+        store = Store(context.params.get("storage") or "runs")
+        return [name for name in store.sweeps() if name.startswith(incomplete)] if store.is_local else []
+    return []
+
+
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="Sweep file (YAML)", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Values in place of those of FILE, as YAML: recipe.epochs=5 'seeds=[0, 1]' methods.eed.exits=all",
+        show_default=False,
+    ),
+]
 SweepName = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of the sweep: `name` in its file", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of the sweep: `name` in its file",
+        show_default=False,
+        autocompletion=sweep_names,
+    ),
 ]
 Storage = Annotated[
-    str, typer.Option(metavar="DIR", help="Storage of trials and tables: a directory or s3://BUCKET/FOLDER")
+    str,
+    typer.Option(
+        metavar="DIR",
+        envvar="EXEUNT_STORAGE",
+        help="Storage of trials and tables: a directory or s3://BUCKET/FOLDER",
+    ),
 ]
 Data = Annotated[
     Path | None,
@@ -45,8 +108,9 @@ Tracking = Annotated[
     str | None,
     typer.Option(
         metavar="URI",
-        envvar="MLFLOW_TRACKING_URI",
-        help="MLflow server or database: http://HOST:PORT or sqlite:///FILE (default: database in --storage)",
+        envvar=["EXEUNT_TRACKING", "MLFLOW_TRACKING_URI"],  # the first one that is set
+        help="MLflow server or database: http://HOST:PORT or sqlite:///FILE (default: database in --storage). "
+        "EXEUNT_TRACKING is read before MLFLOW_TRACKING_URI",
         show_default=False,
     ),
 ]
@@ -62,14 +126,16 @@ Plugins = Annotated[
 Download = Annotated[bool, typer.Option("--download", help="Download of missing datasets")]
 
 
-def load_plan(file: Path, storage: str, plugins: list[Path] | None) -> "tuple[SweepPlan, Store]":
-    """Return the plan of a sweep file, and the store of its trials."""
+def load_plan(
+    file: Path, storage: str, plugins: list[Path] | None, overrides: list[str] | None
+) -> "tuple[SweepPlan, Store]":
+    """Return the plan of a sweep file with values from the command line, and the store of its trials."""
     from ...store import Store
     from ...training.plugins import read_plugins
     from ..planning.load import plan_of
 
     store = Store(storage)
-    plan = plan_of(file, store, read_plugins(plugins or ()))
+    plan = plan_of(file, store, read_plugins(plugins or ()), overrides or ())
     for warning in plan.sweep.warnings:
         warn(warning)
     return plan, store
@@ -80,14 +146,30 @@ def warn(problem: str) -> None:
     typer.echo(f"warning: {printable_lines(problem)}", err=True)
 
 
-def resume_command(options: dict[str, object], *, data: Path | None, tracking: str | None, download: bool) -> list[str]:
-    """Return the arguments of a command that resumes this one. Options that the environment sets are left out."""
-    again = options | ({} if "EXEUNT_DATA" in os.environ else {"--data": data})
-    again |= {} if "MLFLOW_TRACKING_URI" in os.environ else {"--tracking": tracking}
-    return option_words(again) + ["--download"] * download
+def resume_command(context: typer.Context, file: object, overrides: list[str] | None, storage: str) -> list[str]:
+    """Return the command that resumes this one. Options of the environment and of `exeunt.toml` are left out."""
+    options = option_words(context, ("COMMANDLINE",), without=("storage",))
+    return ["exeunt", context.info_name or "", str(file), *(overrides or ()), "--storage", storage, *options]
 
 
-def option_words(options: dict[str, object]) -> list[str]:
-    """Return options as command-line arguments: a list repeats its option, and None omits it."""
-    listed = [(name, value if isinstance(value, list) else [value]) for name, value in options.items()]
-    return [word for name, values in listed for value in values if value is not None for word in (name, str(value))]
+def job_options(context: typer.Context) -> list[str]:
+    """Return the options with which a job runs this command, where the environment and `exeunt.toml` are missing."""
+    sources = "COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP"
+    return option_words(context, sources, without=("storage", "address", "plugin", "follow"))
+
+
+def option_words(context: typer.Context, sources: Collection[str], without: Collection[str]) -> list[str]:
+    """Return the options of a command that come from these sources, as arguments."""
+    words: list[str] = []
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if not option.opts[0].startswith("--") or option.name in without or source is None:
+            continue
+        if source.name in sources:
+            value = context.params[option.name or ""]
+            if isinstance(value, bool):
+                words += option.opts[:1] if value else option.secondary_opts[:1]
+            else:
+                values = value if isinstance(value, list) else [value]
+                words += [word for one in values for word in (option.opts[0], str(one))]
+    return words

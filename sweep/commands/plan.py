@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from ...specs import SpecError
-from ._options import Data, Plugins, Storage, SweepFile, app, load_plan
+from ._options import Data, Overrides, Plugins, Storage, SweepFile, app, load_plan
 
 if TYPE_CHECKING:
     from ...training import DataSource
@@ -33,6 +33,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object as output, f
 @app.command()
 def plan(
     file: SweepFile,
+    override: Overrides = None,
     storage: Storage = "runs",
     data: Data = None,
     measure: Measure = False,
@@ -50,7 +51,7 @@ def plan(
     if measure and throughput is not None:
         rule = "cannot be combined with --measure; give one of the two"
         raise SpecError(f"--throughput {throughput:g}: {rule}.", field="throughput")
-    trials, store = load_plan(file, storage, plugin)
+    trials, store = load_plan(file, storage, plugin, override)
     if try_:
         _try_first_steps(trials, DataSource(directory=data))
     pace = None

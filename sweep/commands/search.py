@@ -8,12 +8,13 @@ import typer
 from ._options import (
     Data,
     Download,
+    Overrides,
     Plugins,
     Storage,
     Tracking,
     app,
+    job_options,
     load_plan,
-    option_words,
     resume_command,
     tracking_uri,
 )
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 FileOrName = Annotated[
     str,
     typer.Argument(
-        metavar="FILE|NAME", help="Sweep file (YAML), or with --show the name of the sweep", show_default=False
+        metavar="FILE|NAME",
+        help="Sweep file (YAML), or with --show the name of the sweep",
+        show_default=False,
     ),
 ]
 Show = Annotated[bool, typer.Option("--show", help="Results and figures of the search so far, without training")]
@@ -38,7 +41,9 @@ Show = Annotated[bool, typer.Option("--show", help="Results and figures of the s
 
 @app.command()
 def search(
+    context: typer.Context,
     file: FileOrName,
+    override: Overrides = None,
     storage: Storage = "runs",
     data: Data = None,
     download: Download = False,
@@ -60,17 +65,17 @@ def search(
     Exit status: as for `exeunt sweep`.
     """
     if show:
+        from ...specs import SpecError
         from ...store import Store
 
+        if override:
+            raise SpecError(f"{override[0]}: --show reads a search that was launched; leave the value out.")
         _show(Store(storage), file)
         return
 
-    limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget}
-    options = resume_command(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
-        send(Path(file), storage, address, options, plugin)
+        send(Path(file), storage, address, job_options(context), plugin, override)
         return
-    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
     from ...specs import SpecError
     from ...store import hold_lease
@@ -80,7 +85,7 @@ def search(
     from ..terminal.console import TerminalConsole
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
-    plan, store = load_plan(Path(file), storage, plugin)
+    plan, store = load_plan(Path(file), storage, plugin, override)
     if plan.sweep.search is None:
         raise SpecError(f"{file} has no `search` part; add one, or run: exeunt sweep {file}", field="search")
     recorded_at = tracking_uri(store, tracking)
@@ -89,7 +94,7 @@ def search(
     from ..run import convert
     from ._exit import leaving
 
-    again = ["exeunt", "search", file, "--storage", storage, *options]
+    again = resume_command(context, file, override, storage)
     with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
         convert(store, console, plan.text)
         store.save_sweep(plan)

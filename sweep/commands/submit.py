@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import Data, Plugins, SweepFile, Tracking, app, option_words, warn
+from ._options import Data, Overrides, Plugins, SweepFile, Tracking, app, job_options, warn
 
 Address = Annotated[
     str | None,
@@ -18,6 +18,7 @@ SharedStorage = Annotated[
     str,
     typer.Option(
         metavar="DIR",
+        envvar="EXEUNT_STORAGE",
         help="Storage of trials and tables: s3://BUCKET/FOLDER, or a directory that all nodes share",
         show_default=False,
     ),
@@ -27,11 +28,13 @@ Follow = Annotated[bool, typer.Option(help="Output of the job until it ends")]
 
 @app.command()
 def submit(
+    context: typer.Context,
     file: SweepFile,
     storage: SharedStorage,
+    override: Overrides = None,
     address: Address = None,
-    data: Data = None,
-    tracking: Tracking = None,
+    data: Data = None,  # noqa: ARG001 (passed on with the options of the context)
+    tracking: Tracking = None,  # noqa: ARG001
     follow: Follow = True,
     plugin: Plugins = None,
 ) -> None:
@@ -41,7 +44,7 @@ def submit(
     Every node needs torch, Ray and the other requirements of Exeunt.
     To resume an interrupted sweep, submit it again.
     """
-    send(file, storage, address, option_words({"--data": data, "--tracking": tracking}), plugin, follow=follow)
+    send(file, storage, address, job_options(context), plugin, override, follow=follow)
 
 
 def send(
@@ -50,15 +53,16 @@ def send(
     address: str | None,
     options: list[str],
     plugins: list[Path] | None,
+    overrides: list[str] | None,
     *,
     follow: bool = True,
 ) -> None:
-    """Submit a sweep or a search with these options; with `follow`, print the output of the job until it ends."""
+    """Submit a sweep or a search with these options and values; with `follow`, print its output until it ends."""
     from ...training.plugins import read_plugins
     from ..execution.job import submit as submitted
     from ..planning.sweep_file import read_sweep
 
-    sweep = read_sweep(file, read_plugins(plugins or ()))
+    sweep = read_sweep(file, read_plugins(plugins or ()), overrides or ())
     for warning in sweep.warnings:
         warn(warning)
     job = submitted(sweep, address, storage, options)

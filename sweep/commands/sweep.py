@@ -6,13 +6,14 @@ import typer
 from ._options import (
     Data,
     Download,
+    Overrides,
     Plugins,
     Storage,
     SweepFile,
     Tracking,
     app,
+    job_options,
     load_plan,
-    option_words,
     resume_command,
     tracking_uri,
 )
@@ -62,7 +63,9 @@ Try = Annotated[
 
 @app.command()
 def sweep(
+    context: typer.Context,
     file: SweepFile,
+    override: Overrides = None,
     storage: Storage = "runs",
     data: Data = None,
     download: Download = False,
@@ -88,12 +91,9 @@ def sweep(
     2 error in the sweep file, the options or the storage;
     3 time budget used up; 130 interrupted.
     """
-    limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only}
-    options = resume_command(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
-        send(file, storage, address, options, plugin)
+        send(file, storage, address, job_options(context), plugin, override)
         return
-    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
     from ...training import DataSource
     from ..execution.shutdown import Shutdown
@@ -103,7 +103,7 @@ def sweep(
     from ._exit import leaving
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
-    plan, store = load_plan(file, storage, plugin)
+    plan, store = load_plan(file, storage, plugin, override)
     console = TerminalConsole()
     is_complete = run_sweep(
         file,
@@ -117,7 +117,7 @@ def sweep(
         address=address,
         tries=try_,
         shutdown=shutdown,
-        interruptions=leaving(console, ["exeunt", "sweep", str(file), "--storage", storage, *options]),
+        interruptions=leaving(console, resume_command(context, file, override, storage)),
     )
     if not is_complete:
         raise typer.Exit(1)

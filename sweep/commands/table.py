@@ -6,7 +6,7 @@ import typer
 
 from ...specs import SpecError
 from ..terminal.width import text_width
-from ._options import Storage, SweepName, Tracking, app, tracking_uri, warn
+from ._options import Storage, SweepName, Tracking, app, sweep_names, tracking_uri, warn
 
 Format = Literal["text", "csv", "latex", "markdown", "html", "json"]
 
@@ -20,7 +20,12 @@ def table(
     name: SweepName,
     more: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Further sweeps to compare in the same table", show_default=False),
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Further sweeps to compare in the same table",
+            show_default=False,
+            autocompletion=sweep_names,
+        ),
     ] = None,
     storage: Storage = "runs",
     tracking: Tracking = None,

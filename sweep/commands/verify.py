@@ -4,14 +4,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...specs import SpecError
-from ._options import Storage, Tracking, app, tracking_uri
+from ._options import Storage, Tracking, app, sweep_names, tracking_uri
 
 if TYPE_CHECKING:
     from ..verify import Check
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="Name of a sweep (default: all trials in the storage)", show_default=False),
+    typer.Argument(
+        metavar="[NAME]",
+        help="Name of a sweep (default: all trials in the storage)",
+        show_default=False,
+        autocompletion=sweep_names,
+    ),
 ]
 
 

@@ -10,9 +10,12 @@ from .plan import SweepPlan, make_plan
 from .sweep_file import read_sweep
 
 
-def plan_of(file: Path, store: Store, plugins: Sequence[Plugin]) -> SweepPlan:
-    """Return the plan of a sweep file with these plugins. The studies of a search are read from the store."""
-    sweep = read_sweep(file, plugins)
+def plan_of(file: Path, store: Store, plugins: Sequence[Plugin], overrides: Sequence[str] = ()) -> SweepPlan:
+    """Return the plan of a sweep file with these plugins and values, such as `recipe.epochs=5`, in place of its own.
+
+    The studies of a search are read from the store.
+    """
+    sweep = read_sweep(file, plugins, overrides)
     sweep = replace(sweep, warnings=(*sweep.warnings, *import_warnings()))
     if sweep.search is None:
         return make_plan(sweep)

@@ -59,7 +59,7 @@ class Sweep:
     search: SearchPlan | None
     """The search that tunes the methods; None without one. The trials then have the default settings."""
     text: str
-    """Text of the file, with absolute paths of weights and images."""
+    """Text of the file with its overrides, and with absolute paths of weights and images."""
     plugins: tuple[Plugin, ...]
     """Plugin files that register datasets, architectures or methods of the sweep file."""
     warnings: tuple[str, ...]
@@ -83,19 +83,20 @@ class Sweep:
 
 
 @no_search_for_garbage()
-def read_sweep(path: Path, plugins: Sequence[Plugin] = ()) -> Sweep:
+def read_sweep(path: Path, plugins: Sequence[Plugin] = (), overrides: Sequence[str] = ()) -> Sweep:
     """Read and check a sweep file.
 
     Args:
         path: of the file.
         plugins: files whose entries the sweep file may name. They stay active after the call.
+        overrides: `KEY=VALUE`, values in place of those of the file, such as `recipe.epochs=5`.
 
     Raises:
         DocumentError: for all mistakes, each with its place in the file and the allowed or nearest values.
-        SpecError: for a plugin that cannot be used.
+        SpecError: for a plugin that cannot be used, or an override whose place does not exist.
     """
     use(plugins)
-    document = Document(path)
+    document = Document(path, overrides)
     settings = read_settings(document)
     blocks = list(read_blocks(document, field_names(Settings)))
     refuse_too_many(blocks, settings.keys.max_trials, document)

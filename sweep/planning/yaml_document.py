@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from ...specs import SpecError
-from .yaml_loader import composed, constructed
+from .overrides import overridden, read_override, written_out
+from .yaml_loader import Place as Place  # noqa: PLC0414 (exported)
+from .yaml_loader import composed, constructed, dotted, problem_of
 
-Place = tuple[str | int, ...]
-"""Path to a value in a file: keys and list indices."""
 UNKNOWN, MISSING = ": unknown key ", "is missing; add it."
 """Texts of the mistakes of unknown and of missing keys."""
 MOST = 10
@@ -34,9 +34,19 @@ class DocumentError(SpecError):
 class Document:
     """The content of a YAML file, the line of each part, and the mistakes that are found while it is read."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file. Raises `DocumentError` if it cannot be read, is not YAML or contains no mapping."""
+    def __init__(self, path: Path, overrides: Sequence[str] = ()) -> None:
+        """Read the file, and replace values by those of the command line, in their order.
+
+        Args:
+            path: of the file.
+            overrides: `KEY=VALUE`, such as `recipe.epochs=5`.
+
+        Raises:
+            DocumentError: if the file cannot be read, is not YAML or contains no mapping.
+            SpecError: for an override that is not written so, or whose place does not exist.
+        """
         self.path = path
+        self._overrides = [read_override(text) for text in overrides]
         self._mistakes: dict[str, BaseException | None] = {}
         """Mistakes so far, with the exception that each came from."""
         try:
@@ -44,7 +54,6 @@ class Document:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text; save it as UTF-8"
             raise DocumentError(f"{path}: cannot be read: {reason}.") from error
-        self.text = text
         try:
             self._root = composed(text)
             self.content: Any = constructed(self._root)
@@ -53,10 +62,13 @@ class Document:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
-            problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-            raise DocumentError(f"{path}{line}: is not valid YAML: {problem}.") from error
+            raise DocumentError(f"{path}{line}: is not valid YAML: {problem_of(error)}.") from error
         if not isinstance(self.content, dict):
             raise self.error((), f"a sweep file must be a mapping of keys to values, but this is {self.content!r:.60}.")
+        for override in self._overrides:
+            self.content = overridden(self.content, override)
+        self.text = written_out(self.content, self._overrides, path.name) if overrides else text
+        """Text of the file with the overrides."""
 
     def error(self, place: Place, message: str) -> DocumentError:
         """Return the error for the value at a place; `message` is a sentence without the place."""
@@ -90,7 +102,15 @@ class Document:
         return int(line) if line.isdecimal() else 0
 
     def place_text(self, place: Place) -> str:
-        """Return file, line and place of a value, such as `sweep.yaml:8: methods.eed.temperature`."""
+        """Return file, line and place of a value, such as `sweep.yaml:8: methods.eed.temperature`.
+
+        A value from the command line has its override in place of file and line.
+        """
+        for override in reversed(self._overrides):
+            shared = min(len(place), len(override.place))
+            is_new = len(place) >= len(override.place) or (place and _find(self._root, place)[0] is None)
+            if is_new and place[:shared] == override.place[:shared]:
+                return override.text if place == override.place else f"{override.text}: {dotted(place)}"
         line = self._line(place)
         where = f"{self.path}:{line}" if line else f"{self.path}"
         return f"{where}: {dotted(place)}" if place else where
@@ -102,8 +122,9 @@ class Document:
             values: new text by old text, anywhere in the file.
             places: new text by place.
         """
-        text = self.text
-        ends = {node.end_mark.index: new for place, new in places.items() if (node := self._find(place)[0]) is not None}
+        text, root = self.text, composed(self.text)
+        found = ((_find(root, place)[0], new) for place, new in places.items())
+        ends = {node.end_mark.index: new for node, new in found if node is not None}
         for token in reversed(list(yaml.scan(self.text))):  # backwards, so that earlier indices stay valid
             if not isinstance(token, yaml.ScalarToken):
                 continue
@@ -116,28 +137,24 @@ class Document:
         return text
 
     def _line(self, place: Place) -> int | None:
-        return self._find(place)[1]
+        return _find(self._root, place)[1]
 
-    def _find(self, place: Place) -> tuple[yaml.Node | None, int | None]:
-        """Return the value at a place, None if it is not written there, and the line of its nearest known part."""
-        node, line = self._root, None
-        for step in place:
-            if isinstance(node, yaml.MappingNode):
-                found = next((pair for pair in node.value if pair[0].value == str(step)), None)
-                if found is None:
-                    return None, line
-                line, node = found[0].start_mark.line + 1, found[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(step, str):  # a list of names instead of a mapping
-                named = next((item for item in node.value if item.value == step), None)
-                return None, named.start_mark.line + 1 if named else line
-            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-                node = node.value[step]
-                line = node.start_mark.line + 1
-            else:
+
+def _find(root: yaml.Node | None, place: Place) -> tuple[yaml.Node | None, int | None]:
+    """Return the value at a place, None if it is not written there, and the line of its nearest known part."""
+    node, line = root, None
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(step)), None)
+            if found is None:
                 return None, line
-        return node, line
-
-
-def dotted(place: Place) -> str:
-    """Return a place as text, such as `methods.eed.temperature[1]`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, str):  # a list of names instead of a mapping
+            named = next((item for item in node.value if item.value == step), None)
+            return None, named.start_mark.line + 1 if named else line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            return None, line
+    return node, line

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+Place = tuple[str | int, ...]
+"""Path to a value in a file: keys and list indices."""
 LARGEST = 1_000_000
 """Largest number of values in a file, with those that aliases repeat."""
 INVISIBLE = {
@@ -103,6 +105,16 @@ def composed(text: str) -> yaml.Node | None:
 def constructed(root: yaml.Node | None) -> Any:
     """Return the content of a document. Raises `YAMLError` for an invalid value or a duplicate key."""
     return Loader("").construct_document(root) if root is not None else None
+
+
+def problem_of(error: Exception) -> str:
+    """Return the problem of an error of `composed` or `constructed`, in one line."""
+    return getattr(error, "problem", None) or str(error).partition("\n")[0]
+
+
+def dotted(place: Place) -> str:
+    """Return a place as text, such as `methods.eed.temperature[1]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
 
 
 def mistake(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:

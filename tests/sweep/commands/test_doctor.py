@@ -25,7 +25,7 @@ NOBODY = "127.0.0.1:9"
 @pytest.fixture
 def doctor(run, tmp_path, monkeypatch):
     """Run the command in this process; return exit status, findings as (verdict, subject, rest), and messages."""
-    for name in ("EXEUNT_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
+    for name in ("EXEUNT_DATA", "EXEUNT_TRACKING", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")  # `run` restores the other variables
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
