@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
+from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage] (documented)
 
 from ...store import Record, TrialFiles
 from ...training import OutOfMemoryError, TrainingInterrupted, TrialSpec, train
@@ -131,9 +132,7 @@ def train_together(
     with socket.create_server((host, 0)) as server:
         port = server.getsockname()[1]
         # It listens on this address alone, and the processes can connect as long as this object exists.
-        meeting_point = dist.TCPStore(
-            host, port, is_master=True, wait_for_workers=False, master_listen_fd=server.detach()
-        )
+        meeting_point = TCPStore(host, port, is_master=True, wait_for_workers=False, master_listen_fd=server.detach())
     meeting = Meeting(host=host, port=meeting_point.port, processes=processes)
     return train_share(trial, files, meeting=meeting, ranks=range(processes // nodes), elsewhere=elsewhere, **settings)
 
@@ -251,7 +250,7 @@ def _take_part(
             prepare_deterministic(device)
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        store = dist.TCPStore(meeting.host, meeting.port, timeout=COLLECTIVE_TIMEOUT)
+        store = TCPStore(meeting.host, meeting.port, timeout=COLLECTIVE_TIMEOUT)
         dist.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
             store=store,

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from typing import Any
 
 import ray
@@ -17,15 +16,17 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util import get_current_placement_group, get_node_ip_address
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from ...specs import one_line
 from ...store import Plugin, Record, TrialFiles
 from ..planning.resources import Resources
 from .distributed_launch import LOOPBACK, ByConnection, Meeting, NodeFailedError, ProcessDiedError
+from .placement import machine_failed
 from .preemption import heed_sigterm, stop_requested
 
 Weights = Callable[[], AbstractContextManager[dict[str, Any]]]
 """Function that returns a context with the arguments of `train` about teacher and backbone, read on its machine."""
-NODE_DIED = "node has died"
-"""Part of Ray's message about an actor whose machine failed (ray 2.60)."""
+END_TIMEOUT_S = 10.0
+"""Seconds in which Ray reports the end of a killed actor. Its processes end without that."""
 GLOO_INTERFACE = "GLOO_SOCKET_IFNAME"
 """Variable with the network interface that gloo uses. Otherwise it uses that of the host name, often loopback."""
 
@@ -83,7 +84,7 @@ class _Remote:
 
     is_remote = True
 
-    def __init__(self, actor: Any, answer: "ray.ObjectRef[None]", speaker: Connection) -> None:
+    def __init__(self, actor: Any, answer: "ray.ObjectRef[None]", speaker: Any) -> None:
         self._actor, self._answer, self._speaker = actor, answer, speaker
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -95,7 +96,7 @@ class _Remote:
         ray.kill(self._actor)
 
     def join(self) -> None:
-        self._thread.join()
+        self._thread.join(timeout=END_TIMEOUT_S)
 
     def death(self) -> Exception:
         return NodeFailedError("another machine of the trial has ended without a report")
@@ -113,10 +114,10 @@ class _Remote:
 def _cause(error: RayError) -> Exception:
     if isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
         return error.cause
-    if NODE_DIED in str(error):
+    if isinstance(error, RayActorError) and machine_failed(error):
         return NodeFailedError("another machine of the trial failed")
-    what = "the worker on another machine died" if isinstance(error, RayActorError) else str(error)
-    return ProcessDiedError(what.strip().partition("\n")[0])
+    reason = one_line(str(error).partition("\n")[0])
+    return ProcessDiedError(f"the trial's worker on another machine died: {reason}")
 
 
 def processes_elsewhere(
@@ -142,12 +143,13 @@ def processes_elsewhere(
     """
 
     def start(meeting: Meeting) -> ByConnection:
+        group: Any = get_current_placement_group()  # Tune has created it
         members: ByConnection = {}
         each = resources.members // resources.nodes
         for bundle in range(1, resources.nodes):
-            place = PlacementGroupSchedulingStrategy(get_current_placement_group(), bundle)
+            place = PlacementGroupSchedulingStrategy(group, bundle)
             reserved = {"num_cpus": resources.cores // resources.nodes, "num_gpus": gpu / resources.nodes}
-            actor = ray.remote(OtherMachine).options(scheduling_strategy=place, **reserved).remote()
+            actor: Any = ray.remote(OtherMachine).options(scheduling_strategy=place, **reserved).remote()
             ranks = range(bundle * each, (bundle + 1) * each)
             answer = actor.train.remote(spec, plugins, files, weights, meeting, ranks, settings)
             listener, speaker = Pipe(duplex=False)

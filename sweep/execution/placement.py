@@ -4,14 +4,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import ray
+from ray._private import state
+from ray.exceptions import RayActorError
 
 from ...store import Configuration
 from ..planning.resource_rules import ResourceRules
 from ..planning.resources import Resources
 from ..terminal.counts import counted
+from .ports import answers
 
 Node = Mapping[str, float]
 """Resources of a machine, by Ray's names."""
+NODE_DIED = "node has died"
+"""Part of Ray's message about an actor whose machine has failed (ray 2.60)."""
 ACCELERATOR = "accelerator_type:"
 """Beginning of the names of Ray's resources for models of GPUs."""
 KEYS = {"CPU": "cpu", "GPU": "gpu", "memory": "memory"}
@@ -60,6 +65,17 @@ def capacity(resources: Resources, gpu: float, present: list[Node]) -> int:
 def fits(needs: Mapping[str, float], node: Node) -> bool:
     """Return True if a machine has all resources that are needed on it."""
     return all(node.get(name, 0) >= need for name, need in needs.items())
+
+
+def machine_failed(error: RayActorError) -> bool:
+    """Return True if the machine of a dead actor has failed, although Ray may report this only some time later."""
+    if NODE_DIED in str(error):
+        return True
+    if not error.actor_id:
+        return False
+    node = state.actors(error.actor_id)["Address"]["NodeID"]
+    places = [f"{one['NodeManagerAddress']}:{one['NodeManagerPort']}" for one in ray.nodes() if one["NodeID"] == node]
+    return not any(map(answers, places))
 
 
 def _gpus_on_each(resources: Resources, present: list[Node]) -> float:

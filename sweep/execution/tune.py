@@ -29,6 +29,7 @@ from ...specs import one_line
 from ...store import PlannedTrial, Record
 from ..planning.resources import Resources
 from ..planning.stopping import Stopping
+from .placement import machine_failed
 from .trial_queue import NODE_FAILED, Suggestion
 
 ENVIRONMENT = {
@@ -226,7 +227,7 @@ def _error_of(trial: Trial) -> str:
         return "worker died"
     error = pickle.loads(Path(file).read_bytes())
     if isinstance(error, RayActorError):
-        return NODE_FAILED if "node has died" in str(error) else "worker died"
+        return NODE_FAILED if machine_failed(error) else "worker died"
     if isinstance(error, RayTaskError) and error.cause is not None:
         error = error.cause
     return one_line(f"{type(error).__name__}: {error}".splitlines()[0])

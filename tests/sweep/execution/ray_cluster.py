@@ -73,11 +73,11 @@ class Cluster:
         return machine
 
     def start_head(self, cpus: int, *, dashboard: bool = True) -> None:
-        """Start the first machine, with or without the dashboard, which accepts jobs, and the port of Ray's client."""
-        ports = [f"--dashboard-port={self.dashboard}", f"--ray-client-server-port={self.client}"] if dashboard else []
+        """Start the first machine, with or without the dashboard, which accepts jobs."""
         head = self.start(
-            "--head", f"--port={self.port}", f"--num-cpus={cpus}", *ports,
-            f"--include-dashboard={str(dashboard).lower()}", f"--temp-dir={self.folder / 'r'}",
+            "--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", f"--num-cpus={cpus}",
+            f"--ray-client-server-port={self.client}", f"--include-dashboard={str(dashboard).lower()}",
+            f"--temp-dir={self.folder / 'r'}",
         )  # fmt: skip
         if dashboard:
             self.until(lambda: listens(self.dashboard) and listens(self.client), head)

@@ -122,7 +122,7 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
 def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, exeunt):
     """Also covers a sweep with `--address` and token authentication."""
     second = cluster.join("--num-cpus=1")
-    file.write_text(FILE.replace("epochs: 4", "epochs: 10"))
+    file.write_text(FILE.replace("epochs: 4", "epochs: 10").replace("{cpu: 1}", "{cpu: 1, retries: 0}"))
     log = (tmp_path / "out").open("w")
     words = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
     driver = subprocess.Popen(

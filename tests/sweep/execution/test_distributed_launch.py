@@ -212,7 +212,7 @@ def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(m
     speaker = SimpleNamespace(send=said.append)
     spec = {"recipe": {"deterministic": True}}
     meeting = distributed_launch.Meeting(host="127.0.0.1", port=0, processes=2)
-    monkeypatch.setattr(distributed_launch.dist, "TCPStore", lambda *_, **__: None)
+    monkeypatch.setattr(distributed_launch, "TCPStore", lambda *_, **__: None)
     distributed_launch._take_part((spec, ()), meeting, 1, {"device": device}, speaker)
     assert [kind for kind, _ in said] == ["error"]
     place = {"rank": 1, "world_size": 2, "timeout": distributed_launch.COLLECTIVE_TIMEOUT}
