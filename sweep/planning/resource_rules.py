@@ -20,7 +20,7 @@ Names = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Rule:
+class _ResourceRule:
     """Some resources, and the trials that they are for."""
 
     wanted: Mapping[str, list[str]]
@@ -36,7 +36,7 @@ class _Rule:
 class _Merged:
     """Keys of several rules; a later rule overrides an earlier one."""
 
-    rules: list[_Rule]
+    rules: list[_ResourceRule]
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -59,10 +59,10 @@ class ResourceRules:
         """Check each rule. Raises `DocumentError` for an unknown key or a value that is not allowed."""
         self._document = document
         self._resources: dict[Names, Resources] = {}
-        self._rules: list[_Rule] = []
+        self._rules: list[_ResourceRule] = []
         if not isinstance(written, list):
             self.common = validated(Resources, written, document, ("resources",))
-            self._rules = [_Rule(wanted={}, keys=dict(written), place=("resources",))]  # type: ignore[call-overload]
+            self._rules = [_ResourceRule(wanted={}, keys=dict(written), place=("resources",))]  # type: ignore[call-overload]
             return
         axis(written, document, ("resources",))
         for number, section in enumerate(validated(list[dict[str, Any]], written, document, ("resources",))):
@@ -115,7 +115,7 @@ class ResourceRules:
             self._resources[names] = self._merged([rule for rule in self._rules if rule.matches(names)])
         return self._resources[names]
 
-    def _rule(self, section: dict[str, Any], place: Place) -> _Rule:
+    def _rule(self, section: dict[str, Any], place: Place) -> _ResourceRule:
         refuse_unknown_keys(section, [*FIELDS, *field_names(Resources)], self._document, place)
         wanted = {field: axis(section[field], self._document, (*place, field)) for field in FIELDS if field in section}
         keys = {key: value for key, value in section.items() if key not in FIELDS}
@@ -125,9 +125,9 @@ class ResourceRules:
             if wanted and key in keys:
                 problem = f"applies to all trials; move it to a rule without {next(iter(wanted))}."
                 raise self._document.error((*place, key), problem)
-        return _Rule(wanted=wanted, keys=keys, place=place)
+        return _ResourceRule(wanted=wanted, keys=keys, place=place)
 
-    def _merged(self, rules: list[_Rule]) -> Resources:
+    def _merged(self, rules: list[_ResourceRule]) -> Resources:
         merged = _Merged(rules=rules)
         return validated(Resources, merged.keys, self._document, section=merged)
 
