@@ -74,7 +74,8 @@ def run_sweep(
                 console.print(f"note: {axis.note}", markup=False, highlight=False, soft_wrap=True)
         if todo:
             board = make_board(todo, len(chosen) - len(todo), console)
-            ray = ray_at(address, trials=min(len(todo), most), resources=plan.sweep.resources, wait_for=board.wait_for)
+            resources = plan.sweep.resources.each
+            ray = ray_at(address, trials=min(len(todo), most), resources=resources, wait_for=board.wait_for)
             with interruptions or nullcontext(), closing(board), ray as ready:
                 from .execution.runner import launch  # noqa: PLC0415 (it is imported while Ray starts)
 

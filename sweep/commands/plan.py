@@ -27,6 +27,15 @@ Throughput = Annotated[
 Try = Annotated[
     bool, typer.Option("--try", help="One training step of each network and method, on the CPU with a few real images")
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="Ray cluster whose machines have to have the resources of each trial: `auto` or `HOST:6379`",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as output, for scripts")]
 
 
@@ -39,6 +48,7 @@ def plan(
     measure: Measure = False,
     throughput: Throughput = None,
     try_: Try = False,
+    address: Address = None,
     json: Json = False,
     plugin: Plugins = None,
 ) -> None:
@@ -52,6 +62,8 @@ def plan(
         rule = "cannot be combined with --measure; give one of the two"
         raise SpecError(f"--throughput {throughput:g}: {rule}.", field="throughput")
     trials, store = load_plan(file, storage, plugin, override)
+    if address is not None:
+        _require_machines(trials, address)
     if try_:
         _try_first_steps(trials, DataSource(directory=data))
     pace = None
@@ -70,6 +82,23 @@ def plan(
         typer.echo(dumps(numbers.to_dict(), indent=2))
     else:
         TerminalConsole().print(overview(numbers))
+
+
+def _require_machines(plan: "SweepPlan", address: str) -> None:
+    """Raise `SpecError`, with file and line, if a cluster has too few machines with the resources of a trial."""
+    from functools import partial
+
+    from ..execution.cluster import ray_at
+
+    trials = (*plan.trials, *(trial for trial, _ in plan.coming))
+    with ray_at(address) as ready:
+        from ..execution.placement import gpus_per_trial, nodes
+        from ..terminal.counts import counted
+
+        ready()
+        present, echo = nodes(), partial(typer.echo, err=True)
+        gpus_per_trial(plan.sweep.resources, (trial.configuration for trial in trials), present, echo)
+    echo(f"Ray cluster at {address}: {counted(len(present), 'machine')}, which can run each trial.")
 
 
 def _try_first_steps(plan: "SweepPlan", source: "DataSource") -> None:

@@ -163,7 +163,7 @@ def _train(
     from ..terminal.progress import make_board
 
     board = make_board([trial for trial in missing(plan, store) if trial.role != "search"], 0, console)
-    ray = ray_at(address, trials=how["most"], resources=plan.sweep.resources, wait_for=board.wait_for)
+    ray = ray_at(address, trials=how["most"], resources=plan.sweep.resources.each, wait_for=board.wait_for)
     with closing(board), ray as ray_ready:
         from ..execution.runner import launch  # while Ray starts
 

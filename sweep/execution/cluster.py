@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def ray_at(
     address: str | None,
     *,
     trials: float = math.inf,
-    resources: Resources = Resources(),  # noqa: B008 (frozen)
+    resources: Sequence[Resources] = (Resources(),),
     wait_for: Callable[[str], None] = lambda what: None,  # noqa: ARG005
 ) -> AbstractContextManager[Callable[[], None]]:
     """Return a context that connects to a cluster; without an address, to this process's Ray or a new local Ray.
@@ -49,7 +49,7 @@ def ray_at(
     Args:
         address: address of a cluster, or None.
         trials: maximum number of trials at a time; a new local Ray gets no more CPUs than they can use.
-        resources: resources of a trial.
+        resources: the different resources of the trials.
         wait_for: function that is called with the name of what this process begins to wait for.
     """
     if address is not None:
@@ -57,9 +57,10 @@ def ray_at(
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
         return _present_ray()
-    cpus = int(min(usable_cpus(), trials * resources.cores))
-    on_gpu = NVIDIA_DRIVER.exists() if resources.gpu is None else resources.gpu != 0
-    return _embedded_ray(cpus, wait_for, preload=resources.cores == 1 and not on_gpu)
+    most = max(one.cores for one in resources)
+    cpus = int(min(usable_cpus(), trials * most))
+    on_gpu = any(NVIDIA_DRIVER.exists() if one.gpu is None else one.gpu != 0 for one in resources)
+    return _embedded_ray(cpus, wait_for, preload=most == 1 and not on_gpu)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Before the first trial starts, each network is probed: a few steps of it are tra
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import ray
 from ray.exceptions import RayError
@@ -14,7 +15,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ...specs import SpecError, masked, one_line
 from ...store import PlannedTrial, Plugin, Record
 from ...training import DataSource
+from ..planning.resource_rules import ResourceRules
 from ..terminal.counts import counted
+from .placement import fits
 
 HEAD_ROOM = 1.2
 """Reserved bytes per measured byte, for fragmentation and for the evaluation, which is not measured."""
@@ -22,6 +25,9 @@ STEPS = 10_000
 """Smallest parts per unit of a Ray resource."""
 ANSWER_TIMEOUT_S = 300.0
 """Time limit for the next answer of a probe, with the wait for a GPU that is not in use."""
+
+Place = NodeAffinitySchedulingStrategy | Literal["DEFAULT"]
+"""Machine of a probe, or any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +97,7 @@ def probed(
     *,
     plugins: tuple[Plugin, ...],
     source: DataSource,
-    cores: int,
+    resources: ResourceRules,
     wait_for: Callable[[str], None],
     say: Callable[[str], None],
 ) -> GpuShares:
@@ -101,7 +107,7 @@ def probed(
         trials: trials of the sweep, at least one.
         plugins: plugins of the sweep.
         source: of the training images.
-        cores: CPU cores of a trial.
+        resources: resources of each trial.
         wait_for: function that is called with the name of what is waited for.
         say: function that is called with lines about the shares, and about networks whose probe failed.
 
@@ -109,7 +115,7 @@ def probed(
         SpecError: if no probe was successful.
     """
     by_network = {trial.configuration.memory_group: trial for trial in trials}
-    waiting = _started(by_network, plugins, source, cores)
+    waiting = _started(by_network, plugins, source, resources)
     found: dict[str, Footprint] = {}
     problems: dict[str, str] = {}
     while waiting:
@@ -141,16 +147,28 @@ def probed(
 
 
 def _started(
-    trials: Mapping[str, PlannedTrial], plugins: tuple[Plugin, ...], source: DataSource, cores: int
+    trials: Mapping[str, PlannedTrial], plugins: tuple[Plugin, ...], source: DataSource, rules: ResourceRules
 ) -> dict["ray.ObjectRef[Footprint]", str]:
-    """Start a probe of each trial, and at least one on each node with a GPU. Return the networks by the answers."""
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU", 0) >= 1]
-    task = ray.remote(num_cpus=cores, num_gpus=1, max_calls=1, max_retries=0)(probe_in_worker)
+    """Start a probe of each trial, and one on each machine that can run any. Return the networks by the answers."""
+    resources = {network: rules.of(trial.configuration) for network, trial in trials.items()}
+    places: list[tuple[str, Place]] = []
+    waiting = list(trials)
+    for node in (node for node in ray.nodes() if node["Alive"]):
+        able = [name for name in (*waiting, *trials) if fits(resources[name].bundles(1.0)[0], node["Resources"])]
+        if able:
+            places.append((able[0], NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)))
+            waiting = [network for network in waiting if network != able[0]]
+    anywhere: list[tuple[str, Place]] = [(network, "DEFAULT") for network in waiting]
     answers: dict[ray.ObjectRef[Footprint], str] = {}
-    for number in range(max(len(trials), len(nodes))):
-        place = NodeAffinitySchedulingStrategy(nodes[number], soft=False) if number < len(nodes) else "DEFAULT"
-        network, trial = list(trials.items())[number % len(trials)]
-        answers[task.options(scheduling_strategy=place).remote(trial.located_spec, plugins, source, cores)] = network
+    for network, place in (*places, *anywhere):
+        wanted = resources[network]
+        task = ray.remote(num_cpus=wanted.cores, num_gpus=1, max_calls=1, max_retries=0)(probe_in_worker).options(
+            memory=wanted.memory,
+            accelerator_type=wanted.accelerator,
+            resources=wanted.custom,
+            scheduling_strategy=place,
+        )
+        answers[task.remote(trials[network].located_spec, plugins, source, wanted.cores)] = network
     return answers
 
 

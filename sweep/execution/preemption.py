@@ -19,11 +19,11 @@ _arrived = threading.Event()
 
 def prepare_worker(stop_event: StopEvent) -> None:
     """Make this worker stop its trial on SIGTERM and when the event is set."""
-    _heed_sigterm()
+    heed_sigterm()
     stop_event.on_set(_arrived.set)
 
 
-def _heed_sigterm() -> None:
+def heed_sigterm() -> None:
     """Record SIGTERM while the worker trains; at other times, leave it to the handler that was set before."""
     before = signal.getsignal(signal.SIGTERM)
 

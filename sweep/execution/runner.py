@@ -2,24 +2,20 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import ray
-
-from ...specs import SpecError
-from ...store import DamagedFileError, Store
+from ...store import DamagedFileError, PlannedTrial, Store
 from ...training import DatasetSpec, DataSource, TrialSpec
 from ..eta import trained_epochs
 from ..planning.first_steps import first_steps
 from ..planning.plan import SweepPlan
-from ..planning.resources import Resources
-from ..terminal.counts import counted
 from ..terminal.progress import ProgressBoard
 from ..tracking.sync import mirrored
 from .deadlines import Deadlines
 from .early_stopper import EarlyStopper
 from .gpu_packing import GpuShares, probed
 from .image_check import images_read
+from .placement import Node, capacity, gpus_per_trial, nodes
 from .preemption import prepare_worker
 from .shutdown import Shutdown
 from .stop_event import StopEvent
@@ -56,7 +52,7 @@ def launch(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once all running trials have a checkpoint; at once after a second.
         TimeBudgetExceeded: if the time budget of `shutdown` is used up, once all running trials have a checkpoint.
         StorageError: if the storage is not writable in any attempt of a trial.
-        SpecError: if images are missing, a first training step fails, or no node has the requested resources.
+        SpecError: if images are missing, a first training step fails, or no machine has the requested resources.
     """
     resources, stopping = plan.sweep.resources, plan.stopping
     tried = first_steps(_specs(plan, board), plan.plugins, only_foreign=True) if tries else []
@@ -70,18 +66,17 @@ def launch(
             if progress[key].state == "failed":
                 store.trial(key).forget_failure()  # so that a recorded failure is one of this run
         ray_ready()
-        gpu = _gpu_per_trial(resources, board.say)
-        shares = _gpu_shares(gpu, plan, source, board)
+        share, at_once = _gpu_shares(plan, source, board, nodes())
     known = {trial.key: trial for trial in plan.trials}
     early_stopper = _early_stopper(plan, store, board.say)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
     queue = TrialQueue(
         board.trials.values(),
         [key for key, known in progress.items() if known.state == "done"],
-        retries=resources.retries,
-        share=shares.of,
+        retries=resources.common.retries,
+        share=share,
         # A search starts no trial that would wait, because early proposals see fewer results.
-        most=most if tuning is None else min(most, _capacity(resources.cores, shares.least)),
+        most=most if tuning is None else min(most, at_once),
         recorded=lambda key: store.progress(key).state,
         give_up=lambda key, reason: board.end(key, problem=reason),
         shutting_down=shutdown.is_requested,
@@ -106,7 +101,7 @@ def launch(
             early_stopper=early_stopper,
             shutdown=shutdown,
             stop_event=stop_event,
-            deadlines=Deadlines(report_s=3600 * resources.max_epoch_hours),
+            deadlines=Deadlines(report_s=3600 * resources.common.max_epoch_hours),
             changed=changed,
         )
         worker = functools.partial(
@@ -116,13 +111,18 @@ def launch(
             plugins=plan.plugins,
             driver=driver,
             source=source,
-            threads=resources.cores // resources.members,
-            processes=resources.members,
             checkpoint_epochs=plan.stopping is not None,  # a trial that is stopped early can be trained further later
         )
         prepare = functools.partial(prepare_worker, stop_event)
         board.wait_for("the first worker to start and load PyTorch")
-        run_trials(queue.suggest, events, worker, prepare, name=plan.name, cores=resources.cores)
+        run_trials(
+            queue.suggest,
+            events,
+            worker,
+            prepare,
+            name=plan.name,
+            resources_of=lambda trial: resources.of(trial.configuration),
+        )
     if board.unfinished:
         raise shutdown.outcome()
 
@@ -151,47 +151,32 @@ def _early_stopper(plan: SweepPlan, store: Store, say: Callable[[str], None]) ->
     return early_stopper
 
 
-def _nodes() -> list[dict[str, float]]:
-    """Return the resources of each node of the cluster by name."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def _gpu_shares(
+    plan: SweepPlan, source: DataSource, board: ProgressBoard, present: list[Node]
+) -> tuple[Callable[[PlannedTrial], float], int]:
+    """Return the GPUs of each trial, or its share of one, and the number of trials that can run at once.
 
-
-def _gpu_per_trial(wanted: Resources, say: Callable[[str], None]) -> float | Literal["auto"]:
-    """Return the GPUs of a trial. If the sweep file does not set them, print how the GPUs are used, if there are any.
-
-    Raises:
-        SpecError: if no node has the resources of a trial.
+    For `gpu: auto`, the shares are measured.
     """
-    nodes = _nodes()
-    gpu = wanted.gpu_on(max(node.get("GPU", 0) for node in nodes))
-    for name, number in (("cpu", wanted.cores), ("gpu", 1 if gpu == "auto" else gpu)):
-        if number > (most := max(node.get(name.upper(), 0) for node in nodes)):
-            rule = f"a trial requires {number:g}, but the largest node has {most:g}; set at most {most:g}"
-            raise SpecError(f"resources.{name}: {rule}.", field=name)
-    if wanted.gpu is None and (gpus := int(sum(node.get("GPU", 0) for node in nodes))):
-        each = f"each of a trial's {wanted.members} processes"
-        use = {"auto": "trials share them", 0.0: f"not used, since no machine has one for {each}"}
-        without = "" if not gpu or all(node.get("GPU") for node in nodes) else "; machines without a GPU train no trial"
-        say(f"{counted(gpus, 'GPU')}: {use.get(gpu, f'one for {each}')}{without}. To change this, set resources.gpu.")
-    return gpu
-
-
-def _gpu_shares(gpu: float | Literal["auto"], plan: SweepPlan, source: DataSource, board: ProgressBoard) -> GpuShares:
-    """Return the share of a GPU of each trial; measure it for `auto`."""
+    rules = plan.sweep.resources
     trials = [*board.trials.values(), *(trial for trial, _ in plan.coming)]
-    if gpu != "auto" or not trials:
-        return GpuShares(by_network={}, default=1.0 if gpu == "auto" else gpu)
-    how = {"plugins": plan.plugins, "source": source, "cores": plan.sweep.resources.cores}
-    return probed(trials, wait_for=board.wait_for, say=board.say, **how)
+    gpus = gpus_per_trial(rules, (trial.configuration for trial in trials), present, board.say)
+    measured = [trial for trial in trials if gpus[trial.configuration.id] == "auto"]
+    shares = GpuShares(by_network={}, default=1.0)
+    if measured:
+        how = {"plugins": plan.plugins, "source": source, "resources": rules}
+        shares = probed(measured, wait_for=board.wait_for, say=board.say, **how)
+    by_resources = {rules.of(trial.configuration).text: gpus[trial.configuration.id] for trial in trials}
+
+    def share(trial: PlannedTrial) -> float:
+        gpu = by_resources[rules.of(trial.configuration).text]
+        return gpu if isinstance(gpu, float) else shares.of(trial)
+
+    most = max((capacity(rules.of(trial.configuration), share(trial), present) for trial in trials), default=1)
+    return share, most
 
 
 def _tuning(search: "Studies", *of_sweep: Any) -> "Tuning":
     from ..search import Tuning  # noqa: PLC0415 (Optuna takes a while to load, and most sweeps have no search)
 
     return Tuning(search, *of_sweep)
-
-
-def _capacity(cores: int, gpu: float) -> int:
-    """Return the number of trials that can run at once, each with these CPU cores and GPUs, or this share of a GPU."""
-    needs = {name: need for name, need in (("CPU", cores), ("GPU", gpu)) if need}
-    return sum(min(int(node.get(name, 0) / need + 1e-6) for name, need in needs.items()) for node in _nodes())

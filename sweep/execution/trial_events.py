@@ -15,7 +15,7 @@ from .deadlines import Deadlines
 from .early_stopper import EarlyStopper
 from .shutdown import Shutdown
 from .stop_event import StopEvent
-from .trial_queue import TrialQueue
+from .trial_queue import NODE_FAILED, TrialQueue
 
 
 @dataclass(kw_only=True)
@@ -79,7 +79,7 @@ class TrialEvents:
     def ended(self, key: str, last: Record, error: str) -> None:
         """Record the end of a trial, or show why it waits."""
         error = self.deadlines.reason(key) or error
-        self.queue.ended(key, last, error=bool(error))
+        self.queue.ended(key, last, error=bool(error), node_failed=error == NODE_FAILED)
         state, delay = last.get("state"), self.queue.retry_delay(key)
         if state == "unwritable" and delay is None:
             with self._halting_without_storage(key):
@@ -105,7 +105,7 @@ class TrialEvents:
             self.board.pause(key)
         else:
             reasons = {
-                "stopped": "worker received SIGTERM",
+                "stopped": last.get("reason") or "worker received SIGTERM",
                 "unwritable": last.get("reason", "").rstrip("."),
                 "crowded": f"out of memory on a shared GPU; share raised to {self.queue.gpu(self.known[key]):g}",
             }

@@ -12,6 +12,8 @@ from ...store import PlannedTrial
 
 BUSY_DELAY_S = 10.0
 """Seconds before a trial that another sweep trains is tried again, which costs no retry."""
+NODE_FAILED = "node failed"
+"""Error of an attempt whose machine failed or was preempted."""
 FIRST_RETRY_DELAY_S = 2.0
 """Seconds before the first retry of a trial whose worker died; doubled for each further retry."""
 
@@ -40,8 +42,8 @@ class Proposals(Protocol):
 class TrialQueue:
     """Queue that suggests a plan's trials as soon as they can run, without a barrier for teachers.
 
-    A trial whose worker died or whose node failed is suggested again. A trial that failed or diverged is not, and
-    trials that depend on it are given up.
+    A trial whose worker died is suggested again, and always if its node failed. A trial that failed or diverged is not,
+    and trials that depend on it are given up.
     """
 
     def __init__(
@@ -113,13 +115,14 @@ class TrialQueue:
         """Return the number of GPUs that a trial gets when it starts next, or its share of one."""
         return self._larger.get(trial.key, self._share(trial))
 
-    def ended(self, key: str, last: Mapping[str, Any], *, error: bool = False) -> None:
+    def ended(self, key: str, last: Mapping[str, Any], *, error: bool = False, node_failed: bool = False) -> None:
         """Release the trials that waited for this one, or schedule its retry.
 
         Args:
             key: key of a trial that was suggested.
             last: last report of this attempt; empty if there was none.
             error: True if the attempt ended with an exception or its worker died.
+            node_failed: True if its machine failed or was preempted, which costs no retry.
         """
         position = self._running.pop(key)
         state = reported = last.get("state", "")
@@ -138,6 +141,8 @@ class TrialQueue:
         elif state == "crowded":  # out of memory, perhaps because of its neighbours: first more, then a GPU alone
             self._larger[key] = 1.0 if key in self._larger else min(1.0, 2 * self.gpu(self._trials[position]))
             self._put_back(position, self._back_off)
+        elif node_failed and state not in ("diverged", "failed"):
+            self._put_back(position, self._back_off)
         elif error and state not in ("diverged", "failed") and self._dies(key) <= self._retries:
             self._put_back(position, self._back_off * 2 ** (self._deaths[key] - 1))
         else:
@@ -152,7 +157,7 @@ class TrialQueue:
         return next((at - time.monotonic() for at in times), None)
 
     def failures(self, key: str) -> int:
-        """Return the number of times a trial's worker died or its node failed."""
+        """Return the number of times a trial's worker died."""
         return self._deaths[key]
 
     def _dies(self, key: str) -> int:

@@ -26,9 +26,11 @@ from ray.tune.search import Searcher
 from ray.tune.trainable import wrap_function
 
 from ...specs import one_line
-from ...store import Record
+from ...store import PlannedTrial, Record
+from ..planning.resources import Resources
 from ..planning.stopping import Stopping
-from .trial_queue import Suggestion
+from .placement import machine_failed
+from .trial_queue import NODE_FAILED, Suggestion
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -78,18 +80,19 @@ def run_trials(
     prepare: Callable[[], None],
     *,
     name: str,
-    cores: int,
+    resources_of: Callable[[PlannedTrial], Resources],
 ) -> None:
     """Run trials as long as `suggest` returns any, as many at once as Ray's resources allow.
 
     Args:
         suggest: function that returns the next trial, `wait` while all others must wait, or `finished`.
         events: receiver of what happens to the trials.
-        worker: function that runs in a Ray worker for each attempt, with the trial's `key`, its `spec` as JSON and the
-            number or share `gpu` of its GPUs. It reports with `ray.tune.report`; each report has a `state`.
+        worker: function that runs in a Ray worker for each attempt, with the trial's `key`, its `spec` and its
+            `resources` as JSON, and the number or share `gpu` of its GPUs. It reports with `ray.tune.report`; each
+            report has a `state`.
         prepare: function that runs in each Ray worker before its first trial.
         name: name of the experiment.
-        cores: CPU cores of a trial.
+        resources_of: function that returns the resources of a trial.
     """
     os.environ |= ENVIRONMENT
     # By itself, Tune starts one trial after the other.
@@ -98,9 +101,9 @@ def run_trials(
     usage.tag_callbacks = lambda _: False  # usage statistics, for which Tune imports MLflow and other loggers
     with tempfile.TemporaryDirectory() as scratch:
         tuner = tune.Tuner(
-            _trainable(worker, prepare, cores),
+            _trainable(worker, prepare),
             tune_config=tune.TuneConfig(
-                search_alg=_Searcher(suggest),
+                search_alg=_Searcher(suggest, resources_of),
                 scheduler=_Scheduler(events),
                 num_samples=-1,  # the searcher ends the experiment; a retry counts as a sample
                 reuse_actors=True,
@@ -124,7 +127,7 @@ def use_prestarted_workers() -> None:
     class_cache.ENV_VARS_TO_PROPAGATE.difference_update(os.environ)
 
 
-def _trainable(worker: Callable[[dict[str, Any]], None], prepare: Callable[[], None], cores: int) -> type:
+def _trainable(worker: Callable[[dict[str, Any]], None], prepare: Callable[[], None]) -> type:
     class TrialWorker(wrap_function(worker)):
         def setup(self, config: dict[str, Any]) -> None:
             # Without it, a trial that is slow to stop would make the next trial of this worker fail.
@@ -134,7 +137,8 @@ def _trainable(worker: Callable[[dict[str, Any]], None], prepare: Callable[[], N
 
         @classmethod
         def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            return tune.PlacementGroupFactory([{"CPU": cores, "GPU": config["gpu"]}])
+            bundles = Resources.from_dict(json.loads(config["resources"])).bundles(config["gpu"])
+            return tune.PlacementGroupFactory(bundles, strategy="PACK" if len(bundles) == 1 else "STRICT_SPREAD")
 
     return TrialWorker
 
@@ -147,9 +151,14 @@ class _NeverRestored:
 
 
 class _Searcher(_NeverRestored, Searcher):
-    def __init__(self, suggest: Callable[[], Suggestion | Literal["wait", "finished"]]) -> None:
+    def __init__(
+        self,
+        suggest: Callable[[], Suggestion | Literal["wait", "finished"]],
+        resources_of: Callable[[PlannedTrial], Resources],
+    ) -> None:
         super().__init__()
         self._suggest = suggest
+        self._resources_of = resources_of
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         match self._suggest():
@@ -158,8 +167,9 @@ class _Searcher(_NeverRestored, Searcher):
             case "finished":
                 return Searcher.FINISHED
             case Suggestion(trial=trial, gpu=gpu):
-                # The spec as JSON, because Tune keeps and copies each suggestion entry by entry.
-                return {"key": trial.key, "spec": json.dumps(trial.located_spec), "gpu": gpu}
+                # As JSON, because Tune keeps and copies each suggestion entry by entry.
+                spec, resources = json.dumps(trial.located_spec), self._resources_of(trial).text
+                return {"key": trial.key, "spec": spec, "resources": resources, "gpu": gpu}
 
     def on_trial_complete(self, *_: Any, **ended: Any) -> None: ...  # the callback gets the trial with its key
 
@@ -217,7 +227,7 @@ def _error_of(trial: Trial) -> str:
         return "worker died"
     error = pickle.loads(Path(file).read_bytes())
     if isinstance(error, RayActorError):
-        return "node failed" if "node has died" in str(error) else "worker died"
+        return NODE_FAILED if machine_failed(error) else "worker died"
     if isinstance(error, RayTaskError) and error.cause is not None:
         error = error.cause
     return one_line(f"{type(error).__name__}: {error}".splitlines()[0])

@@ -1,8 +1,10 @@
 """Function that a Ray worker runs for each trial, without state from the trial before."""
 
+import functools
 import json
 import traceback
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,9 @@ from ...store import (
 from ...training import DataSource, TrialSpec
 from ...training.plugins import use
 from ...training.trial import TrainedWeights
+from ..planning.resources import Resources
 from .preemption import stop_requested
+from .trial_queue import NODE_FAILED
 
 TOLD = (
     *("epoch", "seconds", "peak_memory_bytes"),
@@ -43,8 +47,6 @@ def run_trial(
     plugins: tuple[Plugin, ...],
     driver: str,
     source: DataSource,
-    threads: int,
-    processes: int,
     checkpoint_epochs: bool = False,
 ) -> None:
     """Train the trial that the queue suggested; report each epoch and the end of the attempt.
@@ -57,13 +59,13 @@ def run_trial(
     started and has no result, an exception ends the attempt, so that Tune starts no other trial in this worker.
     """
     # Imported here, because the driver refers to this function and needs no PyTorch.
-    from ...training import TrainingInterrupted, train  # noqa: PLC0415
-    from .distributed_launch import ProcessDiedError, train_together  # noqa: PLC0415
+    from ...training import TrainingInterrupted  # noqa: PLC0415
+    from .distributed_launch import NodeFailedError, ProcessDiedError  # noqa: PLC0415
 
     use(plugins)
     with preserved_process_state():  # it runs code of users, such as the checks of a method's settings
         trial = TrialSpec.from_dict(json.loads(config["spec"]))
-    device = "cuda" if config["gpu"] else "cpu"
+    resources = Resources.from_dict(json.loads(config["resources"]))
 
     report = _EpochReports(trial.recipe.epochs)
     try:
@@ -71,17 +73,9 @@ def run_trial(
         with store.attempt(config["key"], driver) as files:
             keep_plugins(files.directory, [plugin for plugin in plugins if plugin.sha256 in trial.plugins])
             try:
-                with ExitStack() as stack:
-                    weights = _source_weights(trial, store, stack)
-                    stop = stack.enter_context(stop_requested())
-                    how = {**weights, "source": source, "threads": threads, "on_epoch": report, "stop": stop}
-                    how["checkpoint_epochs"] = checkpoint_epochs
-                    if processes == 1:
-                        share = min(1.0, config["gpu"]) if config["gpu"] else 1.0
-                        result = train(trial, files, device=device, gpu_share=share, **how)
-                    else:
-                        result = train_together(trial, files, device=device, processes=processes, **how)
-            except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError):
+                how = {"source": source, "threads": resources.threads, "checkpoint_epochs": checkpoint_epochs}
+                result = _trained(trial, files, store, plugins, resources, config["gpu"], report, how)
+            except (TrainingInterrupted, StorageError, StaleAttemptError, ProcessDiedError, NodeFailedError):
                 raise
             except BaseException as error:  # such as SystemExit in the optimizer of a plugin
                 if report.is_running:
@@ -96,10 +90,41 @@ def run_trial(
     except TrainingInterrupted:
         tune.report({"state": "stopped"})
         raise
+    except NodeFailedError:
+        tune.report({"state": "stopped", "reason": NODE_FAILED})
+        raise
     except StorageError as error:
         tune.report({"state": "unwritable", "reason": str(error)})
         raise
     tune.report({"state": result["state"], "seconds": result["seconds"]})
+
+
+def _trained(
+    trial: TrialSpec,
+    files: TrialFiles,
+    store: Store,
+    plugins: tuple[Plugin, ...],
+    resources: Resources,
+    gpu: float,
+    report: Callable[[Record], None],
+    how: dict[str, Any],
+) -> Record:
+    """Train in this process, or in several processes on the trial's machines; return the result."""
+    from ...training import train  # noqa: PLC0415 (imports PyTorch)
+    from .distributed_launch import train_together  # noqa: PLC0415
+    from .other_machines import gloo_interface, own_address, processes_elsewhere  # noqa: PLC0415
+
+    how["device"] = "cuda" if gpu else "cpu"
+    weights = functools.partial(source_weights, trial, store)
+    with weights() as sources, stop_requested() as stop:
+        here = {**sources, "on_epoch": report, "stop": stop}
+        if resources.members == 1:
+            return train(trial, files, gpu_share=min(1.0, gpu) if gpu else 1.0, **how, **here)
+        elsewhere = processes_elsewhere(trial.located, plugins, files, weights, resources, gpu=gpu, settings=how)
+        host = own_address(resources.nodes)
+        there = {"processes": resources.members, "nodes": resources.nodes, "host": host, "elsewhere": elsewhere}
+        with gloo_interface(host):
+            return train_together(trial, files, **there, **how, **here)
 
 
 def _report_failure(error: BaseException, files: TrialFiles, *, gpu: float) -> None:
@@ -138,14 +163,16 @@ class _EpochReports:
         self.is_running = False
 
 
-def _source_weights(trial: TrialSpec, store: Store, stack: ExitStack) -> dict[str, Any]:
-    """Return the arguments of `train` about teacher and backbone: their weights, and the digests of their results."""
+@contextmanager
+def source_weights(trial: TrialSpec, store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of `train` about teacher and backbone: their weights, and the digests of their results."""
     found: dict[str, Any] = {}
     if isinstance(trial.teacher, TrainedWeights):
         found |= {"teacher": Path(trial.teacher.path), "teacher_sha256": trial.teacher.sha256}
-    for name, source in (("teacher", trial.teacher), ("backbone", trial.backbone)):
-        if isinstance(source, TrialSpec):
-            files = store.trial(source.key)
-            found[name] = stack.enter_context(files.directory.local(WEIGHTS))
-            found[f"{name}_sha256"] = (files.result() or {}).get("weights")
-    return found
+    with ExitStack() as stack:
+        for name, source in (("teacher", trial.teacher), ("backbone", trial.backbone)):
+            if isinstance(source, TrialSpec):
+                files = store.trial(source.key)
+                found[name] = stack.enter_context(files.directory.local(WEIGHTS))
+                found[f"{name}_sha256"] = (files.result() or {}).get("weights")
+        yield found

@@ -15,7 +15,7 @@ from ..tracking.catalog import MLFLOW, TRACKERS, require_package
 from .detect import Detect
 from .exclude import Exclusions
 from .parsing import AxisValues, field_names, validated
-from .resources import Resources
+from .resource_rules import ResourceRules
 from .search_part import TunedConfig, read_search
 from .search_space import SearchPlan
 from .stopping import Rule, Stopping
@@ -64,18 +64,19 @@ class SweepSettings:
     """Settings of a file that do not depend on its trials."""
 
     keys: Settings
-    resources: Resources
+    resources: ResourceRules
     exclusions: Exclusions
 
 
 def read_settings(document: Document) -> SweepSettings:
     """Return the settings of a file. The document notes the mistakes, and a default takes the place of each."""
     written = {key: document.content[key] for key in field_names(Settings) if key in document.content}
-    keys, resources, exclusions = Settings.model_construct(name=""), Resources(), Exclusions([], document)
+    keys, exclusions = Settings.model_construct(name=""), Exclusions([], document)
+    resources = ResourceRules({}, document)
     with document.noting():
         keys = validated(Settings, written, document)
     with document.noting():
-        resources = validated(Resources, written.get("resources", {}), document, ("resources",))
+        resources = ResourceRules(written.get("resources", {}), document)
     with document.noting():
         exclusions = Exclusions(written.get("exclude", []), document)
     return SweepSettings(keys=keys, resources=resources, exclusions=exclusions)

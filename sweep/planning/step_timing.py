@@ -3,7 +3,7 @@
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
@@ -55,12 +55,12 @@ def measure(
         watch: function that gets the trials to time and their number, and yields the trials, for a progress display.
     """
     resources = plan.sweep.resources
-    device = choose_device("cpu" if resources.gpu == 0 else "auto")
-    pace = TimedThroughput(_described(device, resources))
+    device = choose_device("cpu" if all(one.gpu == 0 for one in resources.each) else "auto")
+    pace = TimedThroughput(_described(device, resources.each))
     kinds = {step_of(spec): spec for spec in plan.specs.values()}
     for trial in watch(kinds.values(), len(kinds)):
         with (
-            training_conditions(trial.recipe, device, resources.cores // resources.members),
+            training_conditions(trial.recipe, device, resources.of_spec(trial).threads),
             compilation(trial, processes=1),
             released_memory(trial.recipe.compile),
         ):
@@ -82,8 +82,8 @@ def _seconds_per_image(trial: TrialSpec, images: float, source: DataSource, devi
     return statistics.median(seconds[1:] or seconds) / min(trial.recipe.batch_size, images)
 
 
-def _described(device: torch.device, resources: Resources) -> str:
+def _described(device: torch.device, resources: Sequence[Resources]) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    threads = resources.cores // resources.members
-    return f"cpu, {threads} thread{'s' if threads > 1 else ''}"
+    threads = sorted({one.threads for one in resources})
+    return f"cpu, {' or '.join(map(str, threads))} thread{'s' if threads != [1] else ''}"

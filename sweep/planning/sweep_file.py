@@ -23,7 +23,7 @@ from .candidates import (
 from .garbage import no_search_for_garbage
 from .merged_axes import MergedAxis, merged_axes_of
 from .parsing import field_names
-from .resources import Resources
+from .resource_rules import ResourceRules
 from .search_part import TunedConfig
 from .search_space import SearchPlan
 from .settings import Order, Settings, read_evaluation, read_settings
@@ -53,7 +53,7 @@ class Sweep:
     """Order of execution: first seed of every configuration first, lowest cost first, or order of the file."""
     flat_grid: int
     """Number of trials of a full grid, in which every method has every axis of all methods."""
-    resources: Resources
+    resources: ResourceRules
     stopping: Stopping | None
     """Early stopping; None if every trial trains to its last epoch."""
     search: SearchPlan | None
@@ -111,6 +111,7 @@ def read_sweep(path: Path, plugins: Sequence[Plugin] = (), overrides: Sequence[s
         candidates += of_block
     document.check()
     settings.exclusions.check(anything_left=bool(candidates))
+    settings.resources.check(one.trial for one in candidates)
     judged = read_evaluation(settings.keys, candidates, document)
     late = (warning for values in of_blocks for warning in recipe_warnings(values.recipes))
     notes = (note for values in of_blocks for note in values.datasets.notes)

@@ -23,6 +23,7 @@ from exeunt.sweep.execution.shutdown import Shutdown
 from exeunt.sweep.execution.trial_queue import Suggestion
 from exeunt.sweep.execution.tune import Events
 from exeunt.sweep.planning.plan import SweepPlan
+from exeunt.sweep.planning.resources import Resources
 from exeunt.sweep.terminal import tables
 from exeunt.sweep.tracking import sync
 from exeunt.sweep.tracking.writer import Mirror
@@ -70,6 +71,8 @@ class Cluster:
         events: Events,
         work: Callable[[dict[str, Any]], None],
         prepare: object,
+        *,
+        resources_of: Callable[[PlannedTrial], Resources],
         **options: object,
     ) -> None:
         """Run trials like `tune.run_trials`."""
@@ -90,6 +93,7 @@ class Cluster:
                     return
                 case Suggestion(trial=trial, gpu=gpu):
                     config = {"key": trial.key, "spec": json.dumps(trial.located_spec), "gpu": gpu}
+                    config["resources"] = resources_of(trial).text
                     running[trial.key] = self._start(config, work)
                     self.drivers.setdefault(driver, []).append(running[trial.key])
                     self.starts[driver.pid, trial.key] += 1
@@ -197,7 +201,7 @@ class Cluster:
             patch.setattr(runner, "images_read", lambda *_: nullcontext(lambda _: None))
             patch.setattr(runner, "run_trials", self.run_trials)
             patch.setattr(runner, "mirrored", self.mirrored)
-            patch.setattr(runner, "_nodes", lambda: [{"CPU": WORKERS}])
+            patch.setattr(runner, "nodes", lambda: [{"CPU": WORKERS}])
             patch.setattr(tables, "publish", self.publish)
             patch.setattr(worker, "tune", SimpleNamespace(report=self.report))
             patch.setattr(training, "train", simulated_train, raising=False)

@@ -73,7 +73,7 @@ def test_more_resources_than_there_are_end_it_instead_of_waiting_for_ever(exeunt
     file.write_text(good.replace("cpu: 1", "cpu: 4096"))
     answer = exeunt("sweep", file, "--storage", tmp_path / "storage")
     assert answer.status == 2
-    assert answer.err.startswith("exeunt: resources.cpu: a trial requires 4096, ")
+    assert answer.err.startswith(f"exeunt: {file}:6: resources.cpu: a trial requires 4096, ")
     assert not (tmp_path / "storage" / "trials").exists()
 
 

@@ -1,25 +1,18 @@
 import os
 import re
-import secrets
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ...command_line import Answer
+from .ray_cluster import Cluster, children, new_cluster
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 120
-TOKEN = "0123456789abcdef" * 4
 FILE = """\
 name: far
 dataset: digits
@@ -34,96 +27,6 @@ from exeunt.models import architectures
 
 architectures.register("own8")(architectures["resnet8"])
 """
-
-
-def free_port() -> int:
-    """Return a free port above Ray's worker ports (below 20000) and below the ephemeral ports (from 32768)."""
-    while True:
-        port = 20000 + secrets.randbelow(12768)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-@dataclass
-class Cluster:
-    """Ray cluster with token authentication; each node is a process group on this machine."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    dashboard: int = field(default_factory=free_port)
-    client: int = field(default_factory=free_port)
-    machines: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        (self.folder / "token").write_text(TOKEN)
-        return {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(self.folder / "token"),
-            "RAY_health_check_failure_threshold": "2",
-        }
-
-    def start(self, *options: object) -> subprocess.Popen[str]:
-        ray = Path(sys.executable).with_name("ray")
-        log = (self.folder / f"machine{len(self.machines)}.log").open("w")
-        here = ["--node-ip-address=127.0.0.1", "--dashboard-agent-listen-port=0"]  # another Ray may use its port
-        words = [ray, "start", "--block", "--disable-usage-stats", *here, *map(str, options)]
-        machine = subprocess.Popen(
-            words, stdout=log, stderr=subprocess.STDOUT, text=True, env=self.environment, start_new_session=True
-        )
-        self.machines.append(machine)
-        self.until(lambda: "block forever" in Path(log.name).read_text(), machine)
-        return machine
-
-    def start_head(self, cpus: int) -> None:
-        head = self.start(
-            "--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", f"--num-cpus={cpus}",
-            f"--ray-client-server-port={self.client}", "--include-dashboard=true", f"--temp-dir={self.folder / 'r'}",
-        )  # fmt: skip
-        self.until(lambda: listens(self.dashboard) and listens(self.client), head)
-
-    def until(self, condition: Callable[[], object], machine: subprocess.Popen[str]) -> None:
-        patience = time.monotonic() + PATIENCE
-        while not condition():
-            assert machine.poll() is None, "it ended"
-            assert time.monotonic() < patience, "it never happened"
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        for machine in reversed(self.machines):
-            pids = [machine.pid, *children(machine.pid)] if machine.poll() is None else []
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            machine.wait()
-
-
-@contextmanager
-def new_cluster() -> Iterator[Cluster]:
-    with tempfile.TemporaryDirectory(
-        ignore_cleanup_errors=True
-    ) as folder:  # pytest's names are too long for Ray's sockets
-        cluster = Cluster(Path(folder))
-        try:
-            yield cluster
-        finally:
-            cluster.stop()
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +58,20 @@ def test_a_cluster_that_wants_another_token_is_one_message(cluster, file, tmp_pa
     (message,) = answer.err.splitlines()
     assert message.startswith(f"exeunt: --address {cluster.address}: the cluster requires an authentication token")
     assert "RAY_AUTH_TOKEN_PATH" in message
+
+
+def test_a_plan_names_the_line_whose_resources_no_machine_has(cluster, file, tmp_path):
+    plan = ["plan", file, "--storage", tmp_path / "runs", "--address", cluster.address]
+    answer = program(*plan, environment=cluster.environment)
+    assert answer.status == 0, answer.out + answer.err
+    assert answer.err == f"Ray cluster at {cluster.address}: 1 machine, which can run each trial.\n"
+    file.write_text(FILE.replace("{cpu: 1}", "{custom: {fast_disk: 1}}"))
+    answer = program(*plan, environment=cluster.environment)
+    assert answer.status == 2
+    (message,) = answer.err.splitlines()
+    assert message.startswith(
+        f"exeunt: {file}:6: resources.custom: a trial requires fast_disk: 1, but no machine has it;"
+    )
 
 
 @pytest.mark.nightly
@@ -204,8 +121,8 @@ def test_a_sweep_is_sent_as_a_job_and_followed(cluster, file, tmp_path):
 
 def test_a_machine_that_dies_costs_no_trial(cluster, file, tmp_path, exeunt):
     """Also covers a sweep with `--address` and token authentication."""
-    second = cluster.start(f"--address={cluster.address}", "--num-cpus=1")
-    file.write_text(FILE.replace("epochs: 4", "epochs: 10"))
+    second = cluster.join("--num-cpus=1")
+    file.write_text(FILE.replace("epochs: 4", "epochs: 10").replace("{cpu: 1}", "{cpu: 1, retries: 0}"))
     log = (tmp_path / "out").open("w")
     words = ["sweep", file, "--storage", tmp_path / "runs", "--address", cluster.address]
     driver = subprocess.Popen(

@@ -88,8 +88,8 @@ def test_a_probe_waits_for_a_free_gpu_only_for_some_time(found):
     assert "no network could be measured on a GPU: no GPU was free for 1 s" in found["GPUs in use"]["err"]
 
 
-def tell_device(_, place, arguments, speaker):
-    (arguments["files"].directory.path / str(place.rank)).write_text(arguments["device"])
+def tell_device(what, meeting, rank, arguments, speaker):  # noqa: ARG001
+    (arguments["files"].directory.path / str(rank)).write_text(arguments["device"])
     speaker.send(("result", {}))
 
 

@@ -194,7 +194,7 @@ def check_left_once(answer, folder):
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:1"])
-def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(monkeypatch, tmp_path, device):
+def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(monkeypatch, device):
     met = []
     monkeypatch.setattr(distributed_launch.signal, "signal", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "set_device", met.append)
@@ -211,8 +211,9 @@ def test_processes_meet_on_their_device_and_wait_long_enough_for_the_first_one(m
     said = []
     speaker = SimpleNamespace(send=said.append)
     spec = {"recipe": {"deterministic": True}}
-    rank = distributed_launch.Rank(meeting=str(tmp_path / "meeting"), rank=1, processes=2)
-    distributed_launch._take_part((spec, ()), rank, {"device": device}, speaker)
+    meeting = distributed_launch.Meeting(host="127.0.0.1", port=0, processes=2)
+    monkeypatch.setattr(distributed_launch, "TCPStore", lambda *_, **__: None)
+    distributed_launch._take_part((spec, ()), meeting, 1, {"device": device}, speaker)
     assert [kind for kind, _ in said] == ["error"]
     place = {"rank": 1, "world_size": 2, "timeout": distributed_launch.COLLECTIVE_TIMEOUT}
     if device == "cpu":

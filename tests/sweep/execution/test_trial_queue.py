@@ -183,6 +183,15 @@ class TestDeaths:
         assert queue.failures(TEACHER.key) == 0
         assert awaited(queue) == TEACHER.key
 
+    def test_a_trial_whose_machine_failed_goes_on_elsewhere_however_often(self, make_queue, given_up):
+        queue = make_queue([TEACHER, STUDENT], retries=0)
+        for _ in range(4):
+            assert awaited(queue) == TEACHER.key
+            queue.ended(TEACHER.key, RUNNING, error=True, node_failed=True)
+        assert queue.failures(TEACHER.key) == 0
+        assert not given_up
+        assert awaited(queue) == TEACHER.key
+
 
 class TestBusy:
     """Trials that another sweep trains now."""

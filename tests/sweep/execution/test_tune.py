@@ -11,6 +11,7 @@ import pytest
 from exeunt.sweep.execution.cluster import ray_at
 from exeunt.sweep.execution.trial_queue import Suggestion
 from exeunt.sweep.execution.tune import run_trials
+from exeunt.sweep.planning.resources import Resources
 
 
 class UnreadableError(Exception):
@@ -91,7 +92,14 @@ def run(monkeypatch):
     def run(recorder, cores=1):
         with ray_at(None) as ready:
             ready()
-            run_trials(recorder.suggest, recorder, work, partial(prepare, "once"), name="test", cores=cores)
+            run_trials(
+                recorder.suggest,
+                recorder,
+                work,
+                partial(prepare, "once"),
+                name="test",
+                resources_of=lambda _: Resources(cpu=cores),
+            )
         return recorder
 
     return run

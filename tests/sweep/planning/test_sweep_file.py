@@ -60,13 +60,13 @@ def test_numbers_are_read_as_people_write_them(read, good, written):
     ],
 )
 def test_a_process_for_each_accelerator_and_a_core_for_each_process(read, good, written, processes, cores):
-    resources = read(good.replace("{cpu: 1}", written)).resources
+    resources = read(good.replace("{cpu: 1}", written)).resources.common
     assert (resources.members, resources.cores) == (processes, cores)
 
 
 def test_a_share_of_an_accelerator_is_given_or_measured(read, good):
-    assert read(good.replace("cpu: 1", "gpu: auto")).resources.gpu == "auto"
-    assert read(good.replace("cpu: 1", "gpu: 1")).resources.gpu == 1
+    assert read(good.replace("cpu: 1", "gpu: auto")).resources.common.gpu == "auto"
+    assert read(good.replace("cpu: 1", "gpu: 1")).resources.common.gpu == 1
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_a_share_of_an_accelerator_is_given_or_measured(read, good):
     ],
 )
 def test_gpus_that_the_file_does_not_set_are_those_of_the_largest_node(read, good, written, gpus, gpu):
-    assert read(good.replace("{cpu: 1}", written)).resources.gpu_on(gpus) == gpu
+    assert read(good.replace("{cpu: 1}", written)).resources.common.gpu_on(gpus) == gpu
 
 
 def test_a_trial_is_started_again_twice_if_nothing_is_said(read, good):
-    assert read(good).resources.retries == 2
-    assert read(good.replace("cpu: 1", "retries: 0")).resources.retries == 0
+    assert read(good).resources.common.retries == 2
+    assert read(good.replace("cpu: 1", "retries: 0")).resources.common.retries == 0
 
 
 @pytest.mark.parametrize(
