@@ -18,7 +18,7 @@ from .spec import (
     content_key,
     short_hash,
 )
-from .text import is_printable, one_line, printable_lines
+from .text import is_printable, one_line, printable_lines, shortened
 from .uri import has_secret, masked, require_printable, require_uri, sqlite_file, sqlite_uri
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "require_printable",
     "require_uri",
     "short_hash",
+    "shortened",
     "sqlite_file",
     "sqlite_uri",
     "trial_key",

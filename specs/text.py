@@ -58,6 +58,12 @@ def one_line(text: str) -> str:
     return " ".join(_UNPRINTABLE.sub(" ", text).split())
 
 
+def shortened(text: str, length: int) -> str:
+    """Return a text with at most about `length` characters: of a longer one, the middle is left out."""
+    half = length // 2
+    return text if len(text) <= length else f"{text[:half]} ... {text[-half:]}"
+
+
 _PLAIN = {
     **{"±": "+-", "†": "#", "°": "o", "−": "-", "–": "-", "—": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x"},
     **{

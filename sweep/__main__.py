@@ -3,9 +3,10 @@
 import errno
 import gc
 import os
+import re
 import sys
 
-from ..specs import SpecError, masked, printable_lines
+from ..specs import SpecError, masked, printable_lines, shortened
 from ..specs.user_code import UserCodeError
 from .commands import app
 from .terminal.output import checked_output
@@ -15,6 +16,9 @@ RARELY = 100_000
 
 TRACEBACK = "EXEUNT_TRACEBACK"
 """Environment variable: if it is set, the traceback of an error in a user's own code is printed before its message."""
+
+LONGEST_WORD = 1000
+"""Number of characters of a value in a message; no usual path is as long."""
 
 OF_THE_MACHINE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free space there, then run the same command again"),
@@ -55,7 +59,8 @@ def _explain(error: SpecError) -> None:
 
 
 def _report(message: str) -> None:
-    print(f"exeunt: {masked(printable_lines(message))}", file=sys.stderr)
+    readable = re.sub(r"\S+", lambda word: shortened(word[0], LONGEST_WORD), masked(printable_lines(message)))
+    print(f"exeunt: {readable}", file=sys.stderr)
 
 
 if __name__ == "__main__":

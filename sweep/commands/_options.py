@@ -1,14 +1,15 @@
 """Typer application and the options that several commands share."""
 
-from collections.abc import Collection
-from contextlib import nullcontext, suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
-from ...specs import SpecError, printable_lines
+from ...specs import SpecError, printable_lines, shortened
 from ...specs.version import __version__
 from ..tracking.address import tracking_uri as tracking_uri  # noqa: PLC0414 (exported)
 from ._config_file import CONFIG_FILE, read_config
@@ -18,15 +19,35 @@ if TYPE_CHECKING:
     from ..planning.plan import SweepPlan
 
 
+LONGEST_MESSAGE = 400
+"""Number of characters of Typer's messages: ten lines of its box."""
+
+
 class ConfiguredCommands(TyperGroup):
     """Commands whose options have the values in `exeunt.toml` if neither an option nor the environment sets them."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         """Return the context of the program. Raises `SpecError` for a mistake in the file, except in completions."""
-        context = super().make_context(*args, **extra)
+        with _short_messages():
+            context = super().make_context(*args, **extra)
         with suppress(SpecError) if context.resilient_parsing else nullcontext():
             context.default_map = dict.fromkeys(self.commands, read_config(Path()))
         return context
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the command line names."""
+        with _short_messages():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _short_messages() -> Iterator[None]:
+    """Shorten the messages of Typer, which repeat words of the command line of any length."""
+    try:
+        yield
+    except TyperException as error:
+        error.message = shortened(error.message, LONGEST_MESSAGE)
+        raise
 
 
 app = typer.Typer(

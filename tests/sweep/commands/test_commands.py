@@ -169,3 +169,21 @@ def test_a_mistyped_command_is_status_2(words):
     status, _, err = run_in_process(*words)
     assert status == 2
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("describe", "resnet8", "x" * 3000),
+        ("table", "--" + "x" * 3000),
+        ("x" * 9000,),
+        ("status", "y" * 5000),
+        ("x y " * 900,),
+    ],
+    ids=["argument", "option", "command", "name", "words"],
+)
+def test_a_message_does_not_grow_with_the_words_of_the_command_line(words, run):
+    status, _, err = run(*words)
+    assert status == 2
+    assert len(err) < 2500
+    assert len(err.splitlines()) <= 12
