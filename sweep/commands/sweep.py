@@ -1,5 +1,5 @@
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from ._options import (
     tracking_uri,
 )
 from .submit import send
+
+if TYPE_CHECKING:
+    from ..cost_ledger import CostCaps
 
 Address = Annotated[
     str | None,
@@ -52,6 +55,22 @@ TimeBudget = Annotated[
     ),
 ]
 
+MaxDeviceHours = Annotated[
+    float | None,
+    typer.Option(
+        metavar="HOURS",
+        help="Cap on the device-hours of all trials of the sweep, in all its runs (default: no cap)",
+        show_default=False,
+    ),
+]
+MaxJoules = Annotated[
+    float | None,
+    typer.Option(
+        metavar="JOULES",
+        help="Cap on the energy of all trials of the sweep, in all its runs (default: no cap)",
+        show_default=False,
+    ),
+]
 Try = Annotated[
     bool,
     typer.Option(
@@ -70,6 +89,8 @@ def sweep(
     only: Only = None,
     max_concurrent: MaxConcurrent = None,
     time_budget: TimeBudget = None,
+    max_device_hours: MaxDeviceHours = None,
+    max_joules: MaxJoules = None,
     address: Address = None,
     plugin: Plugins = None,
     try_: Try = True,
@@ -86,38 +107,54 @@ def sweep(
 
     Exit status: 0 all trials completed; 1 some trials failed;
     2 error in the sweep file, the options or the storage;
-    3 time budget used up; 130 interrupted.
+    3 time budget used up; 4 cost cap reached; 130 interrupted.
     """
+    from ..cost_ledger import CostCaps
+
+    caps = CostCaps(max_device_hours=max_device_hours, max_joules=max_joules)
     limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget, "--only": only}
-    options = resume_command(limits, data=data, tracking=tracking, download=download)
+    unlimited = resume_command(limits, data=data, tracking=tracking, download=download)
+    options = unlimited + _cap_words(caps)
     if address is not None and address.startswith("ray://"):
         send(file, storage, address, options, plugin)
         return
-    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
+    others = option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
+    again = ["exeunt", "sweep", str(file), "--storage", storage, *unlimited, *others]
 
     from ...training import DataSource
+    from ..execution.cost_cap import CostCapReached
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
     from ..run import run_sweep
     from ..terminal.console import TerminalConsole
-    from ._exit import leaving
+    from ._exit import CAPPED, leave, leaving
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(file, storage, plugin)
     console = TerminalConsole()
-    is_complete = run_sweep(
-        file,
-        plan,
-        store,
-        DataSource(directory=data, download=download),
-        tracking_uri(store, tracking),
-        console,
-        only=only or [],
-        most=max_concurrent or math.inf,
-        address=address,
-        tries=try_,
-        shutdown=shutdown,
-        interruptions=leaving(console, ["exeunt", "sweep", str(file), "--storage", storage, *options]),
-    )
+    try:
+        is_complete = run_sweep(
+            file,
+            plan,
+            store,
+            DataSource(directory=data, download=download),
+            tracking_uri(store, tracking),
+            console,
+            only=only or [],
+            most=max_concurrent or math.inf,
+            address=address,
+            tries=try_,
+            shutdown=shutdown,
+            interruptions=leaving(console, again + _cap_words(caps)),
+            caps=caps,
+        )
+    except CostCapReached as reached:
+        raise leave(console, str(reached), again + _cap_words(reached.sufficient), CAPPED) from None
     if not is_complete:
         raise typer.Exit(1)
+
+
+def _cap_words(caps: "CostCaps") -> list[str]:
+    """Return the caps as options, with numbers as short as possible."""
+    limits = {"--max-device-hours": caps.max_device_hours, "--max-joules": caps.max_joules}
+    return option_words({name: None if limit is None else f"{limit:.12g}" for name, limit in limits.items()})
