@@ -5,13 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 from ..specs import require
-from ..store import DamagedFileError, Plan, PlannedTrial, Record, Store
+from ..store import CostUnit, DamagedFileError, Plan, PlannedTrial, Price, Record, Store
 from ..store.trial_store import READERS
-
-Unit = Literal["device-hours", "joules"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +26,9 @@ class CostCaps:
                 require(0 < limit < math.inf, f"{name} is above 0 and finite", **{name: limit})
 
     @property
-    def limits(self) -> dict[Unit, float]:
+    def limits(self) -> dict[CostUnit, float]:
         """Limits by unit, without those that are not set."""
-        limits: dict[Unit, float | None] = {"device-hours": self.max_device_hours, "joules": self.max_joules}
+        limits: dict[CostUnit, float | None] = {"device-hours": self.max_device_hours, "joules": self.max_joules}
         return {unit: limit for unit, limit in limits.items() if limit is not None}
 
 
@@ -42,9 +39,9 @@ class CostLedger:
     multiply-adds of this epoch.
     """
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: CostUnit) -> None:
         """Create an empty ledger."""
-        self.unit: Unit = unit
+        self.unit: CostUnit = unit
         self.used = 0.0
         """Cost of all recorded epochs."""
         self._epochs: defaultdict[str, dict[int, float]] = defaultdict(dict)
@@ -74,12 +71,17 @@ class CostLedger:
         return epochs * _epoch_multiply_adds(trial) * self._costs[measured] / self._multiply_adds[measured]
 
 
-def read_ledgers(plan: Plan, store: Store, units: Iterable[Unit]) -> dict[Unit, CostLedger]:
+def read_ledgers(plan: Plan, store: Store, units: Iterable[CostUnit]) -> dict[CostUnit, CostLedger]:
     """Return a ledger for each unit, with the epochs of all trials of a plan that the store has recorded."""
-    ledgers: dict[Unit, CostLedger] = {unit: CostLedger(unit) for unit in units}
-    if not ledgers:
-        return ledgers
-    started = set(store.keys())
+    ledgers: dict[CostUnit, CostLedger] = {unit: CostLedger(unit) for unit in units}
+    if ledgers:
+        started = set(store.keys())
+        recall(ledgers, (trial for trial in plan.trials if trial.key in started), store)
+    return ledgers
+
+
+def recall(ledgers: Mapping[CostUnit, CostLedger], trials: Iterable[PlannedTrial], store: Store) -> None:
+    """Add the epochs of trials that the store has recorded and the ledgers do not have yet."""
 
     def history(trial: PlannedTrial) -> tuple[PlannedTrial, list[Record]]:
         try:
@@ -88,14 +90,45 @@ def read_ledgers(plan: Plan, store: Store, units: Iterable[Unit]) -> dict[Unit, 
             return trial, []
 
     with ThreadPoolExecutor(READERS) as readers:
-        for trial, records in readers.map(history, (trial for trial in plan.trials if trial.key in started)):
+        for trial, records in readers.map(history, trials if ledgers else ()):
             for record in records:
                 for ledger in ledgers.values():
                     ledger.record(trial, record)
-    return ledgers
 
 
-def _cost(unit: Unit, record: Mapping[str, float]) -> float | None:
+def cost_lines(
+    limits: Mapping[CostUnit, float],
+    price: Price | None,
+    ledgers: Mapping[CostUnit, CostLedger],
+    left: Iterable[PlannedTrial],
+) -> list[str]:
+    """Return sentences about the caps and the price of a sweep, for status and report.
+
+    Args:
+        limits: Caps by unit.
+        price: Price of a device-hour; None if not named.
+        ledgers: Ledgers of these units, and of device-hours if there is a price.
+        left: Trials that have not ended.
+    """
+    lines = [f"Cap: {ledgers[unit].used:.3g} of {limit:g} {unit} used." for unit, limit in limits.items()]
+    if price is not None:
+        ledger = ledgers["device-hours"]
+        lines.append(price_line(price, ledger.used, ledger.left(left)))
+    return lines
+
+
+def price_line(price: Price, used: float, left: float | None) -> str:
+    """Return the sentence on the cost of used and remaining device-hours; None if these are unknown."""
+    rest = "remaining: unknown" if left is None else f"remaining: {price.of(left)}, total: {price.of(used + left)}"
+    return f"Cost at {price}: {price.of(used)} spent, {rest}."
+
+
+def units_shown(limits: Mapping[CostUnit, float], price: Price | None) -> set[CostUnit]:
+    """Return the units of the ledgers that `cost_lines` needs."""
+    return {*limits, *(["device-hours"] if price is not None else [])}
+
+
+def _cost(unit: CostUnit, record: Mapping[str, float]) -> float | None:
     """Return the cost of an epoch; None if it was not measured."""
     if unit == "joules":
         return record.get("joules")

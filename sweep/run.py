@@ -72,6 +72,7 @@ def run_sweep(
         convert(store, console, plan.text)
         todo = [trial for trial in missing(plan, store) if trial.key in chosen]
         store.save_sweep(plan)
+        store.save_caps(plan.name, caps.limits)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
         console.print(f"{plan.name}: {planned}, {len(todo)} to train", highlight=False)
         for axis in plan.sweep.merged_axes:

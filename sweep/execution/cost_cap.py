@@ -7,8 +7,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from ...store import PlannedTrial, Record
-from ..cost_ledger import CostCaps, CostLedger, Unit
+from ...store import CostUnit, PlannedTrial, Record
+from ..cost_ledger import CostCaps, CostLedger
 from ..find import row_of
 from ..terminal.counts import counted
 
@@ -39,7 +39,7 @@ class CostCap:
     """
 
     def __init__(
-        self, trials: Iterable[PlannedTrial], limits: Mapping[Unit, float], ledgers: Mapping[Unit, CostLedger]
+        self, trials: Iterable[PlannedTrial], limits: Mapping[CostUnit, float], ledgers: Mapping[CostUnit, CostLedger]
     ) -> None:
         """Create the rounds.
 
