@@ -16,9 +16,10 @@ from ._options import (
     option_words,
     resume_command,
     tracking_uri,
+    warn,
 )
 from .submit import send
-from .sweep import Address, MaxConcurrent, TimeBudget, Try
+from .sweep import Address, MaxConcurrent, OnEnd, TimeBudget, Try, on_end_words, refuse_on_end
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +46,7 @@ def search(
     tracking: Tracking = None,
     max_concurrent: MaxConcurrent = None,
     time_budget: TimeBudget = None,
+    on_end: OnEnd = None,
     address: Address = None,
     plugin: Plugins = None,
     show: Show = False,
@@ -68,9 +70,12 @@ def search(
     limits = {"--max-concurrent": max_concurrent, "--time-budget": time_budget}
     options = resume_command(limits, data=data, tracking=tracking, download=download)
     if address is not None and address.startswith("ray://"):
+        refuse_on_end(on_end)
         send(Path(file), storage, address, options, plugin)
         return
-    options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
+    options += (
+        on_end_words(on_end) + option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
+    )
 
     from ...specs import SpecError
     from ...store import hold_lease
@@ -88,9 +93,11 @@ def search(
 
     from ..run import convert
     from ._exit import leaving
+    from ._on_end import notifying
 
     again = ["exeunt", "search", file, "--storage", storage, *options]
-    with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
+    notified = notifying(on_end, plan, store, warn)
+    with notified, hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
         convert(store, console, plan.text)
         store.save_sweep(plan)
         how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf, "tries": try_}

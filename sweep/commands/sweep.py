@@ -1,8 +1,10 @@
 import math
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...specs import SpecError
 from ._options import (
     Data,
     Download,
@@ -15,6 +17,7 @@ from ._options import (
     option_words,
     resume_command,
     tracking_uri,
+    warn,
 )
 from .submit import send
 
@@ -71,6 +74,15 @@ MaxJoules = Annotated[
         show_default=False,
     ),
 ]
+OnEnd = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND|URL",
+        envvar="EXEUNT_ON_END",
+        help="Shell command, or http(s) address for a POST, that gets the state of the sweep as JSON at its end",
+        show_default=False,
+    ),
+]
 Try = Annotated[
     bool,
     typer.Option(
@@ -91,6 +103,7 @@ def sweep(
     time_budget: TimeBudget = None,
     max_device_hours: MaxDeviceHours = None,
     max_joules: MaxJoules = None,
+    on_end: OnEnd = None,
     address: Address = None,
     plugin: Plugins = None,
     try_: Try = True,
@@ -116,9 +129,10 @@ def sweep(
     unlimited = resume_command(limits, data=data, tracking=tracking, download=download)
     options = unlimited + _cap_words(caps)
     if address is not None and address.startswith("ray://"):
+        refuse_on_end(on_end)
         send(file, storage, address, options, plugin)
         return
-    others = option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
+    others = on_end_words(on_end) + option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
     again = ["exeunt", "sweep", str(file), "--storage", storage, *unlimited, *others]
 
     from ...training import DataSource
@@ -128,30 +142,46 @@ def sweep(
     from ..run import run_sweep
     from ..terminal.console import TerminalConsole
     from ._exit import CAPPED, leave, leaving
+    from ._on_end import notifying
 
     shutdown = Shutdown(math.inf if time_budget is None else seconds_of(time_budget))
     plan, store = load_plan(file, storage, plugin)
     console = TerminalConsole()
-    try:
-        is_complete = run_sweep(
-            file,
-            plan,
-            store,
-            DataSource(directory=data, download=download),
-            tracking_uri(store, tracking),
-            console,
-            only=only or [],
-            most=max_concurrent or math.inf,
-            address=address,
-            tries=try_,
-            shutdown=shutdown,
-            interruptions=leaving(console, again + _cap_words(caps)),
-            caps=caps,
-        )
-    except CostCapReached as reached:
-        raise leave(console, str(reached), again + _cap_words(reached.sufficient), CAPPED) from None
-    if not is_complete:
-        raise typer.Exit(1)
+    with notifying(on_end, plan, store, warn):
+        try:
+            is_complete = run_sweep(
+                file,
+                plan,
+                store,
+                DataSource(directory=data, download=download),
+                tracking_uri(store, tracking),
+                console,
+                only=only or [],
+                most=max_concurrent or math.inf,
+                address=address,
+                tries=try_,
+                shutdown=shutdown,
+                interruptions=leaving(console, again + _cap_words(caps)),
+                caps=caps,
+            )
+        except CostCapReached as reached:
+            raise leave(console, str(reached), again + _cap_words(reached.sufficient), CAPPED) from None
+        if not is_complete:
+            raise typer.Exit(1)
+
+
+def refuse_on_end(on_end: str | None) -> None:
+    """Raise `SpecError` for a notification with a job: its options are shown on the cluster."""
+    if on_end is not None:
+        rule = "cannot be combined with --address ray://"
+        raise SpecError(f"--on-end {rule}; set EXEUNT_ON_END in the environment of the cluster.", field="on-end")
+
+
+def on_end_words(on_end: str | None) -> list[str]:
+    """Return the notification as an option without secrets; none if the environment sets it."""
+    from ._on_end import shown
+
+    return [] if on_end is None or "EXEUNT_ON_END" in os.environ else ["--on-end", shown(on_end)]
 
 
 def _cap_words(caps: "CostCaps") -> list[str]:
