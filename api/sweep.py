@@ -188,6 +188,8 @@ def run(
     tracking: str | None = None,
     only: Iterable[str] = (),
     max_concurrent: int | None = None,
+    max_device_hours: float | None = None,
+    max_joules: float | None = None,
     address: str | None = None,
     plugins: Iterable[Path | str] = (),
     overrides: Mapping[str, object] | None = None,
@@ -195,8 +197,8 @@ def run(
 ) -> StoredSweep:
     """Train every trial of a sweep file that has no result yet, and return the sweep.
 
-    The function returns after the last trial, also if some trials failed: `StoredSweep.status` has their reasons. To
-    resume after an interruption, call it again.
+    The function returns after the last trial, also if some trials failed: `StoredSweep.status` has their reasons. At a
+    cap on the cost it returns as well, and prints the rest. To resume after an interruption, call it again.
 
     Args:
         file: Sweep file (YAML) without a search.
@@ -207,6 +209,8 @@ def run(
             in the storage.
         only: Parts to train, with their teachers, as METHOD/ARCH: `eed/resnet18`, `eed/*`.
         max_concurrent: Maximum number of trials at a time. Default: as Ray's resources allow.
+        max_device_hours: Cap on the device-hours of all trials of the sweep, in all its runs. Default: no cap.
+        max_joules: Cap on the energy of all trials of the sweep, in all its runs, in joules. Default: no cap.
         address: Ray cluster: `auto` or `HOST:6379`. Default: a local Ray, or the Ray of this process.
         plugins: Python files that register methods or architectures.
         overrides: Values in place of those of the file, by place: `{"recipe.epochs": 5, "seeds": [0]}`.
@@ -217,6 +221,8 @@ def run(
             `exeunt sweep`. Also if it is called in another thread than the main thread, which receives Ctrl-C.
         KeyboardInterrupt: after Ctrl-C, once all running trials have a checkpoint; at once after a second.
     """
+    from ..sweep.cost_ledger import CostCaps
+    from ..sweep.execution.cost_cap import CostCapReached
     from ..sweep.run import run_sweep
     from ..sweep.terminal.console import TerminalConsole
     from .plan import load
@@ -225,20 +231,25 @@ def run(
         raise SpecError("exeunt.run needs the main thread, which receives Ctrl-C, but was called in another one.")
     if max_concurrent is not None:
         require(max_concurrent >= 1, "max_concurrent >= 1", max_concurrent=max_concurrent)
+    caps = CostCaps(max_device_hours=max_device_hours, max_joules=max_joules)
     planned, store = load(file, storage, plugins, overrides)
     uri = tracked_at(store, tracking)
     console = TerminalConsole(file=io.StringIO()) if quiet else TerminalConsole()
-    run_sweep(
-        Path(file),
-        planned,
-        store,
-        data_source(data, download),
-        uri,
-        console,
-        only=list(only),
-        most=max_concurrent or math.inf,
-        address=address,
-    )
+    try:
+        run_sweep(
+            Path(file),
+            planned,
+            store,
+            data_source(data, download),
+            uri,
+            console,
+            only=list(only),
+            most=max_concurrent or math.inf,
+            address=address,
+            caps=caps,
+        )
+    except CostCapReached as reached:
+        console.print(f"{reached}. To resume, call it again with a higher cap.", markup=False, highlight=False)
     return StoredSweep(planned.name, store, uri)
 
 

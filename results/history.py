@@ -47,8 +47,8 @@ def epochs(tracking_uri: str, sweeps: str | Iterable[str]) -> pd.DataFrame:
 
     Trials come in the order of `load`. Columns: `sweep`, `key`, `architecture`, `method`, `seed` and `epoch` as in
     `history`; then, sorted, each metric that belongs to no exit, under its name in the frame of `load`:
-    `train/loss/TERM`, `train/gradient_norm`, `train/learning_rate`, `seconds`, `images_per_second`,
-    `peak_memory_bytes` and `joules`, if recorded. `results.describe` describes each metric.
+    `train/loss/TERM`, `train/gradient_norm`, `train/learning_rate`, `seconds`, `device_seconds`,
+    `images_per_second`, `peak_memory_bytes` and `joules`, if recorded. `results.describe` describes each metric.
 
     Raises:
         SpecError: As in `load`.

@@ -73,6 +73,13 @@ _OF_A_TRIAL = {
         Metric(name="peak_memory_bytes", title="peak memory in the last epoch", unit="bytes", digits=0, best="lowest"),
         Metric(name="joules", title="energy of the last epoch", unit="joules", digits=0, best="lowest"),
         Metric(name="seconds", title="training time of the last epoch", unit="seconds", digits=2, best="lowest"),
+        Metric(
+            name="device_seconds",
+            title="training time of the last epoch, times devices",
+            unit="device-seconds",
+            digits=2,
+            best="lowest",
+        ),
     )
 }
 

@@ -8,7 +8,7 @@ from .checkpoints import CheckpointFiles, digest
 from .directory import Directory, FileInfo, LocalDirectory, StorageError, WriteGuard
 from .fencing import StaleAttemptError, TrialBusyError, living_attempt, newest_attempt
 from .lease import SweepLockedError, hold_lease, lease_owner, require_driver
-from .plan import Configuration, Margins, Plan, PlannedTrial, Role, SearchRecord, TuningInfo
+from .plan import Configuration, CostUnit, Margins, Plan, PlannedTrial, Price, Role, SearchRecord, TuningInfo
 from .plan_record import SWEEP_FILE
 from .plugins import PLUGINS, Plugin, keep_plugins, kept_plugins
 from .records import DamagedFileError, NewerFormatError, Record
@@ -23,6 +23,7 @@ __all__ = [
     "WEIGHTS",
     "CheckpointFiles",
     "Configuration",
+    "CostUnit",
     "DamagedFileError",
     "Directory",
     "FileInfo",
@@ -32,6 +33,7 @@ __all__ = [
     "Plan",
     "PlannedTrial",
     "Plugin",
+    "Price",
     "Progress",
     "Record",
     "Role",

@@ -10,6 +10,7 @@ from .plugins import Plugin
 from .records import Record
 
 Role = Literal["result", "teacher", "backbone", "search"]
+CostUnit = Literal["device-hours", "joules"]
 TRACKING = ("mlflow",)
 """Programs that trials are recorded in, unless the sweep file names more."""
 
@@ -192,6 +193,23 @@ class Margins:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Price:
+    """Price of a device-hour, named in the sweep file."""
+
+    amount: float
+    """Price of one device-hour in the currency."""
+    currency: str = ""
+    """Name of the currency, such as `EUR`; empty if not named."""
+
+    def of(self, device_hours: float) -> str:
+        """Return the price of device-hours as text, such as `3.75 EUR`."""
+        return f"{self.amount * device_hours:,.2f} {self.currency}".rstrip()
+
+    def __str__(self) -> str:
+        return f"{f'{self.amount:g} {self.currency}'.rstrip()} per device-hour"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchRecord:
     """The search of a sweep as data: its budget and its studies."""
 
@@ -236,6 +254,8 @@ class Plan:
     """Differences that matter; tables and reports use them."""
     tracking: tuple[str, ...] = TRACKING
     """Programs that the trials are recorded in."""
+    price: Price | None = None
+    """Price of a device-hour; None if not named."""
 
     @property
     def command(self) -> Literal["sweep", "search"]:

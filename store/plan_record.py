@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast, get_args
 
 from ..specs import is_printable
 from .directory import Directory
-from .plan import TRACKING, Configuration, Margins, Plan, PlannedTrial, Role, SearchRecord, TuningInfo
+from .plan import TRACKING, Configuration, CostUnit, Margins, Plan, PlannedTrial, Price, Role, SearchRecord, TuningInfo
 from .plugins import keep_plugins, kept_plugins
 from .records import (
     Check,
@@ -25,7 +25,7 @@ from .records import (
     shaped,
 )
 
-PLAN_FILE, SWEEP_FILE = "plan.json", "sweep.yaml"
+PLAN_FILE, SWEEP_FILE, CAPS_FILE = "plan.json", "sweep.yaml", "caps.json"
 
 
 def _is_line(value: object) -> bool:
@@ -75,7 +75,19 @@ def _is_difference(value: object) -> bool:
     return is_number(value) and 0 < cast("float", value) < math.inf
 
 
+def _is_price(value: object) -> bool:
+    return is_number(value) and 0 <= cast("float", value) < math.inf
+
+
 _MARGINS: dict[str, Check] = dict.fromkeys(("detect", "spread", "equivalent"), optional(_is_difference))
+
+_PRICE: dict[str, Check] = {"amount": _is_price, "currency": _is_line}
+
+CAPS = RecordFile(
+    required={"limits": shaped(dict.fromkeys(get_args(CostUnit), is_number))},
+    remedy="Remove the file; the next run of the sweep writes it anew.",
+)
+"""Caps on the cost of the last run of a sweep."""
 
 PLAN = RecordFile(
     required={
@@ -86,7 +98,8 @@ PLAN = RecordFile(
         "trials": list_of(shaped(**_TRIAL)),
         "coming": list_of(shaped(**_TRIAL, number=is_count)),
     },
-    optional={"margins": shaped(_MARGINS), "tracking": list_of(is_text)},  # plans of earlier versions have none
+    # Plans of earlier versions have none of these.
+    optional={"margins": shaped(_MARGINS), "tracking": list_of(is_text), "price": optional(shaped(**_PRICE))},
     compact=True,
     remedy="Run the sweep again; it writes the file anew.",
 )
@@ -109,6 +122,7 @@ def save_plan(plan: Plan, directory: Directory) -> None:
             "coming": [_described(trial) | {"number": number} for trial, number in plan.coming],
             "margins": _values(plan.margins),
             "tracking": plan.tracking,
+            "price": plan.price and _values(plan.price),
         },
     )
     directory.write(SWEEP_FILE, plan.text.encode())  # last: with this file the sweep counts as launched
@@ -143,6 +157,7 @@ def load_plan(directory: Directory) -> Plan | None:
         coming=tuple((_trial(content, configurations), content["number"]) for content in record["coming"]),
         margins=_made(Margins, record.get("margins", {})),
         tracking=tuple(record.get("tracking", TRACKING)),
+        price=_made(Price, record["price"]) if record.get("price") else None,
     )
 
 
@@ -154,7 +169,7 @@ def _names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def _values(part: Configuration | SearchRecord | Margins | TuningInfo) -> Record:
+def _values(part: Configuration | SearchRecord | Margins | TuningInfo | Price) -> Record:
     """Return all fields of a part of a plan."""
     return {name: getattr(part, name) for name in _names(type(part))}
 

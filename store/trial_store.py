@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..specs import SpecError, masked, nearest, one_line, require_printable, require_uri, sqlite_uri
 from .directory import Directory, LocalDirectory
 from .fencing import hold_attempt
-from .plan import Plan
-from .plan_record import PLAN, PLAN_FILE, load_plan, save_plan
+from .plan import CostUnit, Plan
+from .plan_record import CAPS, CAPS_FILE, PLAN, PLAN_FILE, load_plan, save_plan
 from .records import DamagedFileError, Record
 from .trial_files import TrialFiles
 
@@ -149,6 +149,19 @@ class Store:
     def save_sweep(self, plan: Plan) -> None:
         """Save the plan of a sweep as launched, so that commands can refer to the sweep by name."""
         save_plan(plan, self.sweep_directory(plan.name))
+
+    def save_caps(self, name: str, limits: Mapping[CostUnit, float]) -> None:
+        """Save the caps on the cost of a run of a sweep, by unit; none to remove those of the run before."""
+        directory = self.sweep_directory(name)
+        if limits:
+            CAPS.write(directory, CAPS_FILE, {"limits": {**limits}})
+        else:
+            directory.remove(CAPS_FILE)
+
+    def caps(self, name: str) -> dict[CostUnit, float]:
+        """Return the caps on the cost of the last run of a sweep, by unit. Raises `DamagedFileError`."""
+        found = CAPS.read(self.sweep_directory(name), CAPS_FILE)
+        return {unit: found["limits"][unit] for unit in get_args(CostUnit) if found and unit in found["limits"]}
 
     def has_plan(self, name: str) -> bool:
         """Return True if the sweep's plan is kept as data, which 0.1.0 did not do."""

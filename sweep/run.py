@@ -10,7 +10,9 @@ from ..specs import SpecError
 from ..store import Store, hold_lease
 from ..store.migration import migrate_trials
 from ..training import DataSource
+from .cost_ledger import CostCaps
 from .execution.cluster import ray_at
+from .execution.cost_cap import CostCapReached
 from .execution.shutdown import Shutdown
 from .failure import failure_command
 from .planning.durations import duration
@@ -34,6 +36,7 @@ def run_sweep(
     tries: bool = True,
     shutdown: Shutdown | None = None,
     interruptions: AbstractContextManager[None] | None = None,
+    caps: CostCaps = CostCaps(),  # noqa: B008 (frozen)
 ) -> bool:
     """Train every selected trial of a plan that has no result yet, then print and write the comparison table.
 
@@ -50,6 +53,7 @@ def run_sweep(
         tries: True to try a training step of each network and method with code from outside this package at first.
         shutdown: Request to end the sweep; it also holds the time budget.
         interruptions: Context of the training, which can report its early end.
+        caps: Limits of the cost of all trials of the sweep.
 
     Returns:
         True if all selected trials have ended without failure.
@@ -59,6 +63,7 @@ def run_sweep(
         KeyboardInterrupt: as in `launch`.
         TimeBudgetExceeded: as in `launch`.
         StorageError: as in `launch`.
+        CostCapReached: as in `launch`, after the table.
     """
     chosen = {trial.key for trial in selected(plan, only)}
     if plan.sweep.search is not None:
@@ -67,11 +72,13 @@ def run_sweep(
         convert(store, console, plan.text)
         todo = [trial for trial in missing(plan, store) if trial.key in chosen]
         store.save_sweep(plan)
+        store.save_caps(plan.name, caps.limits)
         planned = counted(len(plan.trials), "trial") + (f", {len(chosen)} selected" if only else "")
         console.print(f"{plan.name}: {planned}, {len(todo)} to train", highlight=False)
         for axis in plan.sweep.merged_axes:
             if not axis.is_whole:  # a warning about the others has been printed
                 console.print(f"note: {axis.note}", markup=False, highlight=False, soft_wrap=True)
+        reached: CostCapReached | None = None
         if todo:
             board = make_board(todo, len(chosen) - len(todo), console)
             resources = plan.sweep.resources.each
@@ -80,13 +87,18 @@ def run_sweep(
                 from .execution.runner import launch  # noqa: PLC0415 (it is imported while Ray starts)
 
                 how = {"driver": driver, "shutdown": shutdown or Shutdown(), "most": most, "tries": tries}
-                launch(plan, store, source, board, ready, tracking_uri, **how)
+                try:
+                    launch(plan, store, source, board, ready, tracking_uri, caps=caps, **how)
+                except CostCapReached as end:
+                    reached = end
             board.say(f"{board.counts} after {duration(board.elapsed)}")
             if board.first_failed is not None:
                 board.say(f"Traceback: {failure_command(plan.name, board.first_failed, store.location)}")
         from .terminal.tables import publish  # noqa: PLC0415 (pandas is needed only at the end)
 
         publish(plan, store, tracking_uri, console)
+        if reached is not None:
+            raise reached
         return not any(trial.key in chosen for trial in missing(plan, store))
 
 

@@ -6,7 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..store import ENDED, FileInfo, Plan, PlannedTrial, Progress, Record, State, Store, lease_owner, newest_attempt
+from ..store import (
+    ENDED,
+    CostUnit,
+    FileInfo,
+    Plan,
+    PlannedTrial,
+    Progress,
+    Record,
+    State,
+    Store,
+    lease_owner,
+    newest_attempt,
+)
+from .cost_ledger import CostLedger, cost_lines, read_ledgers, recall, units_shown
 from .eta import TimeEstimator, trained_epochs
 
 QUIET_AFTER_S = 900.0
@@ -52,6 +65,8 @@ class SweepStatus:
     progress: dict[str, Progress]
     """Progress by trial key. A trial that has started is `running`, even if no process trains it."""
     active: tuple[ActiveTrial, ...]
+    costs: tuple[str, ...]
+    """Sentences about caps and price; empty without any."""
     seconds_left: float | None
     """Estimate from the epochs so far; None if the sweep is not running or no epoch has ended."""
 
@@ -77,6 +92,7 @@ class StatusReader:
         self._ended: dict[str, Progress] = {}
         self._trained: dict[str, tuple[int, float]] = {}
         """Epochs that an ended trial has trained and their seconds, by key."""
+        self._ledgers: dict[CostUnit, CostLedger] = {}
 
     def read(self) -> SweepStatus:
         """Return the current status of the sweep."""
@@ -103,8 +119,20 @@ class StatusReader:
             driver=driver,
             progress=progress,
             active=tuple(begun),
+            costs=self._costs(left, progress),
             seconds_left=None if driver is None else self._seconds_left(progress, begun),
         )
+
+    def _costs(self, changed: list[PlannedTrial], progress: dict[str, Progress]) -> tuple[str, ...]:
+        """Return the sentences about caps and price, given the trials that had not ended before this read."""
+        limits, price = self._store.caps(self._plan.name), self._plan.price
+        units = units_shown(limits, price)
+        if not units <= self._ledgers.keys():
+            self._ledgers = read_ledgers(self._plan, self._store, units)
+        else:
+            recall(self._ledgers, (trial for trial in changed if progress[trial.key].state != "waiting"), self._store)
+        rest = (trial for trial in self._plan.trials if progress[trial.key].state not in ENDED)
+        return tuple(cost_lines(limits, price, self._ledgers, rest))
 
     def _seconds_left(self, progress: dict[str, Progress], begun: list[ActiveTrial]) -> float | None:
         estimator = TimeEstimator(self._plan.trials)

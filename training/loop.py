@@ -193,6 +193,7 @@ class TrainingLoop:
         if not math.isnan(joules := self._joules()):
             record["joules"] = joules
         record |= {"seconds": seconds, "time": time.time()}
+        record["device_seconds"] = seconds * self._gpu_share * self._processes.count
         self._past_logits = self._totals.logits()
         if reported is record:
             self.details = self._evaluated_details

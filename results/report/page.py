@@ -47,6 +47,8 @@ class Origin:
     """Address of the sweep on the MLflow server; empty without a server."""
     margins: Margins = field(default_factory=Margins)
     """Differences that matter, named in the sweep file."""
+    costs: tuple[str, ...] = ()
+    """Sentences about the caps on the cost, and the price."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ def report(
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return page.from_string(_part("report.html")).render(
         sweep=one_line(frame["sweep"].iloc[0]),
-        summary=summary(frame, origin.planned, table, tests),
+        summary=summary(frame, origin.planned, table, tests, origin.costs),
         best=best,
         caution=caution(table, best) if table else "",
         baseline=one_line(table.baseline.label) if table and table.baseline else "",

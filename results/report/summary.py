@@ -38,7 +38,13 @@ class Summary:
     cautions: tuple[str, ...]
 
 
-def summary(frame: pd.DataFrame, planned: int | None, table: Table | None, tests: Significance | None) -> Summary:
+def summary(
+    frame: pd.DataFrame,
+    planned: int | None,
+    table: Table | None,
+    tests: Significance | None,
+    costs: tuple[str, ...] = (),
+) -> Summary:
     """Return the summary of a loaded sweep.
 
     Args:
@@ -46,8 +52,9 @@ def summary(frame: pd.DataFrame, planned: int | None, table: Table | None, tests
         planned: number of planned trials; None if unknown.
         table: comparison of the sweep; None if there is nothing to compare yet.
         tests: significance tests of the comparison.
+        costs: sentences about the cost of the sweep.
     """
-    facts = (*_counts(frame, planned), *_seeds(frame), *_protocol(frame))
+    facts = (*_counts(frame, planned), *_seeds(frame), *_protocol(frame), *map(one_line, costs))
     if table is not None and table.is_of_search:
         facts += ("The comparison uses the tuned settings of the search; the first table lists the search budgets.",)
     if table is None or tests is None:

@@ -13,8 +13,16 @@ from ..execution.shutdown import TimeBudgetExceeded
 
 OUT_OF_TIME = 3
 """Exit status after `--time-budget`."""
+CAPPED = 4
+"""Exit status at a cap on the cost."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
+
+
+def leave(console: Console, why: str, again: list[str], status: int) -> typer.Exit:
+    """Print the cause and the command that resumes the sweep. Return the exception that ends this command."""
+    console.print(masked(f"{why}. Resume with: {shlex.join(again)}"), markup=False, highlight=False, soft_wrap=True)
+    return typer.Exit(status)
 
 
 @contextmanager
@@ -25,17 +33,12 @@ def leaving(console: Console, again: list[str]) -> Iterator[None]:
         console: console for the message.
         again: arguments of the command that resumes the sweep.
     """
-
-    def leave(why: str, status: int) -> typer.Exit:
-        console.print(masked(f"{why}. Resume with: {shlex.join(again)}"), markup=False, highlight=False, soft_wrap=True)
-        return typer.Exit(status)
-
     try:
         yield
     except KeyboardInterrupt:
-        raise leave("Interrupted", INTERRUPTED) from None
+        raise leave(console, "Interrupted", again, INTERRUPTED) from None
     except TimeBudgetExceeded:
-        raise leave("Time budget used up", OUT_OF_TIME) from None
+        raise leave(console, "Time budget used up", again, OUT_OF_TIME) from None
     except StorageError as error:
-        leave(f"Cannot use {error.what}", 2)
+        leave(console, f"Cannot use {error.what}", again, 2)
         raise

@@ -1,8 +1,9 @@
 """Typer application and the options that several commands share."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -167,19 +168,38 @@ def warn(problem: str) -> None:
     typer.echo(f"warning: {printable_lines(problem)}", err=True)
 
 
-def resume_command(context: typer.Context, file: object, overrides: list[str] | None, storage: str) -> list[str]:
-    """Return the command that resumes this one. Options of the environment and of `exeunt.toml` are left out."""
-    options = option_words(context, ("COMMANDLINE",), without=("storage",))
+def resume_command(
+    context: typer.Context,
+    file: object,
+    overrides: list[str] | None,
+    storage: str,
+    instead: Mapping[str, object] = MappingProxyType({}),
+) -> list[str]:
+    """Return the command that resumes this one. Options of the environment and of `exeunt.toml` are left out.
+
+    Args:
+        context: context of this command.
+        file: its sweep file.
+        overrides: values in place of those of the file.
+        storage: its storage.
+        instead: other values of some options of the command line, by name.
+    """
+    options = option_words(context, ("COMMANDLINE",), ("storage",), instead)
     return ["exeunt", context.info_name or "", str(file), *(overrides or ()), "--storage", storage, *options]
 
 
 def job_options(context: typer.Context) -> list[str]:
     """Return the options with which a job runs this command, where the environment and `exeunt.toml` are missing."""
     sources = "COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP"
-    return option_words(context, sources, without=("storage", "address", "plugin", "follow"))
+    return option_words(context, sources, ("storage", "address", "plugin", "follow"))
 
 
-def option_words(context: typer.Context, sources: Collection[str], without: Collection[str]) -> list[str]:
+def option_words(
+    context: typer.Context,
+    sources: Collection[str],
+    without: Collection[str],
+    instead: Mapping[str, object] = MappingProxyType({}),
+) -> list[str]:
     """Return the options of a command that come from these sources, as arguments."""
     words: list[str] = []
     for option in context.command.params:
@@ -187,7 +207,7 @@ def option_words(context: typer.Context, sources: Collection[str], without: Coll
         if not option.opts[0].startswith("--") or option.name in without or source is None:
             continue
         if source.name in sources:
-            value = context.params[option.name or ""]
+            value = instead.get(option.name or "", context.params[option.name or ""])
             if isinstance(value, bool):
                 words += option.opts[:1] if value else option.secondary_opts[:1]
             else:

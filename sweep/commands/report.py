@@ -112,6 +112,7 @@ class _ReportWriter:
             tracking=masked(self.tracking or ""),
             experiment=experiment_url(self.uri, self.name),
             margins=plan.margins,
+            costs=_costs(plan, self.store),
         )
         page = report(frame, history(self.uri, self.name), origin, step)
         self.folder.write(self.file, page.encode())
@@ -144,6 +145,16 @@ def _watch(writer: _ReportWriter, every: float, step: Callable[[str], object]) -
                 return
             step(f"Waiting for new results; report at {server.address}")
             time.sleep(every)
+
+
+def _costs(plan: "Plan", store: "Store") -> tuple[str, ...]:
+    """Return the sentences about the caps and the price of a sweep."""
+    from ..cost_ledger import cost_lines, read_ledgers, units_shown
+    from ..planning.plan import missing
+
+    limits = store.caps(plan.name)
+    ledgers = read_ledgers(plan, store, units_shown(limits, plan.price))
+    return tuple(cost_lines(limits, plan.price, ledgers, missing(plan, store))) if ledgers else ()
 
 
 def _commands(name: str, where: list[str], *, is_search: bool) -> tuple[str, ...]:

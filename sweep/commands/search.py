@@ -17,9 +17,10 @@ from ._options import (
     load_plan,
     resume_command,
     tracking_uri,
+    warn,
 )
 from .submit import send
-from .sweep import Address, MaxConcurrent, TimeBudget, Try
+from .sweep import Address, MaxConcurrent, OnEnd, TimeBudget, Try, refuse_on_end, shown_on_end
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,6 +51,7 @@ def search(
     tracking: Tracking = None,
     max_concurrent: MaxConcurrent = None,
     time_budget: TimeBudget = None,
+    on_end: OnEnd = None,
     address: Address = None,
     plugin: Plugins = None,
     show: Show = False,
@@ -74,6 +76,7 @@ def search(
         return
 
     if address is not None and address.startswith("ray://"):
+        refuse_on_end(on_end)
         send(Path(file), storage, address, job_options(context), plugin, override)
         return
 
@@ -93,9 +96,11 @@ def search(
 
     from ..run import convert
     from ._exit import leaving
+    from ._on_end import notifying
 
-    again = resume_command(context, file, override, storage)
-    with hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
+    again = resume_command(context, file, override, storage, shown_on_end(on_end))
+    notified = notifying(on_end, plan, store, warn)
+    with notified, hold_lease(store.sweep_directory(plan.name), plan.name) as driver, leaving(console, again):
         convert(store, console, plan.text)
         store.save_sweep(plan)
         how = {"driver": driver, "shutdown": shutdown, "most": max_concurrent or math.inf, "tries": try_}

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from ...store import DamagedFileError, PlannedTrial, Store
 from ...training import DatasetSpec, DataSource, TrialSpec
+from ..cost_ledger import CostCaps, read_ledgers
 from ..eta import trained_epochs
 from ..planning.first_steps import first_steps
 from ..planning.plan import SweepPlan
 from ..terminal.progress import ProgressBoard
 from ..tracking.sync import mirrored
+from .cost_cap import CostCap
 from .deadlines import Deadlines
 from .early_stopper import EarlyStopper
+from .energy_check import require_energy
 from .gpu_packing import GpuShares, probed
 from .image_check import images_read
 from .placement import Node, capacity, gpus_per_trial, nodes
@@ -41,18 +44,22 @@ def launch(
     most: float,
     search: "Studies | None" = None,
     tries: bool = True,
+    caps: CostCaps = CostCaps(),  # noqa: B008 (frozen)
 ) -> None:
     """Train the board's trials, as many at once as Ray's resources and `most` allow, and mirror them to MLflow.
 
     If `tries` is true, a first training step of each network and method from outside this package is tried before.
     With a search, trials are added until its budgets are used up. If a trial fails, diverges or is stopped early, the
-    board shows it and the sweep continues. A trial whose worker died or whose node failed is retried.
+    board shows it and the sweep continues. A trial whose worker died or whose node failed is retried. With caps, a
+    seed of a row begins only if all its trials fit, and the running trials stop after the epoch that passes a cap.
 
     Raises:
+        CostCapReached: if trials are left that the caps do not admit.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once all running trials have a checkpoint; at once after a second.
         TimeBudgetExceeded: if the time budget of `shutdown` is used up, once all running trials have a checkpoint.
         StorageError: if the storage is not writable in any attempt of a trial.
-        SpecError: if images are missing, a first training step fails, or no machine has the requested resources.
+        SpecError: if images are missing, a first training step fails, no machine has the requested resources, or energy
+            is capped but not measured.
     """
     resources, stopping = plan.sweep.resources, plan.stopping
     tried = first_steps(_specs(plan, board), plan.plugins, only_foreign=True) if tries else []
@@ -67,9 +74,14 @@ def launch(
                 store.trial(key).forget_failure()  # so that a recorded failure is one of this run
         ray_ready()
         share, at_once = _gpu_shares(plan, source, board, nodes())
+        if caps.max_joules is not None:
+            needs = {resources.of(trial.configuration).text: trial for trial in board.trials.values()}
+            require_energy(caps.max_joules, [(resources.of(one.configuration), share(one)) for one in needs.values()])
     known = {trial.key: trial for trial in plan.trials}
     early_stopper = _early_stopper(plan, store, board.say)
     tuning = None if search is None else _tuning(search, store, board, shutdown, known, early_stopper)
+    ledgers = read_ledgers(plan, store, caps.limits)
+    cost_cap = CostCap(board.trials.values(), caps.limits, ledgers) if caps.limits else None
     queue = TrialQueue(
         board.trials.values(),
         [key for key, known in progress.items() if known.state == "done"],
@@ -81,6 +93,7 @@ def launch(
         give_up=lambda key, reason: board.end(key, problem=reason),
         shutting_down=shutdown.is_requested,
         proposals=tuning,
+        admission=cost_cap,
     )
     mirror = mirrored(
         plan,
@@ -99,6 +112,7 @@ def launch(
             board=board,
             queue=queue,
             early_stopper=early_stopper,
+            cost_cap=cost_cap,
             shutdown=shutdown,
             stop_event=stop_event,
             deadlines=Deadlines(report_s=3600 * resources.common.max_epoch_hours),
@@ -111,7 +125,8 @@ def launch(
             plugins=plan.plugins,
             driver=driver,
             source=source,
-            checkpoint_epochs=plan.stopping is not None,  # a trial that is stopped early can be trained further later
+            # A trial that is stopped after an epoch can be trained further later.
+            checkpoint_epochs=plan.stopping is not None or cost_cap is not None,
         )
         prepare = functools.partial(prepare_worker, stop_event)
         board.wait_for("the first worker to start and load PyTorch")
@@ -124,6 +139,8 @@ def launch(
             resources_of=lambda trial: resources.of(trial.configuration),
         )
     if board.unfinished:
+        if cost_cap is not None:
+            shutdown.request(cost_cap.reached())
         raise shutdown.outcome()
 
 

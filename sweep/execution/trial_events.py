@@ -11,6 +11,7 @@ from ..planning.durations import duration
 from ..planning.plan import SweepPlan, grown
 from ..terminal.counts import counted
 from ..terminal.progress import ProgressBoard
+from .cost_cap import CostCap
 from .deadlines import Deadlines
 from .early_stopper import EarlyStopper
 from .shutdown import Shutdown
@@ -29,6 +30,7 @@ class TrialEvents:
     board: ProgressBoard
     queue: TrialQueue
     early_stopper: EarlyStopper | None
+    cost_cap: CostCap | None
     shutdown: Shutdown
     stop_event: StopEvent
     deadlines: Deadlines
@@ -38,6 +40,8 @@ class TrialEvents:
     """Number of trials in the stored plan."""
     _busy: set[str] = field(init=False, default_factory=set)
     """Trials that another sweep trains; each is shown once."""
+    _capped: set[str] = field(init=False, default_factory=set)
+    """Trials that are stopped after an epoch, because a cap is passed."""
     _is_ending: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -68,13 +72,20 @@ class TrialEvents:
                 self.store.save_sweep(grown(self.plan, self.known))
 
     def reported(self, key: str, report: Record) -> bool:
-        """Show a completed epoch; return True to stop the trial early."""
+        """Show a completed epoch; return True to stop the trial early, or because a cap is passed."""
         self.deadlines.heard(key)
         if report["state"] != "running":
             return False
         self.board.advance(key, report)
         self.changed.add(key)
-        return self.early_stopper is not None and self.early_stopper.stops(key, report)
+        stops_early = self.early_stopper is not None and self.early_stopper.stops(key, report)
+        if self.cost_cap is not None:
+            self.cost_cap.record(key, report)
+            if self.cost_cap.is_passed():
+                self.shutdown.request(self.cost_cap.reached())
+                if report["epoch"] < report["epochs"] and not stops_early:
+                    self._capped.add(key)
+        return stops_early or key in self._capped
 
     def ended(self, key: str, last: Record, error: str) -> None:
         """Record the end of a trial, or show why it waits."""
@@ -89,7 +100,8 @@ class TrialEvents:
         elif state == "unreadable":
             self.shutdown.request(SpecError(f"{last['reason']} {self._doctor(key)}", field="dataset"))
             self.board.pause(key)
-        elif state is None and not error:  # it never started, because the sweep shuts down
+        elif not error and (state is None or (state == "running" and key in self._capped)):
+            # It never started, because the sweep shuts down, or it stopped at a cap.
             self.board.pause(key)
         elif state == "running" and not error and (stopping := self.plan.stopping) is not None:
             with self._halting_without_storage(key):

@@ -39,6 +39,18 @@ class Proposals(Protocol):
         ...
 
 
+class Admission(Protocol):
+    """Rule by which trials that can run have to wait, or do not start in this run."""
+
+    def admits(self, trial: PlannedTrial) -> bool:
+        """Return True if a trial may start now."""
+        ...
+
+    def ended(self, key: str) -> None:
+        """Record that the trial with this key will not run again."""
+        ...
+
+
 class TrialQueue:
     """Queue that suggests a plan's trials as soon as they can run, without a barrier for teachers.
 
@@ -59,6 +71,7 @@ class TrialQueue:
         give_up: Callable[[str, str], None] = lambda key, reason: None,  # noqa: ARG005
         shutting_down: Callable[[], bool] = lambda: False,
         proposals: Proposals | None = None,
+        admission: Admission | None = None,
     ) -> None:
         """Create a queue of the trials to run.
 
@@ -73,6 +86,7 @@ class TrialQueue:
             give_up: function that is called with the key of a trial that cannot run, and the reason.
             shutting_down: function that returns True if no more trials may start.
             proposals: source of more trials, used if all trials that can run have started.
+            admission: rule by which trials that can run have to wait; None to start each of them.
         """
         self._trials = list(trials)
         self._done = set(done)
@@ -84,6 +98,7 @@ class TrialQueue:
         self._give_up = give_up
         self._shutting_down = shutting_down
         self._proposals = proposals
+        self._admission = admission
         self._ready: list[int] = []  # heap of positions in the plan
         self._again: list[tuple[float, int]] = []  # heap of the earliest time and the position of each retry
         self._dependents: defaultdict[str, list[int]] = defaultdict(list)  # positions by the key of what they need
@@ -104,8 +119,7 @@ class TrialQueue:
         if not self._ready and self._proposals and (proposed := self._proposals.propose(self._done)):
             self._ready.append(len(self._trials))
             self._trials.append(proposed)
-        if self._ready:
-            position = heapq.heappop(self._ready)
+        if (position := self._next()) is not None:
             trial = self._trials[position]
             self._running[trial.key] = position
             return Suggestion(trial=trial, gpu=self.gpu(trial))
@@ -147,6 +161,8 @@ class TrialQueue:
             self._put_back(position, self._back_off * 2 ** (self._deaths[key] - 1))
         else:
             self._give_up_dependents(key)
+        if self._admission and self.retry_delay(key) is None:
+            self._admission.ended(key)
         is_told = state == "done" or (state and reported not in ("unwritable", "unreadable"))
         if self._proposals and is_told and self.retry_delay(key) is None:
             self._proposals.ended(key, "failed" if error and state == "running" else state)
@@ -159,6 +175,20 @@ class TrialQueue:
     def failures(self, key: str) -> int:
         """Return the number of times a trial's worker died."""
         return self._deaths[key]
+
+    def _next(self) -> int | None:
+        """Remove the first trial that can run and is admitted, and return its position; None if there is none."""
+        refused: list[int] = []
+        found = None
+        while self._ready and found is None:
+            position = heapq.heappop(self._ready)
+            if self._admission is None or self._admission.admits(self._trials[position]):
+                found = position
+            else:
+                refused.append(position)
+        for position in refused:
+            heapq.heappush(self._ready, position)
+        return found
 
     def _dies(self, key: str) -> int:
         self._deaths[key] += 1
@@ -194,5 +224,7 @@ class TrialQueue:
             self._given_up.add(position)
             trial = self._trials[position]
             role = "backbone" if source == trial.backbone_key else "teacher"
+            if self._admission:
+                self._admission.ended(trial.key)
             self._give_up(trial.key, f"its {role}, trial {source}, did not complete")
             self._give_up_dependents(trial.key)

@@ -33,7 +33,7 @@ from .preemption import stop_requested
 from .trial_queue import NODE_FAILED
 
 TOLD = (
-    *("epoch", "seconds", "peak_memory_bytes"),
+    *("epoch", "seconds", "device_seconds", "joules", "peak_memory_bytes"),
     *(f"{split}/final/top1" for split in ("validation", "test_by_epoch", "train")),
 )
 """Metrics of an epoch that are reported to the driver, where Tune keeps 2 KB per metric. The store has the others."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...store import ENDED, PlannedTrial, Role, State, Store
 from ...training import TrialSpec
+from ..cost_ledger import price_line, read_ledgers
 from .cost import Costs
 from .merged_axes import MergedAxis
 from .plan import SweepPlan
@@ -68,6 +69,8 @@ class Estimate:
     problems: tuple[tuple[PlannedTrial, State, str], ...]
     """Trials that failed, diverged or were stopped early, with state and reason."""
     pace: Throughput | None
+    price: str
+    """Sentence on the cost at the price of a device-hour; empty without a price."""
     power: PlannedPower | None
     """Power for the difference that the sweep should detect; None if its file names none."""
 
@@ -102,6 +105,7 @@ class Estimate:
             ],
             "device": self.pace and self.pace.device,
             "not_measured": self.pace and self.pace.problems,
+            "price": self.price,
             "power": self.power and self.power.to_dict(),
         }
 
@@ -137,20 +141,30 @@ def estimate(plan: SweepPlan, store: Store, pace: Throughput | None = None) -> E
         count(trial, state)
     for trial, number in plan.coming:
         count(trial, "waiting", number)
+    left = _sum(row.left for row in rows.values())
     return Estimate(
         name=plan.name,
         storage=store.location,
         rows=tuple(rows.values()),
         total=_sum(row.total for row in rows.values()),
-        left=_sum(row.left for row in rows.values()),
+        left=left,
         asked=sum(len(asked.seeds) for asked in plan.sweep.requested),
         results=sum(trial.role == "result" for trial in plan.trials),
         merged_axes=plan.sweep.merged_axes,
         flat_grid=plan.sweep.flat_grid if plan.sweep.search is None else None,
         problems=tuple(problems),
         pace=pace,
+        price=_price(plan, store, left.hours, missing=[t for t in plan.trials if progress[t.key].state not in ENDED]),
         power=planned_power(plan, store),
     )
+
+
+def _price(plan: SweepPlan, store: Store, hours: float | None, missing: list[PlannedTrial]) -> str:
+    """Return the sentence on the cost; the estimate of the rest is from the throughput, or from recorded epochs."""
+    if plan.price is None:
+        return ""
+    ledger = read_ledgers(plan, store, ["device-hours"])["device-hours"]
+    return price_line(plan.price, ledger.used, ledger.left(missing) if hours is None else hours)
 
 
 def _sum(efforts: Iterable[Cost]) -> Cost:

@@ -63,6 +63,7 @@ def sweep_plan(
         coming=coming,
         margins=sweep.margins,
         tracking=sweep.tracking,
+        price=sweep.resources.common.price_per_hour,
         sweep=sweep,
         specs=specs,
     )

@@ -13,7 +13,7 @@ from .yaml_document import Document, DocumentError, Place
 
 FIELDS = ("dataset", "architecture", "method")
 """Fields that select the trials of a rule."""
-OF_THE_SWEEP = ("retries", "max_epoch_hours")
+OF_THE_SWEEP = ("retries", "max_epoch_hours", "price")
 """Keys that hold for all trials."""
 Names = tuple[str, str, str]
 """Dataset, architecture and method of a trial."""

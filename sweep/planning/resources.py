@@ -1,12 +1,14 @@
 """Machines, CPU cores, GPUs, memory and processes of one trial."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pydantic
 
 from ...specs import Range, Spec, SpecError, require
+from ...store import Price
 
 OWN_KEYS = {"CPU": "cpu", "GPU": "gpu", "memory": "memory", "object_store_memory": "memory"}
 """Names of Ray's resources that are no custom ones, and the key for each."""
@@ -39,8 +41,13 @@ class Resources(Spec):
     max_epoch_hours: Annotated[float, Range(above=0)] = 24.0
     """Hours within which each epoch has to end; otherwise, the trial is restarted, as after a failure."""
 
+    price: Annotated[float | str | None, pydantic.SkipValidation] = None
+    """Price of a device-hour, with or without a currency: `2.5 EUR`. Default: no prices are shown."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        rule = "price is a number from 0, with or without a currency, such as 2.5 EUR"
+        require(self.price is None or self.price_per_hour is not None, rule, price=self.price)
         if self.gpu == "auto":
             require(self.nodes == 1, "nodes == 1 with gpu: auto", nodes=self.nodes)
             require(self.members == 1, "processes == 1 with gpu: auto", processes=self.processes)
@@ -72,6 +79,12 @@ class Resources(Spec):
             if not whole:
                 rule = f"`0 < {name} <= 1 or {name} is a whole number` must hold, but got {name}={number:g}"
                 raise SpecError(f"custom: {rule}.", field="custom")
+
+    @property
+    def price_per_hour(self) -> Price | None:
+        """Price of a device-hour; None if it is not set, or no price."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(?: *([^\W\d]+|[€$£¥]))?", str(self.price))
+        return match and Price(amount=float(match[1]), currency=match[2] or "")
 
     @property
     def members(self) -> int:

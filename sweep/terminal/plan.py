@@ -73,6 +73,8 @@ def _sentences(estimate: Estimate) -> Iterable[str]:
         pace = estimate.pace
         yield f"Device-hours for one trial at a time on each device, {pace.origin}: {pace.device}."
         yield from (f"Not measured: {problem}" for problem in pace.problems)
+    if estimate.price:
+        yield estimate.price
     if estimate.power is not None:
         yield from _power(estimate.power)
 

@@ -62,6 +62,7 @@ def _heading(sweep: SweepStatus) -> Iterator[Text]:
         yield Text(f"Not running. Resume with: exeunt {command} FILE")
     left = "" if sweep.seconds_left is None or sweep.is_over else f"; about {duration(sweep.seconds_left)} left"
     yield Text(_counts(sweep) + left)
+    yield from map(Text, sweep.costs)
 
 
 def _counts(sweep: SweepStatus) -> str:

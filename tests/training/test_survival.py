@@ -19,7 +19,7 @@ from torch.testing import assert_close
 
 from .killable import Training
 
-CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules"}
+CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules", "device_seconds"}
 
 
 def newest(folder):

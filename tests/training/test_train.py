@@ -14,7 +14,7 @@ from exeunt.store import DamagedFileError, TrialFiles
 from exeunt.training import TrialSpec, datasets, train
 from torch.testing import assert_close
 
-CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules"}
+CLOCK = {"seconds", "time", "images_per_second", "peak_memory_bytes", "joules", "device_seconds"}
 FRESH_PROCESS = """
 import json, sys
 from pathlib import Path

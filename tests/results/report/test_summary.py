@@ -130,3 +130,9 @@ def test_power_and_equivalence_of_a_sweep_that_names_its_differences(made):
     )
     plain = sentences(said(made))
     assert not any("ower" in text or "Within" in text for text in plain)
+
+
+def test_caps_and_price_are_facts_of_the_summary(made):
+    made.seeds("eed", 71.0)
+    found = summary(made.frame(), None, None, None, ("Cap: 1 of 2 joules used.",))
+    assert found.facts[-1] == "Cap: 1 of 2 joules used."
