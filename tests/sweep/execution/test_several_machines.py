@@ -15,7 +15,7 @@ import psutil  # isort: skip  # pyright: ignore[reportMissingModuleSource]
 
 from .ray_cluster import new_cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 FILE = """\
 name: wide
@@ -82,7 +82,7 @@ def is_second(machine):
 
 
 @pytest.mark.usefixtures("all_cores")
-@pytest.mark.parametrize("loses_first", [False, pytest.param(True, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("loses_first", [False, True])
 def test_two_machines_train_as_one_and_survive_the_death_of_one(tmp_path, loses_first):
     with new_cluster() as cluster:
         cluster.start_head(cpus=0, dashboard=False)
