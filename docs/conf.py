@@ -27,6 +27,9 @@ extensions = ["myst_parser"]
 myst_heading_anchors = 4
 html_theme = "furo"
 html_title = f"Exeunt {version}"
+html_theme_options = {"light_css_variables": {"code-font-size": "75%"}}
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_copy_source = False
 
 
