@@ -11,10 +11,12 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon import GoogleDocstring
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUP = re.compile(r"^([A-Z][a-z ]+) \([a-z -]+\):\n\n((?:(?:- |  ).*\n)+)", re.MULTILINE)
 """A group of README's list of pages: its verb, and its items."""
+EQUATION = re.compile(r"^(\S.*)\n\n(?=    )", re.MULTILINE)
 PAGE = re.compile(r"^- \[(.+?)\]\((\S+?)\.\w+\)", re.MULTILINE)
 
 project = "Exeunt"
@@ -23,7 +25,9 @@ root_doc = "README"
 include_patterns = ["*.md", "docs/**.md"]
 # The questions of a study are read beside its sweep file.
 exclude_patterns = [".*", "build", "dist", "runs", "docs/studies/*/questions.md"]
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+default_role = "code"  # docstrings have code in single backticks
+autodoc_member_order = "bysource"
 myst_heading_anchors = 4
 html_theme = "furo"
 html_title = f"Exeunt {version}"
@@ -48,6 +52,16 @@ def unlink_directories(app: Sphinx, document: nodes.document) -> None:
             link.replace_self(link.children)
 
 
+def read_docstring(_app: Sphinx, what: str, name: str, obj: object, _options: object, lines: list[str]) -> None:
+    """Convert a docstring: its sections, and its indented equations.
+
+    Docstrings of fields have no sections; a colon in their sentence would be read as one.
+    """
+    if what not in ("attribute", "property", "data"):
+        text = EQUATION.sub(r"\1\n\n::\n\n", "\n".join(lines))
+        lines[:] = GoogleDocstring(text, what=what, name=name, obj=obj).lines()
+
+
 def copy_first_page(app: Sphinx, failure: Exception | None) -> None:
     """Copy the first page to `index.html`, which servers and readers open."""
     if not failure:
@@ -58,4 +72,5 @@ def setup(app: Sphinx) -> None:
     """Connect the functions above to Sphinx."""
     app.connect("source-read", add_navigation)
     app.connect("doctree-read", unlink_directories)
+    app.connect("autodoc-process-docstring", read_docstring)
     app.connect("build-finished", copy_first_page)

@@ -5,13 +5,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PAGES = ["CONTRIBUTING.md", "CHANGELOG.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
+from .documents import DOCUMENTS, ROOT, blocks
+
+PAGES = [
+    "CHANGELOG.md",
+    *(str(path.relative_to(ROOT)) for path in DOCUMENTS if path.name != "README.md" or path.parent != ROOT),
+]
 LOADED = {"img": "src", "script": "src", "source": "src", "iframe": "src", "link": "href"}
 """Elements that a browser loads with the page, and their attribute."""
 
@@ -77,6 +83,24 @@ def test_links_of_the_site_resolve(site):
                 assert parts.fragment in found, f"{page.name}: {target}"
 
 
+IMPORT = re.compile(r"^from (exeunt\S*) import (.+)$", re.MULTILINE)
+
+
+@pytest.mark.nightly
+def test_the_reference_has_what_packages_export_and_pages_import(site):
+    modules = ["exeunt.losses", "exeunt.losses.functional", "exeunt.models", "exeunt.training", "exeunt.results"]
+    public = [(name, member) for name in modules for member in getattr(import_module(name), "__all__", [])]
+    code = "".join(block.text for document in DOCUMENTS for block in blocks(document) if block.language == "python")
+    public += [(name, member) for name, members in IMPORT.findall(code) for member in members.split(", ")]
+    ids = Elements(site / "docs" / "reference.html").ids
+    missing = {
+        f"{module}.{member}"
+        for module, member in public
+        if isinstance(getattr(import_module(module), member), FunctionType | type) and f"{module}.{member}" not in ids
+    }
+    assert missing == set()
+
+
 @pytest.mark.nightly
 def test_a_reader_finds_a_page_without_a_network(site, browser):
     """A browser opens the files themselves, and requests nothing else."""
@@ -93,3 +117,10 @@ def test_a_reader_finds_a_page_without_a_network(site, browser):
     for file in pages(site):
         page.goto(file.as_uri())
     assert [url for url in requested if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.nightly
+def test_one_page_is_two_printed_pages(site, browser):
+    page = browser.new_page()
+    page.goto((site / "docs" / "one-page.html").as_uri())
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) <= 2
