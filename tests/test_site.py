@@ -79,8 +79,9 @@ def test_links_of_the_site_resolve(site):
             file = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             assert file.is_file(), f"{page.name}: {target}"
             if parts.fragment and file.suffix == ".html" and "_downloads" not in file.parts:
-                found = ids.setdefault(file, Elements(file).ids)
-                assert parts.fragment in found, f"{page.name}: {target}"
+                if file not in ids:
+                    ids[file] = Elements(file).ids
+                assert unquote(parts.fragment) in ids[file], f"{page.name}: {target}"
 
 
 IMPORT = re.compile(r"^from (exeunt\S*) import (.+)$", re.MULTILINE)
