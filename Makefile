@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick nightly faults lint bench
+.PHONY: help setup demo test quick nightly faults lint site bench
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -44,6 +44,10 @@ lint: setup  ## Check style, formatting, types, the import contract and the sent
 	$(BIN)/basedpyright
 	$(BIN)/python tests/layers.py
 	$(BIN)/python tests/prose.py
+
+site: setup  ## Build the documentation site in build/site
+	rm -rf build/site
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs --doctree-dir build/doctrees . build/site
 
 bench: setup  ## Run the benchmarks and add rows to benchmarks/results.csv; AUTHORS=DIR DATA=DIR adds the authors' program
 	$(BIN)/python benchmarks/quickstart.py

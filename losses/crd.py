@@ -75,7 +75,7 @@ class CRD(Method):
             P_ij = exp(v_i M_j / T) / Z
 
         s = u(A s' + a) and t = u(B t' + b) (N, D) are the learned embeddings of the inputs s' (N, W) and t' (N, W_t) of
-        the classifiers of student and teacher, with u(x) = x / |x|. M_s and M_t (n, D) are the memories of the n
+        the classifiers of student and teacher, with `u(x) = x / |x|`. M_s and M_t (n, D) are the memories of the n
         training images. j takes K random images whose class is not that of i. 1e-7 is added to each denominator. Z is n
         times the mean of exp(v_i M_j / T) in the first step, the pairs ii included, and is constant from then
         on. Each of the two L has its own Z.

@@ -141,7 +141,7 @@ def other_classes(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def unit_vectors(vectors: torch.Tensor) -> torch.Tensor:
-    """Return `v / |v|` over the last dimension; 0 without a gradient if |v| is at most 1e-12."""
+    """Return `v / |v|` over the last dimension; 0 without a gradient if `|v|` is at most 1e-12."""
     norms = vectors.norm(dim=-1, keepdim=True)
     apart = norms > 1e-12
     return torch.where(apart, vectors / torch.where(apart, norms, 1.0), 0.0)

@@ -99,7 +99,7 @@ class Spec:
     """Frozen dataclass whose fields are checked against their `Range` or `Literal` annotations.
 
     A subclass checks rules between fields in its own `__post_init__`, which calls this one first.
-    Errors are `SpecError`s that name the field.
+    Every error is a `SpecError` that names the field.
     """
 
     # Pydantic reads this when a spec is parsed from a file. It has no effect if pydantic is not installed.

@@ -127,6 +127,19 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 
 
 @pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Chromium of the system; tests that need it are skipped without it."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("chromium not found")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
 def database(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """An empty MLflow database, because creating one takes seconds and copying takes none."""
 

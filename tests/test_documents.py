@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from exeunt.sweep.commands import app
 from exeunt.sweep.planning import blocks as planning_blocks
 from exeunt.sweep.planning import dataset_axis, exclude, method_configs, resources, search_part, settings, stopping
@@ -173,8 +174,22 @@ def test_every_key_of_a_sweep_file_has_its_place(page, parts):
     assert {key for part in parts for key in field_names(part)} <= described
 
 
+def test_the_example_on_one_page_has_every_key():
+    parts = [settings.Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping, search_part._Part]
+    parts += [method_configs._Exits, method_configs.Teacher]
+    files = [yaml.safe_load(block.text) for block in blocks(ROOT / "docs" / "one-page.md") if block.language == "yaml"]
+    assert {key for part in parts for key in field_names(part)} <= {key for file in files for key in _keys(file)}
+
+
 def test_every_field_of_an_exclusion_has_its_place():
     assert set(exclude.FIELDS) <= set(CODE.findall(prose(ROOT / "docs" / "sweep-file.md")))
+
+
+def _keys(value: object) -> set[str]:
+    """Return the keys of all mappings in a YAML value."""
+    if isinstance(value, dict):
+        return {*value, *(key for part in value.values() for key in _keys(part))}
+    return {key for part in value for key in _keys(part)} if isinstance(value, list) else set()
 
 
 def _options(command) -> list[str]:

@@ -47,7 +47,7 @@ class ProcessGroup:
         return self.sum(values) / self.count
 
     def shares(self, values: Tensor) -> Tensor:
-        """Return the values of every process, (processes, *shape), in each of them."""
+        """Return the values of every process, `(processes, *shape)`, in each of them."""
         return self.sum(
             torch.stack([values if rank == self.rank else values.new_zeros(values.shape) for rank in range(self.count)])
         )

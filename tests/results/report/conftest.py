@@ -1,6 +1,5 @@
 """Made-up sweeps as frames, their reports, and a browser that opens them."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,19 +150,6 @@ def new_sweep() -> Callable[[], Sweep]:
 @pytest.fixture(scope="session")
 def texts() -> dict[str, str]:
     return HOSTILE
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
-    """Chromium of the system; tests that need it are skipped without it."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("chromium not found")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
