@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick nightly faults lint bench
+.PHONY: help setup build demo test quick nightly faults lint bench
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -23,8 +23,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+build: setup  ## Build the source distribution and the wheel into dist/
+	$(BIN)/uv build --quiet
+
 demo: setup  ## Run the quickstart sweep and print its table
-	$(BIN)/exeunt sweep configs/quickstart.yaml $(ARGS)
+	$(BIN)/exeunt demo $(ARGS)
 
 test: setup  ## Run all tests that a change must pass
 	$(BIN)/python -m pytest $(ARGS)

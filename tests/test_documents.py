@@ -18,6 +18,7 @@ NOT_HERE = {
     "--address auto": "the Ray cluster of these machines",
     "exeunt submit": "a remote Ray cluster and an object store",
     "sbatch": "Slurm",
+    "pip install": "a download; tests/test_release.py installs the wheel",
     "postgresql": "a PostgreSQL server; tests/sweep/search starts one",
 }
 """Parts of the commands and blocks that these tests skip, with the reason."""
@@ -35,7 +36,7 @@ def quickstart(made_once, exeunt):
     """A storage with all trials of the quickstart, from which several pages start."""
 
     def sweep(folder):
-        answer = exeunt("sweep", ROOT / "configs" / "quickstart.yaml", "--storage", folder)
+        answer = exeunt("demo", "--storage", folder)
         assert "49 trials, 49 to train" in answer.out
         assert (answer.status, answer.err) == (0, "")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="exeunt",
     help="Benchmark sweeps for exit-ensemble distillation and the methods it is compared with.",
-    epilog="Start with: exeunt sweep configs/quickstart.yaml",
+    epilog="Start with: exeunt demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

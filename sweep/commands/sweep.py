@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -95,6 +96,43 @@ def sweep(
         return
     options += option_words({"--address": address, "--plugin": plugin}) + ["--no-try"] * (not try_)
 
+    again = ["exeunt", "sweep", str(file), "--storage", storage, *options]
+    train(
+        file,
+        storage,
+        again,
+        data=data,
+        download=download,
+        tracking=tracking,
+        only=only,
+        max_concurrent=max_concurrent,
+        time_budget=time_budget,
+        address=address,
+        plugin=plugin,
+        try_=try_,
+    )
+
+
+def train(
+    file: Path,
+    storage: str,
+    again: list[str],
+    *,
+    data: Path | None = None,
+    download: bool = False,
+    tracking: str | None = None,
+    only: list[str] | None = None,
+    max_concurrent: int | None = None,
+    time_budget: str | None = None,
+    address: str | None = None,
+    plugin: list[Path] | None = None,
+    try_: bool = True,
+) -> None:
+    """Run the command `exeunt sweep` on this machine or a cluster; `again` is the command that resumes it.
+
+    Raises:
+        typer.Exit: with status 1 if trials failed, and the status of `leaving` if the command ends early.
+    """
     from ...training import DataSource
     from ..execution.shutdown import Shutdown
     from ..planning.durations import seconds_of
@@ -117,7 +155,7 @@ def sweep(
         address=address,
         tries=try_,
         shutdown=shutdown,
-        interruptions=leaving(console, ["exeunt", "sweep", str(file), "--storage", storage, *options]),
+        interruptions=leaving(console, again),
     )
     if not is_complete:
         raise typer.Exit(1)
