@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test quick nightly faults lint bench
+.PHONY: help setup build release demo test quick nightly faults lint bench
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -25,6 +25,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 build: setup  ## Build the source distribution and the wheel into dist/
 	$(BIN)/uv build --quiet
+
+release: setup  ## Make the release VERSION=x.y.z: check, build and tag; ARGS=--dry-run shows it
+	$(if $(VERSION),,$(error Name the version: make release VERSION=0.2.0))
+	$(BIN)/python .ci/release.py $(VERSION) $(ARGS)
 
 demo: setup  ## Run the quickstart sweep and print its table
 	$(BIN)/exeunt demo $(ARGS)
