@@ -16,6 +16,7 @@ from .documents import DOCUMENTS, ROOT, SET_ELSEWHERE, Reader, blocks, prose
 NOT_HERE = {
     "deploy/machine.sh": "several nodes; tests/sweep/execution starts two Ray nodes on one machine",
     "--address auto": "the Ray cluster of these machines",
+    "docker": "Docker; tests/test_container.py checks the Dockerfile",
     "exeunt submit": "a remote Ray cluster and an object store",
     "sbatch": "Slurm",
     "pip install": "a download; tests/test_release.py installs the wheel",
