@@ -8,7 +8,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick nightly faults lint site bench
+.PHONY: help setup build release demo test quick nightly faults lint site bench
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -23,8 +23,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+build: setup  ## Build the source distribution and the wheel into dist/
+	$(BIN)/uv build --quiet
+
+release: setup  ## Make the release VERSION=x.y.z: check, build and tag; ARGS=--dry-run shows it
+	$(if $(VERSION),,$(error Name the version: make release VERSION=0.2.0))
+	$(BIN)/python .ci/release.py $(VERSION) $(ARGS)
+
 demo: setup  ## Run the quickstart sweep and print its table
-	$(BIN)/exeunt sweep configs/quickstart.yaml $(ARGS)
+	$(BIN)/exeunt demo $(ARGS)
 
 test: setup  ## Run all tests that a change must pass
 	$(BIN)/python -m pytest $(ARGS)

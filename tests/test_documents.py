@@ -17,8 +17,10 @@ from .documents import DOCUMENTS, ROOT, SET_ELSEWHERE, Reader, blocks, prose
 NOT_HERE = {
     "deploy/machine.sh": "several nodes; tests/sweep/execution starts two Ray nodes on one machine",
     "--address auto": "the Ray cluster of these machines",
+    "docker": "Docker; tests/test_container.py checks the Dockerfile",
     "exeunt submit": "a remote Ray cluster and an object store",
     "sbatch": "Slurm",
+    "pip install": "a download; tests/test_release.py installs the wheel",
     "postgresql": "a PostgreSQL server; tests/sweep/search starts one",
 }
 """Parts of the commands and blocks that these tests skip, with the reason."""
@@ -36,7 +38,7 @@ def quickstart(made_once, exeunt):
     """A storage with all trials of the quickstart, from which several pages start."""
 
     def sweep(folder):
-        answer = exeunt("sweep", ROOT / "configs" / "quickstart.yaml", "--storage", folder)
+        answer = exeunt("demo", "--storage", folder)
         assert "49 trials, 49 to train" in answer.out
         assert (answer.status, answer.err) == (0, "")
 

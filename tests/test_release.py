@@ -9,7 +9,6 @@ import tarfile
 import tomllib
 import venv
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,14 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).parents[1]
+OF_CONFIGS = ("configs/__init__.py", "configs/quickstart.yaml")
+"""Files of `configs/` that are installed."""
 PACKAGES = ("specs", "losses", "models", "store", "training", "sweep", "results", "api")
-ELSEWHERE = ("benchmarks", "configs", "deploy", "docs", "tests")
+ELSEWHERE = ("benchmarks", "configs", "deploy", "docs", "examples", "tests")
+AT_THE_TOP = {
+    *("CHANGELOG.md", "CITATION.cff", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile"),
+    *("README.md", "SECURITY.md", "constraints.txt", "pyproject.toml"),
+}
 NO_SOURCE = shutil.ignore_patterns(".*", "runs", "build", "dist", "*.egg-info", "__pycache__")
 
 BUILD = """
@@ -92,42 +97,45 @@ def wheel(tmp_path_factory, unpacked) -> Path:
     return build("wheel", unpacked, tmp_path_factory.mktemp("wheel"))
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory, wheel) -> Callable[..., str]:
-    """Function that runs `exeunt` of the wheel in an environment with the installed packages, without this checkout."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, symlinks=True)
-    (packages,) = folder.glob("lib/python*/site-packages")
-    # Python does not read .pth files in a directory that a .pth file names, so editable installs there are not found.
-    here = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
-    (packages / "others.pth").write_text("\n".join(here))
-    python = folder / "bin" / "python"
-    words = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", "--no-cache-dir"]
-    subprocess.run([python, *words, "--disable-pip-version-check", wheel], check=True, env=quiet())
+class Environment:
+    """Virtual environment with the wheel and the packages installed here, without this checkout."""
 
-    def run(*arguments: object, cwd: Path) -> str:
-        command = [folder / "bin" / "exeunt", *map(str, arguments)]
-        ran = subprocess.run(command, cwd=cwd, env=quiet(), capture_output=True, text=True, check=False, timeout=600)
+    def __init__(self, folder: Path, wheel: Path) -> None:
+        """Install the wheel into a new environment, without downloads."""
+        venv.create(folder, symlinks=True)
+        (self.packages,) = folder.glob("lib/python*/site-packages")
+        # Python reads no .pth files in a directory that a .pth file names, so editable installs there are not found.
+        here = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+        (self.packages / "others.pth").write_text("\n".join(here))
+        self.programs = folder / "bin"
+        words = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", "--no-cache-dir", wheel]
+        self.run("python", "-m", *words, cwd=folder)
+
+    def run(self, program: str, *arguments: object, cwd: Path) -> str:
+        """Run a program of the environment and return what it prints."""
+        command = [self.programs / program, *map(str, arguments)]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        clean["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+        ran = subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, check=False, timeout=600)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, wheel) -> Environment:
+    """Environment with the wheel, in which `exeunt` is the wheel's."""
+    environment = Environment(tmp_path_factory.mktemp("environment"), wheel)
     where = "import exeunt; exeunt.sweep, exeunt.results, exeunt.run; print(*exeunt.__path__)"
-    seen = subprocess.run([python, "-c", where], cwd=folder, env=quiet(), capture_output=True, text=True, check=True)
-    assert seen.stdout.split() == [str(packages / "exeunt")], "another Exeunt is imported"
-    return run
-
-
-def quiet() -> dict[str, str]:
-    """Return the environment without variables that change the paths of Python."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    seen = environment.run("python", "-c", where, cwd=environment.programs)
+    assert seen.split() == [str(environment.packages / "exeunt")], "another Exeunt is imported"
+    return environment
 
 
 @pytest.mark.slow
-def test_the_sdist_is_complete(unpacked):
-    held = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*")}
-    alone = {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "constraints.txt"}
-    assert held >= files_of(*PACKAGES, *ELSEWHERE) | alone
-    assert not [name for name in held if name.endswith(".pyc")]
+def test_the_sdist_is_complete_and_has_nothing_else(unpacked):
+    held = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
+    written = {name for name in held if name in {"PKG-INFO", "setup.cfg"} or name.startswith("exeunt.egg-info/")}
+    assert held - written == files_of(*PACKAGES, *ELSEWHERE) | AT_THE_TOP
 
 
 @pytest.mark.slow
@@ -135,25 +143,29 @@ def test_the_wheel_is_complete_and_has_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name.removeprefix("exeunt/") for name in archive.namelist() if name.startswith("exeunt/")}
         others = {name for name in archive.namelist() if not name.startswith("exeunt")}
-    assert held == {name.removeprefix("api/exeunt/") for name in files_of(*PACKAGES)}
+    assert held == {name.removeprefix("api/exeunt/") for name in files_of(*PACKAGES)} | set(OF_CONFIGS)
     assert others == set()
 
 
-def shortened(file: Path, folder: Path) -> Path:
-    """Write a copy of the sweep file with one seed and one epoch."""
+@pytest.mark.slow
+def test_the_demo_of_the_wheel_needs_no_checkout(installed, tmp_path):
+    """The demo of the wheel prints its table. The installed sweep file is shortened to one seed and one epoch."""
+    assert "Start with: exeunt demo" in installed.run("exeunt", "--help", cwd=tmp_path)
+    file = installed.packages / "exeunt" / "configs" / "quickstart.yaml"
+    assert file.read_text() == (CHECKOUT / "configs" / "quickstart.yaml").read_text()
     content: dict[str, Any] = yaml.safe_load(file.read_text())
-    content["seeds"] = [0]
-    content["recipe"]["epochs"] = 1
-    (folder / file.name).write_text(yaml.safe_dump(content))
-    return folder / file.name
+    content |= {"seeds": [0], "recipe": content["recipe"] | {"epochs": 1}}
+    file.write_text(yaml.safe_dump(content))
+    printed = installed.run("exeunt", "demo", cwd=tmp_path)
+    assert "9 trials, 9 to train" in printed
+    assert "output_loss=kl" in printed
+    assert (tmp_path / "runs" / "sweeps" / "quickstart" / "table.csv").exists()
+    installed.run("exeunt", "report", "quickstart", cwd=tmp_path)
+    (page,) = tmp_path.rglob("report.html")
+    assert "quickstart" in page.read_text()
 
 
 @pytest.mark.slow
-def test_what_is_installed_runs_the_quickstart_of_the_sdist(installed, unpacked, tmp_path):
-    assert "exeunt sweep configs/quickstart.yaml" in installed("--help", cwd=tmp_path)
-    printed = installed("sweep", shortened(unpacked / "configs" / "quickstart.yaml", tmp_path), cwd=tmp_path)
-    assert "9 trials, 9 to train" in printed
-    assert "output_loss=kl" in printed
-    installed("report", "quickstart", cwd=tmp_path)
-    (page,) = tmp_path.rglob("report.html")
-    assert "quickstart" in page.read_text()
+def test_the_requirements_of_the_wheel_are_those_of_the_checkout(installed, tmp_path):
+    """`pip check` reads the metadata of the wheel and of the packages installed here."""
+    assert installed.run("python", "-m", "pip", "check", cwd=tmp_path) == "No broken requirements found.\n"

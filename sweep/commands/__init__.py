@@ -6,6 +6,7 @@ Heavy imports happen inside the commands, so that `--help` prints at once.
 from . import (
     calibrate,
     clean,
+    demo,
     describe,
     doctor,
     explain,
@@ -30,6 +31,7 @@ __all__ = [
     "app",
     "calibrate",
     "clean",
+    "demo",
     "describe",
     "doctor",
     "explain",

@@ -57,7 +57,7 @@ app = typer.Typer(
     help="Benchmark sweeps for exit-ensemble distillation and the methods it is compared with.\n\n"
     f"An option has the value of the command line, else of its environment variable, else of {CONFIG_FILE} in the "
     "working directory (keys: storage, tracking, data, plugins), else its default.",
-    epilog="Start with: exeunt sweep configs/quickstart.yaml",
+    epilog="Start with: exeunt demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -185,7 +185,8 @@ def resume_command(
         instead: other values of some options of the command line, by name.
     """
     options = option_words(context, ("COMMANDLINE",), ("storage",), instead)
-    return ["exeunt", context.info_name or "", str(file), *(overrides or ()), "--storage", storage, *options]
+    named = [str(file)] if "file" in context.params else []  # `exeunt demo` has its own file
+    return ["exeunt", context.info_name or "", *named, *(overrides or ()), "--storage", storage, *options]
 
 
 def job_options(context: typer.Context) -> list[str]:

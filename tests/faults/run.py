@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("specs", "losses", "models", "store", "training", "sweep", "results", "api")
+PACKAGES = ("specs", "losses", "models", "store", "training", "sweep", "results", "api", "configs")
 TIMEOUT_S = 600.0
 PYTEST_FAILED = 1
 """Exit status of pytest if tests ran and some failed."""

@@ -8,7 +8,7 @@ from exeunt.sweep.planning.plan import make_plan
 from ...command_line import run_in_process
 
 COMMANDS = [
-    "sweep", "search", "submit", "plan", "status", "table", "figures", "report", "explain", "list", "describe",
+    "demo", "sweep", "search", "submit", "plan", "status", "table", "figures", "report", "explain", "list", "describe",
     "export", "sync", "verify", "clean", "doctor", "migrate", "init",
 ]  # fmt: skip
 HEAVY = ("torch", "ray", "mlflow", "pandas", "optuna", "pydantic")
@@ -31,7 +31,7 @@ def python(*words):
 
 def test_help_imports_nothing_heavy():
     answer = python("-X", "importtime", "-m", "exeunt.sweep", "--help")
-    assert "exeunt sweep configs/quickstart.yaml" in answer.stdout
+    assert "exeunt demo" in answer.stdout
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
     assert "typer" in imported
     assert imported.isdisjoint(HEAVY)
