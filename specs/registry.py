@@ -63,6 +63,11 @@ class Registry(Generic[Entry]):
             raise ValueError(f"the {self.kind} pattern {form!r} is already registered")
         self._resolvers[form] = resolver
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Patterns of further names, in the syntax of `fnmatch`."""
+        return tuple(self._resolvers)
+
     def check(self, name: str) -> None:
         """Raise `SpecError` with the nearest names if `name` is not registered; the entry is not loaded."""
         if not (isinstance(name, str) and name in self._entries):

@@ -167,8 +167,8 @@ def test_commands_and_options_exist(document):
     [
         ("sweep-file.md", [settings.Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping]),
         ("sweep-file.md", [method_configs._Exits, method_configs.Teacher]),
-        ("sweep-file.md", [dataset_axis._Folder]),
-        ("search.md", [search_part._Part]),
+        ("sweep-file.md", [dataset_axis.Folder]),
+        ("search.md", [search_part.SearchKeys]),
     ],
 )
 def test_every_key_of_a_sweep_file_has_its_place(page, parts):
@@ -177,8 +177,8 @@ def test_every_key_of_a_sweep_file_has_its_place(page, parts):
 
 
 def test_the_example_on_one_page_has_every_key():
-    parts = [settings.Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping, search_part._Part]
-    parts += [method_configs._Exits, method_configs.Teacher]
+    parts = [settings.Settings, planning_blocks.Axes, Recipe, resources.Resources, stopping.Stopping]
+    parts += [search_part.SearchKeys, method_configs._Exits, method_configs.Teacher]
     files = [yaml.safe_load(block.text) for block in blocks(ROOT / "docs" / "one-page.md") if block.language == "yaml"]
     assert {key for part in parts for key in field_names(part)} <= {key for file in files for key in _keys(file)}
 

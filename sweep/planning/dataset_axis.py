@@ -16,7 +16,7 @@ from .parsing import axis, names, validated
 from .yaml_document import Document, Place
 
 
-class _Folder(pydantic.BaseModel):
+class Folder(pydantic.BaseModel):
     """A folder of images as it is written in a sweep file."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
@@ -53,7 +53,7 @@ def read_datasets(written: object, document: Document, place: Place) -> DatasetA
         at = (*place, position) if isinstance(written, list) else place
         with document.noting():
             if isinstance(item, dict):
-                _add_folder(found, validated(_Folder, item, document, at), document, at)
+                _add_folder(found, validated(Folder, item, document, at), document, at)
             else:
                 _add_named(found, item, document, at)
     folders = {spec.name: spec for spec in found.specs if spec.folder}
@@ -70,7 +70,7 @@ def _add_named(found: DatasetAxis, name: Any, document: Document, at: Place) -> 
         found.notes.extend(f"dataset {name}: {note}" for note in datasets[name].notes)
 
 
-def _add_folder(found: DatasetAxis, folder: _Folder, document: Document, at: Place) -> None:
+def _add_folder(found: DatasetAxis, folder: Folder, document: Document, at: Place) -> None:
     from ...training.data.image_folder import named_folder, read_folder  # noqa: PLC0415 (imports NumPy and Pillow)
 
     root = document.path.absolute().parent / Path(folder.path).expanduser()
@@ -82,7 +82,7 @@ def _add_folder(found: DatasetAxis, folder: _Folder, document: Document, at: Pla
     found.notes.extend(f"dataset {name}: {note}" for note in notes)
 
 
-def _name(folder: _Folder, root: Path, document: Document, at: Place) -> str:
+def _name(folder: Folder, root: Path, document: Document, at: Place) -> str:
     """Return the name of a folder, with its share of the training images."""
     place = (*at, "name") if folder.name is not None else (*at, "path")
     name = root.name if folder.name is None else folder.name

@@ -15,6 +15,12 @@ FIELDS = ("dataset", "recipe", "architecture", "method", "exits", "head", "regim
 """Fields of a rule besides the settings of methods and recipes; those of recipes are written as `recipe.epochs`."""
 
 
+def known_fields() -> set[str]:
+    """Return the fields that a rule can have."""
+    of_methods = {name for method in methods for name in methods[method].field_infos()}
+    return {*FIELDS, *of_methods, *(f"recipe.{name}" for name in Recipe.field_infos())}
+
+
 class Exclusions:
     """The rules of a file, each a mapping of fields to a value or a list of values.
 
@@ -26,8 +32,7 @@ class Exclusions:
         """Check the fields of all rules. Raises `DocumentError` for an unknown field or an empty rule."""
         self._document = document
         self._place: Place = ("exclude",)
-        known = {*FIELDS, *(name for method in methods for name in methods[method].field_infos())}
-        known |= {f"recipe.{name}" for name in Recipe.field_infos()}
+        known = known_fields()
         self._rules: list[_Rule] = []
         for number, rule in enumerate(validated(list[dict[str, Any]], written, document, self._place)):
             place = (*self._place, number)

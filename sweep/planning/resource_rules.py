@@ -117,7 +117,7 @@ class ResourceRules:
 
     def _rule(self, section: dict[str, Any], place: Place) -> _ResourceRule:
         refuse_unknown_keys(section, [*FIELDS, *field_names(Resources)], self._document, place)
-        wanted = {field: axis(section[field], self._document, (*place, field)) for field in FIELDS if field in section}
+        wanted = {field: self._values(section[field], (*place, field)) for field in FIELDS if field in section}
         keys = {key: value for key, value in section.items() if key not in FIELDS}
         if not keys:
             raise self._document.error(place, "sets no resource; add one, such as cpu, or remove the rule.")
@@ -126,6 +126,12 @@ class ResourceRules:
                 problem = f"applies to all trials; move it to a rule without {next(iter(wanted))}."
                 raise self._document.error((*place, key), problem)
         return _ResourceRule(wanted=wanted, keys=keys, place=place)
+
+    def _values(self, written: object, place: Place) -> list[str]:
+        values = axis(written, self._document, place)
+        if not all(isinstance(value, str) for value in values):
+            raise self._document.error(place, f"must be a name or a list of names, but got {written!r}.")
+        return values
 
     def _merged(self, rules: list[_ResourceRule]) -> Resources:
         merged = _Merged(rules=rules)

@@ -33,7 +33,7 @@ FIXED = {"epochs": "budgets would be unequal if some trials trained longer"}
 """Recipe fields that cannot be tuned, with the reason."""
 
 
-class _Part(pydantic.BaseModel):
+class SearchKeys(pydantic.BaseModel):
     """The keys of the `search` part."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
@@ -76,7 +76,7 @@ def read_search(
         DocumentError: for the first mistake, with its place.
     """
     place: Place = ("search",)
-    part = validated(_Part, written, document, place)
+    part = validated(SearchKeys, written, document, place)
     budget, seconds = _budget(part.budget, document)
     objectives = _objectives(part, document)
     if judges_early and [objective.metric for objective in objectives] != [Stopping.metric]:
@@ -125,7 +125,7 @@ def _budget(written: object, document: Document) -> tuple[int | None, float | No
     return written, None
 
 
-def _objectives(part: _Part, document: Document) -> tuple[SearchObjective, ...]:
+def _objectives(part: SearchKeys, document: Document) -> tuple[SearchObjective, ...]:
     place: Place = ("search", "objective")
     names = axis(part.objective, document, place)
     objectives: list[SearchObjective] = []
@@ -144,7 +144,7 @@ def _objectives(part: _Part, document: Document) -> tuple[SearchObjective, ...]:
 
 
 def _spaces(
-    part: _Part, candidates: Sequence[TunedConfig], objectives: tuple[SearchObjective, ...], document: Document
+    part: SearchKeys, candidates: Sequence[TunedConfig], objectives: tuple[SearchObjective, ...], document: Document
 ) -> Iterator[SearchSpace]:
     recipe_place: Place = ("search", "recipe")
     recipe_ranges = _ranges(part.recipe, Recipe.field_infos(), document, recipe_place, prefix=RECIPE)

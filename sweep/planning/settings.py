@@ -24,9 +24,13 @@ from .yaml_document import Document, Place
 Order = Literal["breadth-first", "cheap-first", "file"]
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+"""Regular expression of the name of a sweep."""
+
+
 def _file_name(name: str) -> str:
     """Return a valid sweep name, which is also a directory name and must not lead out of the storage."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+    if not re.fullmatch(NAME, name):
         rule = "a name begins with a letter or digit and has up to 99 more letters, digits, '.', '_' and '-'"
         raise SpecError(f"{rule}, but got {name!r}.")
     return name

@@ -8,7 +8,7 @@ from exeunt.sweep.planning.blocks import Axes
 from exeunt.sweep.planning.method_configs import EXIT_KEYS, Teacher
 from exeunt.sweep.planning.parsing import field_names
 from exeunt.sweep.planning.resources import Resources
-from exeunt.sweep.planning.search_part import _Part
+from exeunt.sweep.planning.search_part import SearchKeys
 from exeunt.sweep.planning.search_space import Sampler
 from exeunt.sweep.planning.settings import Settings
 from exeunt.training import Recipe
@@ -54,7 +54,7 @@ def test_the_nearest_names_are_told_or_else_what_there_is(name, choices, said):
 def test_each_word_of_the_field_leads_to_names_that_exist():
     fields = {*Recipe.field_infos(), *EXIT_KEYS, *Teacher.field_infos(), *Resources.field_infos(), "budget"}
     fields |= {name for method in methods for name in methods[method].field_infos()}
-    fields |= {*field_names(Settings), *field_names(Axes), *field_names(_Part)}
+    fields |= {*field_names(Settings), *field_names(Axes), *field_names(SearchKeys)}
     known = {*fields, *methods, *get_args(Sampler), *schedules}
     assert {name for names in SYNONYMS.values() for name in names} - known == set()
     assert all(word == simplified(word) for word in SYNONYMS)

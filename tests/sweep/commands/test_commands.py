@@ -9,7 +9,7 @@ from ...command_line import run_in_process
 
 COMMANDS = [
     "demo", "sweep", "search", "submit", "plan", "status", "table", "figures", "report", "explain", "list", "describe",
-    "export", "sync", "verify", "clean", "doctor", "migrate", "init",
+    "export", "sync", "verify", "clean", "doctor", "migrate", "init", "schema",
 ]  # fmt: skip
 HEAVY = ("torch", "ray", "mlflow", "pandas", "optuna", "pydantic")
 
