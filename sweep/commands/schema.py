@@ -17,7 +17,7 @@ def schema(
 ) -> None:
     """Write the JSON schema of sweep files, with which an editor checks and completes them.
 
-    It knows keys, types, ranges, names and their descriptions, those of plugins included.
+    It has keys, types, ranges, names and their descriptions, those of plugins included.
     `exeunt plan FILE` checks the other rules.
     """
     from ...training.plugins import read_plugins, use

@@ -1,6 +1,6 @@
 """JSON schema of sweep files, for editors: made from the specs with which sweep files are read.
 
-It knows keys, types, ranges and names. Rules between several values, files and installed networks are left to
+It has keys, types, ranges and names. Rules between several values, files and installed networks are left to
 `exeunt plan`.
 """
 
