@@ -141,7 +141,7 @@ def test_at_the_end_of_its_time_a_sweep_leaves_with_checkpoints_and_the_command_
     assert answer.status == 3, answer.err
     assert answer.out.endswith(
         f"Time budget used up. Resume with: exeunt sweep {bench.file} --storage {bench.storage} "
-        "--max-concurrent 1 --time-budget 1h --only 'base*/*'\n"
+        "--only 'base*/*' --max-concurrent 1 --time-budget 1h\n"
     )
     assert len({path.parent for path in bench.files("checkpoint-*.pt")}) == 1
     assert not bench.files("failure.json")

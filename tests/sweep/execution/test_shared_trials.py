@@ -60,8 +60,8 @@ def busy(monkeypatch):
     """Event that is set once this process has seen a busy trial, which it tries again after a short delay."""
     seen, end = threading.Event(), TrialQueue.ended
 
-    def watch(queue, key, last, *, error=False):
-        end(queue, key, last, error=error)
+    def watch(queue, key, last, **how):
+        end(queue, key, last, **how)
         if last.get("state") == "busy":
             seen.set()
 
@@ -124,12 +124,12 @@ def test_a_trial_that_the_other_sweep_completes_while_it_is_found_busy_has_ended
     """The result appears after the worker has reported `busy` and before the driver handles the report."""
     files, end = bench.store.trial(bench.shared.key), TrialQueue.ended
 
-    def complete_elsewhere(queue, key, last, *, error=False):
+    def complete_elsewhere(queue, key, last, **how):
         assert last["state"] == "busy"
         files.write_spec(bench.shared.spec)
         files.write_history([{"epoch": 1, "time": 1e9, "seconds": 1.0, "test/final/top1": 50.0}])
         files.write_result(ended("done", key=bench.shared.key, metrics={"test/final/top1": 50.0}))
-        end(queue, key, last, error=error)
+        end(queue, key, last, **how)
 
     monkeypatch.setattr(TrialQueue, "ended", complete_elsewhere)
     with bench.store.attempt(bench.shared.key, "another driver"):
