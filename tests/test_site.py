@@ -14,10 +14,7 @@ import pytest
 
 from .documents import DOCUMENTS, ROOT, blocks
 
-PAGES = [
-    "CHANGELOG.md",
-    *(str(path.relative_to(ROOT)) for path in DOCUMENTS if path.name != "README.md" or path.parent != ROOT),
-]
+PAGES = [str(path.relative_to(ROOT)) for path in {*ROOT.glob("*.md"), *DOCUMENTS} - {ROOT / "README.md"}]
 LOADED = {"img": "src", "script": "src", "source": "src", "iframe": "src", "link": "href"}
 """Elements that a browser loads with the page, and their attribute."""
 
