@@ -20,6 +20,7 @@ from exeunt.store import Plan, PlannedTrial, Record, Store, TrialFiles
 from exeunt.sweep import run
 from exeunt.sweep.execution import runner, worker
 from exeunt.sweep.execution.shutdown import Shutdown
+from exeunt.sweep.execution.stop_event import StopEvent
 from exeunt.sweep.execution.trial_queue import Suggestion
 from exeunt.sweep.execution.tune import Events
 from exeunt.sweep.planning.plan import SweepPlan
@@ -200,6 +201,7 @@ class Cluster:
             patch.setattr(run, "ray_at", lambda *_, **__: nullcontext(lambda: None))
             patch.setattr(runner, "images_read", lambda *_: nullcontext(lambda _: None))
             patch.setattr(runner, "run_trials", self.run_trials)
+            patch.setattr(runner, "StopEvent", _StopEvent)
             patch.setattr(runner, "mirrored", self.mirrored)
             patch.setattr(runner, "nodes", lambda: [{"CPU": WORKERS}])
             patch.setattr(tables, "publish", self.publish)
@@ -208,6 +210,13 @@ class Cluster:
             for name in ("insert", "change"):
                 patch.setattr(mlflow_sqlite, name, self.may_lose_answer(getattr(mlflow_sqlite, name)))
             yield
+
+
+class _StopEvent(StopEvent):
+    """Event without Ray; simulated workers train to their end."""
+
+    def set(self) -> None:
+        pass
 
 
 class _Shutdown(Shutdown):
