@@ -158,14 +158,17 @@ class Cluster:
         """Write to MLflow like `sync.mirrored`, in a task instead of a thread."""
         del options
         changed: set[str] = set()
-        ended, process = False, self.world.process
+        ended, writing, process = False, False, self.world.process
         writer = sync._Writer(plan, known, store, tracking_uri, announce)
 
         def write_on() -> None:
+            nonlocal writing
             while not ended:
                 self.world.sleep(SYNC_INTERVAL_S)
                 if self.has_mlflow and begun() and not ended:
+                    writing = True
                     writer.write(sorted(changed), changed)
+                    writing = False
 
         assert process is not None
         self.world.spawn(process, write_on)
@@ -173,6 +176,8 @@ class Cluster:
             yield changed
         finally:
             ended = True
+            while writing:  # the thread is joined
+                self.world.sleep(0.1)
 
     def publish(self, plan: Plan, store: Store, tracking_uri: str, console: Console) -> None:
         """Update MLflow like the end of a sweep, without its table."""
