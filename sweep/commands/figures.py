@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ...specs import SpecError
 from ._options import Storage, SweepName, Tracking, app, tracking_uri, warn
 
 PAGE = "figures.html"
@@ -46,6 +47,10 @@ def figures(
     ] = False,
 ) -> None:
     """Draw the figures of a sweep from its MLflow runs, as PDF, PNG and SVG with captions."""
+    if interactive and (kind or format):
+        option = "kind" if kind else "format"
+        raise SpecError(f"--{option} cannot be combined with --interactive; give one of the two.", field=option)
+
     from ...results import history
     from ...store import LocalDirectory, Store
     from ..recorded import load_planned

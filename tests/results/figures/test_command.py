@@ -103,3 +103,5 @@ def test_kinds_and_formats_are_chosen(launched, figures, tmp_path):
     answer = figures("some", "--kind", "conv")
     assert answer.status == 2
     assert "unknown kind of figure 'conv'; the nearest is 'convergence'" in answer.err
+    answer = figures("some", "--interactive", "--kind", "exits")
+    assert (answer.status, answer.err.count("\n")) == (2, 1)
